@@ -1,0 +1,1 @@
+"""Who measures: the harness, its results, and the tables, figures and MLflow runs made from them."""

@@ -1,0 +1,237 @@
+"""The command line ``acrl``. A user's error is one line on stderr and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from tqdm import tqdm
+
+from benchmark.config import Params, load_params
+from benchmark.files import write_text
+from benchmark.results import read_run
+from benchmark.runs import RESULTS, error_line, evaluate_checkpoint, execute, record_failure, select, state_of
+from envs.errors import UserError
+from envs.registry import list_tasks, make_task
+from methods.base import list_methods
+
+EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+
+profile_option = click.option("--profile", "-p", default="quick", show_default=True, help="Profile of params.yaml.")
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="Folder of all results."
+)
+task_option = click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
+method_option = click.option("--method", "methods", multiple=True, help="Only this method; may be repeated.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="acrl-bench")
+def cli() -> None:
+    """Benchmark of action-constrained reinforcement learning."""
+
+
+@cli.command("list")
+def list_command() -> None:
+    """List tasks, methods and profiles."""
+    click.echo("Tasks")
+    for task_id in list_tasks():
+        task = make_task(task_id)
+        click.echo(f"  {task_id:8} {task.env_id:16} n={task.constraint.dim}  {type(task.constraint).__name__}")
+    click.echo("Methods")
+    for method in list_methods():
+        click.echo(f"  {method}")
+    click.echo("Profiles")
+    for name, profile in load_params().profiles.items():
+        steps = f"{profile.steps:,} steps" if profile.steps else "published steps"
+        click.echo(f"  {name:8} {len(profile.tasks)} tasks, {len(profile.methods)} methods, ", nl=False)
+        click.echo(f"{len(profile.seeds)} seeds, {steps}")
+
+
+@cli.command()
+@click.argument("task")
+@click.argument("method")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness.")
+@profile_option
+@results_option
+def run(task: str, method: str, seed: int, profile: str, results: Path) -> None:
+    """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
+    params = load_params()
+    (one,) = select(params, profile, [task], [method], [seed])
+    with tqdm(total=one.config(params).steps, unit="step", desc=f"{task} {method} {seed}") as bar:
+        try:
+            result = execute(one, params, results, bar_to(bar))
+        except UserError:
+            raise
+        except Exception as error:
+            record_failure(one, params, results, error_line(error))
+            raise click.ClickException(f"the run failed: {error_line(error)}") from error
+    click.echo(one.path(results))
+    if result.error is not None:
+        raise click.ClickException(result.error)
+
+
+@cli.command()
+@profile_option
+@task_option
+@method_option
+@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores].")
+@results_option
+def sweep(
+    profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int], jobs: int | None, results: Path
+) -> None:
+    """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    from benchmark.sweep import available_cores
+    from benchmark.sweep import sweep as run_all
+
+    params = load_params()
+    chosen = list(select(params, profile, tasks, methods, seeds))
+    todo = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
+    click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
+    failures = run_all(todo, params, results, jobs or available_cores())
+    for failed, reason in failures.items():
+        click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
+    if failures:
+        raise click.ClickException(f"{len(failures)} of {len(chosen)} runs failed; the others are complete")
+
+
+@cli.command()
+@profile_option
+@task_option
+@method_option
+@results_option
+def status(profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path) -> None:
+    """Say which runs of a profile are complete, failed (and why), stale or missing."""
+    params = load_params()
+    counts: dict[str, int] = {}
+    for one in select(params, profile, tasks, methods):
+        state, reason = state_of(one, params, results)
+        counts[state] = counts.get(state, 0) + 1
+        click.echo(f"{one.task:8} {one.method:20} seed {one.seed}  {state}{': ' if reason else ''}{reason}")
+    click.echo(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+
+
+@cli.command()
+@profile_option
+@results_option
+def tables(profile: str, results: Path) -> None:
+    """Make tables and figures of a profile from its result files."""
+    from benchmark.figures import write_figures
+    from benchmark.tables import write_tables
+
+    chosen = load_params().profile(profile)
+    arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
+    for path in [*write_tables(*arguments), *write_figures(*arguments)]:
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("run_json", type=click.Path(path_type=Path))
+@click.option("--episodes", type=click.IntRange(min=1), default=10, show_default=True, help="Episodes to run.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the episodes.")
+@results_option
+def evaluate(run_json: Path, episodes: int, seed: int, results: Path) -> None:
+    """Run the last policy of a finished run for some episodes and print their returns."""
+    evaluation = evaluate_checkpoint(read_run(run_json), results, episodes, seed)
+    click.echo(evaluation.model_dump_json())
+
+
+@cli.command()
+@profile_option
+@results_option
+def plan(profile: str, results: Path) -> None:
+    """Write the keys of everything that a profile needs; the pipeline reruns what has another key."""
+    from benchmark.plan import write_plan
+
+    write_plan(load_params(), profile, results)
+
+
+@cli.command()
+@click.argument("task")
+@profile_option
+@results_option
+def samples(task: str, profile: str, results: Path) -> None:
+    """Draw the states and feasible actions that TASK's flows are trained on."""
+    from benchmark.plan import make_samples
+
+    click.echo(make_samples(load_params(), profile, task, results))
+
+
+@cli.command()
+@click.argument("task")
+@profile_option
+@results_option
+def flows(task: str, profile: str, results: Path) -> None:
+    """Train TASK's flow, measure its validity and recall, and write both down."""
+    from benchmark.plan import make_flows
+
+    for path in make_flows(load_params(), profile, task, results):
+        click.echo(path)
+
+
+@cli.command()
+@profile_option
+@results_option
+def track(profile: str, results: Path) -> None:
+    """Import the runs of a profile into MLflow; importing again changes nothing."""
+    from benchmark.tracking import import_runs
+
+    new = import_runs(results / profile, profile, database_path(results))
+    click.echo(f"{new} runs of profile {profile} imported into {database_path(results)}")
+    keys = [result.run_key for result in _all_results(load_params(), profile, results)]
+    write_text(results / profile / "mlflow.json", json.dumps({"run_keys": keys}, indent=1) + "\n")
+
+
+@cli.command()
+@click.option("--port", type=int, default=5000, show_default=True, help="Port on this machine.")
+@results_option
+def ui(port: int, results: Path) -> None:
+    """Open the MLflow UI on the imported runs."""
+    from benchmark.tracking import serve_ui
+
+    serve_ui(database_path(results), port)
+
+
+def bar_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
+    """Moves a progress bar to a number of steps."""
+
+    def move(step: int) -> None:
+        bar.update(step - bar.n)
+
+    return move
+
+
+def database_path(results: Path) -> Path:
+    """The MLflow database of a results folder."""
+    return results / "mlflow" / "mlflow.db"
+
+
+def _all_results(params: Params, profile: str, results: Path) -> list[Any]:
+    paths = [one.path(results) for one in select(params, profile)]
+    return [read_run(path) for path in paths if path.exists()]
+
+
+def main() -> None:
+    """Entry point: one line for every error."""
+    try:
+        code = cli(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), EXIT_USER_ERROR)
+    except click.UsageError as error:
+        _fail(error.format_message(), EXIT_USER_ERROR)
+    except click.ClickException as error:
+        _fail(error.format_message(), EXIT_FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,87 @@
+"""The clock and the meter of a run: the harness owns both, so that no method times or counts itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from torch import Tensor
+
+from benchmark.results import Calls
+from envs.constraints.base import Constraint
+
+
+class Clock:
+    """Wall-clock by part. Parts nest exclusively: time in an inner part does not count for the outer one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._parts: list[str] = []
+        self._since = time.perf_counter()
+
+    def _switch(self) -> None:
+        now = time.perf_counter()
+        if self._parts:
+            part = self._parts[-1]
+            self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
+        self._since = now
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the time inside for ``name``."""
+        self._switch()
+        self._parts.append(name)
+        try:
+            yield
+        finally:
+            self._switch()
+            self._parts.pop()
+
+
+class MeteredConstraint:
+    """A constraint whose projections and oracle calls are timed and counted, whoever makes them.
+
+    Everything else is the constraint's own.
+
+    Args:
+        constraint: The task's.
+        clock: Projections count for its part "project".
+    """
+
+    def __init__(self, constraint: Constraint, clock: Clock) -> None:
+        self._constraint = constraint
+        self._clock = clock
+        self.calls = Calls()
+        self.solver: Literal["exact", "cvxpy"] = "exact"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._constraint, name)
+
+    def project(self, action: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.project`."""
+        self._count_projection(action)
+        with self._clock.part("project"):
+            return self._constraint.project(action, obs)
+
+    def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.linear_oracle`; counted apart, its time belongs to whoever asks."""
+        self.calls.oracle += 1
+        self.calls.oracle_rows += len(gradient)
+        return self._constraint.linear_oracle(gradient, obs)
+
+    def repair(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The action that is executed: feasible ones as they are, unless the solver is cvxpy, which always solves."""
+        with self._clock.part("project"):
+            if self.solver == "exact":
+                if bool(self._constraint.executable(action, obs).all()):
+                    return action
+                self._count_projection(action)
+                return self._constraint.repair(action, obs)
+            self._count_projection(action)
+            return self._constraint.repair_by_solver(action, obs)
+
+    def _count_projection(self, action: Tensor) -> None:
+        self.calls.project += 1
+        self.calls.project_rows += len(action)

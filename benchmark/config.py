@@ -1,0 +1,150 @@
+"""Profiles and settings: ``params.yaml`` checked, and the full configuration of one run resolved from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from envs.errors import UnknownIdError, UserError
+from envs.registry import make_task
+from methods.base import method_class, parse_config
+
+PARAMS = Path("params.yaml")
+
+
+class Settings(BaseModel):
+    """Base of everything read from params.yaml: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EvaluationSettings(Settings):
+    """When and how the policy is evaluated: every so many steps, and once more at the end."""
+
+    every: PositiveInt
+    episodes: PositiveInt
+    final_episodes: PositiveInt
+
+
+class Profile(Settings):
+    """A budget and a choice of runs.
+
+    Attributes:
+        plain_methods: Methods that need no flow.
+        flow_methods: Methods that train a flow first.
+        steps: Environment steps of a run; left out: the published budget of each task.
+        task_steps: Steps of single tasks that differ from ``steps``.
+        update_at: Whether the updates of an episode are made at its end, as published, or after each step.
+        timeout_seconds: Training time after which a run is given up.
+        learner: Settings shared by all methods that have them.
+        methods_config: Settings of single methods.
+    """
+
+    tasks: tuple[str, ...]
+    plain_methods: tuple[str, ...]
+    flow_methods: tuple[str, ...]
+    seeds: tuple[NonNegativeInt, ...]
+    steps: PositiveInt | None = None
+    task_steps: dict[str, PositiveInt] = Field(default_factory=dict)
+    evaluation: EvaluationSettings
+    update_at: Literal["episode", "step"] = "episode"
+    timeout_seconds: PositiveFloat | None = None
+    flow_draws: PositiveInt = 1_000_000
+    learner: dict[str, Any] = Field(default_factory=dict)
+    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods, flows first."""
+        return (*self.flow_methods, *self.plain_methods)
+
+
+class TaskSettings(Settings):
+    """What the papers set for one task, whatever the profile."""
+
+    learner: dict[str, Any] = Field(default_factory=dict)
+    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class Params(Settings):
+    """The whole of params.yaml; ``shared`` only holds YAML anchors."""
+
+    shared: Any = None
+    task_settings: dict[str, TaskSettings] = Field(default_factory=dict)
+    profiles: dict[str, Profile]
+
+    def profile(self, name: str) -> Profile:
+        """A profile by name.
+
+        Raises:
+            UnknownIdError: If there is none of this name.
+        """
+        if name not in self.profiles:
+            raise UnknownIdError("profile", name, self.profiles)
+        return self.profiles[name]
+
+
+class RunConfig(Settings):
+    """Everything that one run's result depends on besides task, method, seed and code."""
+
+    steps: PositiveInt
+    evaluation: EvaluationSettings
+    update_at: Literal["episode", "step"]
+    timeout_seconds: PositiveFloat | None
+    method: dict[str, Any]
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read params.yaml.
+
+    Raises:
+        UserError: If it is missing, not YAML, or has an unknown or ill-typed setting.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror}; run from the repository or name it with --params"
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path}, '{'.'.join(str(part) for part in first['loc'])}': {first['msg']}") from error
+
+
+def run_config(params: Params, profile_name: str, task_id: str, method_id: str) -> RunConfig:
+    """The configuration of a run: the method's defaults, then the task's, then the profile's settings on top.
+
+    Raises:
+        UserError: If an id or a setting is unknown.
+    """
+    profile = params.profile(profile_name)
+    task, cls = make_task(task_id), method_class(method_id)
+    own = params.task_settings.get(task_id, TaskSettings())
+    settings: dict[str, Any] = {}
+    for level in (own, profile):
+        shared = {key: value for key, value in level.learner.items() if key in cls.Config.model_fields}
+        settings = merge(merge(settings, shared), level.methods_config.get(method_id, {}))
+    return RunConfig(
+        steps=profile.task_steps.get(task_id, profile.steps or task.steps),
+        evaluation=profile.evaluation,
+        update_at=profile.update_at,
+        timeout_seconds=profile.timeout_seconds,
+        method=parse_config(cls, settings).model_dump(mode="json"),
+    )
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the entries of ``over`` put on top, nested mappings likewise."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,288 @@
+"""Figures of one profile, as SVG and PNG: learning curves, cumulative violations, and where the time went."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.typing import RcKeyType
+
+from benchmark.files import write_bytes
+from benchmark.selection import CompleteRun, Selection, read_selection
+from benchmark.statistics import mean_interval
+from benchmark.summaries import NOT_NEGATIVE, PARTS, part_seconds, total
+
+# The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
+SEEDS_FOR_BAND = 3
+SPREAD = (
+    "Thick line: mean over seeds. Thin lines: single seeds. Band: 95% interval of Student's t, at each step by itself, "
+    f"from {SEEDS_FOR_BAND} seeds on (that of two would cover the panel; the tables give it at the end of training). "
+    "Axes follow the single seeds, and cut off a wider band."
+)
+FIGURES = {
+    "learning": f"Evaluation return of the policy without noise, over training. {SPREAD}",
+    "violations": (
+        "Cumulative number of the policy's outputs, before noise and repair, that missed C(s) (tolerance 0). The axis "
+        f"is linear up to 10 and logarithmic above. {SPREAD}"
+    ),
+    "time": (
+        "Wall-clock of training without evaluation, mean over the complete runs (in brackets: of how many wanted). "
+        "Prepare is the work before training, such as a flow's; other is the harness itself."
+    ),
+}
+LINEAR_UP_TO = 10
+SETTINGS: dict[RcKeyType, Any] = {
+    # Without a salt the ids in an SVG are random, and the same results would give another file each time.
+    "svg.hashsalt": "acrl",
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "legend.fontsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn: the same in every figure, whichever others are there."""
+
+    colour: tuple[float, float, float]
+    marker: str
+    dashes: Literal["-"] | tuple[float, tuple[float, ...]]
+
+
+COLOURS = sns.color_palette("colorblind", 10)
+STYLES = {
+    "flowpg": Style(COLOURS[0], "o", "-"),
+    "ddpg-projection": Style(COLOURS[1], "s", (0, (6, 2))),
+    "nfw": Style(COLOURS[2], "^", (0, (6, 2, 1, 2))),
+    "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
+    "ddpg-projection-qp": Style(COLOURS[7], "v", (0, (6, 2, 1, 2, 1, 2))),
+}
+PART_COLOURS = {
+    "prepare": COLOURS[4],
+    "act": COLOURS[9],
+    "project": COLOURS[1],
+    "env": COLOURS[2],
+    "update": COLOURS[0],
+    "other": (0.75, 0.75, 0.75),
+}
+
+
+def style_of(method: str) -> Style:
+    """The style of a method; one that is not built in gets a style from its name."""
+    if method in STYLES:
+        return STYLES[method]
+    number = zlib.crc32(method.encode())
+    return Style(COLOURS[(4, 5, 6, 8, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))
+
+
+def write_figures(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> list[Path]:
+    """Draw every figure of a profile below ``folder`` (``results/<profile>``).
+
+    The same results give the same bytes.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: As :func:`benchmark.selection.read_selection`, or if a file cannot be written.
+    """
+    found = read_selection(folder, profile, tasks, methods, seeds)
+    paths = []
+    draw = {"learning": draw_learning, "violations": draw_violations, "time": draw_time}
+    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
+        for name in FIGURES:
+            figure = draw[name](found)
+            for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+                path = folder / "figures" / f"{name}.{kind}"
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+                write_bytes(path, buffer.getvalue())
+                paths.append(path)
+    return paths
+
+
+def draw_learning(found: Selection) -> Figure:
+    """Evaluation returns against steps, a panel a task."""
+
+    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
+        return ((float(evaluation.step), evaluation.mean) for evaluation in run.returns.evaluations)
+
+    figure, panels = make_panels(found, "Learning curves")
+    for task, panel in panels.items():
+        draw_curves(panel, found, task, points, (-math.inf, math.inf))
+    label_outer(found, panels, "environment steps", "return of an episode")
+    figure.align_ylabels()
+    add_method_legend(figure, found)
+    return figure
+
+
+def draw_violations(found: Selection) -> Figure:
+    """Cumulative violations of the policy's output against steps, a panel a task."""
+
+    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
+        curves = run.record.curves
+        pairs = zip(curves.get("step", []), curves.get("violations/policy", []), strict=True)
+        return ((step, count) for step, count in pairs if step is not None and count is not None)
+
+    figure, panels = make_panels(found, "Cumulative violations of the policy's output (tolerance 0)")
+    for task, panel in panels.items():
+        highest = draw_curves(panel, found, task, points, NOT_NEGATIVE)
+        panel.set_yscale("symlog", linthresh=LINEAR_UP_TO)
+        panel.set_ylim(0, max(2 * highest, LINEAR_UP_TO))
+    label_outer(found, panels, "environment steps", "violations so far")
+    figure.align_ylabels()
+    add_method_legend(figure, found)
+    return figure
+
+
+def draw_curves(
+    panel: Axes,
+    found: Selection,
+    task: str,
+    points: Callable[[CompleteRun], Iterable[tuple[float, float]]],
+    bounds: tuple[float, float],
+) -> float:
+    """Draw one curve a method with its band and its single seeds; give back the highest value of a single seed."""
+
+    def band(values: pd.Series[float]) -> tuple[float, float]:
+        estimate = mean_interval(values.tolist(), bounds)
+        if estimate.low is None or estimate.high is None:
+            return math.nan, math.nan
+        return estimate.low, estimate.high
+
+    seen: list[float] = []
+    for method in found.methods:
+        style = style_of(method)
+        runs = found.runs(task, method)
+        rows = [(run.record.seed, *point) for run in runs for point in points(run)]
+        if not rows:
+            continue
+        data = pd.DataFrame(rows, columns=["seed", "step", "value"])
+        common = {"data": data, "x": "step", "y": "value", "ax": panel, "color": style.colour, "legend": False}
+        alpha = 0.6 if len(runs) < SEEDS_FOR_BAND else 0.25
+        sns.lineplot(**common, units="seed", estimator=None, linewidth=0.6, alpha=alpha)
+        marks = {"marker": style.marker, "markersize": 5, "markevery": mark_every(method, data["step"].nunique())}
+        line = {"linewidth": 1.8, "linestyle": style.dashes}
+        spread = {"errorbar": band if len(runs) >= SEEDS_FOR_BAND else None, "err_kws": {"alpha": 0.2, "linewidth": 0}}
+        sns.lineplot(**common, **marks, **line, **spread)
+        seen += [data["value"].min(), data["value"].max()]
+    lowest, highest = min(seen, default=0.0), max(seen, default=0.0)
+    margin = 0.06 * (highest - lowest) or 1.0
+    panel.set_ylim(lowest - margin, highest + margin)
+    return highest
+
+
+def mark_every(method: str, length: int) -> tuple[int, int]:
+    """First marker and distance of markers: few enough to tell them apart, and not all at the same steps."""
+    distance = max(length // 5, 1)
+    return zlib.crc32(method.encode()) % distance, distance
+
+
+def draw_time(found: Selection) -> Figure:
+    """Seconds of training by part, a panel a task and a stacked bar a method."""
+    figure, panels = make_panels(
+        found, "Wall-clock of training without evaluation: mean over complete runs (complete/wanted)"
+    )
+    first_column = list(panels.values())[:: panels_in_a_row(found)]
+    for task, panel in panels.items():
+        ends = [draw_bar(panel, row, found, task, method) for row, method in enumerate(found.methods)]
+        # Room for the text at the end of the longest bar.
+        panel.set_xlim(0, 1.6 * max(ends, default=0.0) or 1.0)
+        named = panel in first_column
+        panel.set_yticks(range(len(found.methods)), found.methods if named else [""] * len(found.methods))
+        panel.set_ylim(len(found.methods) - 0.5, -0.5)
+        panel.grid(visible=False, axis="y")
+        panel.xaxis.set_major_locator(MaxNLocator(5))
+    label_outer(found, panels, "seconds", "")
+    handles = [Patch(color=PART_COLOURS[part], label=part) for part in PARTS]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    return figure
+
+
+def draw_bar(panel: Axes, row: int, found: Selection, task: str, method: str) -> float:
+    """Draw the stacked bar of one method, and give back its length."""
+    runs = found.runs(task, method)
+    if not runs:
+        panel.text(0, row, f" no complete run (0/{len(found.seeds)})", va="center", fontsize=9)
+        return 0.0
+    end = 0.0
+    for part in PARTS:
+        width = float(np.mean([max(part_seconds(run, part), 0.0) for run in runs]))
+        panel.barh(row, width, left=end, height=0.7, color=PART_COLOURS[part], linewidth=0)
+        end += width
+    mean = float(np.mean([total(run) for run in runs]))
+    text = f"{mean:,.0f} s" if mean >= 10 else f"{mean:.2g} s"
+    panel.text(end, row, f" {text} ({len(runs)}/{len(found.seeds)})", va="center", fontsize=9)
+    return end
+
+
+def panels_in_a_row(found: Selection) -> int:
+    """Panels side by side: three, but two where that fills both rows."""
+    return 2 if len(found.tasks) == 4 else max(min(len(found.tasks), 3), 1)
+
+
+def make_panels(found: Selection, title: str) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a panel for each task, which states profile, budget and seeds."""
+    columns = panels_in_a_row(found)
+    rows = max(math.ceil(len(found.tasks) / columns), 1)
+    figure = Figure(figsize=(max(3.7 * columns, 7.5), 2.8 * rows + 1.2), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    panels = dict(zip(found.tasks, grid, strict=False))
+    for unused in grid[len(found.tasks) :]:
+        unused.set_visible(False)
+    for task, panel in panels.items():
+        runs, wanted, steps = len(found.of_task(task)), len(found.methods) * len(found.seeds), found.steps(task)
+        missing = "" if runs == wanted else f" ({runs} of {wanted} runs)"
+        panel.set_title(f"{task}: {steps:,} steps{missing}" if steps else f"{task}: no complete run")
+        if not runs:
+            panel.set_axis_off()
+    seeds = ", ".join(str(seed) for seed in found.seeds)
+    figure.suptitle(f"{title}\nprofile {found.profile}, seeds {seeds}", fontsize=12)
+    return figure, panels
+
+
+def label_outer(found: Selection, panels: dict[str, Axes], x: str, y: str) -> None:
+    """Label the axes once a column and once a row, and write steps as 10 k or 1 M."""
+    columns = panels_in_a_row(found)
+    for index, panel in enumerate(panels.values()):
+        first, last = index % columns == 0, index + columns >= len(found.tasks)
+        panel.set_xlabel(x if last else "")
+        panel.set_ylabel(y if first else "")
+        if x == "environment steps":
+            panel.xaxis.set_major_formatter(EngFormatter())
+            panel.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def add_method_legend(figure: Figure, found: Selection) -> None:
+    """A legend of all methods below the panels."""
+    handles = []
+    for method in found.methods:
+        style = style_of(method)
+        line = Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.dashes, linewidth=1.8)
+        line.set_label(method)
+        handles.append(line)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=5 if panels_in_a_row(found) == 3 else 3,
+        frameon=False,
+        handlelength=4,
+    )

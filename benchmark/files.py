@@ -1,0 +1,54 @@
+"""Files that are whole or absent: written aside, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from envs.errors import UserError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically, making its folder.
+
+    Raises:
+        UserError: If the folder cannot be made or written, or the disk is full; ``path`` is then as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; check the folder and its permissions") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, as :func:`write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def file_lock(path: Path) -> FileLock:
+    """A lock, held by one process at a time, for making ``path``.
+
+    Raises:
+        UserError: If its folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make folder {path.parent}: {error.strerror}; check its permissions") from error
+    return FileLock(path.parent / f".{path.name}.lock")

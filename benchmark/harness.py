@@ -1,0 +1,220 @@
+"""The harness: it owns the loop, the clock, evaluation, repair of infeasible actions and all counting."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from benchmark.clock import Clock, MeteredConstraint
+from benchmark.config import RunConfig
+from benchmark.evaluation import Evaluator
+from benchmark.judge import Judge
+from benchmark.results import Calls, Evaluation, Returns, Seconds, Violations
+from benchmark.store import ArtifactStore
+from envs.constraints.base import Constraint
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed
+from methods.base import Method, Transition, make_method
+
+# Enough to see where a run went, few enough to read in the JSON.
+VISITED_STATES = 200
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Outcome:
+    """What a run measured, and the method's last state; returns and state are only there when it completed."""
+
+    status: Literal["complete", "timeout"]
+    returns: Returns | None
+    violations: Violations
+    seconds: Seconds
+    calls: Calls
+    visited: list[list[float]]
+    curves: dict[str, list[float | None]]
+    state: dict[str, Tensor] = field(repr=False)
+
+
+def train(
+    task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifacts: Path, progress: Progress
+) -> Outcome:
+    """Train one method on one task with one seed and measure everything about it.
+
+    Args:
+        task: The task.
+        method_id: The method.
+        config: Resolved configuration.
+        seed: Source of all randomness.
+        artifacts: Folder of what preparation makes.
+        progress: Called with the number of steps done.
+
+    Raises:
+        UserError: If the method puts out actions of a wrong shape or with NaN.
+    """
+    clock = Clock()
+    metered = MeteredConstraint(task.constraint, clock)
+    method_task = dataclasses.replace(task, constraint=cast(Constraint, metered))
+    method = make_method(method_id, method_task, config.method, seed)
+    return _Run(task, method, config, clock, metered, ArtifactStore(artifacts, task), progress).train()
+
+
+@dataclass
+class _Run:
+    """One training run, step by step. ``metered`` is the constraint as the method sees it."""
+
+    task: TaskSpec
+    method: Method[Any]
+    config: RunConfig
+    clock: Clock
+    metered: MeteredConstraint
+    store: ArtifactStore
+    progress: Progress
+    evaluations: list[Evaluation] = field(default_factory=list)
+    best_state: Mapping[str, Tensor] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    losses: list[dict[str, float]] = field(default_factory=list)
+    visited: list[list[float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.seed = self.method.seed
+        self.metered.solver = self.method.projection_solver
+        self.judge = Judge(self.task.constraint)
+        self.evaluator = Evaluator(self.task)
+
+    def train(self) -> Outcome:
+        try:
+            with self.clock.part("prepare"):
+                self.method.prepare(self.store)
+            with self.clock.part("other"):
+                status = self._loop()
+            returns, state = self._returns() if status == "complete" else (None, {})
+        finally:
+            self.evaluator.close()
+        return Outcome(
+            status=status,
+            returns=returns,
+            violations=self.judge.record(),
+            seconds=self._seconds(),
+            calls=self.metered.calls,
+            visited=self.visited,
+            curves=self.curves,
+            state=state,
+        )
+
+    def _loop(self) -> Literal["complete", "timeout"]:
+        env = self.task.make_env(disable_env_checker=True)
+        obs = self._reset(env, seed=derive_seed(self.seed, "environment"))
+        episode_steps = 0
+        for step in range(1, self.config.steps + 1):
+            obs, done = self._step(env, obs, step)
+            episode_steps += 1
+            if self.config.update_at == "step" or done or step == self.config.steps:
+                self._update(episode_steps)
+                episode_steps = 0
+            if done:
+                obs = self._reset(env)
+            if step % self.config.evaluation.every == 0 or step == self.config.steps:
+                self._evaluate(step)
+            if self._timed_out():
+                return "timeout"
+            self.progress(step)
+        env.close()
+        return "complete"
+
+    def _reset(self, env: Any, seed: int | None = None) -> Tensor:
+        with self.clock.part("env"):
+            observation, _ = env.reset(seed=seed)
+        return torch.as_tensor(observation, dtype=torch.float64)[None]
+
+    def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
+        with self.clock.part("act"):
+            policy, behaviour = self.method.act_pair(obs)
+        self._check(behaviour)
+        # Judged and repaired in float64, whatever precision the method's networks have.
+        policy, behaviour = None if policy is None else policy.double(), behaviour.double()
+        executed = self.metered.repair(behaviour, obs)
+        self.judge.judge(policy, behaviour, executed, obs)
+        if self.metered.context_indices and (step - 1) % max(1, self.config.steps // VISITED_STATES) == 0:
+            self.visited.append(self.metered.context(obs)[0].tolist())
+        with self.clock.part("env"):
+            observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
+        next_obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+        with self.clock.part("update"):
+            transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)
+            self.method.observe(transition)
+        return next_obs, terminated or truncated
+
+    def _check(self, action: Tensor) -> None:
+        expected = (1, self.task.constraint.dim)
+        if tuple(action.shape) != expected:
+            raise UserError(f"method '{self.method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
+        if not bool(action.isfinite().all()):
+            raise UserError(f"method '{self.method.id}' gave an action with NaN or infinity; its training diverged")
+
+    def _update(self, count: int) -> None:
+        with self.clock.part("update"):
+            for _ in range(count):
+                losses = self.method.update()
+                if losses:
+                    self.losses.append(losses)
+
+    def _evaluate(self, step: int) -> None:
+        settings = self.config.evaluation
+        with self.clock.part("evaluate"):
+            seeds = [derive_seed(self.seed, "evaluation", step, k) for k in range(settings.episodes)]
+            evaluation = self.evaluator.evaluate(self.method, step, seeds)
+            if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
+                self.best_state = self.method.state_dict()
+            self.evaluations.append(evaluation)
+        self._append("step", step)
+        self._append("violations/policy", self.judge.policy.count)
+        self._append("violations/behaviour", self.judge.behaviour.count)
+        names = {name for losses in self.losses for name in losses} | {n.removeprefix("update/") for n in self._late()}
+        for name in sorted(names):
+            values = [losses[name] for losses in self.losses if name in losses]
+            self._append(f"update/{name}", math.fsum(values) / len(values) if values else None)
+        self.losses.clear()
+
+    def _late(self) -> list[str]:
+        """Curves of updates; there may be none between two evaluations, where an episode is longer."""
+        return [name for name in self.curves if name.startswith("update/")]
+
+    def _append(self, name: str, value: float | None) -> None:
+        if value is not None and not math.isfinite(value):
+            raise UserError(
+                f"method '{self.method.id}': {name} is {value} at step {self.evaluations[-1].step}; diverged"
+            )
+        # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.
+        self.curves.setdefault(name, [None] * (len(self.evaluations) - 1)).append(value)
+
+    def _timed_out(self) -> bool:
+        limit = self.config.timeout_seconds
+        return limit is not None and self._seconds().total > limit
+
+    def _returns(self) -> tuple[Returns, dict[str, Tensor]]:
+        """The last policy and the best evaluated one, both run anew on the same episodes."""
+        settings = self.config.evaluation
+        with self.clock.part("evaluate"):
+            seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
+            last = self.method.state_dict()
+            final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds)
+            best_step = max(self.evaluations, key=lambda evaluation: evaluation.mean).step
+            self.method.load_state_dict(self.best_state)
+            best = self.evaluator.evaluate(self.method, best_step, seeds)
+            self.method.load_state_dict(last)
+        return Returns(final=final, best=best, evaluations=self.evaluations), last
+
+    def _seconds(self) -> Seconds:
+        parts = dict(self.clock.seconds)
+        # Preparation is charged with what its artifacts cost when they were made, not with the time to load them.
+        parts["prepare"] = parts.get("prepare", 0.0) - self.store.waited + self.store.cost
+        total = sum(seconds for name, seconds in parts.items() if name != "evaluate")
+        return Seconds(total=total, **{name: parts.get(name, 0.0) for name in Seconds.model_fields if name != "total"})

@@ -1,0 +1,64 @@
+"""Counts constraint violations, for the harness: what the policy put out, what noise made of it, what was executed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchmark.results import TOLERANCE_KEYS, TOLERANCES, ViolationCount, Violations
+from envs.constraints.base import Constraint
+
+
+class Tally:
+    """Running count of summed positive violations of one kind of action."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.count = 0
+        self._sum = 0.0
+        self._max = 0.0
+        self._valid = [0] * len(TOLERANCES)
+
+    def add(self, size: float) -> None:
+        """Count one action whose summed positive violation is ``size``."""
+        self.n += 1
+        if size > 0:
+            self.count += 1
+            self._sum += size
+            self._max = max(self._max, size)
+        for index, tol in enumerate(TOLERANCES):
+            self._valid[index] += size <= tol
+
+    def record(self) -> ViolationCount:
+        """The count so far; shares are 1 where nothing was judged."""
+        shares = [valid / self.n if self.n else 1.0 for valid in self._valid]
+        return ViolationCount(
+            n=self.n,
+            count=self.count,
+            mean=self._sum / self.count if self.count else 0.0,
+            max=self._max,
+            valid_share=dict(zip(TOLERANCE_KEYS, shares, strict=True)),
+        )
+
+
+class Judge:
+    """Judges every action of a run in float64 against the constraint at the state it was chosen in."""
+
+    def __init__(self, constraint: Constraint) -> None:
+        self._constraint = constraint
+        self.policy, self.behaviour, self.executed = Tally(), Tally(), Tally()
+
+    def judge(self, policy: Tensor | None, behaviour: Tensor, executed: Tensor, obs: Tensor) -> None:
+        """Count one step's actions (1, n); the policy's is None where it had no say."""
+        given = [(self.behaviour, behaviour), (self.executed, executed)]
+        given += [(self.policy, policy)] if policy is not None else []
+        actions = torch.cat([action for _, action in given])
+        sizes = self._constraint.violation(actions, obs.expand(len(given), -1)).clamp(min=0).sum(dim=1).tolist()
+        for (tally, _), size in zip(given, sizes, strict=True):
+            tally.add(size)
+
+    def record(self) -> Violations:
+        """All counts so far."""
+        return Violations(
+            policy=self.policy.record(), behaviour=self.behaviour.record(), executed=self.executed.record()
+        )

@@ -1,0 +1,72 @@
+"""What the pipeline's stages make apart from runs: the plan of keys, samples, and flows with their reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.config import Params, run_config
+from benchmark.files import write_text
+from benchmark.flow_report import report_flow
+from benchmark.provenance import code_hash, key_of, task_modules
+from benchmark.runs import select
+from benchmark.store import ArtifactStore
+from envs.registry import make_task
+from methods.flows.training import SampleConfig, draw_samples
+
+
+def write_plan(params: Params, profile: str, results: Path) -> None:
+    """Write, for each stage of the pipeline, one file with the key of what it makes.
+
+    The files' contents are what DVC goes by: a stage is rerun exactly when the key of its result changes, so that a
+    new task, a new method or an edit to one method leaves everything else alone.
+    """
+    chosen, folder = params.profile(profile), results / profile / "plan"
+    for task_id in chosen.tasks:
+        task = make_task(task_id)
+        for method in chosen.flow_methods:
+            config = run_config(params, profile, task_id, method).method
+            samples = {
+                "task": task.fingerprint(),
+                "config": config["samples"],
+                "code": code_hash(("envs.sampling.dataset", *task_modules(task))),
+            }
+            flows = {
+                "samples": samples,
+                "config": config["flow"],
+                "draws": chosen.flow_draws,
+                "code": code_hash(("methods.flows.training", "benchmark.flow_report")),
+            }
+            write_text(folder / task_id / "samples.key", key_of(samples) + "\n")
+            write_text(folder / task_id / "flows.key", key_of(flows) + "\n")
+        for method in chosen.methods:
+            keys = [f"seed {run.seed}: {run.key(params)}" for run in select(params, profile, [task_id], [method])]
+            write_text(folder / task_id / f"{method}.key", "\n".join(keys) + "\n")
+
+
+def make_samples(params: Params, profile: str, task_id: str, results: Path) -> Path:
+    """Draw a task's samples unless they are kept; returns their file.
+
+    Raises:
+        UserError: If an id is unknown or a file is damaged.
+    """
+    task = make_task(task_id)
+    method = params.profile(profile).flow_methods[0]
+    config = SampleConfig.model_validate(run_config(params, profile, task_id, method).method["samples"])
+    store = ArtifactStore(results / profile, task)
+    draw_samples(task, config, store)
+    return store.path("samples")
+
+
+def make_flows(params: Params, profile: str, task_id: str, results: Path) -> list[Path]:
+    """Train and measure a task's flow; returns the files of the flow and of its report.
+
+    Raises:
+        UserError: If an id is unknown or a file is damaged.
+    """
+    task, chosen = make_task(task_id), params.profile(profile)
+    store = ArtifactStore(results / profile, task)
+    for method in chosen.flow_methods:
+        config = run_config(params, profile, task_id, method).method
+        report = report_flow(task, method, config, store, profile, chosen.flow_draws)
+        write_text(store.path("flows").with_suffix(".json"), report.model_dump_json(indent=1) + "\n")
+    return [store.path("flows"), store.path("flows").with_suffix(".json")]

@@ -1,0 +1,96 @@
+"""Numbers and tidy data frames as the text of a table's cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+DASH = "—"
+MARK = "†"
+
+LATEX = str.maketrans(
+    {
+        "\\": "\\textbackslash{}",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        "<": "\\textless{}",
+        ">": "\\textgreater{}",
+        "|": "\\textbar{}",
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A printed column: its header, and the quantity and tolerance of the tidy frame that it shows."""
+
+    header: str
+    quantity: str
+    tolerance: float | None = None
+
+
+def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
+    """The text of a table: a row for each combination of ``keys``, in the order of the frame.
+
+    The column named ``runs`` says how many of how many runs a row is from; a cell with fewer says so itself.
+    """
+    rows = []
+    for key, group in frame.groupby(keys, sort=False):
+        found, wanted = int(group["n"].max()), int(group["N"].max())
+        row = dict(zip(keys, (text or DASH for text in key), strict=True)) | {runs: f"{found}/{wanted}"}
+        rows.append(row | {column.header: format_cell(pick(group, column), found) for column in columns})
+    return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
+
+
+def pick(group: pd.DataFrame, column: Column) -> pd.Series[Any]:
+    """The one row of a group that a column shows."""
+    rows = group[group["quantity"] == column.quantity]
+    if column.tolerance is not None:
+        rows = rows[rows["tolerance"] == column.tolerance]
+    return rows.iloc[0]
+
+
+def format_cell(cell: pd.Series[Any], expected: int) -> str:
+    """A cell as "mean [low, high]"; with (n/N) where it comes from fewer runs than its row, and marked for a note."""
+    if pd.isna(cell["mean"]):
+        return DASH
+    ends = [] if pd.isna(cell["low"]) else [cell["low"], cell["high"]]
+    number = percent if cell["unit"] == "share" else like(cell["mean"], whole=not ends)
+    text = number(cell["mean"])
+    if ends:
+        text += f" [{number(cell['low'])}, {number(cell['high'])}]"
+    if cell["n"] != expected:
+        text += f" ({cell['n']}/{cell['N']})"
+    return f"{text} {MARK}" if cell["note"] else text
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with as many digits as it takes to tell it from 0 and from 100."""
+    if share in (0, 1):
+        return f"{100 * share:.0f}"
+    texts = (f"{100 * share:.{digits}f}" for digits in range(2, 17))
+    return next((text for text in texts if float(text) not in (0, 100)), repr(100 * share))
+
+
+def like(mean: float, whole: bool) -> Callable[[float], str]:
+    """A format with at least three significant digits of ``mean``, for it and the ends of its interval.
+
+    With ``whole``, a mean that is a whole number is printed as one; next to an interval that would hide its width.
+    """
+    size = abs(mean)
+    if 0 < size < 1e-3:
+        return lambda value: "0" if value == 0 else f"{value:.2e}"
+    if whole and float(mean).is_integer():
+        return lambda value: f"{value:,.0f}"
+    digits = max(0, 2 - math.floor(math.log10(size))) if size > 0 else 0
+    return lambda value: f"{value:,.{digits}f}"
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return text.translate(LATEX)

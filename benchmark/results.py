@@ -1,0 +1,189 @@
+"""A run's result: one JSON file, the only truth that tables, figures and MLflow are made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.files import write_text
+from envs.errors import UserError
+
+SCHEMA_VERSION = 1
+# "Valid" means different things in the papers, so every share is given at each of these: FlowPG counts at 0.1.
+TOLERANCES = (0.0, 1e-6, 1e-3, 1e-2, 0.1)
+TOLERANCE_KEYS = tuple(f"{tol:g}" for tol in TOLERANCES)
+
+R = TypeVar("R", bound="Record")
+
+
+class Record(BaseModel):
+    """Base of everything that is written: unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Evaluation(Record):
+    """One evaluation of the policy without noise, its infeasible actions repaired; off the clock."""
+
+    step: int
+    mean: float
+    episodes: list[float]
+
+
+class Returns(Record):
+    """Undiscounted episode returns: of the last policy, of the best evaluated one run anew, and over training."""
+
+    final: Evaluation
+    best: Evaluation
+    evaluations: list[Evaluation]
+
+
+class ViolationCount(Record):
+    """How often and by how much the actions of one kind missed C(s) during training.
+
+    Attributes:
+        n: Actions judged.
+        count: Those with a positive summed violation (tolerance 0).
+        mean: Mean summed violation of those, in the constraint's units; 0 if there are none.
+        max: Largest summed violation.
+        valid_share: Share of n within each tolerance.
+    """
+
+    n: int
+    count: int
+    mean: float
+    max: float
+    valid_share: dict[str, float]
+
+
+class Violations(Record):
+    """The policy's own output, the same with exploration noise, and what was executed after repair."""
+
+    policy: ViolationCount
+    behaviour: ViolationCount
+    executed: ViolationCount
+
+
+class Seconds(Record):
+    """Wall-clock split; ``total`` is the whole training with preparation and harness, without evaluation."""
+
+    prepare: float = 0.0
+    act: float = 0.0
+    project: float = 0.0
+    env: float = 0.0
+    update: float = 0.0
+    evaluate: float = 0.0
+    total: float = 0.0
+
+
+class Calls(Record):
+    """Batched calls of projection and linear oracle in training, and the actions that they were given."""
+
+    project: int = 0
+    oracle: int = 0
+    project_rows: int = 0
+    oracle_rows: int = 0
+
+
+class Provenance(Record):
+    """Where a result comes from."""
+
+    commit: str | None
+    dirty: bool | None
+    diff_sha256: str | None
+    lock_sha256: str | None
+    versions: dict[str, str]
+    processor: str
+    accelerator: str | None
+    threads: int
+    started: str
+
+
+class RunResult(Record):
+    """Everything about one run of a task, a method and a seed.
+
+    Attributes:
+        curves: Over training, all of the length of ``curves["step"]``: cumulative violations (tolerance 0) of the
+            policy and behaviour, and means since the last point of what ``update`` returned (None before learning).
+        visited: Contexts (k values each) of states visited, evenly spaced over training; empty when k = 0.
+    """
+
+    schema_version: Literal[1] = 1
+    run_key: str
+    status: Literal["complete", "failed", "timeout"]
+    error: str | None = None
+    task: str
+    method: str
+    seed: int
+    profile: str
+    config: dict[str, Any]
+    returns: Returns | None = None
+    violations: Violations | None = None
+    curves: dict[str, list[float | None]] = Field(default_factory=dict)
+    visited: list[list[float]] = Field(default_factory=list)
+    calls: Calls = Calls()
+    seconds: Seconds = Seconds()
+    provenance: Provenance
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` atomically."""
+        write_text(path, self.model_dump_json(indent=1) + "\n")
+
+
+class FlowReport(Record):
+    """Quality of one trained flow on states and feasible actions that it was not trained on.
+
+    Attributes:
+        validity: Kind of latent ("uniform" in the box, "boundary" of the box) -> tolerance -> share of f(z; s) in C(s).
+        recall: Share of feasible actions whose latent lies in the box.
+        curve: Held-out negative log-likelihood over training.
+        seconds: What drawing the samples and training took.
+    """
+
+    schema_version: Literal[1] = 1
+    task: str
+    flow: str
+    profile: str
+    draws: int
+    validity: dict[str, dict[str, float]]
+    recall: float
+    curve: dict[str, list[float]]
+    seconds: float
+
+
+def read_record(path: Path, kind: type[R]) -> R:
+    """Read one JSON file of the given kind.
+
+    Raises:
+        UserError: If it is missing, truncated, damaged, or of a schema version unknown here.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is truncated or not JSON; delete it and run again") from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UserError(f"{path} has schema version {version}; this program knows version {SCHEMA_VERSION}")
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} is damaged at '{where}': {first['msg']}; delete it and run again") from error
+
+
+def read_run(path: Path) -> RunResult:
+    """Read the result of one run; see :func:`read_record`."""
+    return read_record(path, RunResult)
+
+
+def read_runs(folder: Path) -> list[RunResult]:
+    """Every run JSON below ``folder`` (``<task>/<method>/seed-<n>.json``), in the order of their paths."""
+    return [read_record(path, RunResult) for path in sorted(folder.glob("*/*/seed-*.json"))]

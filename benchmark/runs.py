@@ -1,0 +1,158 @@
+"""One run from its name to its JSON: what is to be run, where the result lies, and running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from benchmark.config import Params, RunConfig, run_config
+from benchmark.evaluation import Evaluator
+from benchmark.harness import Progress, train
+from benchmark.provenance import collect_provenance, method_module, run_key
+from benchmark.results import Evaluation, RunResult, read_run
+from benchmark.store import ArtifactStore, load_tensors, save_tensors
+from envs.errors import UserError
+from envs.registry import make_task
+from envs.seeding import derive_seed
+from methods.base import make_method, method_class
+
+RESULTS = Path("results")
+State = Literal["complete", "failed", "timeout", "stale", "missing"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's name: profile, task, method and seed."""
+
+    profile: str
+    task: str
+    method: str
+    seed: int
+
+    def path(self, results: Path) -> Path:
+        """Where its JSON lies."""
+        return results / self.profile / "runs" / self.task / self.method / f"seed-{self.seed}.json"
+
+    def checkpoint(self, results: Path) -> Path:
+        """Where the last state of its method lies."""
+        return results / self.profile / "checkpoints" / self.task / self.method / f"seed-{self.seed}.safetensors"
+
+    def config(self, params: Params) -> RunConfig:
+        """Its full configuration."""
+        return run_config(params, self.profile, self.task, self.method)
+
+    def key(self, params: Params) -> str:
+        """What it depends on, as one hash."""
+        module = method_module(method_class(self.method))
+        config = self.config(params).model_dump(mode="json")
+        return run_key(make_task(self.task), self.method, module, config, self.seed)
+
+
+def select(
+    params: Params, profile: str, tasks: Sequence[str] = (), methods: Sequence[str] = (), seeds: Sequence[int] = ()
+) -> Iterator[Run]:
+    """The runs of a profile, or of the given tasks, methods and seeds at its budget.
+
+    Raises:
+        UnknownIdError: If a profile, task or method is unknown.
+    """
+    chosen = params.profile(profile)
+    for task in tasks or chosen.tasks:
+        make_task(task)
+        for method in methods or chosen.methods:
+            method_class(method)
+            for seed in seeds or chosen.seeds:
+                yield Run(profile, task, method, seed)
+
+
+def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
+    """Whether a run's result is there and of today's code and settings, and why not."""
+    path = run.path(results)
+    if not path.exists():
+        return "missing", ""
+    result = read_run(path)
+    if result.status != "complete":
+        return result.status, result.error or ""
+    if result.run_key != run.key(params):
+        return "stale", "made with other code or settings"
+    return "complete", ""
+
+
+def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunResult:
+    """Train, write the JSON and the method's last state, and return the result.
+
+    Raises:
+        UserError: If an id, a setting or a file is bad; nothing is written then.
+    """
+    torch.set_num_threads(1)
+    config, key, provenance = run.config(params), run.key(params), collect_provenance()
+    outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress)
+    complete = outcome.status == "complete"
+    result = RunResult(
+        run_key=key,
+        status=outcome.status,
+        error=None if complete else f"gave up after {config.timeout_seconds} s of training",
+        task=run.task,
+        method=run.method,
+        seed=run.seed,
+        profile=run.profile,
+        config=config.model_dump(mode="json"),
+        returns=outcome.returns,
+        violations=outcome.violations,
+        curves=outcome.curves,
+        visited=outcome.visited,
+        calls=outcome.calls,
+        seconds=outcome.seconds,
+        provenance=provenance,
+    )
+    if complete:
+        save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
+    result.write(run.path(results))
+    return result
+
+
+def record_failure(run: Run, params: Params, results: Path, reason: str) -> None:
+    """Write the JSON of a run that failed, so that nothing takes it for a result."""
+    RunResult(
+        run_key=run.key(params),
+        status="failed",
+        error=" ".join(reason.split())[:500],
+        task=run.task,
+        method=run.method,
+        seed=run.seed,
+        profile=run.profile,
+        config=run.config(params).model_dump(mode="json"),
+        provenance=collect_provenance(),
+    ).write(run.path(results))
+
+
+def error_line(error: BaseException) -> str:
+    """One line for any error."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+
+
+def evaluate_checkpoint(result: RunResult, results: Path, episodes: int, seed: int) -> Evaluation:
+    """Episodes of a finished run's last policy.
+
+    Raises:
+        UserError: If its checkpoint is missing, damaged, or of another run.
+    """
+    run = Run(result.profile, result.task, result.method, result.seed)
+    state, facts = load_tensors(run.checkpoint(results))
+    if facts.get("run_key") != result.run_key:
+        raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")
+    task = make_task(run.task)
+    config = RunConfig.model_validate(result.config)
+    method = make_method(run.method, task, config.method, run.seed)
+    method.prepare(ArtifactStore(results / run.profile, task))
+    method.load_state_dict(state)
+    evaluator = Evaluator(task)
+    try:
+        return evaluator.evaluate(method, config.steps, [derive_seed(seed, "evaluate", k) for k in range(episodes)])
+    finally:
+        evaluator.close()

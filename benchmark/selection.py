@@ -1,0 +1,176 @@
+"""Which results a table or figure is made from: one profile, read whole, with what is missing or failed named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.results import TOLERANCE_KEYS, FlowReport, Returns, RunResult, Violations, read_record
+from envs.errors import UserError
+
+ERROR_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class CompleteRun:
+    """A complete run, with what every complete run has."""
+
+    record: RunResult
+    returns: Returns
+    violations: Violations
+    steps: int
+
+    @property
+    def machine(self) -> str:
+        """What its wall-clock depends on besides the program."""
+        provenance = self.record.provenance
+        threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
+        return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads) if part)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Results of one profile for the given tasks, methods and seeds.
+
+    Attributes:
+        failures: Runs that ended otherwise than complete; they count as missing.
+        unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
+    """
+
+    profile: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    complete: dict[tuple[str, str], list[CompleteRun]] = field(default_factory=dict)
+    failures: list[RunResult] = field(default_factory=list)
+    flows: dict[str, FlowReport] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+
+    def runs(self, task: str, method: str) -> list[CompleteRun]:
+        """The complete runs of a task and method, by seed."""
+        return self.complete.get((task, method), [])
+
+    def of_task(self, task: str) -> list[CompleteRun]:
+        """The complete runs of a task, by method and seed."""
+        return [run for method in self.methods for run in self.runs(task, method)]
+
+    def everything(self) -> list[CompleteRun]:
+        """All complete runs, by task, method and seed."""
+        return [run for task in self.tasks for run in self.of_task(task)]
+
+    def steps(self, task: str) -> int | None:
+        """Training budget of a task in environment steps; None without a complete run."""
+        return next((run.steps for run in self.of_task(task)), None)
+
+
+def read_selection(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> Selection:
+    """Read the runs and flow reports of a profile from its folder ``results/<profile>``.
+
+    Raises:
+        UserError: If the folder is missing, a file is damaged or of another schema version, profile or place than its
+            path says, or runs that would be put in one row or compared with each other had different settings.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no results of profile '{profile}': {folder} does not exist; run `acrl sweep` first")
+    found = Selection(profile, tuple(tasks), tuple(methods), tuple(seeds))
+    for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
+        run = read_record(path, RunResult)
+        check_place(path, run, profile)
+        if run.task not in tasks or run.method not in methods or run.seed not in seeds:
+            found.unused.append(path.relative_to(folder).as_posix())
+        elif run.status == "complete":
+            found.complete.setdefault((run.task, run.method), []).append(check_complete(path, run))
+        else:
+            found.failures.append(run)
+    for task in tasks:
+        path = folder / "flows" / f"{task}.json"
+        if path.exists():
+            found.flows[task] = read_flow(path, profile, task)
+    arrange(found)
+    check_comparable(found)
+    return found
+
+
+def check_place(path: Path, run: RunResult, profile: str) -> None:
+    """Refuse a run that its path names otherwise, as a file copied from elsewhere would be.
+
+    Raises:
+        UserError: If profile, task, method or seed differ.
+    """
+    if run.profile != profile:
+        raise UserError(f"{path} is a run of profile '{run.profile}', not of '{profile}': profiles are never mixed")
+    inside = f"{run.task}/{run.method}/seed-{run.seed}.json"
+    if not path.as_posix().endswith(f"/{inside}"):
+        raise UserError(f"{path} holds the run {inside}: move it there or delete it")
+
+
+def check_complete(path: Path, run: RunResult) -> CompleteRun:
+    """A run said to be complete, with what makes it so.
+
+    Raises:
+        UserError: If something is missing.
+    """
+    steps = run.config.get("steps")
+    if run.returns is None or run.violations is None or not isinstance(steps, int):
+        raise UserError(f"{path} is marked complete but lacks returns, violations or config.steps; run it again")
+    if run.seconds.total <= run.seconds.prepare:
+        raise UserError(f"{path} is marked complete but its training took no time; run it again")
+    counts = (run.violations.policy, run.violations.behaviour, run.violations.executed)
+    if any(set(count.valid_share) != set(TOLERANCE_KEYS) for count in counts):
+        raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; run it again")
+    return CompleteRun(run, run.returns, run.violations, steps)
+
+
+def read_flow(path: Path, profile: str, task: str) -> FlowReport:
+    """Read a flow report and check that it is of this profile and task.
+
+    Raises:
+        UserError: If it is not, or is damaged.
+    """
+    flow = read_record(path, FlowReport)
+    if flow.profile != profile:
+        raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
+    if flow.task != task:
+        raise UserError(f"{path} holds a report on {flow.task}: move it there or delete it")
+    if any(set(shares) != set(TOLERANCE_KEYS) for shares in flow.validity.values()):
+        raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; make it again")
+    return flow
+
+
+def arrange(found: Selection) -> None:
+    """Order runs by seed as a number and failures as the tables list them: paths sort 'seed-10' before 'seed-2'."""
+    for runs in found.complete.values():
+        runs.sort(key=lambda run: run.record.seed)
+    found.failures.sort(key=lambda run: (found.tasks.index(run.task), found.methods.index(run.method), run.seed))
+
+
+def check_comparable(found: Selection) -> None:
+    """Refuse what would be compared or averaged though it was made with different settings.
+
+    Raises:
+        UserError: If a task's runs had different budgets, or a row's seeds different configurations.
+    """
+    for task in found.tasks:
+        budgets = sorted({run.steps for run in found.of_task(task)})
+        if len(budgets) > 1:
+            listed = ", ".join(str(steps) for steps in budgets)
+            raise UserError(f"runs of {task} in profile '{found.profile}' have different budgets: {listed} steps")
+    for (task, method), runs in found.complete.items():
+        first = runs[0].record
+        for run in (run.record for run in runs[1:]):
+            if run.config != first.config:
+                keys = sorted(k for k in first.config | run.config if first.config.get(k) != run.config.get(k))
+                raise UserError(
+                    f"{method} on {task}: seeds {first.seed} and {run.seed} were run with different {', '.join(keys)}; "
+                    f"run the older of both again"
+                )
+
+
+def one_line(error: str | None) -> str:
+    """The line of an error or traceback that says what happened."""
+    lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
+    message = lines[-1] if lines else "no message"
+    return message if len(message) <= ERROR_WIDTH else message[: ERROR_WIDTH - 3] + "..."

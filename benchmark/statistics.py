@@ -1,0 +1,97 @@
+"""Means over seeds and ratios of means, each with an interval where the data supports one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+CONFIDENCE = 0.95
+UNBOUNDED = (-math.inf, math.inf)
+
+STUDENT = "Student's t"
+WELCH = "Welch's t on logarithms"
+NO_DATA = "none: no data"
+ONE_SEED = "none: one seed"
+ALL_EQUAL = "none: all seeds equal"
+NOT_ESTIMATED = "none: not estimated"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value estimated from ``n`` seeds.
+
+    Attributes:
+        mean: The value; None where there is no data.
+        low: Lower end of the 95% interval; None where there is no interval.
+        high: Upper end of it.
+        n: Seeds that the value comes from; of a ratio, the smaller of both numbers.
+        method: How the interval was made, or why there is none.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+
+def point(value: float | None, n: int, method: str = NOT_ESTIMATED) -> Estimate:
+    """A value without an interval, and why it has none."""
+    return Estimate(value, None, None, n, NO_DATA if value is None else method)
+
+
+def all_equal(values: Sequence[float]) -> bool:
+    """Whether values differ by no more than rounding, from which no spread can be estimated."""
+    return math.isclose(max(values), min(values), rel_tol=1e-12)
+
+
+def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
+    """Mean of one value a seed with the 95% interval of Student's t.
+
+    One seed says nothing about the spread, and seeds that are all equal would give an interval of width zero, a
+    certainty that a few runs cannot have: both get no interval, and say why.
+
+    Args:
+        values: One value a seed.
+        bounds: What the mean can be at all ((0, 1) of a share); the interval is cut there.
+    """
+    if not values:
+        return point(None, 0)
+    if all_equal(values):
+        return point(float(values[0]), len(values), ONE_SEED if len(values) == 1 else ALL_EQUAL)
+    interval = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
+    low, high = (float(min(max(end, bounds[0]), bounds[1])) for end in (interval.low, interval.high))
+    return Estimate(math.fsum(values) / len(values), low, high, len(values), STUDENT)
+
+
+def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
+    """Ratio of the geometric means of two independent samples of positive values, with its 95% interval.
+
+    The interval is Welch's t for the difference of the mean logarithms. A bootstrap of two or three seeds can only
+    repeat what it has seen, and so gives an interval far too narrow; the logarithm makes the ratio a difference, keeps
+    it positive and makes a / b and b / a agree. Geometric means are what that interval is about; they differ from
+    arithmetic ones by a fraction of the spread, which is small for times of the same program.
+
+    Args:
+        numerator: One positive value a seed.
+        denominator: The same of the reference.
+
+    Raises:
+        ValueError: If a value is not positive.
+    """
+    n = min(len(numerator), len(denominator))
+    if n == 0:
+        return point(None, 0)
+    if min(*numerator, *denominator) <= 0:
+        raise ValueError("a ratio of means needs positive values")
+    above, below = [math.log(value) for value in numerator], [math.log(value) for value in denominator]
+    ratio = math.exp(math.fsum(above) / len(above) - math.fsum(below) / len(below))
+    if n == 1:
+        return point(ratio, n, ONE_SEED)
+    if all_equal(above) and all_equal(below):
+        return point(ratio, n, ALL_EQUAL)
+    interval = stats.ttest_ind(above, below, equal_var=False).confidence_interval(CONFIDENCE)
+    return Estimate(ratio, math.exp(interval.low), math.exp(interval.high), n, WELCH)

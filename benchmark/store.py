@@ -1,0 +1,87 @@
+"""Tensors on disk: what preparation made, and checkpoints of methods. safetensors, so that loading runs no code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from benchmark.files import file_lock, write_bytes
+from benchmark.provenance import code_hash, key_of, task_modules
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from methods.base import Maker, Tensors
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """Write tensors and facts about them atomically."""
+    write_bytes(path, save({name: value.contiguous() for name, value in tensors.items()}, dict(facts)))
+
+
+def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
+    """Tensors and facts of one file.
+
+    Raises:
+        UserError: If it is missing, truncated or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"no such file: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is truncated or damaged; delete it and run again") from error
+
+
+class ArtifactStore:
+    """Keeps a task's prepared artifacts as ``<folder>/<name>/<task>.safetensors``, each under a key of what made it.
+
+    Attributes:
+        waited: Seconds that calls of :meth:`get` took now.
+        cost: Seconds that making the artifacts asked for took, now or when they were made, parts included.
+    """
+
+    def __init__(self, folder: Path, task: TaskSpec) -> None:
+        self.folder = folder
+        self.task = task
+        self.waited = 0.0
+        self.cost = 0.0
+
+    def path(self, name: str) -> Path:
+        """Where an artifact of this task is kept."""
+        return self.folder / name / f"{self.task.id}.safetensors"
+
+    def key(self, config: Mapping[str, Any], code: Sequence[str]) -> str:
+        """The key that a kept artifact must have to be used."""
+        modules = (*code, *task_modules(self.task))
+        return key_of({"task": self.task.fingerprint(), "config": dict(config), "code": code_hash(modules)})
+
+    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+        """See ``methods.base.Artifacts``; a kept artifact of another key is made anew.
+
+        Raises:
+            UserError: If the kept file is damaged, or the new one cannot be written.
+        """
+        started = time.perf_counter()
+        path, key = self.path(name), self.key(config, code)
+        with file_lock(path):
+            tensors, cost = self._load_or_make(path, key, make)
+        self.waited += time.perf_counter() - started
+        self.cost += cost
+        return tensors
+
+    def _load_or_make(self, path: Path, key: str, make: Maker) -> tuple[Tensors, float]:
+        tensors, facts = load_tensors(path) if path.exists() else ({}, {})
+        if facts.get("key") == key:
+            return tensors, float(facts["seconds"])
+        # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
+        started, parts = time.perf_counter(), ArtifactStore(self.folder, self.task)
+        tensors = make(parts)
+        cost = time.perf_counter() - started - parts.waited + parts.cost
+        save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}"})
+        return tensors, cost

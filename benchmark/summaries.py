@@ -1,0 +1,162 @@
+"""The numbers behind every table: one tidy data frame each, one row a cell, with its interval and where it is from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+
+from benchmark.results import TOLERANCES, ViolationCount
+from benchmark.selection import CompleteRun, Selection
+from benchmark.statistics import Estimate, mean_interval, point, ratio_interval
+
+# The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.
+REFERENCE = "ddpg-projection-qp"
+PARTS = ("prepare", "act", "project", "env", "update", "other")
+ACTIONS = ("policy", "behaviour", "executed")
+LATENTS = ("uniform", "boundary")
+
+NOT_NEGATIVE = (0.0, math.inf)
+SHARE = (0.0, 1.0)
+LAST = ("mean", "low", "high", "interval", "n", "N", "profile", "steps", "seeds", "note")
+
+Cell = dict[str, Any]
+
+
+def make_frame(first: tuple[str, ...], cells: Iterable[Cell]) -> pd.DataFrame:
+    """Cells as a data frame with the columns that name a cell first."""
+    return pd.DataFrame(list(cells), columns=[*first, "quantity", "tolerance", "unit", *LAST])
+
+
+def make_cell(quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, note: str = "") -> Cell:
+    """One cell, not yet told which row it belongs to."""
+    return {
+        "quantity": quantity,
+        "unit": unit,
+        "tolerance": tolerance,
+        "mean": estimate.mean,
+        "low": estimate.low,
+        "high": estimate.high,
+        "interval": estimate.method,
+        "n": estimate.n,
+        "note": note,
+    }
+
+
+def over_runs(found: Selection, cells: Callable[[str, str], Iterable[Cell]]) -> list[Cell]:
+    """The cells of every task and method, with the profile, budget and seeds that they belong to."""
+    rows = []
+    seeds = " ".join(str(seed) for seed in found.seeds)
+    for task in found.tasks:
+        steps = found.steps(task)
+        for method in found.methods:
+            row = {"task": task, "method": method, "profile": found.profile, "seeds": seeds}
+            rows += [cell | row | {"N": len(found.seeds), "steps": steps} for cell in cells(task, method)]
+    return rows
+
+
+def violations(found: Selection) -> pd.DataFrame:
+    """How often and by how much actions missed C(s) in training: of the policy, with noise, and executed."""
+
+    def cells(task: str, method: str) -> Iterable[Cell]:
+        for actions in ACTIONS:
+            counts = [getattr(run.violations, actions) for run in found.runs(task, method)]
+            yield from (cell | {"actions": actions} for cell in violation_cells(counts))
+
+    frame = make_frame(("task", "method", "actions"), over_runs(found, cells))
+    return frame.astype({"steps": "Int64"})
+
+
+def violation_cells(counts: list[ViolationCount]) -> Iterable[Cell]:
+    """Count, share, sizes and valid shares of one kind of action over seeds."""
+    judged = [count for count in counts if count.n > 0]
+    missed = [count for count in counts if count.count > 0]
+    largest = max((count.max for count in counts), default=None)
+    yield make_cell("judged", "actions", mean_interval([count.n for count in counts], NOT_NEGATIVE))
+    yield make_cell("count", "actions", mean_interval([count.count for count in counts], NOT_NEGATIVE), 0.0)
+    yield make_cell("share", "share", mean_interval([count.count / count.n for count in judged], SHARE), 0.0)
+    # A seed without violations has no size to average: its 0 would make the sizes of the others look smaller.
+    yield make_cell("mean size", "size", mean_interval([count.mean for count in missed], NOT_NEGATIVE), 0.0)
+    yield make_cell("largest size", "size", point(largest, len(counts), "none: largest of all seeds"), 0.0)
+    for tolerance in TOLERANCES:
+        shares = [count.valid_share[f"{tolerance:g}"] for count in judged]
+        yield make_cell("valid share", "share", mean_interval(shares, SHARE), tolerance)
+
+
+def returns(found: Selection) -> pd.DataFrame:
+    """Evaluation return of the last policy, and of the best evaluated one run anew."""
+
+    def cells(task: str, method: str) -> Iterable[Cell]:
+        runs = found.runs(task, method)
+        yield make_cell("final", "return", mean_interval([run.returns.final.mean for run in runs]))
+        yield make_cell("best", "return", mean_interval([run.returns.best.mean for run in runs]))
+
+    return make_frame(("task", "method"), over_runs(found, cells)).astype({"steps": "Int64"})
+
+
+def part_seconds(run: CompleteRun, part: str) -> float:
+    """Seconds of one part of training; "other" is what no part accounts for: the harness itself."""
+    seconds = run.record.seconds
+    if part != "other":
+        return float(getattr(seconds, part))
+    return seconds.total - seconds.prepare - seconds.act - seconds.project - seconds.env - seconds.update
+
+
+def wallclock(found: Selection) -> pd.DataFrame:
+    """Seconds of training by part, and the ratio of the total to that of the reference on the same task."""
+
+    def cells(task: str, method: str) -> Iterable[Cell]:
+        runs, reference = found.runs(task, method), found.runs(task, REFERENCE)
+        for part in PARTS:
+            spent = [part_seconds(run, part) for run in runs]
+            yield make_cell(part, "seconds", mean_interval(spent, NOT_NEGATIVE))
+        yield make_cell("total", "seconds", mean_interval([total(run) for run in runs], NOT_NEGATIVE))
+        yield make_cell("training", "seconds", mean_interval([training(run) for run in runs], NOT_NEGATIVE))
+        note = different_machines([*runs, *reference]) if runs and reference else ""
+        for quantity, clock in (("total ratio", total), ("training ratio", training)):
+            above, below = [clock(run) for run in runs], [clock(run) for run in reference]
+            same = point(1.0 if runs else None, len(runs), "none: the reference itself")
+            estimate = same if method == REFERENCE else ratio_interval(above, below)
+            yield make_cell(quantity, "ratio", estimate, note=note)
+
+    return make_frame(("task", "method"), over_runs(found, cells)).astype({"steps": "Int64"})
+
+
+def total(run: CompleteRun) -> float:
+    """Seconds of the whole training, preparation included."""
+    return run.record.seconds.total
+
+
+def training(run: CompleteRun) -> float:
+    """The same without the preparation."""
+    return run.record.seconds.total - run.record.seconds.prepare
+
+
+def different_machines(runs: list[CompleteRun]) -> str:
+    """A note on runs whose times do not compare; empty where they do."""
+    machines = sorted({run.machine for run in runs})
+    return "times of different machines: " + "; ".join(machines) if len(machines) > 1 else ""
+
+
+def flows(found: Selection) -> pd.DataFrame:
+    """Validity of each task's flow by kind of latent and tolerance, its recall and its training time."""
+    rows = []
+    for task in found.tasks:
+        report = found.flows.get(task)
+        n = 0 if report is None else 1
+        row = {"task": task, "flow": report.flow if report else "", "profile": found.profile, "N": 1}
+        validity = report.validity if report else {}
+        for latent in dict.fromkeys((*LATENTS, *validity)):
+            shares = validity.get(latent, {})
+            for tolerance in TOLERANCES:
+                share = point(shares.get(f"{tolerance:g}"), n if shares else 0, "none: one flow a task")
+                rows.append(row | {"latent": latent} | make_cell("validity", "share", share, tolerance))
+        for quantity, unit, value in (
+            ("recall", "share", report.recall if report else None),
+            ("draws", "draws", float(report.draws) if report else None),
+            ("seconds", "seconds", report.seconds if report else None),
+        ):
+            rows.append(row | {"latent": ""} | make_cell(quantity, unit, point(value, n, "none: one flow a task")))
+    return make_frame(("task", "flow", "latent"), rows).drop(columns=["steps", "seeds"])

@@ -1,0 +1,135 @@
+"""Many runs side by side: one process of one thread each, so that a run that dies takes no other with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from benchmark.config import Params
+from benchmark.runs import Run, error_line, execute, record_failure
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    run: Run
+    process: BaseProcess
+    reports: Connection
+    done: int = 0
+    error: str | None = None
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def sweep(runs: Sequence[Run], params: Params, results: Path, jobs: int) -> dict[Run, str]:
+    """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
+
+    Args:
+        runs: What to run.
+        params: Settings.
+        results: Root folder of results.
+        jobs: Processes at a time.
+
+    Returns:
+        Reason by run, for those that failed.
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    steps = {run: run.config(params).steps for run in runs}
+    failures: dict[Run, str] = {}
+    waiting, working = list(runs), list[_Worker]()
+    with _stop_on_sigterm(), tqdm(total=sum(steps.values()), unit="step", smoothing=0.05) as bar:
+        try:
+            while waiting or working:
+                while waiting and len(working) < jobs:
+                    working.append(_start(waiting.pop(0), params, results))
+                bar.set_description(", ".join(f"{w.run.task} {w.run.method} {w.run.seed}" for w in working))
+                for worker in _listen(working, bar):
+                    working.remove(worker)
+                    bar.update(steps[worker.run] - worker.done)
+                    if worker.error is not None:
+                        failures[worker.run] = worker.error
+                        record_failure(worker.run, params, results, worker.error)
+        finally:
+            for worker in working:
+                worker.process.terminate()
+                worker.process.join()
+    return failures
+
+
+def _start(run: Run, params: Params, results: Path) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    reports, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(run, params, results, sender), daemon=True)
+    process.start()
+    sender.close()
+    return _Worker(run, process, reports)
+
+
+def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
+    """Take in what the workers report until one or more have ended; yields those."""
+    by_pipe = {worker.reports: worker for worker in working}
+    for pipe in wait(list(by_pipe)):
+        worker = by_pipe[pipe]  # type: ignore[index]
+        try:
+            report = worker.reports.recv()
+        except EOFError:
+            worker.process.join()
+            if worker.error is None and worker.process.exitcode != 0:
+                worker.error = f"the process died with exit code {worker.process.exitcode} (killed, or out of memory)"
+            yield worker
+            continue
+        if isinstance(report, int):
+            bar.update(report - worker.done)
+            worker.done = report
+        else:
+            worker.error = str(report)
+
+
+def _work(run: Run, params: Params, results: Path, reports: Connection) -> None:
+    """A worker's whole life; reports steps done as numbers and an error as text."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    every = max(1, run.config(params).steps // 200)
+
+    def progress(step: int) -> None:
+        if step % every == 0:
+            reports.send(step)
+
+    try:
+        result = execute(run, params, results, progress)
+    except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
+        reports.send(error_line(error))
+    else:
+        if result.error is not None:
+            reports.send(result.error)
+    reports.close()
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that the workers are ended with the sweep."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,255 @@
+"""Tables of one profile, as CSV (every number), Markdown and LaTeX (the same, to be read), and a page of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark import summaries
+from benchmark.figures import FIGURES
+from benchmark.files import write_text
+from benchmark.rendering import Column, escape_latex, make_view
+from benchmark.results import TOLERANCES
+from benchmark.selection import Selection, one_line, read_selection
+
+INTERVALS = (
+    "Each cell is the mean over seeds with its 95% interval [low, high] by Student's t, cut at what is possible; there "
+    "is no interval for a single seed or seeds that are all equal. A dash means no complete run."
+)
+VALIDITY = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+
+
+@dataclass(frozen=True)
+class View:
+    """One formatted table.
+
+    Attributes:
+        heading: What it shows, where a table consists of several; else empty.
+        cells: The text of every cell.
+    """
+
+    heading: str
+    cells: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in every form: all numbers, and the views of them that are printed.
+
+    Attributes:
+        notes: What a reader has to know about single rows.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    views: list[View]
+    notes: list[str]
+
+
+def write_tables(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> list[Path]:
+    """Write every table of a profile below ``folder`` (``results/<profile>``), and a page with all of them.
+
+    The same results give the same bytes.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If results are missing altogether, damaged, of another profile or schema version, not comparable
+            (see :func:`benchmark.selection.read_selection`), or a file cannot be written.
+    """
+    found = read_selection(folder, profile, tasks, methods, seeds)
+    tables = [flow_table(found), violation_table(found), wallclock_table(found), return_table(found)]
+    failures = describe_failures(found)
+    texts: dict[str, str] = {}
+    for table in tables:
+        notes = table.notes if table.name == "flows" else table.notes + failures
+        texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, lineterminator="\n")
+        texts[f"{table.name}.md"] = markdown(table, notes, "#")
+        texts[f"{table.name}.tex"] = latex(table, notes)
+    texts["README.md"] = page(found, tables, failures)
+    paths = [folder / "tables" / name for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    return paths
+
+
+def flow_table(found: Selection) -> Table:
+    """Quality of the flows."""
+    frame = summaries.flows(found)
+    columns = [Column(f"valid at {tol:g} [%]", "validity", tol) for tol in TOLERANCES]
+    whole = [Column("recall [%]", "recall"), Column("draws", "draws"), Column("training [s]", "seconds")]
+    caption = (
+        f"Profile {found.profile}; one flow a task, so there is no interval, trained before the runs, so that their "
+        "budget and seeds do not bear on it. Validity is the share of f(z; s) that lies in C(s) within each "
+        "tolerance (summed violation), for z uniform in the latent box and on its boundary; recall is the share of "
+        "feasible actions whose latent lies in the box. States and actions are held out from training."
+    )
+    views = [
+        View("Validity", make_view(frame[frame["latent"] != ""], ["task", "flow", "latent"], columns, "flows")),
+        View("Recall and cost", make_view(frame[frame["latent"] == ""], ["task", "flow"], whole, "flows")),
+    ]
+    return Table("flows", "Flows", caption, frame, views, [])
+
+
+def violation_table(found: Selection) -> Table:
+    """Constraint violations during training."""
+    frame = summaries.violations(found)
+    sizes = [
+        Column("count", "count", 0.0),
+        Column("share [%]", "share", 0.0),
+        Column("mean size", "mean size", 0.0),
+        Column("largest size", "largest size", 0.0),
+    ]
+    largest = Column("largest size", "largest size", 0.0)
+    caption = (
+        f"{describe(found)} Actions that missed C(s) during training, cumulative over the budget: count, share and "
+        "size at tolerance 0 (size: summed violation in the constraint's units; the mean over violating actions, the "
+        "largest over all seeds), and the share that is valid within each tolerance. "
+        f"The CSV has the policy's output with exploration noise (behaviour) too. {INTERVALS}"
+    )
+    policy, executed = (frame[frame["actions"] == kind] for kind in ("policy", "executed"))
+    views = [
+        View("The policy's own output, before noise and repair", make_view(policy, ["task", "method"], sizes)),
+        View("The policy's own output: valid share", make_view(policy, ["task", "method"], VALIDITY)),
+        View("Executed actions, after repair", make_view(executed, ["task", "method"], [*VALIDITY, largest])),
+    ]
+    return Table("violations", "Constraint violations", caption, frame, views, infeasible_executions(executed))
+
+
+def infeasible_executions(executed: pd.DataFrame) -> list[str]:
+    """A note for every row whose executed actions were not all feasible: a repair that does not repair."""
+    shares = executed[(executed["quantity"] == "valid share") & (executed["mean"] < 1)]
+    notes = []
+    for (task, method), rows in shares.groupby(["task", "method"], sort=False):
+        widest = rows["tolerance"].max()
+        notes.append(f"{task}, {method}: not every executed action was feasible, up to tolerance {widest:g}.")
+    return notes
+
+
+def wallclock_table(found: Selection) -> Table:
+    """Where the time went."""
+    frame = summaries.wallclock(found)
+    parts = [Column(f"{part} [s]", part) for part in summaries.PARTS]
+    ratios = [Column("total [s]", "total"), Column("ratio", "total ratio")]
+    ratios += [Column("total without prepare [s]", "training"), Column("ratio without prepare", "training ratio")]
+    machines = sorted({run.machine for run in found.everything()})
+    caption = (
+        f"{describe(found)} Wall-clock of training without evaluation. Runs are made side by side, a process each, on: "
+        f"{'; '.join(machines) or 'no machine yet'}. Prepare is the work before training, such as a flow's; other is "
+        "the harness itself. Ratios are of geometric means to those of "
+        f"{summaries.REFERENCE} on the same task, with Welch's interval for the difference of logarithms. {INTERVALS}"
+    )
+    views = [
+        View("Total, and ratio to projection with a solver", make_view(frame, ["task", "method"], ratios)),
+        View("Parts", make_view(frame, ["task", "method"], parts)),
+    ]
+    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"])
+    notes = [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    return Table("wallclock", "Wall-clock", caption, frame, views, notes)
+
+
+def return_table(found: Selection) -> Table:
+    """Returns of the learned policies."""
+    frame = summaries.returns(found)
+    episodes = sorted({len(run.returns.final.episodes) for run in found.everything()})
+    counted = " or ".join(str(number) for number in episodes) or "no"
+    caption = (
+        f"{describe(found)} Undiscounted return of the policy without noise, infeasible actions repaired (projected, "
+        f"tolerance 0), {counted} episodes a seed. Final: the last policy. Best: the best policy among the "
+        f"evaluations, run anew. {INTERVALS}"
+    )
+    columns = [Column("final return", "final"), Column("best return", "best")]
+    return Table("returns", "Returns", caption, frame, [View("", make_view(frame, ["task", "method"], columns))], [])
+
+
+def describe(found: Selection) -> str:
+    """Profile, budget and seeds, in one sentence."""
+    steps = {task: found.steps(task) for task in found.tasks}
+    known = {task: number for task, number in steps.items() if number is not None}
+    if len(set(known.values())) == 1:
+        budget = f"{next(iter(known.values())):,} steps"
+    else:
+        budget = ", ".join(f"{task} {number:,} steps" for task, number in known.items()) or "unknown, no complete run"
+    seeds = ", ".join(str(seed) for seed in found.seeds)
+    return f"Profile {found.profile}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
+
+
+def describe_failures(found: Selection) -> list[str]:
+    """A note for every run that ended otherwise than complete, and one on runs that were left out."""
+    notes = [
+        f"{run.task}, {run.method}, seed {run.seed} {'timed out' if run.status == 'timeout' else 'failed'} "
+        f"and counts as missing: {one_line(run.error)}"
+        for run in found.failures
+    ]
+    if found.unused:
+        notes.append(f"Not part of this selection, so not shown: {', '.join(found.unused)}.")
+    return notes
+
+
+def markdown(table: Table, notes: list[str], level: str) -> str:
+    """A table as Markdown; ``level`` is the mark of its heading."""
+    blocks = [f"{level} {table.title}", table.caption]
+    for view in table.views:
+        if view.heading:
+            blocks.append(f"{level}# {view.heading}")
+        blocks.append(view.cells.to_markdown(index=False, disable_numparse=True))
+    if notes:
+        blocks.append(bullets(notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def bullets(notes: list[str]) -> str:
+    """Notes as a Markdown list; what an error message holds is never read as markup."""
+    return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|"}) for note in notes)
+
+
+def latex(table: Table, notes: list[str]) -> str:
+    """A table as LaTeX, for the packages booktabs and graphicx."""
+    blocks = ["% Generated from the run files; needs \\usepackage{booktabs,graphicx}."]
+    for number, view in enumerate(table.views):
+        heading = f"{table.title}: {view.heading}" if view.heading else table.title
+        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading}. As in the table before."
+        blocks += [
+            "\\begin{table}[tbp]",
+            "\\centering\\footnotesize",
+            f"\\caption{{{escape_latex(caption)}}}",
+            f"\\label{{tab:{table.name}-{number}}}",
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
+            view.cells.to_latex(index=False, escape=True).rstrip() + "%",
+            "}",
+        ]
+        if notes and number == len(table.views) - 1:
+            blocks += ["\\begin{itemize}", *(f"\\item {escape_latex(note)}" for note in notes), "\\end{itemize}"]
+        blocks.append("\\end{table}")
+    return "\n".join(blocks) + "\n"
+
+
+def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
+    """One Markdown page with every table and figure."""
+    runs = found.everything()
+    wanted = len(found.tasks) * len(found.methods) * len(found.seeds)
+    commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in runs})
+    dirty = any(run.record.provenance.dirty for run in runs)
+    facts = [
+        f"{len(runs)} of {wanted} runs are complete.",
+        f"Made at commit {', '.join(commits) or 'unknown'}{' (with uncommitted changes)' if dirty else ''}.",
+        f"Machines: {'; '.join(sorted({run.machine for run in runs})) or 'none yet'}.",
+    ]
+    blocks = [
+        f"# Results of profile {found.profile}",
+        describe(found),
+        "Generated from the run files by `acrl tables`: change nothing here by hand.",
+        bullets([*facts, *failures]),
+        *(markdown(table, table.notes, "##").rstrip() for table in tables),
+        "## Figures",
+        *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),
+    ]
+    return "\n\n".join(blocks) + "\n"

@@ -1,0 +1,229 @@
+"""MLflow as a view of the results: runs are imported from their JSON, and the database can be rebuilt from nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from filelock import FileLock, Timeout
+
+from benchmark.results import RunResult, read_record
+from benchmark.selection import check_place
+from benchmark.tracking_runs import StoredRun, import_run, is_whole, tag_of
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+LOCK_SECONDS = 60
+BUSY_SECONDS = 5
+RUNS_A_PAGE = 1000
+# What to do about an error of SQLite, by a word of its message; anything else is taken for damage.
+HINTS = {
+    "locked": "another program is writing to it; try again",
+    "readonly": "check its permissions",
+    "full": "free some space and import again",
+    "": "it is only a view of the result files: delete it and import again",
+}
+
+
+def import_runs(folder: Path, profile: str, database: Path) -> int:
+    """Make the experiment ``acrl/<profile>`` show the runs that are on disk.
+
+    A run is looked up by its key and the hash of its file: importing twice changes nothing, a run made again replaces
+    the one shown, and one that an interrupted import left half done, or that is no longer on disk, is deleted.
+
+    Args:
+        folder: ``results/<profile>``.
+        profile: Name of the profile.
+        database: SQLite file, made if it is missing; artifacts are kept beside it.
+
+    Returns:
+        Number of runs newly imported.
+
+    Raises:
+        UserError: If the folder is missing, a run is damaged or of another profile, or the database is locked,
+            damaged or cannot be written.
+    """
+    found = read_files(folder, profile)
+    database = database.resolve()
+    with exclusive(database), one_line_errors(database):
+        if not database.exists():
+            create_database(database)
+        check_database(database)
+        return synchronise(connect(database), f"acrl/{profile}", artifact_root(database) / profile, found)
+
+
+def serve_ui(database: Path, port: int) -> None:
+    """Replace this process by MLflow's interface on the local machine, after printing where the runs are.
+
+    Raises:
+        UserError: If there is no database yet, or it cannot be read.
+    """
+    database = database.resolve()
+    if not database.is_file():
+        raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
+    with one_line_errors(database):
+        check_database(database)
+        experiments = connect(database).search_experiments(filter_string="name LIKE 'acrl/%'")
+    for experiment in sorted(experiments, key=lambda experiment: experiment.name):
+        click.echo(f"{experiment.name}: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs")
+    command = ui_command(database, port)
+    # Only runs are shown here: MLflow's background jobs, which take a process each, serve other things.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.execv(command[0], command)
+
+
+def ui_command(database: Path, port: int) -> list[str]:
+    """The command that serves the interface."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    roots = ["--backend-store-uri", sqlite_uri(database), "--default-artifact-root", artifact_root(database).as_uri()]
+    return command + roots
+
+
+def read_files(folder: Path, profile: str) -> list[StoredRun]:
+    """Every run of the profile with its file.
+
+    Raises:
+        UserError: If there is no such folder, or a file is damaged, misplaced or of another profile.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no results of profile '{profile}': {folder} does not exist; run `acrl sweep` first")
+    found = []
+    for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
+        run = read_record(path, RunResult)
+        check_place(path, run, profile)
+        found.append(StoredRun.of(path, run))
+    return found
+
+
+def connect(database: Path) -> MlflowClient:
+    """A client of the database."""
+    from mlflow import MlflowClient
+
+    # Making a database logs a line for each of some fifty migrations.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=sqlite_uri(database))
+
+
+def create_database(database: Path) -> None:
+    """Make an empty database aside and rename it: one that was killed while it was made would be useless."""
+    temporary = database.with_name(f".{database.name}.new")
+    temporary.unlink(missing_ok=True)
+    connect(temporary)
+    temporary.replace(database)
+
+
+def check_database(database: Path) -> None:
+    """Refuse a database that is damaged, locked or read-only, which MLflow would retry for minutes before saying so.
+
+    Raises:
+        sqlite3.Error: If it is.
+    """
+    connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    finally:
+        connection.close()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+
+
+def synchronise(client: MlflowClient, name: str, artifacts: Path, found: list[StoredRun]) -> int:
+    """Delete from the experiment what is not on disk or not whole, import what is missing, and count that."""
+    experiment = experiment_id(client, name, artifacts)
+    wanted = {run.identity: run for run in found}
+    for row in list_runs(client, experiment):
+        identity = (tag_of(row, "run_key"), tag_of(row, "json_sha256"))
+        if is_whole(row) and identity in wanted:
+            del wanted[identity]
+        elif tag_of(row, "run_key"):
+            client.delete_run(row.info.run_id)
+    for run in wanted.values():
+        import_run(client, experiment, run)
+    return len(wanted)
+
+
+def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
+    """The id of the experiment, made or restored as needed."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return str(client.create_experiment(name, artifact_location=artifacts.as_uri()))
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def list_runs(client: MlflowClient, experiment: str) -> list[Run]:
+    """All runs of an experiment that are not deleted."""
+    rows: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment], max_results=RUNS_A_PAGE, page_token=token)
+        rows += page
+        token = page.token
+        if not token:
+            return rows
+
+
+def sqlite_uri(database: Path) -> str:
+    """The database's address; an absolute one, since MLflow reads relative ones from the working directory."""
+    return f"sqlite:///{database.resolve()}"
+
+
+def artifact_root(database: Path) -> Path:
+    """The folder of artifacts, beside the database."""
+    return database.resolve().parent / "artifacts"
+
+
+@contextmanager
+def exclusive(database: Path) -> Iterator[None]:
+    """Hold the lock of the database: of two processes that make it at once, one fails in CREATE TABLE.
+
+    Raises:
+        UserError: If another import holds it, or its folder cannot be written.
+    """
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(database.with_name(f".{database.name}.lock"), timeout=LOCK_SECONDS)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another import into {database} is running; try again when it is done") from error
+    except OSError as error:
+        raise UserError(f"cannot write to {database.parent}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def one_line_errors(database: Path) -> Iterator[None]:
+    """Turn what SQLite and MLflow raise into an error that a user can mend.
+
+    Raises:
+        UserError: In place of theirs.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    # Importing MLflow takes seconds, which no other command should wait for.
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        message = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        hint = next(hint for word, hint in HINTS.items() if word in message)
+        raise UserError(f"cannot use the MLflow database {database}: {message}; {hint}") from error

@@ -1,0 +1,115 @@
+"""A ball around 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from envs.constraints.exact import ExactConstraint
+from envs.constraints.knapsack import TINY, Array, Namespace, constant
+from envs.errors import UserError
+
+
+class Ball(ExactConstraint):
+    """``sum_i a_i^2 <= radius_squared`` within the action box; R+L2 (0.05) of FlowPG and ACRL-bench, An+L2 of ARAM.
+
+    Both the nearest point and the support point are ``clip(s y)`` for one scale s: that of the optimality conditions,
+    where the ball's multiplier shrinks y and the box's clip it.
+
+    Args:
+        radius_squared: Positive, in squared action units.
+        lower: Lower end of the action box, shape (n,).
+        upper: Upper end, shape (n,).
+
+    Raises:
+        UserError: If the radius is not positive, or ball and box share no interior.
+    """
+
+    def __init__(self, radius_squared: float, lower: ArrayLike, upper: ArrayLike) -> None:
+        super().__init__(lower, upper)
+        if not 0 < radius_squared < math.inf:
+            raise UserError(f"Ball: radius_squared is {radius_squared}; it must be positive and finite")
+        self.radius_squared = float(radius_squared)
+        self._nearest_to_centre = np.clip(0.0, self.lower, self.upper)
+        if not (self._nearest_to_centre**2).sum() < radius_squared:
+            raise UserError("Ball: ball and action box share no interior; enlarge one of them")
+        self._inside = self._strictly_inside()
+        self._margin = 4 * self.dim * self.radius_squared
+
+    @property
+    def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The smallest box around ball and action box: (n,), (n,)."""
+        others = (self._nearest_to_centre**2).sum() - self._nearest_to_centre**2
+        farthest = np.sqrt(self.radius_squared - others)
+        return np.maximum(self.lower, -farthest), np.minimum(self.upper, farthest)
+
+    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest box around C(s): two tensors (B, n)."""
+        lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self.free_box)
+        return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+        """The same set for cvxpy."""
+        return [cp.sum_squares(x) <= self.radius_squared, x >= self.lower, x <= self.upper]
+
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
+        return xp.vecdot(action, action)[:, None] - self.radius_squared
+
+    def _project(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
+        return self._scaled(xp, action)
+
+    def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:  # noqa: ARG002
+        return self._scaled(xp, gradient)
+
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
+        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
+
+    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        lower, upper = self.free_box
+        log_ball_volume = self.dim / 2 * math.log(math.pi * self.radius_squared) - math.lgamma(self.dim / 2 + 1)
+        if np.log(upper - lower).sum() < log_ball_volume:
+            return super()._proposal(obs, generator)
+        shape = (obs.shape[0], self.dim)
+        direction = torch.randn(shape, generator=generator, dtype=obs.dtype, device=generator.device)
+        u = torch.rand((obs.shape[0], 1), generator=generator, dtype=obs.dtype, device=generator.device)
+        size = math.sqrt(self.radius_squared) * u ** (1 / self.dim)
+        return (direction / direction.norm(dim=1, keepdim=True) * size).to(obs.device)
+
+    def _scaled(self, xp: Namespace, direction: Array) -> Array:
+        """``clip(s y)`` with the largest s >= 0 that keeps it in the ball, for ``direction`` y: (B, n).
+
+        ``|clip(s y)|^2`` rises with s and is quadratic between the breakpoints at which a coordinate reaches an end of
+        the box. The last breakpoint inside the ball names the free coordinates, and these give s in closed form.
+        """
+        limits = self._limits(direction)
+        y = constant(direction)
+        divisor = xp.where(xp.abs(y) > TINY, y, TINY)
+        first, second = limits.lower / divisor, limits.upper / divisor
+        enters, leaves = xp.minimum(first, second), xp.maximum(first, second)
+        knots = xp.concat([enters, leaves], axis=1)
+        points = xp.maximum(knots[:, :, None] * y[:, None, :], limits.lower[:, None, :])
+        points = xp.minimum(points, limits.upper[:, None, :])
+        within = xp.vecdot(points, points) <= self.radius_squared
+        start = xp.max(xp.where(within, knots, 0.0), axis=1, keepdims=True)
+
+        free = (enters <= start) & (start < leaves)
+        held = xp.where(free, 0.0, self._clip(xp, start * y))
+        room = self.radius_squared - xp.vecdot(held, held)[:, None]
+        shrinking = xp.where(free, direction, 0.0)
+        length = xp.vecdot(shrinking, shrinking)[:, None]
+        scale = xp.sqrt(xp.maximum(room, TINY) / (length + (length <= 0)))
+        return self._clip(xp, xp.maximum(scale, start) * direction)
+
+    def _strictly_inside(self) -> NDArray[np.float64]:
+        """A point within the box and the ball: (n,), on the way from the point nearest to 0 to the box's middle."""
+        start, towards = self._nearest_to_centre, (self.lower + self.upper) / 2 - self._nearest_to_centre
+        share = 1.0
+        while ((start + share * towards) ** 2).sum() >= (self.radius_squared + (start**2).sum()) / 2:
+            share /= 2
+        return np.asarray(start + share * towards)

@@ -1,0 +1,228 @@
+"""What an action constraint is, and slow general defaults for everything that it can do.
+
+A constraint describes ``C(s) = {a : g_j(a, s) <= 0}`` inside an action box. Subclass :class:`Constraint` and give
+``violation`` and ``cvxpy_constraints``; projection, linear oracle, interior point and sampling then work through
+cvxpy. The shipped families subclass ``ExactConstraint`` (``exact.py``), which replaces these by exact batched formulas.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from envs.constraints.solver import Objective, ParametrisedProgram
+from envs.errors import UserError
+
+REJECTION_ROUNDS = 10_000
+PRECISIONS = frozenset({torch.float32, torch.float64})
+
+
+class Constraint(ABC):
+    """A state-dependent set of feasible actions.
+
+    Args:
+        lower: Lower end of the action box, shape (n,), in the environment's units.
+        upper: Upper end of the action box, shape (n,).
+        context_indices: Entries of the observation that enter the constraint, in the order in which it uses them.
+
+    Raises:
+        UserError: If the box is empty, not finite, or its ends differ in shape.
+    """
+
+    def __init__(self, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int] = ()) -> None:
+        self.lower: NDArray[np.float64] = np.array(lower, dtype=np.float64).reshape(-1)
+        self.upper: NDArray[np.float64] = np.array(upper, dtype=np.float64).reshape(-1)
+        self.context_indices = tuple(context_indices)
+        if self.lower.shape != self.upper.shape:
+            raise UserError(f"action box: ends of shape {self.lower.shape} and {self.upper.shape}; give both the same")
+        if not (np.isfinite(self.lower).all() and np.isfinite(self.upper).all()):
+            raise UserError("action box: its ends must be finite")
+        if not (self.lower < self.upper).all():
+            raise UserError("action box without interior: every lower end must be below its upper end")
+        self._context_end = max(self.context_indices, default=-1) + 1
+        self._columns = _as_slice(self.context_indices)
+        self._programs: dict[str, ParametrisedProgram] = {}
+
+    # --- the set -----------------------------------------------------------------------------------------------
+
+    @property
+    def dim(self) -> int:
+        """Number of action coordinates, n."""
+        return int(self.lower.shape[0])
+
+    @abstractmethod
+    def violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        """Signed constraint values, > 0 where violated, in the constraint's own units.
+
+        Args:
+            action: (B, n).
+            obs: (B, o).
+
+        Returns:
+            (B, m): the constraint's own columns first, then one for each coordinate of the action box.
+        """
+
+    @abstractmethod
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy, action box included: the independent reference.
+
+        Args:
+            x: Variable of shape (n,).
+            obs_row: One observation (o,), as an array or as a ``cvxpy.Parameter``.
+        """
+
+    def contains(self, action: Tensor, obs: Tensor, tol: float = 0.0) -> Tensor:
+        """Whether the summed positive violation, action box included, is at most ``tol``: (B,) bool."""
+        return self.violation(action, obs).clamp(min=0).sum(dim=-1) <= tol
+
+    def context(self, obs: Tensor) -> Tensor:
+        """The state variables that enter the constraint: (B, k), k may be 0."""
+        return obs[..., self._columns]
+
+    # --- what methods need from it -----------------------------------------------------------------------------
+
+    def project(self, action: Tensor, obs: Tensor) -> Tensor:
+        """Nearest feasible point in Euclidean distance: (B, n)."""
+        return self.project_by_solver(action, obs)
+
+    def project_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The same by cvxpy with CLARABEL, one row at a time: the papers' "QP at every step"."""
+        return self._solve_rows("project", lambda x, target: cp.sum_squares(x - target), action, obs)
+
+    def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
+        """Support point argmax over C(s) of <gradient, a>: (B, n)."""
+        return self._solve_rows("oracle", lambda x, gradient: -gradient @ x, gradient, obs)
+
+    def repair(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The feasible action that is executed in place of ``action``; its projection unless actions are discrete."""
+        return self.project(action, obs)
+
+    def repair_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
+        """As :meth:`repair`, with the projection by cvxpy."""
+        return self.project_by_solver(action, obs)
+
+    def executable(self, action: Tensor, obs: Tensor) -> Tensor:
+        """Whether an action can be executed as it is, without repair: (B,) bool."""
+        return self.contains(action, obs)
+
+    def interior(self, obs: Tensor) -> Tensor:
+        """A strictly feasible point: (B, n). Here the mean of support points in all coordinate directions.
+
+        Raises:
+            UserError: If the set is empty or a plane or point, so that no strictly feasible point exists.
+        """
+        rows = obs.shape[0]
+        unit = torch.eye(self.dim, dtype=obs.dtype)
+        directions = torch.cat([unit, -unit])
+        corners = [self.linear_oracle(d.expand(rows, -1), obs) for d in directions]
+        centre = torch.stack(corners).mean(dim=0)
+        if not bool((self.violation(centre, obs) < 0).all()):
+            raise UserError("no strictly feasible action: the constraint set has no interior at some observation")
+        return centre
+
+    def sample(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """One feasible action a row, uniform on C(s): (B, n), by rejection from a larger set.
+
+        Raises:
+            UserError: If a row's set is so small that rejection finds nothing.
+        """
+        action = torch.empty((obs.shape[0], self.dim), dtype=obs.dtype, device=obs.device)
+        missing = torch.arange(obs.shape[0], device=obs.device)
+        for _ in range(REJECTION_ROUNDS):
+            if not len(missing):
+                return action
+            draw = self._proposal(obs[missing], generator)
+            accepted = self.contains(draw, obs[missing])
+            action[missing[accepted]] = draw[accepted]
+            missing = missing[~accepted]
+        raise UserError(f"rejection found no feasible action in {REJECTION_ROUNDS} rounds: empty or very small set")
+
+    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """A draw a row, uniform on a set that holds C(s): (B, n). Here on :meth:`bounding_box`."""
+        lower, upper = self.bounding_box(obs)
+        u = torch.rand(lower.shape, generator=generator, dtype=obs.dtype, device=generator.device)
+        return lower + u.to(obs.device) * (upper - lower)
+
+    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """A box around C(s), the tighter the better: two tensors (B, n)."""
+        rows = obs.shape[0]
+        lower = torch.as_tensor(self.lower, dtype=obs.dtype, device=obs.device).expand(rows, -1)
+        upper = torch.as_tensor(self.upper, dtype=obs.dtype, device=obs.device).expand(rows, -1)
+        return lower, upper
+
+    # --- free coordinates: those of the plane that C(s) lies in -------------------------------------------------
+
+    @property
+    def free_dim(self) -> int:
+        """Dimension d of C(s): below n where an equality holds."""
+        return self.dim
+
+    @property
+    def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A state-independent box (d,), (d,) around C(s) in free coordinates."""
+        return self.lower, self.upper
+
+    def to_free(self, action: Tensor) -> Tensor:
+        """Free coordinates (B, d) of feasible actions (B, n)."""
+        return action
+
+    def from_free(self, free: Tensor) -> Tensor:
+        """Actions (B, n) that satisfy the equalities by construction, from free coordinates (B, d)."""
+        return free
+
+    # --- helpers ----------------------------------------------------------------------------------------------
+
+    def check(self, action: Tensor, obs: Tensor) -> None:
+        """Refuse what no formula can answer.
+
+        Raises:
+            UserError: If a shape is wrong or an entry is NaN or infinite.
+        """
+        self.check_shapes(action, obs)
+        # The sum is NaN or infinite whenever an entry is: one pass instead of two.
+        if not np.isfinite(float(action.detach().sum()) + float(obs.detach().sum())):
+            raise UserError("action or obs holds NaN or infinite entries; look at the step that produced them")
+
+    def check_shapes(self, action: Tensor, obs: Tensor) -> None:
+        """The part of :meth:`check` that does not look at the numbers.
+
+        Raises:
+            UserError: If a shape or a type is wrong.
+        """
+        if not (isinstance(action, Tensor) and isinstance(obs, Tensor)):
+            raise UserError(f"action and obs must be torch tensors, not {type(action).__name__}, {type(obs).__name__}")
+        if action.dtype not in PRECISIONS or not obs.dtype.is_floating_point:
+            raise UserError(f"action and obs must be float32 or float64, not {action.dtype} and {obs.dtype}")
+        shape, given = action.shape, obs.shape
+        if len(shape) != 2 or shape[1] != self.dim:
+            raise UserError(f"action has shape {tuple(shape)}; expected (batch, {self.dim})")
+        if len(given) != 2 or given[0] != shape[0] or given[1] < self._context_end:
+            raise UserError(f"obs has shape {tuple(given)}; expected ({shape[0]}, {self._context_end} or more)")
+
+    def box_violation(self, action: Tensor) -> Tensor:
+        """Signed distance to the action box, a column a coordinate: (B, n)."""
+        lower = torch.as_tensor(self.lower, dtype=action.dtype, device=action.device)
+        upper = torch.as_tensor(self.upper, dtype=action.dtype, device=action.device)
+        return torch.maximum(lower - action, action - upper)
+
+    def _solve_rows(self, name: str, objective: Objective, parameter: Tensor, obs: Tensor) -> Tensor:
+        self.check(parameter, obs)
+        if name not in self._programs:
+            self._programs[name] = ParametrisedProgram(self.dim, objective, self.cvxpy_constraints)
+        program = self._programs[name]
+        pairs = zip(parameter.detach().double().numpy(), obs.detach().double().numpy(), strict=True)
+        return torch.as_tensor(np.stack([program.solve(p, o) for p, o in pairs]), dtype=parameter.dtype)
+
+
+def _as_slice(indices: tuple[int, ...]) -> slice | list[int]:
+    """Adjacent indices as a slice, which is read without copying."""
+    if indices and indices == tuple(range(indices[0], indices[-1] + 1)):
+        return slice(indices[0], indices[-1] + 1)
+    return list(indices)

@@ -1,0 +1,221 @@
+"""Exact answers for a batch at once, from formulas written once for NumPy and torch.
+
+A family gives the formulas for its own constraint; this class adds the action box, checks input, keeps answers
+feasible to the last bit, and chooses the library. At batch size one the fixed cost of torch calls is several times
+the arithmetic, so small batches that need no gradient are answered through NumPy views of the same memory.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import array_api_compat.numpy as numpy_namespace
+import array_api_compat.torch as torch_namespace
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from envs.constraints.base import Constraint
+from envs.constraints.knapsack import Array, Namespace, constant
+from envs.errors import UserError
+
+SMALL_BATCH = 16
+SETTLE_ROUNDS = 20
+
+
+class Limits(NamedTuple):
+    """The action box in the precision and on the device of some action.
+
+    Attributes:
+        lower: (1, n).
+        upper: (1, n).
+        ones: (n, 1), so that a product with it is a sum over coordinates.
+        eps: Distance from 1 to the next number.
+        reach: Farther from 0 than this, the digits that tell coordinates apart are lost to rounding.
+    """
+
+    lower: Array
+    upper: Array
+    ones: Array
+    eps: float
+    reach: float
+
+
+class ExactConstraint(Constraint):
+    """A constraint whose projection and linear oracle have closed or finite forms.
+
+    Subclasses give ``_violation``, ``_project``, ``_linear_oracle`` and ``_interior``. These take the array namespace
+    first, then arrays (B, n) and the state variables (B, k) in the action's precision. They must hold for every row,
+    whether or not the answer is used, without NaN: its gradient would reach the rows that are used.
+    """
+
+    # By how many eps in the constraint's units an answer stays inside, so that a sum taken in another order (another
+    # batch size, another device) finds it feasible as well.
+    _margin = 0.0
+
+    def __init__(self, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int] = ()) -> None:
+        super().__init__(lower, upper, context_indices)
+        self._cached_limits: dict[Any, Limits] = {}
+
+    # --- what a family gives -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
+        """The family's own column (B, 1), or (B, 0) where there is none beside the box."""
+
+    @abstractmethod
+    def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
+        """Nearest point of C(s), up to rounding, for rows whose nearest point of the box is outside C(s): (B, n)."""
+
+    @abstractmethod
+    def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
+        """Support point, up to rounding, for gradients whose largest entry is 1 in magnitude, or all 0: (B, n)."""
+
+    @abstractmethod
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
+        """A strictly feasible point in the precision of ``action``: (B, n) or (1, n)."""
+
+    def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:
+        """Points moved towards the interior by what a convex constraint asks for and ``ulps`` more: (B, n)."""
+        centre = self._interior(xp, point, context)
+        over = xp.maximum(self._violation(xp, point, context), 0.0)
+        slack = -self._violation(xp, centre, context)
+        step = over / (over + slack) + ulps * self._limits(point).eps
+        return point + xp.minimum(constant(step), 1.0) * (centre - point)
+
+    # --- public methods ----------------------------------------------------------------------------------------
+
+    def violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        """Signed constraint values, see :meth:`Constraint.violation`; differentiable.
+
+        Raises:
+            UserError: If a shape is wrong or an entry is NaN or infinite.
+        """
+        xp, a, context, _ = self._arrays(action, obs)
+        limits = self._limits(a)
+        sides = xp.maximum(limits.lower - a, a - limits.upper)
+        return _tensor(xp.concat([self._violation(xp, a, context), sides], axis=1))
+
+    def project(self, action: Tensor, obs: Tensor) -> Tensor:
+        """Nearest feasible point in Euclidean distance, differentiable almost everywhere.
+
+        The answer is feasible at tolerance 0, and a feasible action is returned as it is.
+
+        Args:
+            action: (B, n).
+            obs: (B, o).
+
+        Returns:
+            (B, n), in the precision of ``action``.
+
+        Raises:
+            UserError: If a shape is wrong or an entry is NaN or infinite.
+        """
+        xp, a, context, size = self._arrays(action, obs)
+        # Where the nearest point of the box satisfies the constraint, it is the nearest feasible point.
+        near = self._clip(xp, a)
+        outside = self._violation(xp, near, context) > 0
+        if not xp.any(outside):
+            return _tensor(near)
+        limits = self._limits(a)
+        if size > limits.reach:
+            farthest = xp.max(xp.abs(a), axis=1, keepdims=True)
+            a = a * (limits.reach / xp.maximum(farthest, limits.reach))
+        moved = self._clip(xp, self._project(xp, a, context))
+        return _tensor(xp.where(outside, self._settle(xp, moved, context, outside), near))
+
+    def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
+        """Support point argmax over C(s) of <gradient, a>; any of them where several are equal.
+
+        Args:
+            gradient: (B, n).
+            obs: (B, o).
+
+        Returns:
+            (B, n), feasible at tolerance 0.
+
+        Raises:
+            UserError: If a shape is wrong or an entry is NaN or infinite.
+        """
+        xp, g, context, _ = self._arrays(gradient, obs)
+        largest = xp.max(xp.abs(g), axis=1, keepdims=True)
+        g = g / (largest + (largest == 0))
+        return _tensor(self._settle(xp, self._clip(xp, self._linear_oracle(xp, g, context)), context, True))
+
+    def interior(self, obs: Tensor) -> Tensor:
+        """A strictly feasible point: (B, n), in the precision of ``obs``."""
+        like = torch.zeros((obs.shape[0], self.dim), dtype=obs.dtype, device=obs.device)
+        xp, a, context, _ = self._arrays(like, obs)
+        return _tensor(self._interior(xp, a, context) + a)
+
+    # --- helpers -----------------------------------------------------------------------------------------------
+
+    def _settle(self, xp: Namespace, point: Array, context: Array, rows: Any) -> Array:
+        """Mend what rounding left outside, in ``rows`` (B, 1)."""
+        margin = self._margin * self._limits(point).eps
+        ulps = 1.0
+        for _ in range(SETTLE_ROUNDS):
+            over = (self._violation(xp, point, context) > -margin) & rows
+            if not xp.any(over):
+                break
+            ulps *= 8
+            point = xp.where(over, self._clip(xp, self._pull_in(xp, point, context, ulps)), point)
+        return point
+
+    def _clip(self, xp: Namespace, action: Array) -> Array:
+        limits = self._limits(action)
+        return xp.minimum(xp.maximum(action, limits.lower), limits.upper)
+
+    def _limits(self, like: Array) -> Limits:
+        key = (like.dtype, like.device)
+        if key not in self._cached_limits:
+            self._cached_limits[key] = self._make_limits(like)
+        return self._cached_limits[key]
+
+    def _make_limits(self, like: Array) -> Limits:
+        if isinstance(like, np.ndarray):
+            lower, upper = self.lower.astype(like.dtype), self.upper.astype(like.dtype)
+            ones: Array = np.ones((self.dim, 1), dtype=like.dtype)
+            eps = float(np.finfo(like.dtype).eps)
+        else:
+            lower = torch.as_tensor(self.lower, dtype=like.dtype, device=like.device)
+            upper = torch.as_tensor(self.upper, dtype=like.dtype, device=like.device)
+            ones = torch.ones((self.dim, 1), dtype=like.dtype, device=like.device)
+            eps = torch.finfo(like.dtype).eps
+        largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
+        # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
+        return Limits(lower[None, :], upper[None, :], ones, eps, largest * eps**-0.6)
+
+    def _arrays(self, action: Tensor, obs: Tensor) -> tuple[Namespace, Array, Array, float]:
+        """Namespace, action (B, n), state variables (B, k) and Euclidean norm of all of ``action``."""
+        self.check_shapes(action, obs)
+        needs_graph = torch.is_grad_enabled() and (action.requires_grad or obs.requires_grad)
+        xp: Namespace = torch_namespace
+        a, o = action, obs
+        if not needs_graph and action.shape[0] <= SMALL_BATCH and action.is_cpu and obs.is_cpu:
+            xp, a, o = numpy_namespace, _view(action), _view(obs)
+        context = o[:, self._columns]
+        if context.dtype != a.dtype:
+            context = xp.astype(context, a.dtype)
+        squared = _sum_of_squares(a)
+        # NaN and infinite entries survive in the sum of squares; so do squares that overflow, hence the full check.
+        if not squared + _sum_of_squares(o) < math.inf:
+            self.check(action, obs)
+        return xp, a, context, math.sqrt(squared)
+
+
+def _view(tensor: Tensor) -> Array:
+    return (tensor.detach() if tensor.requires_grad else tensor).numpy()
+
+
+def _tensor(array: Array) -> Tensor:
+    return array if isinstance(array, Tensor) else torch.from_numpy(array)
+
+
+def _sum_of_squares(array: Array) -> float:
+    flat = constant(array).reshape(-1)
+    return float(flat.dot(flat))

@@ -1,0 +1,29 @@
+"""A budget for mechanical power spent, not counting what joints give back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvxpy as cp
+
+from envs.constraints.budget import Budget
+from envs.constraints.knapsack import Array, Namespace
+
+
+class Power(Budget):
+    """``sum_i max(w_i a_i, 0) <= bound`` within the action box; H+M, W+M and R+M of FlowPG and ACRL-bench.
+
+    ``w`` are joint velocities. Coordinates that brake their joint (w_i a_i <= 0) are free.
+    """
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy."""
+        w = obs_row[list(self.context_indices)]
+        return [cp.sum(cp.pos(cp.multiply(w, x))) <= self.bound, x >= self.lower, x <= self.upper]
+
+    def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
+        # The signs are multiplied, not the numbers, which could underflow.
+        return xp.where((direction > 0) == (context > 0), xp.abs(context), 0.0)
+
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.maximum(context * action, 0.0) @ self._limits(action).ones - self.bound

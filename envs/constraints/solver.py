@@ -1,0 +1,77 @@
+"""The general route through cvxpy: slow, exact to the solver's tolerance, for any convex constraint.
+
+This is both the default of a new constraint and the "QP at every step" that the exact projections are compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.errors import UserError
+
+# What cvxpy is asked to add to the objective: a function of the variable and of the parameter vector (n,).
+Objective = Callable[[cp.Variable, cp.Parameter], Any]
+ConstraintBuilder = Callable[[cp.Variable, Any], list[Any]]
+TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
+
+
+class ParametrisedProgram:
+    """Minimise ``objective(x, p)`` over C(s), compiled once and solved with CLARABEL for many (p, s).
+
+    Args:
+        dim: Action dimension n.
+        objective: Builds the objective from the variable (n,) and the parameter (n,).
+        constraints: ``Constraint.cvxpy_constraints``.
+        settings: CLARABEL settings; its defaults are used when empty.
+    """
+
+    def __init__(
+        self, dim: int, objective: Objective, constraints: ConstraintBuilder, settings: dict[str, Any] | None = None
+    ) -> None:
+        self._dim = dim
+        self._objective = objective
+        self._constraints = constraints
+        self._settings = settings or {}
+        self._variable = cp.Variable(dim)
+        self._parameter = cp.Parameter(dim)
+        self._obs: cp.Parameter | None = None
+        self._compiled: cp.Problem | None = None
+
+    def _problem(self, obs_row: NDArray[np.float64]) -> cp.Problem:
+        """The compiled problem with this observation set, or a fresh one where compiling once is not possible."""
+        if self._obs is None or self._obs.shape != obs_row.shape:
+            self._obs = cp.Parameter(obs_row.shape)
+            problem = self._build(self._obs)
+            self._compiled = problem if problem.is_dcp(dpp=True) else None
+        if self._compiled is None:
+            return self._build(obs_row)
+        self._obs.value = obs_row
+        return self._compiled
+
+    def _build(self, obs: Any) -> cp.Problem:
+        objective = cp.Minimize(self._objective(self._variable, self._parameter))
+        return cp.Problem(objective, self._constraints(self._variable, obs))
+
+    def solve(self, parameter: NDArray[np.float64], obs_row: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The minimiser, shape (n,).
+
+        Raises:
+            UserError: If the constraint set is empty or the solver fails.
+        """
+        self._parameter.value = parameter
+        problem = self._problem(obs_row)
+        try:
+            problem.solve(solver=cp.CLARABEL, **self._settings)
+        except cp.SolverError as error:
+            raise UserError(f"cvxpy could not solve over this constraint: {error}") from error
+        if problem.status in cp.settings.INF_OR_UNB:
+            raise UserError("the constraint set is empty at this observation; check its bounds")
+        value = self._variable.value
+        if value is None:
+            raise UserError(f"cvxpy gave no answer over this constraint (status {problem.status})")
+        return np.asarray(value, dtype=np.float64)

@@ -1,0 +1,19 @@
+"""Errors that a user can mend: the command line prints them as one line and exits with code 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Bad input; the message says in one line what is wrong and what to do."""
+
+
+class UnknownIdError(UserError):
+    """An id that no registry knows; the message names the nearest valid one."""
+
+    def __init__(self, kind: str, given: str, valid: Iterable[str]) -> None:
+        choices = sorted(valid)
+        near = difflib.get_close_matches(given.lower(), [c.lower() for c in choices], n=1, cutoff=0.0)
+        nearest = next((c for c in choices if near and c.lower() == near[0]), None)
+        hint = f"did you mean '{nearest}'? " if nearest else ""
+        super().__init__(f"unknown {kind} '{given}': {hint}valid: {', '.join(choices)}")

@@ -1,0 +1,178 @@
+"""The task registry: ids as in the papers, each also a Gymnasium environment ``acrl/<id>-v<version>``.
+
+A task is one :class:`TaskSpec`, handed to :func:`register_task`. The shipped ones are rows of ``envs/tasks.py``;
+another package adds its own through an entry point of the group ``acrl.tasks`` that names the module to import::
+
+    [project.entry-points."acrl.tasks"]
+    my-tasks = "my_package.tasks"
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.envs import registration
+
+from envs.constraints.base import Constraint
+from envs.errors import UnknownIdError, UserError
+
+ENTRY_POINT_GROUP = "acrl.tasks"
+
+# Gymnasium's grammar for ids lacks "+", which every paper uses in task names: widen it by that one character.
+registration.ENV_ID_RE = re.compile(registration.ENV_ID_RE.pattern.replace(r"[\w:.-]+?", r"[\w:.+-]+?"))
+
+_TASKS: dict[str, TaskSpec] = {}
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One row of the benchmark: an environment and the constraint on its actions.
+
+    Attributes:
+        id: The papers' name, such as ``"HC+O"``.
+        version: Raised whenever a change alters results.
+        env_id: What is simulated: a Gymnasium id such as ``"HalfCheetah-v5"``, or ``"BikeSharing"``.
+        entry_point: Where Gymnasium finds the environment class, ``"module:Class"``.
+        constraint: C(s), in the environment's own action units.
+        steps: Published training budget in environment steps.
+        max_episode_steps: Episodes are truncated here.
+        source: Paper that defines the task.
+        notes: In what it differs from environments of the same name in the literature.
+        env_kwargs: Passed to the environment's constructor.
+    """
+
+    id: str
+    version: int
+    env_id: str
+    entry_point: str
+    constraint: Constraint
+    steps: int
+    max_episode_steps: int
+    source: str
+    notes: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gym_id(self) -> str:
+        """Id for ``gymnasium.make``."""
+        return f"acrl/{self.id}-v{self.version}"
+
+    def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+        """A fresh environment; ``kwargs`` such as ``render_mode`` go to its constructor."""
+        return gymnasium.make(self.gym_id, **kwargs)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything in this row that bears on a run's result, as data that ``json`` can write.
+
+        ``source`` and ``notes`` only inform, and the steps trained are part of a run's configuration.
+
+        Raises:
+            UserError: If a parameter of the constraint or of the environment is no plain data.
+        """
+        return {
+            "id": self.id,
+            "version": self.version,
+            "env_id": self.env_id,
+            "entry_point": self.entry_point,
+            "env_kwargs": _plain(self.env_kwargs, f"task '{self.id}'"),
+            "max_episode_steps": self.max_episode_steps,
+            "constraint": _plain(self.constraint, f"task '{self.id}'"),
+        }
+
+
+def register_task(spec: TaskSpec) -> TaskSpec:
+    """Add a task, here and with Gymnasium.
+
+    Raises:
+        UserError: If the id is taken, or is none that Gymnasium could read.
+    """
+    if spec.id in _TASKS:
+        raise UserError(f"task '{spec.id}' is registered twice; choose another id")
+    try:
+        gymnasium.register(
+            id=spec.gym_id,
+            entry_point=spec.entry_point,
+            max_episode_steps=spec.max_episode_steps,
+            kwargs=dict(spec.env_kwargs),
+        )
+    except gymnasium.error.Error as error:
+        raise UserError(f"task '{spec.id}': Gymnasium refuses the id: {_one_line(error)}") from error
+    _TASKS[spec.id] = spec
+    return spec
+
+
+def make_task(task_id: str) -> TaskSpec:
+    """The task of this id.
+
+    Raises:
+        UnknownIdError: If there is none; the message names the nearest.
+        UserError: If an installed package offers tasks that cannot be loaded.
+    """
+    tasks = _loaded_tasks()
+    if task_id not in tasks:
+        raise UnknownIdError("task", task_id, tasks)
+    return tasks[task_id]
+
+
+def list_tasks() -> list[str]:
+    """Ids of all tasks: the shipped ones in the order of their table, then those of other packages.
+
+    Raises:
+        UserError: If an installed package offers tasks that cannot be loaded.
+    """
+    return list(_loaded_tasks())
+
+
+@functools.cache
+def load_tasks() -> tuple[str, ...]:
+    """Import every module that registers tasks, once, and say which entry points failed.
+
+    Called when ``envs`` is imported, where a broken package of somebody else's must not stop the shipped tasks:
+    failures are therefore returned here and raised by :func:`make_task` and :func:`list_tasks`.
+    """
+    # Not imported at the top: a change of another task's row is no change of the code that one task runs.
+    importlib.import_module("envs.tasks")
+    failures = []
+    # Sorted, since the order found is that of directories on the path.
+    for entry_point in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+        try:
+            entry_point.load()
+        except Exception as error:
+            failures.append(f"'{entry_point.name}' ({entry_point.value}): {_one_line(error)}")
+    return tuple(failures)
+
+
+def _loaded_tasks() -> dict[str, TaskSpec]:
+    failures = load_tasks()
+    if failures:
+        raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken, mend or uninstall it: {'; '.join(failures)}")
+    return _TASKS
+
+
+def _plain(value: Any, owner: str) -> Any:
+    """``value`` as dicts, lists, numbers and strings; a constraint as its class name and public attributes."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry, owner) for key, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(entry, owner) for entry in value]
+    if isinstance(value, Constraint):
+        parameters = {name: entry for name, entry in vars(value).items() if not name.startswith("_")}
+        return {"class": type(value).__name__, **_plain(parameters, owner)}
+    raise UserError(f"{owner}: a parameter of type {type(value).__name__} is no plain data and cannot identify a run")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

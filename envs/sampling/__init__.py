@@ -1,0 +1,1 @@
+"""Samplers: states that cover those visited, and feasible actions at them."""

@@ -1,0 +1,95 @@
+"""What a conditional flow is trained on: contexts that cover those visited in training, one feasible action at each.
+
+A learning agent visits other states than a random one: it moves faster. So half of the contexts are those of rollouts
+that are as varied as feasible actions allow (:func:`rollout_contexts`), the other half is wider than any rollout
+(:func:`widen`). How well they cover what was really visited is measured on every run (``benchmark/coverage.py``).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from envs.constraints.base import Constraint
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed, make_generator
+
+# Actions are held this long: the longer, the larger the velocities that build up.
+HOLDS = (1, 2, 4, 8, 16)
+WIDEST = 2.0
+
+
+def draw_dataset(task: TaskSpec, train: int, test: int, rollout_steps: int, seed: int) -> dict[str, Tensor]:
+    """Contexts (N, k) and feasible actions (N, n), uniform on C(s), float32: a training set and a fresh test set.
+
+    Args:
+        task: Whose states and constraint.
+        train: Rows of the training set.
+        test: Rows of the test set; from rollouts of their own.
+        rollout_steps: Environment steps of each set's rollouts.
+        seed: Source of all randomness.
+    """
+    dataset: dict[str, Tensor] = {}
+    for name, count in (("train", train), ("test", test)):
+        generator = make_generator(seed, "dataset", name)
+        context = draw_contexts(task, count, rollout_steps, derive_seed(seed, "rollouts", name), generator)
+        obs = embed(task.constraint, context)
+        dataset[f"{name}_context"] = context.float()
+        dataset[f"{name}_action"] = task.constraint.sample(obs, generator).float()
+    return dataset
+
+
+def draw_contexts(task: TaskSpec, count: int, rollout_steps: int, seed: int, generator: torch.Generator) -> Tensor:
+    """Contexts (count, k): half from rollouts, half from the same rollouts widened."""
+    if not task.constraint.context_indices:
+        return torch.empty((count, 0), dtype=torch.float64)
+    visited = rollout_contexts(task, rollout_steps, seed)
+    rows = torch.randint(len(visited), (count - count // 2,), generator=generator)
+    return torch.cat([visited[rows], widen(visited, count // 2, generator)])
+
+
+def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
+    """Contexts (steps, k) along episodes of random feasible actions.
+
+    Every few steps a direction is drawn and held; the executed action is either the support point of C(s) in that
+    direction, as extreme as the constraint allows, or a uniform feasible action, in turns of one episode.
+    """
+    generator = make_generator(seed, "actions")
+    constraint = task.constraint
+    env = task.make_env()
+    contexts = []
+    episode, done, held = 0, True, 0
+    direction = obs = torch.empty(0)
+    for _ in range(steps):
+        if done:
+            observation, _ = env.reset(seed=derive_seed(seed, "episode", episode))
+            obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+            episode, held = episode + 1, 0
+        if held == 0:
+            held = HOLDS[int(torch.randint(len(HOLDS), (1,), generator=generator))]
+            direction = torch.randn((1, constraint.dim), generator=generator, dtype=torch.float64)
+            uniform = constraint.sample(obs, generator)
+        held -= 1
+        contexts.append(constraint.context(obs)[0])
+        action = constraint.linear_oracle(direction, obs) if episode % 2 else constraint.project(uniform, obs)
+        observation, _, terminated, truncated, _ = env.step(action[0].numpy())
+        obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+        done = terminated or truncated
+    env.close()
+    return torch.stack(contexts)
+
+
+def widen(visited: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Contexts (count, k) whose coordinates come from unrelated rows of ``visited``, scaled by 1/2 to 2 together."""
+    shape = (count, visited.shape[1])
+    rows = torch.randint(len(visited), shape, generator=generator)
+    scale = WIDEST ** (2 * torch.rand((count, 1), generator=generator, dtype=visited.dtype) - 1)
+    return visited.gather(0, rows) * scale
+
+
+def embed(constraint: Constraint, context: Tensor) -> Tensor:
+    """Observations (N, o) that hold the given contexts (N, k) and zeros elsewhere, for queries of the constraint."""
+    width = max(constraint.context_indices, default=0) + 1
+    obs = torch.zeros((len(context), width), dtype=context.dtype)
+    obs[:, list(constraint.context_indices)] = context
+    return obs

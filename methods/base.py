@@ -1,0 +1,222 @@
+"""What a method is, and the registry that finds the methods.
+
+A method decides and learns. It never times, counts or repairs itself: the harness does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from envs.errors import UnknownIdError, UserError
+from envs.registry import TaskSpec
+
+ENTRY_POINTS = "acrl.methods"
+Tensors = dict[str, Tensor]
+
+
+class MethodConfig(BaseModel):
+    """Base of every method's settings; unknown or ill-typed settings are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+C = TypeVar("C", bound=MethodConfig)
+M = TypeVar("M", bound="type[Method[Any]]")
+
+
+class Transition(NamedTuple):
+    """One environment step; tensors are of shape (1, .).
+
+    Attributes:
+        obs: Observation before the step.
+        behaviour: What the method asked for, with noise, before repair.
+        action: What was executed.
+        reward: Reward of the executed action.
+        next_obs: Observation after the step, also when the episode ended there.
+        terminated: Whether the episode ended in a terminal state: nothing is to be bootstrapped from ``next_obs``.
+        truncated: Whether a time limit cut the episode: ``next_obs`` still has a value.
+    """
+
+    obs: Tensor
+    behaviour: Tensor
+    action: Tensor
+    reward: float
+    next_obs: Tensor
+    terminated: bool
+    truncated: bool
+
+
+Maker = Callable[["Artifacts"], Tensors]
+
+
+class Artifacts(Protocol):
+    """Keeps what preparation makes, so that it is made once and not once a seed."""
+
+    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+        """The artifact ``name``, made by ``make`` unless one of the same task, config and code is kept.
+
+        Args:
+            name: Short name, such as ``"flows"``.
+            config: Plain data that determines the artifact besides the task.
+            code: Modules whose code determines it.
+            make: Makes it, from artifacts that it gets from the store it is given.
+        """
+
+
+class MakeAlways:
+    """No store: every artifact is made when asked for."""
+
+    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+        """Make it; see :class:`Artifacts`."""
+        del name, config, code
+        return make(self)
+
+
+class Method(ABC, Generic[C]):
+    """Base of all methods.
+
+    Args:
+        task: The task to learn, whose constraint the method may query.
+        config: Settings of the class ``Config``.
+        seed: Source of all randomness of this run.
+    """
+
+    id: ClassVar[str]
+    Config: ClassVar[type[MethodConfig]]
+    config: C
+
+    def __init__(self, task: TaskSpec, config: C, seed: int) -> None:
+        self.task = task
+        self.config = config
+        self.seed = seed
+
+    @property
+    def projection_solver(self) -> Literal["exact", "cvxpy"]:
+        """What the harness repairs infeasible actions with; cvxpy solves at every step, feasible or not."""
+        return "exact"
+
+    def prepare(self, artifacts: Artifacts | None = None) -> None:
+        """Do what must be done once before training, such as training a flow. Timed apart."""
+        del artifacts
+
+    @abstractmethod
+    def act(self, obs: Tensor, explore: bool) -> Tensor:
+        """Raw actions (B, n) in the environment's units, before any repair, for observations (B, o)."""
+
+    def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The policy's output and the same with exploration; None in place of the first if the policy had no say."""
+        return self.act(obs, explore=False), self.act(obs, explore=True)
+
+    @abstractmethod
+    def observe(self, transition: Transition) -> None:
+        """Take in one environment step."""
+
+    @abstractmethod
+    def update(self) -> dict[str, float]:
+        """One gradient step; returns scalars worth a curve, or nothing before learning starts."""
+
+    @abstractmethod
+    def state_dict(self) -> Tensors:
+        """A copy of everything learned and of the generators' states; the replay buffer is left out."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what :meth:`state_dict` gave.
+
+        Raises:
+            UserError: If an entry is missing or has another shape.
+        """
+
+
+_METHODS: dict[str, type[Method[Any]]] = {}
+_loaded = False
+
+
+def register_method(id: str) -> Callable[[M], M]:
+    """Class decorator that puts a method in the registry.
+
+    Raises:
+        UserError: If the id is taken.
+    """
+
+    def add(cls: M) -> M:
+        if id in _METHODS:
+            raise UserError(f"method '{id}' is registered twice; choose another id")
+        cls.id = id
+        _METHODS[id] = cls
+        return cls
+
+    return add
+
+
+def _load() -> None:
+    """Import every module of this package and every entry point of the group ``acrl.methods``."""
+    global _loaded  # noqa: PLW0603
+    if _loaded:
+        return
+    package = importlib.import_module("methods")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"methods.{module.name}")
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            entry_point.load()
+        except Exception as error:
+            raise UserError(f"method plug-in '{entry_point.name}' cannot be loaded: {error}") from error
+    _loaded = True
+
+
+def list_methods() -> list[str]:
+    """Ids of all methods, sorted."""
+    _load()
+    return sorted(_METHODS)
+
+
+def method_class(id: str) -> type[Method[Any]]:
+    """The class of a method.
+
+    Raises:
+        UnknownIdError: If there is none of this id.
+    """
+    _load()
+    if id not in _METHODS:
+        raise UnknownIdError("method", id, _METHODS)
+    return _METHODS[id]
+
+
+def make_method(id: str, task: TaskSpec, config: Mapping[str, Any] | None = None, seed: int = 0) -> Method[Any]:
+    """A method ready for :meth:`Method.prepare` and training.
+
+    Args:
+        id: Such as ``"flowpg"``; see :func:`list_methods`.
+        task: From ``envs.make_task``.
+        config: Settings that differ from the method's defaults.
+        seed: Source of all randomness.
+
+    Raises:
+        UnknownIdError: If there is no such method.
+        UserError: If a setting is unknown or ill-typed.
+    """
+    cls = method_class(id)
+    return cls(task, parse_config(cls, config or {}), seed)
+
+
+def parse_config(cls: type[Method[Any]], config: Mapping[str, Any]) -> MethodConfig:
+    """Settings checked against the method's ``Config``.
+
+    Raises:
+        UserError: If a setting is unknown or ill-typed.
+    """
+    try:
+        return cls.Config.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"config of method '{cls.id}', setting '{where}': {first['msg']}") from error

@@ -1,0 +1,21 @@
+"""DDPG+projection with a QP solved at every step: the row that the papers' wall-clock claims compare with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from methods.base import register_method
+from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
+
+
+class DDPGProjectionQPConfig(DDPGProjectionConfig):
+    """Settings of DDPG+projection with the QP for its default solver."""
+
+    solver: Literal["exact", "cvxpy"] = "cvxpy"
+
+
+@register_method("ddpg-projection-qp")
+class DDPGProjectionQP(DDPGProjection):
+    """DDPG+projection, ``solver: cvxpy``."""
+
+    Config = DDPGProjectionQPConfig

@@ -1,0 +1,168 @@
+"""Run results and flow reports that are valid, varied and decided by a seed."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.results import (
+    TOLERANCE_KEYS,
+    TOLERANCES,
+    Calls,
+    Evaluation,
+    FlowReport,
+    Provenance,
+    Returns,
+    RunResult,
+    Seconds,
+    ViolationCount,
+    Violations,
+)
+
+PROFILE = "quick"
+STEPS = 20_000
+PROCESSOR = "Example CPU 3000"
+TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
+METHODS = ("flowpg", "ddpg-projection", "nfw", "ddpg-penalty", "ddpg-projection-qp")
+SEEDS = (0, 1)
+
+
+def generator(*key: object) -> np.random.Generator:
+    """A generator that the key alone decides (``hash`` would differ from process to process)."""
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
+
+
+def make_count(rng: np.random.Generator, n: int, share: float, size: float) -> ViolationCount:
+    sizes = rng.exponential(size, int(n * share))
+    valid = {key: 1 - float((sizes > tol).sum()) / n for key, tol in zip(TOLERANCE_KEYS, TOLERANCES, strict=True)}
+    found = {"mean": float(sizes.mean()), "max": float(sizes.max())} if sizes.size else {"mean": 0.0, "max": 0.0}
+    return ViolationCount(n=n, count=sizes.size, valid_share=valid, **found)
+
+
+def make_violations(rng: np.random.Generator, method: str, steps: int) -> Violations:
+    share = {"flowpg": 0.003, "nfw": 0.4}.get(method, 0.25) * rng.uniform(0.8, 1.2)
+    return Violations(
+        policy=make_count(rng, steps, share, 0.05),
+        behaviour=make_count(rng, steps, min(2 * share, 1.0), 0.1),
+        executed=make_count(rng, steps, 0.0, 1.0),
+    )
+
+
+def make_returns(rng: np.random.Generator, task: str, steps: int) -> Returns:
+    low, high = {"R+L2": (-50.0, -6.0), "HC+O": (-200.0, 4000.0)}.get(task, (-2000.0, -700.0))
+    speed, top = rng.uniform(3, 6), high - (high - low) * rng.uniform(0.0, 0.3)
+    evaluations = []
+    for step in np.linspace(0, steps, 21, dtype=int):
+        level = low + (top - low) * (1 - np.exp(-speed * step / steps))
+        episodes = rng.normal(level, abs(top - low) / 20, 5).round(6).tolist()
+        evaluations.append(Evaluation(step=int(step), mean=float(np.mean(episodes)), episodes=episodes))
+    best = max(evaluations, key=lambda evaluation: evaluation.mean)
+    return Returns(final=evaluations[-1], best=best, evaluations=evaluations)
+
+
+def make_seconds(rng: np.random.Generator, method: str) -> Seconds:
+    factor = rng.uniform(0.97, 1.03)
+    parts = {
+        "prepare": 95.0 if method == "flowpg" else 0.0,
+        "act": 30.0 if method == "flowpg" else 12.0,
+        "project": 150.0 if method == "ddpg-projection-qp" else 8.0,
+        "env": 9.0,
+        "update": 190.0 if method == "flowpg" else 110.0,
+    }
+    scaled = {name: seconds * factor for name, seconds in parts.items()}
+    return Seconds(**scaled, evaluate=14.0 * factor, total=sum(scaled.values()) + 2.5)
+
+
+def make_curves(rng: np.random.Generator, steps: int, violations: Violations) -> dict[str, list[float]]:
+    step = np.linspace(steps / 50, steps, 50).round()
+    grown = np.linspace(0, 1, 50) ** rng.uniform(0.3, 0.8)
+    return {
+        "step": step.tolist(),
+        "violations/policy": (grown * violations.policy.count).round().tolist(),
+        "violations/behaviour": (grown * violations.behaviour.count).round().tolist(),
+        "critic_loss": rng.exponential(1.0, 50).tolist(),
+    }
+
+
+def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **changes: Any) -> RunResult:
+    """A complete run; ``changes`` replace its fields."""
+    rng = generator(task, method, seed)
+    violations = make_violations(rng, method, STEPS)
+    fields: dict[str, Any] = {
+        "run_key": f"{zlib.crc32(repr((task, method, seed)).encode()):064x}",
+        "status": "complete",
+        "task": task,
+        "method": method,
+        "seed": seed,
+        "profile": PROFILE,
+        "config": {"steps": STEPS, "gamma": 0.98, "network": {"hidden": [400, 300], "rate": 1e-3}},
+        "returns": make_returns(rng, task, STEPS),
+        "violations": violations,
+        "curves": make_curves(rng, STEPS, violations),
+        "visited": rng.normal(size=(4, 2)).tolist(),
+        "calls": Calls(project=STEPS, project_rows=STEPS),
+        "seconds": make_seconds(rng, method),
+        "provenance": Provenance(
+            commit="0123456789abcdef0123456789abcdef01234567",
+            dirty=False,
+            diff_sha256=None,
+            lock_sha256="f" * 64,
+            versions={"python": "3.11.13", "torch": "2.13.0"},
+            processor=PROCESSOR,
+            accelerator=None,
+            threads=1,
+            started="2026-01-02T03:04:05+00:00",
+        ),
+    }
+    return RunResult(**(fields | changes))
+
+
+def make_failure(task: str, method: str, seed: int, **changes: Any) -> RunResult:
+    """A run that stopped with an error."""
+    error = "Traceback (most recent call last):\n  ...\nRuntimeError: loss is not | finite"
+    failed = {"status": "failed", "error": error, "returns": None, "violations": None, "curves": {}}
+    return make_run(task, method, seed, **(failed | changes))
+
+
+def make_flow(task: str = "R+L2", **changes: Any) -> FlowReport:
+    """A report on the flow of a task; ``changes`` replace its fields."""
+    rng = generator(task, "flow")
+    validity = {}
+    for kind, share in (("uniform", 0.03), ("boundary", 0.4)):
+        misses = share * rng.uniform(0.5, 1.0) * np.exp(-np.asarray(TOLERANCES) / 0.002)
+        validity[kind] = dict(zip(TOLERANCE_KEYS, (1 - misses).round(5).tolist(), strict=True))
+    fields: dict[str, Any] = {
+        "task": task,
+        "flow": "realnvp",
+        "profile": PROFILE,
+        "draws": 100_000,
+        "validity": validity,
+        "recall": round(float(rng.uniform(0.9, 1.0)), 5),
+        "curve": {"step": [0.0, 100.0], "nll": [2.0, 1.0]},
+        "seconds": float(rng.uniform(80, 120)),
+    }
+    return FlowReport(**(fields | changes))
+
+
+def save(folder: Path, record: RunResult | FlowReport) -> Path:
+    """Write a record to its place below ``folder`` (``results/<profile>``)."""
+    if isinstance(record, RunResult):
+        path = folder / "runs" / record.task / record.method / f"seed-{record.seed}.json"
+        record.write(path)
+        return path
+    path = folder / "flows" / f"{record.task}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(record.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def fill(folder: Path, tasks: tuple[str, ...] = TASKS, methods: tuple[str, ...] = METHODS) -> None:
+    """Write a complete run of every task, method and seed, and a flow report of every task."""
+    for task in tasks:
+        save(folder, make_flow(task))
+        for method in methods:
+            for seed in SEEDS:
+                save(folder, make_run(task, method, seed))

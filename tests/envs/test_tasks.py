@@ -1,0 +1,180 @@
+"""Every row of the task table, against the simulators and against Gymnasium's own checks."""
+
+import random
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+from envs import list_tasks, make_task
+
+MUJOCO = [task_id for task_id in list_tasks() if not task_id.startswith("BSS")]
+WITH_VELOCITIES = [task_id for task_id in MUJOCO if make_task(task_id).constraint.context_indices]
+
+# The papers' table: id, environment, n, published steps.
+TABLE = [
+    ("R+N", "Reacher-v5", 2, 300_000),
+    ("R+L2", "Reacher-v5", 2, 300_000),
+    ("R+O03", "Reacher-v5", 2, 300_000),
+    ("R+O10", "Reacher-v5", 2, 300_000),
+    ("R+O30", "Reacher-v5", 2, 300_000),
+    ("R+M", "Reacher-v5", 2, 300_000),
+    ("HC+O", "HalfCheetah-v5", 6, 1_000_000),
+    ("H+M", "Hopper-v5", 3, 1_000_000),
+    ("W+M", "Walker2d-v5", 6, 1_000_000),
+    ("BSS-3", "BikeSharing", 3, 1_000_000),
+    ("BSS-5", "BikeSharing", 5, 1_000_000),
+]
+
+
+@pytest.mark.parametrize(("task_id", "env_id", "dim", "steps"), TABLE)
+def test_a_row_agrees_with_the_papers(task_id: str, env_id: str, dim: int, steps: int) -> None:
+    task = make_task(task_id)
+    assert (task.env_id, task.constraint.dim, task.steps, task.version) == (env_id, dim, steps, 0)
+    assert "arXiv" in task.source
+    assert task.notes
+
+
+def test_the_table_is_complete() -> None:
+    assert sorted(list_tasks()) == sorted(row[0] for row in TABLE)
+
+
+# A small violation at a point by hand: context filled with w, action, left-hand side minus bound.
+LEFT_HAND_SIDES: list[tuple[str, list[float], list[float], float]] = [
+    ("R+L2", [], [0.3, -0.4], 0.25 - 0.05),
+    ("R+O03", [2.0, -3.0], [0.5, 0.5], 2.5 - 0.3),
+    ("R+O10", [2.0, -3.0], [0.5, 0.5], 2.5 - 1.0),
+    ("R+O30", [2.0, -3.0], [0.5, 0.5], 2.5 - 3.0),
+    ("R+M", [2.0, -3.0], [0.5, 0.5], 1.0 - 1.0),
+    ("HC+O", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0], [1.0, 0.5, -1.0, 1.0, 1.0, -1.0], 23.0 - 20.0),
+    ("H+M", [10.0, -10.0, 5.0], [1.0, 0.5, 0.5], 12.5 - 10.0),
+    ("W+M", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0], [1.0, -0.5, -1.0, 1.0, 1.0, -1.0], 16.0 - 10.0),
+]
+
+
+@pytest.mark.parametrize(("task_id", "context", "action", "expected"), LEFT_HAND_SIDES)
+def test_the_constraint_reads_the_right_observations(
+    task_id: str, context: list[float], action: list[float], expected: float
+) -> None:
+    task = make_task(task_id)
+    env = task.make_env()
+    assert env.observation_space.shape is not None
+    # Everything that the constraint must not read is NaN-free but large.
+    obs = torch.full((1, *env.observation_space.shape), 1e3, dtype=torch.float64)
+    obs[0, list(task.constraint.context_indices)] = torch.tensor(context, dtype=torch.float64)
+    violation = task.constraint.violation(torch.tensor([action], dtype=torch.float64), obs)
+    assert float(violation[0, 0]) == pytest.approx(expected, abs=1e-12)
+    env.close()
+
+
+@pytest.mark.parametrize("task_id", list_tasks())
+def test_the_constraint_has_the_box_of_the_environment(task_id: str) -> None:
+    task = make_task(task_id)
+    env = task.make_env()
+    space = env.action_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    np.testing.assert_array_equal(space.low, task.constraint.lower)
+    np.testing.assert_array_equal(space.high, task.constraint.upper)
+    env.close()
+
+
+# --- against the simulators -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task_id", MUJOCO)
+def test_the_environment_is_gymnasiums_own(task_id: str) -> None:
+    task = make_task(task_id)
+    theirs = gymnasium.spec(task.env_id)
+    assert (task.entry_point, task.max_episode_steps) == (theirs.entry_point, theirs.max_episode_steps)
+    assert dict(task.env_kwargs) == theirs.kwargs
+
+
+def actuated_velocities(simulator: Any) -> np.ndarray:
+    """Velocities of the joints that the actuators drive, in the order of the actuators."""
+    joints = simulator.model.actuator_trnid[:, 0]
+    return np.array(simulator.data.qvel[simulator.model.jnt_dofadr[joints]])
+
+
+@pytest.mark.parametrize("task_id", WITH_VELOCITIES)
+def test_context_is_the_velocity_of_each_actuated_joint(task_id: str) -> None:
+    task = make_task(task_id)
+    env = task.make_env()
+    env.reset(seed=3)
+    env.action_space.seed(3)
+    limit = 10.0 if task.env_id in {"Hopper-v5", "Walker2d-v5"} else np.inf
+    for _ in range(300):
+        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        seen = observation[list(task.constraint.context_indices)]
+        np.testing.assert_array_equal(seen, np.clip(actuated_velocities(env.unwrapped), -limit, limit))
+        if terminated or truncated:
+            env.reset()
+    env.close()
+
+
+@pytest.mark.parametrize(("task_id", "seen"), [("H+M", 10.0), ("W+M", 10.0), ("HC+O", 50.0), ("R+M", 50.0)])
+def test_hopper_and_walker_alone_clip_velocities(task_id: str, seen: float) -> None:
+    task = make_task(task_id)
+    env = task.make_env()
+    env.reset(seed=0)
+    simulator: Any = env.unwrapped
+    simulator.set_state(simulator.init_qpos, np.full_like(simulator.init_qvel, 50.0))
+    observation = simulator._get_obs()
+    assert set(observation[list(task.constraint.context_indices)]) == {seen}
+    env.close()
+
+
+def test_reacher_observes_angles_then_target_then_velocities() -> None:
+    env = make_task("R+M").make_env()
+    observation, _ = env.reset(seed=5)
+    simulator: Any = env.unwrapped
+    angle, velocity = simulator.data.qpos[:2], simulator.data.qvel[:2]
+    target = simulator.data.qpos[2:4]
+    expected = np.concatenate([np.cos(angle), np.sin(angle), target, velocity])
+    np.testing.assert_array_equal(observation[:8], expected)
+    env.close()
+
+
+# --- Gymnasium's contract, seeds ------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*Box .* space:UserWarning")
+@pytest.mark.parametrize("task_id", list_tasks())
+def test_gymnasiums_checker_accepts_it(task_id: str) -> None:
+    env = gymnasium.make(make_task(task_id).gym_id)
+    check_env(env.unwrapped, skip_render_check=True)
+
+
+def trajectory(task_id: str, seed: int, steps: int = 60) -> list[np.ndarray]:
+    """Observations and rewards under a fixed sequence of actions."""
+    env = make_task(task_id).make_env()
+    env.action_space.seed(0)
+    observation, _ = env.reset(seed=seed)
+    rows = [observation]
+    for _ in range(steps):
+        observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        rows += [observation, np.array([float(reward)])]
+        if terminated or truncated:
+            rows.append(env.reset()[0])
+    env.close()
+    return rows
+
+
+@pytest.mark.parametrize("task_id", list_tasks())
+def test_a_seed_fixes_the_trajectory(task_id: str) -> None:
+    first, second, other = trajectory(task_id, 7), trajectory(task_id, 7), trajectory(task_id, 8)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not np.array_equal(np.concatenate(first), np.concatenate(other))
+
+
+@pytest.mark.parametrize("task_id", list_tasks())
+def test_no_global_random_state_is_touched(task_id: str) -> None:
+    def states() -> tuple[Any, ...]:
+        name, keys, *rest = np.random.get_state()  # noqa: NPY002  (the global generator is what is watched)
+        return random.getstate(), (name, np.asarray(keys).tolist(), *rest), torch.get_rng_state().tolist()
+
+    before = states()
+    trajectory(task_id, 1)
+    assert states() == before
