@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,11 @@ class Column:
     quantity: str
     tolerance: float | None = None
 
+    @property
+    def key(self) -> tuple[str, float | None]:
+        """What a cell of the tidy frame is found by."""
+        return self.quantity, self.tolerance
+
 
 def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
     """The text of a table: a row for each combination of ``keys``, in the order of the frame.
@@ -40,22 +45,17 @@ def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], r
     The column named ``runs`` says how many of how many runs a row is from; a cell with fewer says so itself.
     """
     rows = []
-    for key, group in frame.groupby(keys, sort=False):
+    # NaN equals nothing, not even itself, and so cannot be part of a key.
+    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
+    for key, group in known.groupby(keys, sort=False):
+        cells = {(cell["quantity"], cell["tolerance"]): cell for cell in group.to_dict("records")}
         found, wanted = int(group["n"].max()), int(group["N"].max())
         row = dict(zip(keys, (text or DASH for text in key), strict=True)) | {runs: f"{found}/{wanted}"}
-        rows.append(row | {column.header: format_cell(pick(group, column), found) for column in columns})
+        rows.append(row | {column.header: format_cell(cells[column.key], found) for column in columns})
     return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
 
 
-def pick(group: pd.DataFrame, column: Column) -> pd.Series[Any]:
-    """The one row of a group that a column shows."""
-    rows = group[group["quantity"] == column.quantity]
-    if column.tolerance is not None:
-        rows = rows[rows["tolerance"] == column.tolerance]
-    return rows.iloc[0]
-
-
-def format_cell(cell: pd.Series[Any], expected: int) -> str:
+def format_cell(cell: dict[Hashable, Any], expected: int) -> str:
     """A cell as "mean [low, high]"; with (n/N) where it comes from fewer runs than its row, and marked for a note."""
     if pd.isna(cell["mean"]):
         return DASH

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark import summaries
+from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
 from benchmark.rendering import Column, escape_latex, make_view
@@ -67,6 +68,7 @@ def write_tables(
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
     tables = [flow_table(found), violation_table(found), wallclock_table(found), return_table(found)]
+    tables += coverage_tables(found, folder)
     failures = describe_failures(found)
     texts: dict[str, str] = {}
     for table in tables:
@@ -85,7 +87,7 @@ def flow_table(found: Selection) -> Table:
     """Quality of the flows."""
     frame = summaries.flows(found)
     columns = [Column(f"valid at {tol:g} [%]", "validity", tol) for tol in TOLERANCES]
-    whole = [Column("recall [%]", "recall"), Column("draws", "draws"), Column("training [s]", "seconds")]
+    whole = [Column("recall [%]", "recall"), Column("draws", "draws"), Column("samples and training [s]", "seconds")]
     caption = (
         f"Profile {found.profile}; one flow a task, so there is no interval, trained before the runs, so that their "
         "budget and seeds do not bear on it. Validity is the share of f(z; s) that lies in C(s) within each "
@@ -170,6 +172,23 @@ def return_table(found: Selection) -> Table:
     return Table("returns", "Returns", caption, frame, [View("", make_view(frame, ["task", "method"], columns))], [])
 
 
+def coverage_tables(found: Selection, folder: Path) -> list[Table]:
+    """Whether flows were trained on states like those visited; no table where no task's flow depends on the state."""
+    frame = coverage(found, folder)
+    if frame.empty:
+        return []
+    caption = (
+        f"{describe(found)} States visited in training against those that the task's flow was trained on, in the "
+        "variables that enter the constraint. Within range: in every coordinate. Near: as near to a training state as "
+        "99% of the held-out states are. Valid: share of f(z; s) in C(s) at the visited states, z uniform in the latent "
+        f"box, whichever method visited them. {INTERVALS}"
+    )
+    columns = [Column("within range [%]", "within range"), Column("near [%]", "near")]
+    valid = [Column(column.header, "valid there", column.tolerance) for column in VALIDITY]
+    view = make_view(frame, ["task", "method"], [*columns, *valid])
+    return [Table("coverage", "States visited and states trained on", caption, frame, [View("", view)], [])]
+
+
 def describe(found: Selection) -> str:
     """Profile, budget and seeds, in one sentence."""
     steps = {task: found.steps(task) for task in found.tasks}
@@ -208,7 +227,7 @@ def markdown(table: Table, notes: list[str], level: str) -> str:
 
 def bullets(notes: list[str]) -> str:
     """Notes as a Markdown list; what an error message holds is never read as markup."""
-    return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|"}) for note in notes)
+    return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|$~"}) for note in notes)
 
 
 def latex(table: Table, notes: list[str]) -> str:

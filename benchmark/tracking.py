@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -66,11 +67,12 @@ def serve_ui(database: Path, port: int) -> None:
     """Replace this process by MLflow's interface on the local machine, after printing where the runs are.
 
     Raises:
-        UserError: If there is no database yet, or it cannot be read.
+        UserError: If there is no database yet, it cannot be used, or the port is taken.
     """
     database = database.resolve()
     if not database.is_file():
         raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
+    check_port(port)
     with one_line_errors(database):
         check_database(database)
         experiments = connect(database).search_experiments(filter_string="name LIKE 'acrl/%'")
@@ -80,6 +82,17 @@ def serve_ui(database: Path, port: int) -> None:
     # Only runs are shown here: MLflow's background jobs, which take a process each, serve other things.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.execv(command[0], command)
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that something else listens on, which the server would say with a traceback.
+
+    Raises:
+        UserError: If it does.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise UserError(f"port {port} is in use: choose another with --port")
 
 
 def ui_command(database: Path, port: int) -> list[str]:
@@ -109,9 +122,9 @@ def connect(database: Path) -> MlflowClient:
     """A client of the database."""
     from mlflow import MlflowClient
 
-    # Making a database logs a line for each of some fifty migrations.
+    # Making a database logs a line for each of some fifty migrations, and errors are raised besides being logged.
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=sqlite_uri(database))
 
 

@@ -10,8 +10,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint
-from envs.constraints.knapsack import TINY, Array, Namespace, ahead, fractional_knapsack, quadratic_knapsack
+from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.knapsack import (
+    TINY,
+    Array,
+    Namespace,
+    ahead,
+    fractional_knapsack,
+    quadratic_knapsack,
+    quadratic_knapsack_row,
+)
 from envs.errors import UserError
 
 
@@ -125,10 +133,20 @@ class Allocation(ExactConstraint):
         limits = self._limits(action)
         return xp.abs(action @ limits.ones - self.total) - self._rounding * limits.eps
 
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
+        allowed = (self._rounding - self._margin) * limits.eps
+        low, up = limits.lower_row, limits.upper_row
+        near = list(map(min, map(max, action, low), up))
+        missed = abs(sum(near) - self.total)
+        if missed > 2 * self._rounding * limits.eps:
+            near = quadratic_knapsack_row(action, [1.0] * self.dim, low, up, self.total, -1 / TINY)
+            missed = abs(sum(near) - self.total)
+        return near if missed < allowed else None
+
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         limits = self._limits(action)
         ones = limits.ones[:, 0][None, :]
-        return action - quadratic_knapsack(xp, action, ones, limits.lower, limits.upper, self.total, -1 / TINY)
+        return quadratic_knapsack(xp, action, ones, limits.lower, limits.upper, self.total, -1 / TINY)
 
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:  # noqa: ARG002
         # The interior lies on the same plane: only a projection of what is already near loses no digits.

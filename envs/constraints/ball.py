@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import mul
 from typing import Any
 
 import cvxpy as cp
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint
+from envs.constraints.exact import ExactConstraint, Limits
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.errors import UserError
 
@@ -41,6 +42,7 @@ class Ball(ExactConstraint):
             raise UserError("Ball: ball and action box share no interior; enlarge one of them")
         self._inside = self._strictly_inside()
         self._margin = 4 * self.dim * self.radius_squared
+        self._within_box = bool((np.minimum(-self.lower, self.upper) >= math.sqrt(radius_squared)).all())
 
     @property
     def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -60,6 +62,18 @@ class Ball(ExactConstraint):
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         return xp.vecdot(action, action)[:, None] - self.radius_squared
+
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
+        if not self._within_box:
+            return None
+        margin = self._margin * limits.eps
+        moved = list(map(min, map(max, action, limits.lower_row), limits.upper_row))
+        square = sum(map(mul, moved, moved))
+        if square > self.radius_squared + margin:
+            scale = math.sqrt((self.radius_squared - 2 * margin) / sum(map(mul, action, action)))
+            moved = [scale * a for a in action]
+            square = sum(map(mul, moved, moved))
+        return moved if square < self.radius_squared - margin else None
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         return self._scaled(xp, action)
@@ -88,6 +102,10 @@ class Ball(ExactConstraint):
         the box. The last breakpoint inside the ball names the free coordinates, and these give s in closed form.
         """
         limits = self._limits(direction)
+        square = self.radius_squared - 2 * self._margin * limits.eps
+        if self._within_box:
+            length = xp.vecdot(direction, direction)[:, None]
+            return direction * xp.sqrt(square / (length + (length <= 0)))
         y = constant(direction)
         divisor = xp.where(xp.abs(y) > TINY, y, TINY)
         first, second = limits.lower / divisor, limits.upper / divisor
@@ -95,12 +113,12 @@ class Ball(ExactConstraint):
         knots = xp.concat([enters, leaves], axis=1)
         points = xp.maximum(knots[:, :, None] * y[:, None, :], limits.lower[:, None, :])
         points = xp.minimum(points, limits.upper[:, None, :])
-        within = xp.vecdot(points, points) <= self.radius_squared
+        within = xp.vecdot(points, points) <= square
         start = xp.max(xp.where(within, knots, 0.0), axis=1, keepdims=True)
 
         free = (enters <= start) & (start < leaves)
         held = xp.where(free, 0.0, self._clip(xp, start * y))
-        room = self.radius_squared - xp.vecdot(held, held)[:, None]
+        room = square - xp.vecdot(held, held)[:, None]
         shrinking = xp.where(free, direction, 0.0)
         length = xp.vecdot(shrinking, shrinking)[:, None]
         scale = xp.sqrt(xp.maximum(room, TINY) / (length + (length <= 0)))

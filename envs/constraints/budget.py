@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from operator import mul
 
 import array_api_compat.torch as torch_namespace
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint
-from envs.constraints.knapsack import TINY, Array, Namespace, fractional_knapsack, quadratic_knapsack
+from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.knapsack import (
+    TINY,
+    Array,
+    Namespace,
+    fractional_knapsack,
+    quadratic_knapsack,
+    quadratic_knapsack_row,
+)
 from envs.errors import UserError
 
 
@@ -57,24 +65,40 @@ class Budget(ExactConstraint):
         lowest = self.bound / (self._weight(torch_namespace, -ones, context) + TINY)
         return lower.maximum(-lowest), upper.minimum(farthest)
 
+    @abstractmethod
+    def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
+        """:meth:`_weight` of one row in plain numbers."""
+
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
+        margin = self._margin * limits.eps
+        weight = self._weight_row(action, context)
+        size = list(map(abs, action))
+        room = [-low if a < 0 else up for a, low, up in zip(action, limits.lower_row, limits.upper_row, strict=True)]
+        moved = list(map(min, size, room))
+        spent = sum(map(mul, weight, moved))
+        if spent > self.bound + margin:
+            zeros = [0.0] * self.dim
+            moved = quadratic_knapsack_row(size, weight, zeros, room, self._aim(limits), 0.0)
+            spent = sum(map(mul, weight, moved))
+        return list(map(math.copysign, moved, action)) if spent < self.bound - margin else None
+
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
         limits = self._limits(action)
         weight = self._weight(xp, action, context)
-        size = xp.abs(action)
-        negative = action < 0
-        room = xp.where(negative, -limits.lower, limits.upper)
-        budget = self.bound - 2 * self._margin * limits.eps
-        t = quadratic_knapsack(xp, size, weight, 0 * limits.upper, room, budget, 0.0)
-        moved = xp.maximum(size - t * weight, 0.0)
-        return xp.where(negative, -moved, moved)
+        room = xp.where(action < 0, -limits.lower, limits.upper)
+        moved = quadratic_knapsack(xp, xp.abs(action), weight, limits.zeros, room, self._aim(limits), 0.0)
+        return xp.copysign(moved, action)
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         limits = self._limits(gradient)
         weight = self._weight(xp, gradient, context)
-        negative = gradient < 0
-        room = xp.where(negative, -limits.lower, limits.upper)
-        share = fractional_knapsack(xp, xp.abs(gradient) / (weight + TINY), weight * room, self.bound)
-        return xp.where(negative, -share, share) * room
+        room = xp.where(gradient < 0, -limits.lower, limits.upper)
+        share = fractional_knapsack(xp, xp.abs(gradient) / (weight + TINY), weight * room, self._aim(limits))
+        return xp.copysign(share * room, gradient)
+
+    def _aim(self, limits: Limits) -> float:
+        """A bound so much smaller that answers seldom need mending."""
+        return self.bound - 2 * self._margin * limits.eps
 
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
         limits = self._limits(action)

@@ -1,8 +1,9 @@
 """Exact answers for a batch at once, from formulas written once for NumPy and torch.
 
 A family gives the formulas for its own constraint; this class adds the action box, checks input, keeps answers
-feasible to the last bit, and chooses the library. At batch size one the fixed cost of torch calls is several times
-the arithmetic, so small batches that need no gradient are answered through NumPy views of the same memory.
+feasible to the last bit, and chooses the library. At batch size one the fixed cost of torch calls is many times the
+arithmetic, so small batches that need no gradient are answered through NumPy views of the same memory, and a family
+may project a single action in plain numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from torch import Tensor
 
 from envs.constraints.base import Constraint
 from envs.constraints.knapsack import Array, Namespace, constant
-from envs.errors import UserError
 
 SMALL_BATCH = 16
 SETTLE_ROUNDS = 20
@@ -33,6 +33,9 @@ class Limits(NamedTuple):
     Attributes:
         lower: (1, n).
         upper: (1, n).
+        lower_row: The same as plain numbers.
+        upper_row: The same as plain numbers.
+        zeros: (1, n).
         ones: (n, 1), so that a product with it is a sum over coordinates.
         eps: Distance from 1 to the next number.
         reach: Farther from 0 than this, the digits that tell coordinates apart are lost to rounding.
@@ -40,6 +43,9 @@ class Limits(NamedTuple):
 
     lower: Array
     upper: Array
+    lower_row: list[float]
+    upper_row: list[float]
+    zeros: Array
     ones: Array
     eps: float
     reach: float
@@ -69,15 +75,23 @@ class ExactConstraint(Constraint):
 
     @abstractmethod
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """Nearest point of C(s), up to rounding, for rows whose nearest point of the box is outside C(s): (B, n)."""
+        """Nearest point of C(s), within the box and up to rounding in C(s), where the box's is not: (B, n)."""
 
     @abstractmethod
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
-        """Support point, up to rounding, for gradients whose largest entry is 1 in magnitude, or all 0: (B, n)."""
+        """Support point, within the box, for gradients whose largest entry is 1 in magnitude, or all 0: (B, n)."""
 
     @abstractmethod
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
         """A strictly feasible point in the precision of ``action``: (B, n) or (1, n)."""
+
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
+        """The projection of one action in plain numbers, or None where the formulas for arrays are to decide.
+
+        A feasible action must be returned as it is, and every other answer stay inside by the margin: where either is
+        in doubt because of rounding, the answer is None. Families without such a formula keep this default.
+        """
+        return None
 
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:
         """Points moved towards the interior by what a convex constraint asks for and ``ulps`` more: (B, n)."""
@@ -115,18 +129,21 @@ class ExactConstraint(Constraint):
         Raises:
             UserError: If a shape is wrong or an entry is NaN or infinite.
         """
+        single = self._project_single(action, obs)
+        if single is not None:
+            return single
         xp, a, context, size = self._arrays(action, obs)
         # Where the nearest point of the box satisfies the constraint, it is the nearest feasible point.
         near = self._clip(xp, a)
         outside = self._violation(xp, near, context) > 0
-        if not xp.any(outside):
+        if not _some(outside):
             return _tensor(near)
         limits = self._limits(a)
         if size > limits.reach:
             farthest = xp.max(xp.abs(a), axis=1, keepdims=True)
             a = a * (limits.reach / xp.maximum(farthest, limits.reach))
-        moved = self._clip(xp, self._project(xp, a, context))
-        return _tensor(xp.where(outside, self._settle(xp, moved, context, outside), near))
+        moved = self._settle(xp, self._project(xp, a, context), context, outside)
+        return _tensor(xp.where(outside, moved, near))
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
         """Support point argmax over C(s) of <gradient, a>; any of them where several are equal.
@@ -144,7 +161,7 @@ class ExactConstraint(Constraint):
         xp, g, context, _ = self._arrays(gradient, obs)
         largest = xp.max(xp.abs(g), axis=1, keepdims=True)
         g = g / (largest + (largest == 0))
-        return _tensor(self._settle(xp, self._clip(xp, self._linear_oracle(xp, g, context)), context, True))
+        return _tensor(self._settle(xp, self._linear_oracle(xp, g, context), context, True))
 
     def interior(self, obs: Tensor) -> Tensor:
         """A strictly feasible point: (B, n), in the precision of ``obs``."""
@@ -154,13 +171,29 @@ class ExactConstraint(Constraint):
 
     # --- helpers -----------------------------------------------------------------------------------------------
 
+    def _project_single(self, action: Tensor, obs: Tensor) -> Tensor | None:
+        """The projection of a batch of one in plain numbers, if there is such a formula and nothing is in doubt."""
+        self.check_shapes(action, obs)
+        if action.shape[0] != 1 or not _in_memory(action, obs):
+            return None
+        row, state = action.tolist()[0], obs.tolist()[0]
+        limits = self._limits(action)
+        # Neither comparison holds for NaN.
+        if not (sum(map(abs, row)) < limits.reach and sum(map(abs, state)) < math.inf):
+            return None
+        answer = self._project_row(row, [state[i] for i in self.context_indices], limits)
+        if answer is None:
+            return None
+        precision = np.float64 if action.dtype == torch.float64 else np.float32
+        return torch.from_numpy(np.array([answer], dtype=precision))
+
     def _settle(self, xp: Namespace, point: Array, context: Array, rows: Any) -> Array:
         """Mend what rounding left outside, in ``rows`` (B, 1)."""
         margin = self._margin * self._limits(point).eps
         ulps = 1.0
         for _ in range(SETTLE_ROUNDS):
             over = (self._violation(xp, point, context) > -margin) & rows
-            if not xp.any(over):
+            if not _some(over):
                 break
             ulps *= 8
             point = xp.where(over, self._clip(xp, self._pull_in(xp, point, context, ulps)), point)
@@ -172,9 +205,10 @@ class ExactConstraint(Constraint):
 
     def _limits(self, like: Array) -> Limits:
         key = (like.dtype, like.device)
-        if key not in self._cached_limits:
-            self._cached_limits[key] = self._make_limits(like)
-        return self._cached_limits[key]
+        found = self._cached_limits.get(key)
+        if found is None:
+            found = self._cached_limits[key] = self._make_limits(like)
+        return found
 
     def _make_limits(self, like: Array) -> Limits:
         if isinstance(like, np.ndarray):
@@ -188,15 +222,15 @@ class ExactConstraint(Constraint):
             eps = torch.finfo(like.dtype).eps
         largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
         # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
-        return Limits(lower[None, :], upper[None, :], ones, eps, largest * eps**-0.6)
+        rows = lower.tolist(), upper.tolist()
+        return Limits(lower[None, :], upper[None, :], *rows, 0 * lower[None, :], ones, eps, largest * eps**-0.6)
 
     def _arrays(self, action: Tensor, obs: Tensor) -> tuple[Namespace, Array, Array, float]:
         """Namespace, action (B, n), state variables (B, k) and Euclidean norm of all of ``action``."""
         self.check_shapes(action, obs)
-        needs_graph = torch.is_grad_enabled() and (action.requires_grad or obs.requires_grad)
         xp: Namespace = torch_namespace
         a, o = action, obs
-        if not needs_graph and action.shape[0] <= SMALL_BATCH and action.is_cpu and obs.is_cpu:
+        if action.shape[0] <= SMALL_BATCH and _in_memory(action, obs):
             xp, a, o = numpy_namespace, _view(action), _view(obs)
         context = o[:, self._columns]
         if context.dtype != a.dtype:
@@ -208,12 +242,23 @@ class ExactConstraint(Constraint):
         return xp, a, context, math.sqrt(squared)
 
 
+def _in_memory(action: Tensor, obs: Tensor) -> bool:
+    """Whether the numbers can be read outside torch: on the CPU, and no gradient is asked for."""
+    in_graph = (action.requires_grad or obs.requires_grad) and torch.is_grad_enabled()
+    return action.is_cpu and obs.is_cpu and not in_graph
+
+
 def _view(tensor: Tensor) -> Array:
     return (tensor.detach() if tensor.requires_grad else tensor).numpy()
 
 
 def _tensor(array: Array) -> Tensor:
     return array if isinstance(array, Tensor) else torch.from_numpy(array)
+
+
+def _some(mask: Array) -> bool:
+    """Whether any entry is true; reading the only one is ten times as fast as a reduction."""
+    return bool(mask.item() if mask.shape == (1, 1) else mask.any())
 
 
 def _sum_of_squares(array: Array) -> float:

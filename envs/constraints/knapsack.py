@@ -1,13 +1,16 @@
 """Two classical problems with one linear constraint, solved exactly for a batch of rows.
 
-Both are usually solved by sorting. Here n is at most a dozen, so that every breakpoint is compared with every
-coordinate instead: O(n^2) arithmetic, but no gather, no scatter and no loop, in NumPy as in torch.
+Both are usually solved by sorting. Here n is at most a dozen, so that in a batch every breakpoint is compared with
+every coordinate instead: O(n^2) arithmetic, but no gather, no scatter and no loop.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import mul
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 # The array API has no static types yet: an array is a NumPy array or a torch tensor, a namespace the module for it.
@@ -27,12 +30,12 @@ def constant(array: Array) -> Array:
 def quadratic_knapsack(
     xp: Namespace, target: Array, weight: Array, lower: Array, upper: Array, budget: float, least: float
 ) -> Array:
-    """The multiplier t with ``sum_i weight_i x_i(t) = budget`` for ``x_i(t) = clip(target_i - t weight_i)``.
+    """The point of ``{x : weight . x = budget, lower <= x <= upper}`` nearest to ``target``.
 
-    That x(t) is the point of ``{x : weight . x = budget, lower <= x <= upper}`` nearest to ``target``. The sum falls
-    with t and is linear between 2n breakpoints, at which a coordinate leaves its upper or reaches its lower end: the
-    last breakpoint at which the sum is still too large names the coordinates that are free, and these give t in
-    closed form (Brucker 1984; for the simplex Held, Wolfe and Crowder 1974, Duchi et al. 2008).
+    It is ``x_i(t) = clip(target_i - t weight_i)`` for one multiplier t. The sum ``weight . x(t)`` falls with t and is
+    linear between 2n breakpoints, at which a coordinate leaves its upper or reaches its lower end: the last breakpoint
+    at which the sum is still too large names the coordinates that are free, and these give t in closed form (Brucker
+    1984; for the simplex Held, Wolfe and Crowder 1974, Duchi et al. 2008).
 
     Args:
         xp: Array namespace.
@@ -44,8 +47,13 @@ def quadratic_knapsack(
         least: A number that is known to be no larger than t, such as 0 where the constraint is ``<= budget``.
 
     Returns:
-        (B, 1), differentiable in ``target`` and ``weight`` wherever no coordinate sits at a breakpoint.
+        (B, n), differentiable in ``target`` and ``weight`` wherever no coordinate sits at a breakpoint.
     """
+    if isinstance(target, np.ndarray):
+        repeats = len(target)
+        columns = [x.tolist() * (repeats if len(x) == 1 else 1) for x in (target, weight, lower, upper)]
+        rows = [quadratic_knapsack_row(*row, budget, least) for row in zip(*columns, strict=True)]
+        return np.array(rows, dtype=target.dtype)
     t, w = constant(target), constant(weight)
     divisor = w + TINY
     leaves, arrives = (t - upper) / divisor, (t - lower) / divisor
@@ -60,7 +68,46 @@ def quadratic_knapsack(
     held = xp.where(leaves > start, upper, lower)
     excess = xp.vecdot(weight, xp.where(free, target, held))[:, None] - budget
     slope = xp.vecdot(weight * free, weight)[:, None]
-    return xp.maximum(excess / (slope + (slope <= 0)), start)
+    multiplier = xp.maximum(excess / (slope + (slope <= 0)), start)
+    return xp.minimum(xp.maximum(target - multiplier * weight, lower), upper)
+
+
+def quadratic_knapsack_row(
+    target: Sequence[float],
+    weight: Sequence[float],
+    lower: Sequence[float],
+    upper: Sequence[float],
+    budget: float,
+    least: float,
+) -> list[float]:
+    """:func:`quadratic_knapsack` for one row in plain numbers, by sorting: at this size any array call costs more."""
+    items = list(zip(target, weight, lower, upper, strict=True))
+    events = [((t - up) / (w + TINY), w * (t - up), w * w) for t, w, _, up in items]
+    events += [((t - low) / (w + TINY), w * (low - t), -w * w) for t, w, low, _ in items]
+    events.sort()
+
+    # Between breakpoints the excess over the budget is the line ``value - slope t``.
+    value, slope, start = sum(map(mul, weight, upper)) - budget, 0.0, least
+    for knot, value_change, slope_change in events:
+        if value < slope * knot:
+            break
+        start = knot
+        value += value_change
+        slope += slope_change
+
+    # Once more from its terms: what the walk added and took away again has left its rounding.
+    start = max(start, least)
+    value, slope = -budget, 0.0
+    for t, w, low, up in items:
+        if (t - up) / (w + TINY) > start:
+            value += w * up
+        elif (t - low) / (w + TINY) <= start:
+            value += w * low
+        else:
+            value += w * t
+            slope += w * w
+    multiplier = max(value / (slope or 1.0), start)
+    return [low if (x := t - multiplier * w) < low else min(x, up) for t, w, low, up in items]
 
 
 def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: float) -> Array:
@@ -82,7 +129,7 @@ def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: float) 
 
 
 def ahead(xp: Namespace, key: Array) -> Array:
-    """Whether entry j comes before entry i in falling order of ``key`` (B, n), ties by index: (B, n, n) at [b, i, j]."""
+    """At [b, i, j], whether j comes before i in falling order of ``key`` (B, n), ties by index: (B, n, n)."""
     mine, other = key[:, :, None], key[:, None, :]
     index = xp.arange(key.shape[1], device=key.device)
     return (other > mine) | ((other == mine) & (index[None, None, :] < index[None, :, None]))

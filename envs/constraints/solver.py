@@ -44,6 +44,8 @@ class ParametrisedProgram:
 
     def _problem(self, obs_row: NDArray[np.float64]) -> cp.Problem:
         """The compiled problem with this observation set, or a fresh one where compiling once is not possible."""
+        if not obs_row.size:
+            return self._build(obs_row)
         if self._obs is None or self._obs.shape != obs_row.shape:
             self._obs = cp.Parameter(obs_row.shape)
             problem = self._build(self._obs)

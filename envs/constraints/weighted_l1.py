@@ -28,6 +28,9 @@ class WeightedL1(Budget):
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:  # noqa: ARG002
         return xp.abs(context)
 
+    def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:  # noqa: ARG002
+        return list(map(abs, context))
+
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
         return xp.vecdot(xp.abs(context), xp.abs(action))[:, None] - self.bound
 

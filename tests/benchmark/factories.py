@@ -123,7 +123,7 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
 def make_failure(task: str, method: str, seed: int, **changes: Any) -> RunResult:
     """A run that stopped with an error."""
     error = "Traceback (most recent call last):\n  ...\nRuntimeError: loss is not | finite"
-    failed = {"status": "failed", "error": error, "returns": None, "violations": None, "curves": {}}
+    failed: dict[str, Any] = {"status": "failed", "error": error, "returns": None, "violations": None, "curves": {}}
     return make_run(task, method, seed, **(failed | changes))
 
 

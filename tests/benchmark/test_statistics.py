@@ -33,7 +33,7 @@ def test_five_seeds_agree_with_the_table_of_t() -> None:
 def test_interval_holds_the_mean(sample: list[float]) -> None:
     found = mean_interval(sample)
     assert found.mean == pytest.approx(sum(sample) / len(sample), abs=1e-6)
-    if found.low is not None and found.high is not None:
+    if found.low is not None and found.high is not None and found.mean is not None:
         assert found.low <= found.mean <= found.high
         assert math.isfinite(found.low)
         assert math.isfinite(found.high)

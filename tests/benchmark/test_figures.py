@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from benchmark import figures
+from benchmark.figures import FIGURES, draw_learning, draw_time, draw_violations, style_of, write_figures
+from benchmark.selection import Selection, read_selection
+from envs.errors import UserError
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS, TASKS, fill, make_failure, make_run, save
+
+DRAW = (draw_learning, draw_violations, draw_time)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures") / PROFILE
+    fill(folder, ("R+L2", "HC+O"))
+    save(folder, make_failure("HC+O", "nfw", 1))
+    return folder
+
+
+def select(folder: Path, tasks: tuple[str, ...] = ("R+L2", "HC+O"), methods: tuple[str, ...] = METHODS) -> Selection:
+    return read_selection(folder, PROFILE, tasks, methods, SEEDS)
+
+
+def lines_by_colour(figure: Figure, panel: int) -> dict[object, int]:
+    counts: dict[object, int] = {}
+    for line in figure.axes[panel].lines:
+        counts[line.get_color()] = counts.get(line.get_color(), 0) + 1
+    return counts
+
+
+def test_every_figure_is_written_as_svg_and_png(folder: Path) -> None:
+    paths = write_figures(folder, PROFILE, ("R+L2", "HC+O"), METHODS, SEEDS)
+    assert {path.name for path in paths} == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")}
+    for path in paths:
+        start = path.read_bytes()[:40]
+        assert start.startswith(b"\x89PNG") if path.suffix == ".png" else start.startswith(b"<?xml")
+
+
+@pytest.mark.slow
+def test_another_process_draws_the_same_bytes(folder: Path) -> None:
+    paths = write_figures(folder, PROFILE, ("R+L2",), METHODS[:2], SEEDS)
+    first = [path.read_bytes() for path in paths]
+    program = f"""
+from pathlib import Path
+from benchmark.figures import write_figures
+write_figures(Path({str(folder)!r}), {PROFILE!r}, ("R+L2",), {METHODS[:2]!r}, {SEEDS!r})
+"""
+    subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": "7"}, check=True)
+    assert [path.read_bytes() for path in paths] == first
+
+
+def test_figures_state_profile_seeds_budget_and_what_is_missing(folder: Path) -> None:
+    for draw in DRAW:
+        figure = draw(select(folder, ("R+L2", "HC+O", "W+M")))
+        assert "profile quick, seeds 0, 1" in figure.get_suptitle()
+        titles = [axes.get_title() for axes in figure.axes]
+        assert titles == ["R+L2: 20,000 steps", "HC+O: 20,000 steps (9 of 10 runs)", "W+M: no complete run"]
+
+
+def test_axes_are_labelled_with_units(folder: Path) -> None:
+    labels = [[(axes.get_xlabel(), axes.get_ylabel()) for axes in draw(select(folder)).axes] for draw in DRAW]
+    assert labels[0] == [("environment steps", "return of an episode"), ("environment steps", "")]
+    assert labels[1] == [("environment steps", "violations so far"), ("environment steps", "")]
+    assert labels[2] == [("seconds", ""), ("seconds", "")]
+
+
+def test_single_seeds_and_their_mean_are_drawn(folder: Path) -> None:
+    counts = lines_by_colour(draw_learning(select(folder)), 1)
+    assert counts == {style_of(method).colour: 2 if method == "nfw" else 3 for method in METHODS}
+
+
+def test_a_method_looks_the_same_whichever_others_there_are(folder: Path) -> None:
+    alone = draw_learning(select(folder, methods=("nfw",)))
+    assert set(lines_by_colour(alone, 0)) == {style_of("nfw").colour}
+    assert style_of("my-method") == style_of("my-method")
+    looks = [(style.colour, style.marker) for style in map(style_of, METHODS)]
+    assert len(set(looks)) == len({colour for colour, _ in looks}) == len(METHODS)
+
+
+def test_a_wide_band_does_not_widen_the_axes(tmp_path: Path) -> None:
+    values = []
+    for seed in range(3):
+        run = make_run("R+L2", "nfw", seed)
+        assert run.returns is not None
+        for evaluation in run.returns.evaluations:
+            evaluation.mean += 1000.0 if seed == 2 else 0.0
+        values += [evaluation.mean for evaluation in run.returns.evaluations]
+        save(tmp_path, run)
+    panel = draw_learning(read_selection(tmp_path, PROFILE, ("R+L2",), ("nfw",), (0, 1, 2))).axes[0]
+    low, high = panel.get_ylim()
+    margin = 0.07 * (max(values) - min(values))
+    assert min(values) - margin < low < min(values)
+    assert max(values) < high < max(values) + margin
+    assert len(panel.collections) == 1
+
+
+def test_two_seeds_get_no_band(folder: Path) -> None:
+    assert not draw_learning(select(folder)).axes[0].collections
+    assert "from 3 seeds on" in FIGURES["learning"]
+
+
+def test_a_run_without_violations_is_drawn_at_zero(tmp_path: Path) -> None:
+    run = make_run("R+L2", "flowpg", 0)
+    run.curves["violations/policy"] = [0.0] * 49 + [None]
+    save(tmp_path, run)
+    figure = draw_violations(read_selection(tmp_path, PROFILE, ("R+L2",), ("flowpg",), (0,)))
+    assert figure.axes[0].get_ylim() == (0, figures.LINEAR_UP_TO)
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+@pytest.mark.parametrize("draw", DRAW)
+def test_nothing_is_cut_off_or_overlaps(folder: Path, number: int, draw: Callable[[Selection], Figure]) -> None:
+    figure = draw(select(folder, TASKS[:number]))
+    figure.draw_without_rendering()
+    width, height = figure.bbox.width, figure.bbox.height
+    boxes = [artist.get_window_extent() for artist in (*figure.legends, *figure.texts)]
+    assert len(boxes) == 2
+    boxes += [box for axes in figure.axes if axes.get_visible() and (box := axes.get_tightbbox()) is not None]
+    for index, box in enumerate(boxes):
+        assert box.x0 >= -1
+        assert box.y0 >= -1
+        assert box.x1 <= width + 1
+        assert box.y1 <= height + 1
+        for other in boxes[index + 1 :]:
+            apart = box.x1 <= other.x0 + 1 or other.x1 <= box.x0 + 1 or box.y1 <= other.y0 + 1 or other.y1 <= box.y0 + 1
+            assert apart
+
+
+def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
+    assert len(write_figures(tmp_path, PROFILE, ("R+L2",), METHODS, SEEDS)) == 6
+
+
+def test_missing_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        write_figures(tmp_path / "none", PROFILE, TASKS, METHODS, SEEDS)
