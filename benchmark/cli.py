@@ -15,6 +15,8 @@ from benchmark.config import Params, load_params
 from benchmark.files import write_text
 from benchmark.results import read_run
 from benchmark.runs import RESULTS, error_line, evaluate_checkpoint, execute, record_failure, select, state_of
+from benchmark.sweep import available_cores, progress_bar
+from benchmark.sweep import sweep as run_side_by_side
 from envs.errors import UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods
@@ -62,7 +64,7 @@ def run(task: str, method: str, seed: int, profile: str, results: Path) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
     params = load_params()
     (one,) = select(params, profile, [task], [method], [seed])
-    with tqdm(total=one.config(params).steps, unit="step", desc=f"{task} {method} {seed}") as bar:
+    with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
         try:
             result = execute(one, params, results, bar_to(bar))
         except UserError:
@@ -86,14 +88,11 @@ def sweep(
     profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int], jobs: int | None, results: Path
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
-    from benchmark.sweep import available_cores
-    from benchmark.sweep import sweep as run_all
-
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     todo = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
-    failures = run_all(todo, params, results, jobs or available_cores())
+    failures = run_side_by_side(todo, params, results, jobs or available_cores())
     for failed, reason in failures.items():
         click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
     if failures:

@@ -43,7 +43,8 @@ class Clock:
 class MeteredConstraint:
     """A constraint whose projections and oracle calls are timed and counted, whoever makes them.
 
-    Everything else is the constraint's own.
+    Everything else is the constraint's own. What preparation asks for is neither counted nor timed apart, since the
+    first run of a task draws samples and the others load them.
 
     Args:
         constraint: The task's.
@@ -55,20 +56,24 @@ class MeteredConstraint:
         self._clock = clock
         self.calls = Calls()
         self.solver: Literal["exact", "cvxpy"] = "exact"
+        self.preparing = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._constraint, name)
 
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.project`."""
+        if self.preparing:
+            return self._constraint.project(action, obs)
         self._count_projection(action)
         with self._clock.part("project"):
             return self._constraint.project(action, obs)
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.linear_oracle`; counted apart, its time belongs to whoever asks."""
-        self.calls.oracle += 1
-        self.calls.oracle_rows += len(gradient)
+        if not self.preparing:
+            self.calls.oracle += 1
+            self.calls.oracle_rows += len(gradient)
         return self._constraint.linear_oracle(gradient, obs)
 
     def repair(self, action: Tensor, obs: Tensor) -> Tensor:

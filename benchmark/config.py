@@ -107,9 +107,9 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; run from the repository or name it with --params"
-        ) from error
+        raise UserError(f"cannot read {path}: {error.strerror}; run from the folder that holds it") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     try:

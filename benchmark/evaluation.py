@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.results import Evaluation
+from envs.errors import UserError
 from envs.registry import TaskSpec
 from methods.base import Method
 
@@ -44,10 +45,24 @@ class Evaluator:
         return Evaluation(step=step, mean=float(np.mean(returns)), episodes=returns)
 
     def _actions(self, method: Method[Any], obs: torch.Tensor) -> torch.Tensor:
-        action = method.act(obs, explore=False).double()
-        return self._task.constraint.repair(action, obs)
+        action = method.act(obs, explore=False)
+        check_action(method, action, len(obs))
+        return self._task.constraint.repair(action.double(), obs)
 
     def close(self) -> None:
         """Close all environments."""
         for env in self._envs:
             env.close()
+
+
+def check_action(method: Method[Any], action: torch.Tensor, rows: int) -> None:
+    """Refuse actions that no constraint could judge.
+
+    Raises:
+        UserError: If the shape is not (rows, n), or an entry is NaN or infinite.
+    """
+    expected = (rows, method.task.constraint.dim)
+    if tuple(action.shape) != expected:
+        raise UserError(f"method '{method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
+    if not bool(action.isfinite().all()):
+        raise UserError(f"method '{method.id}' gave an action with NaN or infinity; its training diverged")

@@ -36,6 +36,20 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Find out before hours of work whether ``path`` can be written at their end.
+
+    Raises:
+        UserError: If its folder cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; check the folder and its permissions") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, as :func:`write_bytes`."""
     write_bytes(path, text.encode())

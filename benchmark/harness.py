@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import RunConfig
-from benchmark.evaluation import Evaluator
+from benchmark.evaluation import Evaluator, check_action
 from benchmark.judge import Judge
 from benchmark.results import Calls, Evaluation, Returns, Seconds, Violations
 from benchmark.store import ArtifactStore
@@ -43,9 +43,7 @@ class Outcome:
     state: dict[str, Tensor] = field(repr=False)
 
 
-def train(
-    task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifacts: Path, progress: Progress
-) -> Outcome:
+def train(task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifacts: Path, progress: Progress) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
     Args:
@@ -91,8 +89,10 @@ class _Run:
 
     def train(self) -> Outcome:
         try:
+            self.metered.preparing = True
             with self.clock.part("prepare"):
                 self.method.prepare(self.store)
+            self.metered.preparing = False
             with self.clock.part("other"):
                 status = self._loop()
             returns, state = self._returns() if status == "complete" else (None, {})
@@ -137,7 +137,9 @@ class _Run:
     def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
         with self.clock.part("act"):
             policy, behaviour = self.method.act_pair(obs)
-        self._check(behaviour)
+        for action in (policy, behaviour):
+            if action is not None:
+                check_action(self.method, action, 1)
         # Judged and repaired in float64, whatever precision the method's networks have.
         policy, behaviour = None if policy is None else policy.double(), behaviour.double()
         executed = self.metered.repair(behaviour, obs)
@@ -151,13 +153,6 @@ class _Run:
             transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)
             self.method.observe(transition)
         return next_obs, terminated or truncated
-
-    def _check(self, action: Tensor) -> None:
-        expected = (1, self.task.constraint.dim)
-        if tuple(action.shape) != expected:
-            raise UserError(f"method '{self.method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
-        if not bool(action.isfinite().all()):
-            raise UserError(f"method '{self.method.id}' gave an action with NaN or infinity; its training diverged")
 
     def _update(self, count: int) -> None:
         with self.clock.part("update"):

@@ -57,7 +57,7 @@ def code_hash(modules: Iterable[str]) -> str:
         path = _source(name)
         if path is not None:
             seen[name] = path
-            waiting += _imports(path)
+            waiting += _imports(name, path)
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(name.encode() + b"\0" + seen[name].read_bytes() + b"\0")
@@ -66,26 +66,28 @@ def code_hash(modules: Iterable[str]) -> str:
 
 @functools.cache
 def _source(module: str) -> Path | None:
-    """A module's file; None for packages' own files, which only list names, and for what is no module."""
+    """A module's file; None for what is no module, and for this project's packages, whose own files only list names."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py") or spec.submodule_search_locations:
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    return Path(spec.origin)
+    only_names = spec.submodule_search_locations and module.partition(".")[0] in OWN_PACKAGES
+    return None if only_names else Path(spec.origin)
 
 
 @functools.cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """Modules named by the import statements at the top level of a file."""
+def _imports(module: str, path: Path) -> tuple[str, ...]:
+    """Modules named by the import statements at the top level of a module's file."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.append(node.module)
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
     return tuple(names)
 
 
@@ -98,11 +100,14 @@ def method_module(cls: type) -> str:
 
 def collect_provenance() -> Provenance:
     """Provenance of a run that starts now."""
-    diff = _git("diff", "HEAD")
+    # What the pipeline itself writes says nothing about the code that made a result.
+    code = ("--", ".", ":(exclude)results", ":(exclude)dvc.lock")
+    diff = _git("diff", "HEAD", *code)
+    untracked = _git("status", "--porcelain", "--untracked-files=normal", *code)
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return Provenance(
         commit=_git("rev-parse", "HEAD"),
-        dirty=None if diff is None else bool(diff or _git("status", "--porcelain", "--untracked-files=normal")),
+        dirty=None if diff is None else bool(diff or untracked),
         diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else None,
         lock_sha256=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         versions={"python": platform.python_version(), **versions},

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import ValidationError
 
 from benchmark.config import Params, RunConfig, run_config
 from benchmark.evaluation import Evaluator
+from benchmark.files import check_writable
 from benchmark.harness import Progress, train
 from benchmark.provenance import collect_provenance, method_module, run_key
 from benchmark.results import Evaluation, RunResult, read_run
@@ -90,6 +92,7 @@ def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunR
     """
     torch.set_num_threads(1)
     config, key, provenance = run.config(params), run.key(params), collect_provenance()
+    check_writable(run.path(results))
     outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress)
     complete = outcome.status == "complete"
     result = RunResult(
@@ -147,7 +150,10 @@ def evaluate_checkpoint(result: RunResult, results: Path, episodes: int, seed: i
     if facts.get("run_key") != result.run_key:
         raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")
     task = make_task(run.task)
-    config = RunConfig.model_validate(result.config)
+    try:
+        config = RunConfig.model_validate(result.config)
+    except ValidationError as error:
+        raise UserError(f"{run.path(results)} is damaged: its config is not that of a run; run it again") from error
     method = make_method(run.method, task, config.method, run.seed)
     method.prepare(ArtifactStore(results / run.profile, task))
     method.load_state_dict(state)

@@ -53,12 +53,13 @@ def sweep(runs: Sequence[Run], params: Params, results: Path, jobs: int) -> dict
     steps = {run: run.config(params).steps for run in runs}
     failures: dict[Run, str] = {}
     waiting, working = list(runs), list[_Worker]()
-    with _stop_on_sigterm(), tqdm(total=sum(steps.values()), unit="step", smoothing=0.05) as bar:
+    with _stop_on_sigterm(), progress_bar(sum(steps.values())) as bar:
         try:
             while waiting or working:
                 while waiting and len(working) < jobs:
                     working.append(_start(waiting.pop(0), params, results))
-                bar.set_description(", ".join(f"{w.run.task} {w.run.method} {w.run.seed}" for w in working))
+                names = ", ".join(f"{worker.run.task} {worker.run.method} {worker.run.seed}" for worker in working)
+                bar.set_description(names, refresh=False)
                 for worker in _listen(working, bar):
                     working.remove(worker)
                     bar.update(steps[worker.run] - worker.done)
@@ -72,11 +73,24 @@ def sweep(runs: Sequence[Run], params: Params, results: Path, jobs: int) -> dict
     return failures
 
 
+def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
+    """A bar of steps with the time left; nothing where no terminal could show it move."""
+    return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
+
+
 def _start(run: Run, params: Params, results: Path) -> _Worker:
-    context = multiprocessing.get_context("spawn")
+    # Forked from a process that has imported everything and computed nothing: imports are paid once, threads are not
+    # inherited.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmark.runs", "methods.flowpg"])
     reports, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(run, params, results, sender), daemon=True)
-    process.start()
+    # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     sender.close()
     return _Worker(run, process, reports)
 
@@ -88,7 +102,7 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
         worker = by_pipe[pipe]  # type: ignore[index]
         try:
             report = worker.reports.recv()
-        except EOFError:
+        except (EOFError, OSError):  # OSError where it was killed in the middle of a report
             worker.process.join()
             if worker.error is None and worker.process.exitcode != 0:
                 worker.error = f"the process died with exit code {worker.process.exitcode} (killed, or out of memory)"

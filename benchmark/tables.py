@@ -180,8 +180,8 @@ def coverage_tables(found: Selection, folder: Path) -> list[Table]:
     caption = (
         f"{describe(found)} States visited in training against those that the task's flow was trained on, in the "
         "variables that enter the constraint. Within range: in every coordinate. Near: as near to a training state as "
-        "99% of the held-out states are. Valid: share of f(z; s) in C(s) at the visited states, z uniform in the latent "
-        f"box, whichever method visited them. {INTERVALS}"
+        "99% of the held-out states are. Valid: share of f(z; s) in C(s) at the visited states, z uniform in the "
+        f"latent box, whichever method visited them. {INTERVALS}"
     )
     columns = [Column("within range [%]", "within range"), Column("near [%]", "near")]
     valid = [Column(column.header, "valid there", column.tolerance) for column in VALIDITY]

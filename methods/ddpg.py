@@ -140,7 +140,7 @@ class DDPG(Method[D]):
 
     def update(self) -> dict[str, float]:
         """One step of the critic, one of the actor, then of the targets."""
-        if self.steps < self.config.warmup:
+        if self.steps < self.config.warmup or not len(self.replay):
             return {}
         batch = self.replay.sample(self.config.batch_size, self.replay_generator)
         with torch.no_grad():
@@ -200,7 +200,7 @@ class DDPG(Method[D]):
             self.noise_generator.set_state(state["noise_generator"])
             self.replay_generator.set_state(state["replay_generator"])
             self.steps = int(state["steps"])
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"this state does not belong to method '{self.id}' on {self.task.id}: {reason}") from error
 

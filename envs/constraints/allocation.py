@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import array_api_compat.torch as torch_namespace
 import cvxpy as cp
 import numpy as np
 import torch
@@ -79,8 +80,7 @@ class Allocation(ExactConstraint):
         missing = (self.total - floor.sum(dim=1, keepdim=True)).round()
         # Against the action itself: the multiplier's rounding would decide ties.
         loss = torch.where(floor < self._limits(floor).upper, wanted - floor, -torch.inf)
-        xp: Namespace = torch
-        place = ahead(xp, loss).sum(dim=2)
+        place: Tensor = ahead(torch_namespace, loss).sum(dim=2)
         return (floor + (place < missing)).to(action.dtype)
 
     def repair(self, action: Tensor, obs: Tensor) -> Tensor:

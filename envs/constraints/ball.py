@@ -92,8 +92,9 @@ class Ball(ExactConstraint):
         shape = (obs.shape[0], self.dim)
         direction = torch.randn(shape, generator=generator, dtype=obs.dtype, device=generator.device)
         u = torch.rand((obs.shape[0], 1), generator=generator, dtype=obs.dtype, device=generator.device)
-        size = math.sqrt(self.radius_squared) * u ** (1 / self.dim)
-        return (direction / direction.norm(dim=1, keepdim=True) * size).to(obs.device)
+        length = math.sqrt(self.radius_squared) * u.pow(1 / self.dim)
+        draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * length
+        return draw.to(obs.device)
 
     def _scaled(self, xp: Namespace, direction: Array) -> Array:
         """``clip(s y)`` with the largest s >= 0 that keeps it in the ball, for ``direction`` y: (B, n).

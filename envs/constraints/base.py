@@ -46,6 +46,8 @@ class Constraint(ABC):
             raise UserError("action box: its ends must be finite")
         if not (self.lower < self.upper).all():
             raise UserError("action box without interior: every lower end must be below its upper end")
+        if any(index < 0 for index in self.context_indices):
+            raise UserError("context indices count from 0; negative ones would depend on the observation's length")
         self._context_end = max(self.context_indices, default=-1) + 1
         self._columns = _as_slice(self.context_indices)
         self._programs: dict[str, ParametrisedProgram] = {}

@@ -92,9 +92,10 @@ class Budget(ExactConstraint):
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         limits = self._limits(gradient)
         weight = self._weight(xp, gradient, context)
-        room = xp.where(gradient < 0, -limits.lower, limits.upper)
+        negative = gradient < 0
+        room = xp.where(negative, -limits.lower, limits.upper)
         share = fractional_knapsack(xp, xp.abs(gradient) / (weight + TINY), weight * room, self._aim(limits))
-        return xp.copysign(share * room, gradient)
+        return xp.where(negative, -share, share) * room
 
     def _aim(self, limits: Limits) -> float:
         """A bound so much smaller that answers seldom need mending."""

@@ -191,12 +191,17 @@ class ExactConstraint(Constraint):
         """Mend what rounding left outside, in ``rows`` (B, 1)."""
         margin = self._margin * self._limits(point).eps
         ulps = 1.0
-        for _ in range(SETTLE_ROUNDS):
+        for attempt in range(SETTLE_ROUNDS):
             over = (self._violation(xp, point, context) > -margin) & rows
             if not _some(over):
                 break
             ulps *= 8
-            point = xp.where(over, self._clip(xp, self._pull_in(xp, point, context, ulps)), point)
+            # Projecting what is already near loses far fewer digits than projecting the action did.
+            if attempt == 0:
+                nearer = self._project(xp, point, context)
+            else:
+                nearer = self._clip(xp, self._pull_in(xp, point, context, ulps))
+            point = xp.where(over, nearer, point)
         return point
 
     def _clip(self, xp: Namespace, action: Array) -> Array:
@@ -211,9 +216,12 @@ class ExactConstraint(Constraint):
         return found
 
     def _make_limits(self, like: Array) -> Limits:
+        lower: Array
+        upper: Array
+        ones: Array
         if isinstance(like, np.ndarray):
             lower, upper = self.lower.astype(like.dtype), self.upper.astype(like.dtype)
-            ones: Array = np.ones((self.dim, 1), dtype=like.dtype)
+            ones = np.ones((self.dim, 1), dtype=like.dtype)
             eps = float(np.finfo(like.dtype).eps)
         else:
             lower = torch.as_tensor(self.lower, dtype=like.dtype, device=like.device)
@@ -263,4 +271,5 @@ def _some(mask: Array) -> bool:
 
 def _sum_of_squares(array: Array) -> float:
     flat = constant(array).reshape(-1)
-    return float(flat.dot(flat))
+    with np.errstate(over="ignore"):
+        return float(flat.dot(flat))

@@ -52,8 +52,9 @@ def quadratic_knapsack(
     if isinstance(target, np.ndarray):
         repeats = len(target)
         columns = [x.tolist() * (repeats if len(x) == 1 else 1) for x in (target, weight, lower, upper)]
-        rows = [quadratic_knapsack_row(*row, budget, least) for row in zip(*columns, strict=True)]
-        return np.array(rows, dtype=target.dtype)
+        rows = zip(*columns, strict=True)
+        nearest = [quadratic_knapsack_row(t, w, low, up, budget, least) for t, w, low, up in rows]
+        return np.array(nearest, dtype=target.dtype)
     t, w = constant(target), constant(weight)
     divisor = w + TINY
     leaves, arrives = (t - upper) / divisor, (t - lower) / divisor

@@ -23,10 +23,10 @@ class Power(Budget):
 
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
         # The signs are multiplied, not the numbers, which could underflow.
-        return xp.where((direction > 0) == (context > 0), xp.abs(context), 0.0)
+        return xp.where((direction >= 0) == (context > 0), xp.abs(context), 0.0)
 
     def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
-        return [abs(w) if (d > 0) == (w > 0) else 0.0 for d, w in zip(direction, context, strict=True)]
+        return [abs(w) if (d >= 0) == (w > 0) else 0.0 for d, w in zip(direction, context, strict=True)]
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
         return xp.maximum(context * action, 0.0) @ self._limits(action).ones - self.bound

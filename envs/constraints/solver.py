@@ -17,7 +17,8 @@ from envs.errors import UserError
 # What cvxpy is asked to add to the objective: a function of the variable and of the parameter vector (n,).
 Objective = Callable[[cp.Variable, cp.Parameter], Any]
 ConstraintBuilder = Callable[[cp.Variable, Any], list[Any]]
-TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
+# CLARABEL regularises its linear systems by default, which costs digits where an action lies next to a bound.
+TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "static_regularization_enable": False}
 
 
 class ParametrisedProgram:
@@ -68,7 +69,8 @@ class ParametrisedProgram:
         self._parameter.value = parameter
         problem = self._problem(obs_row)
         try:
-            problem.solve(solver=cp.CLARABEL, **self._settings)
+            # A warm start would reuse the first problem's scaling: answers would depend on what was solved before.
+            problem.solve(solver=cp.CLARABEL, warm_start=False, **self._settings)
         except cp.SolverError as error:
             raise UserError(f"cvxpy could not solve over this constraint: {error}") from error
         if problem.status in cp.settings.INF_OR_UNB:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
+from tqdm import tqdm
 
 from envs.errors import UserError
 from envs.registry import TaskSpec
@@ -102,7 +103,7 @@ def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors) -> tuple[Fl
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates, config.final_learning_rate)
     curve: dict[str, list[float]] = {"update": [], "test_nll": []}
     every = math.ceil(config.updates / CURVE_POINTS)
-    for update in range(1, config.updates + 1):
+    for update in tqdm(range(1, config.updates + 1), desc=f"{task.id} flow", leave=False, disable=None):
         rows = torch.randint(len(action), (config.batch_size,), generator=generator)
         loss = negative_log_likelihood(flow, context[rows], action[rows], config.sigma)
         optimizer.zero_grad()

@@ -1,0 +1,138 @@
+"""Exact projections against the "QP at every step": both timed side by side, in one run and on one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/projection.py
+
+Inputs are what a learner sends: outputs of a saturated tanh policy with exploration noise (for bike sharing: wishes
+around the present allocation), at velocities as fast as those of trained runners. CLARABEL is called through cvxpy with
+the problem compiled once. Times are CPU seconds of this thread, so that other work on the machine counts little, and
+each figure is a median. The exit code is 1 if a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import tabulate
+import torch
+from torch import Tensor
+
+from envs import make_task
+from envs.constraints import Constraint
+
+TASKS = ("R+L2", "HC+O", "H+M", "BSS-5")
+WITH_BAR = ("HC+O", "H+M", "BSS-5")
+BATCH = 100
+# Least ratio for each batch size.
+BARS = {1: 50.0, BATCH: 100.0}
+LARGEST_DIFFERENCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task's figures: seconds for an action at batch 1 and at a batch, and how far the two answers are apart."""
+
+    task: str
+    infeasible: float
+    solver: float
+    exact: dict[int, float]
+    difference: float
+
+    def ratio(self, batch: int) -> float:
+        """How many times as fast the exact projection is."""
+        return self.solver / self.exact[batch]
+
+    def misses(self) -> bool:
+        """Whether a bar applies and is missed, or the two answers are not the same."""
+        slow = self.task in WITH_BAR and any(self.ratio(batch) < bar for batch, bar in BARS.items())
+        return slow or self.difference > LARGEST_DIFFERENCE
+
+
+def draw_inputs(constraint: Constraint, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Raw actions (rows, n) and observations (rows, 17), float64."""
+    lower, upper = torch.as_tensor(constraint.lower), torch.as_tensor(constraint.upper)
+    shape = (rows, constraint.dim)
+    saturated = torch.tanh(3 * torch.randn(shape, generator=generator, dtype=torch.float64))
+    noise = 0.1 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    action = (lower + upper) / 2 + (saturated + noise) * (upper - lower) / 2
+    obs = 10 * torch.randn((rows, 17), generator=generator, dtype=torch.float64)
+    return action, obs
+
+
+def seconds(function: Callable[[], object], calls: int) -> float:
+    """CPU seconds of this thread for one call."""
+    start = time.thread_time()
+    for _ in range(calls):
+        function()
+    return (time.thread_time() - start) / calls
+
+
+def measure(task: str, repeats: int, generator: torch.Generator) -> Row:
+    """Time both on the same inputs, turn by turn, so that a change of the machine's speed meets both."""
+    constraint = make_task(task).constraint
+    batches = [draw_inputs(constraint, BATCH, generator) for _ in range(repeats)]
+    solver, single, batched, differences, feasible = [], [], [], [], []
+    for action, obs in batches:
+        inside = constraint.contains(action, obs)
+        # An action that needs projecting: the first row whose contains() is False.
+        row = int(inside.long().argmin())
+        one = action[row : row + 1], obs[row : row + 1]
+        reference = constraint.project_by_solver(*one)
+        solver.append(seconds(partial(constraint.project_by_solver, *one), calls=1))
+        single.append(seconds(partial(constraint.project, *one), calls=20))
+        batched.append(seconds(partial(constraint.project, action, obs), calls=3) / BATCH)
+        differences.append(float((reference - constraint.project(*one)).abs().max()))
+        feasible.append(float(inside.double().mean()))
+    return Row(
+        task=task,
+        infeasible=1 - statistics.mean(feasible),
+        solver=statistics.median(solver),
+        exact={1: statistics.median(single), BATCH: statistics.median(batched)},
+        difference=max(differences),
+    )
+
+
+def table(rows: list[Row]) -> str:
+    """The rows for people."""
+    head = ["task", "infeasible", "cvxpy, us", "exact, us", "ratio", f"exact at {BATCH}, us", "ratio", "difference"]
+    body = [
+        [
+            row.task,
+            f"{row.infeasible:.0%}",
+            f"{row.solver * 1e6:.0f}",
+            f"{row.exact[1] * 1e6:.1f}",
+            f"{row.ratio(1):.0f}",
+            f"{row.exact[BATCH] * 1e6:.2f}",
+            f"{row.ratio(BATCH):.0f}",
+            f"{row.difference:.1e}",
+        ]
+        for row in rows
+    ]
+    return str(tabulate.tabulate(body, head, disable_numparse=True, stralign="right"))
+
+
+def main() -> int:
+    """Print the table; 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=200, help="measurements of each figure (default: %(default)s)")
+    options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error("--repeats must be 1 or more")
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(options.seed)
+    rows = [measure(task, options.repeats, generator) for task in TASKS]
+    print(table(rows))
+    missed = [row.task for row in rows if row.misses()]
+    print(f"bars: {BARS[1]:.0f} at batch 1, {BARS[BATCH]:.0f} at batch {BATCH} on {', '.join(WITH_BAR)};")
+    print(f"difference at most {LARGEST_DIFFERENCE:g}; {'missed by ' + ', '.join(missed) if missed else 'all met'}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The command line, called in this process or in one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from benchmark.cli import main
+
+ROOT = Path(__file__).parents[2]
+PARAMS = ROOT / "params.yaml"
+# A command of its own takes seconds to start: bounds what a hang may cost.
+SECONDS = 240
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def acrl(folder: Path, *arguments: str | Path) -> Done:
+    """``acrl`` with these arguments, run in ``folder`` by this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["acrl", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+    code = left.value.code
+    assert isinstance(code, int)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """``acrl`` in a process and a process group of its own, with the packages in ``folder / "site"`` installed."""
+    path = os.pathsep.join([str(folder / "site"), str(ROOT)])
+    variables = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment}
+    command = [sys.executable, "-c", "from benchmark.cli import main; main()", *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Done:
+    out, err = process.communicate(timeout=SECONDS)
+    return Done(process.returncode, out, err)
+
+
+def install(folder: Path, group: str, name: str, source: str) -> None:
+    """What a package manager leaves behind for a package with one module and one entry point."""
+    info = folder / "site" / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "site" / f"{name}.py").write_text(source)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+
+
+def workplace(folder: Path) -> Path:
+    """A folder to run ``acrl`` in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PARAMS, folder)
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, but for locks."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}

@@ -1,0 +1,110 @@
+"""The real pipeline, `dvc repro`, in a copy of the repository whose profile quick is as small as smoke."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("benchmark", "envs", "methods", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore")
+METHODS = ("flowpg", "ddpg-projection", "ddpg-projection-qp", "nfw", "ddpg-penalty")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy without git, on one task and one seed."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["profiles"]["quick"] = params["profiles"]["smoke"] | {"tasks": ["R+L2"]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    dvc(folder, "config", "core.no_scm", "true")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reproduced(project: Path) -> Path:
+    """The copy after its first repro."""
+    done = dvc(project, "repro", "--keep-going")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run DVC with this environment's programs and the copy's packages."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def result(project: Path, method: str) -> dict[str, object]:
+    """One run's JSON."""
+    return json.loads((project / f"results/quick/runs/R+L2/{method}/seed-0.json").read_text())
+
+
+def stages_run(done: subprocess.CompletedProcess[str]) -> set[str]:
+    """Names of the stages that a repro ran."""
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Running stage")]
+    return {line.split("'")[1] for line in lines}
+
+
+def test_makes_results_tables_figures_and_the_database(reproduced: Path) -> None:
+    assert {result(reproduced, method)["status"] for method in METHODS} == {"complete"}
+    made = reproduced / "results/quick"
+    for name in ("flows", "violations", "wallclock", "returns"):
+        assert all((made / "tables" / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
+    assert len(list((made / "figures").glob("*.png"))) == len(list((made / "figures").glob("*.svg"))) > 0
+    assert (reproduced / "results/mlflow/mlflow.db").exists()
+
+
+def test_nothing_to_do_runs_nothing(reproduced: Path) -> None:
+    done = dvc(reproduced, "repro")
+    assert done.returncode == 0
+    assert stages_run(done) == set()
+
+
+def test_edit_of_one_method_reruns_that_method_only(reproduced: Path) -> None:
+    before = {method: result(reproduced, method)["run_key"] for method in METHODS}
+    with (reproduced / "methods/nfw.py").open("a") as file:
+        file.write("\n# An edit.\n")
+    done = dvc(reproduced, "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert stages_run(done) == {"plan", "train@R+L2-nfw", "tables", "mlflow"}
+    changed = {method for method in METHODS if result(reproduced, method)["run_key"] != before[method]}
+    assert changed == {"nfw"}
+
+
+def test_failed_run_is_no_result_and_leaves_the_others_alone(reproduced: Path) -> None:
+    source = reproduced / "methods/ddpg_penalty.py"
+    whole = source.read_text()
+    broken = whole.replace("        moved =", '        raise RuntimeError("broken on purpose")\n        moved =')
+    source.write_text(broken)
+    nfw = reproduced / "methods/nfw.py"
+    nfw.write_text(nfw.read_text() + "# Another edit.\n")
+    done = dvc(reproduced, "repro", "--keep-going")
+    assert done.returncode != 0
+    assert "train@R+L2-nfw" in stages_run(done)
+    failed = result(reproduced, "ddpg-penalty")
+    assert failed["status"] == "failed"
+    assert failed["error"] == "RuntimeError: broken on purpose"
+    assert result(reproduced, "nfw")["status"] == "complete"
+    source.write_text(whole)
+    again = dvc(reproduced, "repro")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert result(reproduced, "ddpg-penalty")["status"] == "complete"

@@ -1,0 +1,159 @@
+"""The key of a run, and where a result comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark import provenance
+from benchmark.config import Params, load_params
+from benchmark.provenance import code_hash, collect_provenance, key_of, run_key, task_modules
+from benchmark.runs import Run
+from envs import make_task
+
+ROOT = Path(__file__).parents[2]
+Edit = Callable[[str, str], None]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+def test_a_key_is_stable_and_one_for_each_run(params: Params) -> None:
+    profile = params.profile("quick")
+    runs = [Run("quick", t, m, s) for t in profile.tasks for m in profile.methods for s in profile.seeds]
+    keys = [run.key(params) for run in runs]
+    assert keys == [run.key(params) for run in runs]
+    assert len(set(keys)) == len(runs)
+    assert all(len(key) == 64 for key in keys)
+
+
+def test_a_key_changes_with_the_settings_of_the_run_and_not_with_those_of_others(params: Params) -> None:
+    changed = params.model_copy(deep=True)
+    changed.profiles["quick"].methods_config["nfw"] = {"alpha": 0.5}
+    nfw, other = Run("quick", "R+L2", "nfw", 0), Run("quick", "R+L2", "ddpg-penalty", 0)
+    assert nfw.key(changed) != nfw.key(params)
+    assert other.key(changed) == other.key(params)
+
+
+def test_a_key_changes_with_the_task() -> None:
+    task = make_task("HC+O")
+    keys = {
+        run_key(changed, "nfw", "methods.nfw", {}, 0)
+        for changed in (task, dataclasses.replace(task, version=1), dataclasses.replace(task, max_episode_steps=5))
+    }
+    assert len(keys) == 3
+
+
+def test_data_have_one_key_whatever_their_order() -> None:
+    assert key_of({"a": 1, "b": [2.0]}) == key_of({"b": [2.0], "a": 1})
+
+
+# --- code -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
+    """Writes a file of a little package ``plug`` and forgets what was read of it before."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, text: str) -> None:
+        path = tmp_path / "plug" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        provenance._source.cache_clear()
+        provenance._imports.cache_clear()
+        importlib.invalidate_caches()
+
+    write("__init__.py", "")
+    yield write
+    for name in [name for name in sys.modules if name.split(".")[0] == "plug"]:
+        del sys.modules[name]
+    provenance._source.cache_clear()
+    provenance._imports.cache_clear()
+
+
+@pytest.mark.parametrize("line", ["from plug.b import x", "import plug.b", "from plug import b", "from .b import x"])
+def test_code_that_is_imported_counts(edit: Edit, line: str) -> None:
+    edit("a.py", line)
+    edit("b.py", "from . import c\nx = 1")
+    edit("c.py", "")
+    before = code_hash(["plug.a"])
+    edit("c.py", "y = 2")
+    assert code_hash(["plug.a"]) != before
+
+
+def test_code_that_is_not_imported_does_not_count(edit: Edit) -> None:
+    edit("a.py", "import numpy")
+    edit("b.py", "x = 1")
+    before = code_hash(["plug.a"])
+    edit("b.py", "x = 2")
+    assert code_hash(["plug.a"]) == before
+
+
+def test_a_plug_in_may_be_one_package(edit: Edit) -> None:
+    edit("__init__.py", "from .a import x")
+    edit("a.py", "x = 1")
+    before = code_hash(["plug"])
+    edit("a.py", "x = 2")
+    middle = code_hash(["plug"])
+    edit("__init__.py", "from .a import x  # changed")
+    assert len({before, middle, code_hash(["plug"])}) == 3
+
+
+def test_modules_that_import_each_other(edit: Edit) -> None:
+    edit("a.py", "import plug.b")
+    edit("b.py", "import plug.a")
+    assert code_hash(["plug.a"]) == code_hash(["plug.a", "plug.b"])
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], set[str]]:
+    """Says which of the project's files the key of a run was made from."""
+
+    def files(task: str, method: str) -> set[str]:
+        seen: set[str] = set()
+        real = Path.read_bytes
+
+        def note(path: Path) -> bytes:
+            seen.add(path.relative_to(ROOT).as_posix())
+            return real(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", note)
+            code_hash((f"methods.{method}", "benchmark.harness", *task_modules(make_task(task))))
+        return seen
+
+    return files
+
+
+def test_a_run_depends_on_its_own_method_task_and_harness(read: Callable[[str, str], set[str]]) -> None:
+    files = read("BSS-3", "flowpg")
+    assert {
+        *("methods/flowpg.py", "methods/ddpg.py", "methods/flows/realnvp.py", "envs/sampling/dataset.py"),
+        *("envs/bike_sharing.py", "envs/constraints/allocation.py", "envs/constraints/base.py"),
+        *("benchmark/harness.py", "benchmark/evaluation.py", "benchmark/judge.py", "envs/seeding.py"),
+    } <= files
+
+
+def test_other_methods_tasks_and_what_only_shows_results_do_not_count(read: Callable[[str, str], set[str]]) -> None:
+    files = read("HC+O", "nfw")
+    assert not files & {
+        *("methods/flowpg.py", "methods/ddpg_penalty.py", "methods/flows/training.py", "envs/tasks.py"),
+        *("envs/bike_sharing.py", "envs/constraints/ball.py", "envs/constraints/__init__.py"),
+        *("benchmark/cli.py", "benchmark/sweep.py", "benchmark/tables.py", "benchmark/tracking.py"),
+    }
+
+
+def test_provenance_names_versions_and_the_machine() -> None:
+    found = collect_provenance()
+    assert found.versions["torch"].startswith("2.")
+    assert found.processor
+    assert found.started.endswith("+00:00")
+    assert found.dirty is None or (found.commit is not None and len(found.commit) == 40)

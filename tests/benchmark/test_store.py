@@ -1,0 +1,105 @@
+"""Tensors on disk, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.files import check_writable, write_bytes, write_text
+from benchmark.store import ArtifactStore, load_tensors, save_tensors
+from envs import UserError, make_task
+from methods.base import Artifacts, Tensors
+
+CODE = ("envs.seeding",)
+
+
+def numbers(_: Artifacts) -> Tensors:
+    return {"numbers": torch.arange(6.0).reshape(2, 3).T}
+
+
+def never(_: Artifacts) -> Tensors:
+    raise AssertionError("made again")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path, make_task("R+L2"))
+
+
+def test_tensors_and_facts_come_back(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "a" / "b.safetensors", numbers(None), {"key": "x"})  # type: ignore[arg-type]
+    tensors, facts = load_tensors(tmp_path / "a" / "b.safetensors")
+    assert torch.equal(tensors["numbers"], torch.arange(6.0).reshape(2, 3).T)
+    assert facts == {"key": "x"}
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda _: b"", lambda b: b"\xff" * len(b)])
+def test_a_damaged_file_is_refused(store: ArtifactStore, damage: Callable[[bytes], bytes]) -> None:
+    store.get("flows", {}, CODE, numbers)
+    path = store.path("flows")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="truncated or damaged"):
+        store.get("flows", {}, CODE, numbers)
+
+
+def test_an_artifact_is_made_once(store: ArtifactStore) -> None:
+    first = store.get("flows", {"a": 1}, CODE, numbers)
+    second = ArtifactStore(store.folder, store.task).get("flows", {"a": 1}, CODE, never)
+    assert torch.equal(first["numbers"], second["numbers"])
+
+
+@pytest.mark.parametrize("change", ["config", "code", "task"])
+def test_an_artifact_of_another_key_is_made_anew(store: ArtifactStore, change: str) -> None:
+    store.get("flows", {"a": 1}, CODE, lambda _: {"old": torch.zeros(1)})
+    if change == "task":
+        (store.folder / "flows" / "R+N.safetensors").write_bytes(store.path("flows").read_bytes())
+        store = ArtifactStore(store.folder, make_task("R+N"))
+    config = {"a": 2 if change == "config" else 1}
+    code = ("envs.errors",) if change == "code" else CODE
+    assert "numbers" in store.get("flows", config, code, numbers)
+
+
+def test_its_cost_is_what_making_it_and_its_parts_took(store: ArtifactStore) -> None:
+    def make(parts: Artifacts) -> Tensors:
+        return parts.get("samples", {}, CODE, numbers)
+
+    store.get("flows", {}, CODE, make)
+    again = ArtifactStore(store.folder, store.task)
+    again.get("flows", {}, CODE, never)
+    assert again.cost == pytest.approx(store.cost, abs=1e-5)
+    parts = ArtifactStore(store.folder, store.task)
+    parts.get("samples", {}, CODE, never)
+    assert again.cost >= parts.cost
+
+
+# --- whole files ----------------------------------------------------------------------------------------------------
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_bytes(path, b"")])
+def test_a_folder_that_cannot_be_made(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write(tmp_path / "file" / "a.json")
+
+
+def test_finding_out_whether_a_file_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "b" / "a.json")
+    assert list((tmp_path / "b").iterdir()) == []

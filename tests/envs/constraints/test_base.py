@@ -1,0 +1,127 @@
+"""The slow defaults, for a constraint of a user's own, and what constructors refuse."""
+
+import pickle
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from envs.constraints import Allocation, Ball, Box, Constraint, ParametrisedProgram, Power, WeightedL1
+from envs.errors import UserError
+
+
+class Halfspace(Constraint):
+    """w . a <= bound, with violation and cvxpy_constraints only."""
+
+    def __init__(self, bound: float) -> None:
+        super().__init__([-1.0, -1.0], [1.0, 1.0], (0, 1))
+        self.bound = bound
+
+    def violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        self.check(action, obs)
+        own = (action * self.context(obs)).sum(dim=1, keepdim=True) - self.bound
+        return torch.cat([own, self.box_violation(action)], dim=1)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        return [obs_row[:2] @ x <= self.bound, x >= self.lower, x <= self.upper]
+
+
+@pytest.fixture
+def obs() -> Tensor:
+    return torch.tensor([[3.0, 4.0], [1.0, 0.0], [-3.0, 4.0]], dtype=torch.float64)
+
+
+def test_defaults_solve_projection_and_oracle(obs) -> None:
+    action = torch.tensor([[3.0, 4.0], [0.2, 5.0], [0.0, 0.0]], dtype=torch.float64)
+    expected = torch.tensor([[0.12, 0.16], [0.2, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    assert torch.allclose(Halfspace(1.0).project(action, obs), expected, atol=1e-4)
+    support = Halfspace(1.0).linear_oracle(obs, obs)
+    assert torch.allclose((support * obs).sum(dim=1), torch.ones(3, dtype=torch.float64), atol=1e-6)
+
+
+def test_defaults_find_interior_and_samples(obs, generator) -> None:
+    c = Halfspace(0.5)
+    assert (c.violation(c.interior(obs), obs) < 0).all()
+    assert torch.equal(c.repair(c.interior(obs), obs), c.project(c.interior(obs), obs))
+    action = c.sample(obs, generator)
+    assert c.contains(action, obs).all()
+    assert torch.equal(c.from_free(c.to_free(action)), action)
+    assert c.free_dim == 2
+    assert c.free_box[0].tolist() == [-1.0, -1.0]
+
+
+def test_an_empty_set_is_refused(obs) -> None:
+    with pytest.raises(UserError, match="empty at this observation"):
+        Halfspace(-100.0).project(torch.zeros((3, 2), dtype=torch.float64), obs)
+
+
+def test_a_set_without_interior_is_refused() -> None:
+    obs = torch.tensor([[1.0, 1.0]], dtype=torch.float64)
+    with pytest.raises(UserError, match="no strictly feasible action"):
+        Halfspace(-2.0).interior(obs)
+
+
+def test_the_solver_forgets_what_it_solved_before(generator) -> None:
+    """Or a resumed run would differ from one that was not interrupted."""
+    c = WeightedL1(20.0, -np.ones(6), np.ones(6), range(6))
+    action, obs = (torch.randn((20, 6), generator=generator, dtype=torch.float64) * scale for scale in (2, 15))
+    together = c.project_by_solver(action, obs)
+    fresh = WeightedL1(20.0, -np.ones(6), np.ones(6), range(6)).project_by_solver(action[-1:], obs[-1:])
+    assert torch.equal(together[-1:], fresh)
+
+
+def test_compiled_once_and_right_for_every_observation(case, generator) -> None:
+    program = ParametrisedProgram(
+        case.constraint.dim, lambda x, p: cp.sum_squares(x - p), case.constraint.cvxpy_constraints
+    )
+    action, obs = case.action(3, generator), case.obs(3, generator)
+    problems = {id(program._problem(row)) for row in obs.numpy()}
+    assert len(problems) == 1
+    solved = np.stack([program.solve(a, o) for a, o in zip(action.numpy(), obs.numpy(), strict=True)])
+    x = cp.Variable(case.constraint.dim)
+    for target, row, found in zip(action.numpy(), obs.numpy(), solved, strict=True):
+        cp.Problem(cp.Minimize(cp.sum_squares(x - target)), case.constraint.cvxpy_constraints(x, row)).solve(
+            solver=cp.CLARABEL
+        )
+        np.testing.assert_allclose(found, x.value, atol=1e-3)
+
+
+def test_the_solver_takes_observations_without_entries() -> None:
+    box = Box([0.0], [1.0])
+    found = box.project_by_solver(torch.tensor([[3.0]], dtype=torch.float64), torch.zeros((1, 0), dtype=torch.float64))
+    assert found.item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_copy_answers_alike(case, generator) -> None:
+    action, obs = case.action(20, generator), case.obs(20, generator)
+    expected = case.constraint.project(action, obs)
+    assert torch.equal(pickle.loads(pickle.dumps(case.constraint)).project(action, obs), expected)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Box([0.0, 0.0], [1.0]), "give both the same"),
+        (lambda: Box([0.0], [np.inf]), "must be finite"),
+        (lambda: Box([1.0], [1.0]), "without interior"),
+        (lambda: Ball(0.0, [-1.0], [1.0]), "radius_squared is 0.0"),
+        (lambda: Ball(float("nan"), [-1.0], [1.0]), "radius_squared is nan"),
+        (lambda: Ball(1.0, [1.0, 0.0], [2.0, 1.0]), "share no interior"),
+        (lambda: WeightedL1(-1.0, [-1.0], [1.0], [0]), "bound is -1.0"),
+        (lambda: Power(0.0, [-1.0], [1.0], [0]), "bound is 0.0"),
+        (lambda: Power(1.0, [0.5], [1.0], [0]), "must hold 0"),
+        (lambda: WeightedL1(1.0, [-1.0, -1.0], [1.0, 1.0], [0]), "1 context indices for 2"),
+        (lambda: WeightedL1(1.0, [-1.0], [1.0], [-1]), "context indices"),
+        (lambda: Allocation(106, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
+        (lambda: Allocation(105, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
+        (lambda: Allocation(-1, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
+        (lambda: Allocation(float("nan"), np.zeros(3), np.full(3, 35.0)), "strictly between"),
+        (lambda: Allocation(1, [0.0], [2.0]), "two or more"),
+    ],
+)
+def test_constructors_refuse(build, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build()

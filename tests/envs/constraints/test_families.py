@@ -1,0 +1,251 @@
+"""What every exact family must satisfy: one parametrised row, float64 unless said otherwise."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from envs.constraints import TIGHT, ParametrisedProgram
+from envs.errors import UserError
+
+
+def box_size(case) -> float:
+    return float(np.abs([case.constraint.lower, case.constraint.upper]).max())
+
+
+def solve_rows(case, objective, parameter: Tensor, obs: Tensor) -> Tensor:
+    program = ParametrisedProgram(case.constraint.dim, objective, case.constraint.cvxpy_constraints, TIGHT)
+    return torch.as_tensor(np.stack([program.solve(p.numpy(), o.numpy()) for p, o in zip(parameter, obs, strict=True)]))
+
+
+def one_by_one(function, action: Tensor, obs: Tensor) -> Tensor:
+    return torch.cat([function(action[i : i + 1], obs[i : i + 1]) for i in range(len(action))])
+
+
+def corner_cases(case, generator) -> tuple[Tensor, Tensor]:
+    """No velocity, one velocity, ties, actions at the ends of the box, far outside, and feasible ones."""
+    n, c = case.constraint.dim, case.constraint
+    one = torch.zeros(9, dtype=torch.float64)
+    one[c.context_indices[0] if c.context_indices else 0] = -50.0
+    states = [0 * one, one, 0 * one + 40.0, 0 * one - 40.0, torch.linspace(-60, 60, 9, dtype=torch.float64)]
+    ends = torch.as_tensor(np.stack([c.lower, c.upper, (c.lower + c.upper) / 2, np.zeros(n), np.full(n, 7.0)]))
+    axes = torch.eye(n, dtype=torch.float64)
+    actions = torch.cat([ends, axes, -axes, 1e3 * axes, -1e6 * axes, 1e6 * ends])
+    obs = torch.stack(states).repeat_interleave(len(actions), dim=0)
+    actions = actions.repeat(len(states), 1)
+    feasible = c.sample(obs[: len(states) * 4], generator)
+    return torch.cat([actions, feasible]), torch.cat([obs, obs[: len(feasible)]])
+
+
+# --- projection ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
+def test_project_agrees_with_clarabel(case, generator) -> None:
+    action, obs = case.action(4 * case.solves, generator), case.obs(4 * case.solves, generator)
+    # Feasible actions have the answer known exactly, which is tested below.
+    outside = ~case.constraint.contains(action, obs)
+    action, obs = action[outside][: case.solves], obs[outside][: case.solves]
+    assert len(action) == case.solves
+    expected = solve_rows(case, lambda x, p: cp.sum_squares(x - p), action, obs)
+    assert (case.constraint.project(action, obs) - expected).abs().max() <= case.solver_error * max(1.0, box_size(case))
+
+
+def test_project_is_feasible_and_idempotent(case, generator) -> None:
+    c = case.constraint
+    random = case.action(20_000, generator), case.obs(20_000, generator)
+    for action, obs in (random, corner_cases(case, generator)):
+        point = c.project(action, obs)
+        assert c.contains(point, obs).all()
+        assert torch.equal(c.project(point, obs), point)
+
+
+def test_project_keeps_feasible_actions_to_the_bit(case, generator) -> None:
+    obs = case.obs(2000, generator)
+    action = case.constraint.sample(obs, generator)
+    assert torch.equal(case.constraint.project(action, obs), action)
+    assert torch.equal(one_by_one(case.constraint.project, action[:200], obs[:200]), action[:200])
+
+
+def test_project_leaves_no_direction_that_leads_closer(case, generator) -> None:
+    """The optimality condition <y - p, z - p> <= 0 at the support point z, where no solver is precise enough."""
+    c = case.constraint
+    action, obs = corner_cases(case, generator)
+    point = c.project(action, obs)
+    gap = ((action - point) * (c.linear_oracle(action - point, obs) - point)).sum(dim=1)
+    # An action at 7e6 has 9 digits after the point, and so has its projection.
+    assert (gap <= 2e-9 * box_size(case) * (1 + (action - point).norm(dim=1))).all()
+
+
+# The fixture is the same constant for all examples.
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**31), exponent=st.floats(-3, 8))
+def test_project_is_optimal_at_every_distance(case, seed: int, exponent: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    c = case.constraint
+    action, obs = case.action(3, generator) * 10**exponent, case.obs(3, generator)
+    point = one_by_one(c.project, action, obs)
+    assert c.contains(point, obs).all()
+    gap = ((action - point) * (c.linear_oracle(action - point, obs) - point)).sum(dim=1)
+    assert (gap <= 1e-7 * box_size(case) * (1 + (action - point).norm(dim=1))).all()
+
+
+@pytest.mark.parametrize("distance", [1e9, 1e15, 1e150, 1e300])
+def test_project_answers_however_far_the_action(case, generator, distance: float) -> None:
+    c = case.constraint
+    direction, obs = torch.randn((50, c.dim), generator=generator, dtype=torch.float64), case.obs(50, generator)
+    point = c.project(direction * distance, obs)
+    assert c.contains(point, obs).all()
+    support = c.linear_oracle(direction, obs)
+    gain = (direction * (support - point)).sum(dim=1)
+    assert (gain <= 1e-5 * box_size(case)).all()
+
+
+def test_project_in_float32(case, generator) -> None:
+    c = case.constraint
+    action, obs = case.action(2000, generator), case.obs(2000, generator)
+    point = c.project(action.float(), obs.float())
+    assert point.dtype == torch.float32
+    assert c.contains(point, obs.float()).all()
+    assert torch.equal(c.project(point, obs.float()), point)
+    assert (point.double() - c.project(action, obs)).abs().max() <= 2e-3 * max(1.0, box_size(case))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_batch_size_agrees(case, generator, dtype: torch.dtype) -> None:
+    """Plain numbers at 1, NumPy at 10 and torch at 100 give the same, and each finds feasible what another projects."""
+    c = case.constraint
+    action, obs = case.action(100, generator).to(dtype), case.obs(100, generator).to(dtype)
+    tolerance = 1e4 * torch.finfo(dtype).eps * box_size(case)
+    for function in (c.violation, c.project, c.linear_oracle):
+        many = function(action, obs)
+        scale = 1 + many.abs()
+        some = torch.cat([function(action[i : i + 10], obs[i : i + 10]) for i in range(0, 100, 10)])
+        assert ((some - many).abs() <= tolerance * scale).all()
+        assert ((one_by_one(function, action, obs) - many).abs() <= tolerance * scale).all()
+    assert one_by_one(c.contains, c.project(action, obs), obs).all()
+    assert c.contains(one_by_one(c.project, action, obs), obs).all()
+
+
+# --- linear oracle -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
+def test_linear_oracle_agrees_with_clarabel(case, generator) -> None:
+    rows = max(case.solves // 4, 100)
+    gradient = torch.randn((rows, case.constraint.dim), generator=generator, dtype=torch.float64)
+    gradient[::5] = gradient[::5].sign()
+    obs = case.obs(rows, generator)
+    expected = solve_rows(case, lambda x, p: -p @ x, gradient, obs)
+    found = case.constraint.linear_oracle(gradient, obs)
+    assert case.constraint.contains(found, obs).all()
+    difference = (gradient * (found - expected)).sum(dim=1).abs()
+    assert (difference <= 1e-7 * (1 + gradient.norm(dim=1) * box_size(case))).all()
+
+
+def test_linear_oracle_is_feasible_for_degenerate_gradients(case, generator) -> None:
+    n = case.constraint.dim
+    gradient = torch.cat([torch.zeros((1, n)), torch.ones((1, n)), torch.eye(n), 1e-300 * torch.eye(n)]).double()
+    obs = case.obs(len(gradient), generator)
+    assert case.constraint.contains(case.constraint.linear_oracle(gradient, obs), obs).all()
+    assert case.constraint.contains(case.constraint.linear_oracle(1e200 * gradient, obs), obs).all()
+
+
+# --- interior and boxes ------------------------------------------------------------------------------------------
+
+
+def test_interior_is_strictly_feasible(case, generator) -> None:
+    obs = case.obs(200, generator)
+    assert (case.constraint.violation(case.constraint.interior(obs), obs) < 0).all()
+
+
+def test_bounding_box_is_tight(case, generator) -> None:
+    c, obs = case.constraint, case.obs(50, generator)
+    lower, upper = c.bounding_box(obs)
+    for i, axis in enumerate(torch.eye(c.dim, dtype=torch.float64)):
+        assert torch.allclose(c.linear_oracle(axis.expand(50, -1), obs)[:, i], upper[:, i], atol=1e-9)
+        assert torch.allclose(c.linear_oracle(-axis.expand(50, -1), obs)[:, i], lower[:, i], atol=1e-9)
+
+
+def test_free_box_holds_the_set_and_is_reached(case, generator) -> None:
+    c = case.constraint
+    obs = torch.cat([case.obs(50, generator), torch.zeros((1, 9), dtype=torch.float64)])
+    lower, upper = (torch.as_tensor(end) for end in c.free_box)
+    reached = torch.stack([c.to_free(torch.stack(c.bounding_box(obs), 1).flatten(0, 1))]).squeeze(0)
+    assert (reached >= lower - 1e-12).all()
+    assert (reached <= upper + 1e-12).all()
+    assert torch.allclose(reached.amax(0), upper)
+    assert torch.allclose(reached.amin(0), lower)
+    assert lower.shape == upper.shape == (c.free_dim,)
+
+
+def test_free_coordinates_lead_back(case, generator) -> None:
+    obs = case.obs(200, generator)
+    action = case.constraint.sample(obs, generator)
+    back = case.constraint.from_free(case.constraint.to_free(action))
+    assert torch.allclose(back, action, rtol=0, atol=1e-12)
+
+
+# --- gradients ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["violation", "project"])
+def test_gradients_are_right_away_from_kinks(case, generator, name: str) -> None:
+    # Kinks have measure zero, but finite differences step over them: velocities of one magnitude keep them apart.
+    action = case.action(4, generator)
+    obs = torch.randn((4, 9), generator=generator, dtype=torch.float64) * 15
+    inputs = action.requires_grad_(), obs.requires_grad_()
+    assert torch.autograd.gradcheck(getattr(case.constraint, name), inputs, eps=1e-7, atol=1e-4)
+
+
+def test_gradients_are_finite_in_every_corner(case, generator) -> None:
+    action, obs = (x.requires_grad_() for x in corner_cases(case, generator))
+    (case.constraint.project(action, obs).sum() + case.constraint.violation(action, obs).sum()).backward()
+    assert torch.isfinite(action.grad).all()
+    assert obs.grad is None or torch.isfinite(obs.grad).all()
+
+
+def test_no_graph_without_need(case, generator) -> None:
+    action, obs = case.action(1, generator).requires_grad_(), case.obs(1, generator)
+    with torch.no_grad():
+        assert not case.constraint.project(action, obs).requires_grad
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 10, 100])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("which", [0, 1])
+def test_bad_numbers_are_refused(case, generator, rows: int, bad: float, which: int) -> None:
+    inputs = [case.action(rows, generator), case.obs(rows, generator)]
+    inputs[which][-1, -1] = bad
+    for function in (case.constraint.violation, case.constraint.project, case.constraint.linear_oracle):
+        with pytest.raises(UserError, match="NaN or infinite"):
+            function(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("action_shape", "obs_shape"),
+    [((2, 0), (2, 9)), ((0,), (2, 9)), ((2, 1, 0), (2, 9)), ((2, 0), (3, 9)), ((2, 0), (9,))],
+)
+def test_wrong_shapes_are_refused(case, action_shape, obs_shape) -> None:
+    shape = [case.constraint.dim if size == 0 and len(obs_shape) * obs_shape[0] != 4 else size for size in action_shape]
+    with pytest.raises(UserError, match="expected"):
+        case.constraint.project(torch.zeros(shape).double(), torch.zeros(obs_shape).double())
+
+
+def test_wrong_types_are_refused(case) -> None:
+    n = case.constraint.dim
+    with pytest.raises(UserError, match="torch tensors"):
+        case.constraint.project(np.zeros((1, n)), np.zeros((1, 9)))
+    with pytest.raises(UserError, match="float32 or float64"):
+        case.constraint.project(torch.zeros((1, n), dtype=torch.int64), torch.zeros((1, 9)))
+
+
+def test_an_empty_batch_is_answered(case) -> None:
+    n = case.constraint.dim
+    assert case.constraint.project(torch.zeros((0, n)), torch.zeros((0, 9))).shape == (0, n)

@@ -1,0 +1,314 @@
+"""The learner that every method stands on."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from envs import UserError, make_task
+from envs.constraints import Box
+from envs.registry import TaskSpec
+from methods import list_methods, make_method
+from methods.base import Transition, method_class
+from methods.ddpg import DDPG
+from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
+from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations, settings
+
+REACHER = make_task("R+L2")
+
+
+class Recorder(DDPGProjection):
+    """A learner whose critics are functions known in closed form, and that notes what the critic is asked."""
+
+    def q_value(self, critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
+        if critic is self.target_critic:
+            return 10 + obs.sum(dim=1, keepdim=True)
+        return super().q_value(critic, obs, action)
+
+
+def one_step(terminated: bool, truncated: bool) -> Transition:
+    obs = torch.ones((1, 10), dtype=torch.float64)
+    action = torch.zeros((1, 2), dtype=torch.float64)
+    return Transition(obs, action, action, 3.0, 2 * obs, terminated, truncated)
+
+
+def bellman_loss(terminated: bool, truncated: bool, target: float) -> tuple[float, float]:
+    """The critic's reported loss on one transition, and the loss towards ``target`` that it should be."""
+    config = DDPGProjectionConfig(hidden=(8,), warmup=1, batch_size=4, replay_size=4, gamma=0.5)
+    learner = Recorder(REACHER, config, 0)
+    transition = one_step(terminated, truncated)
+    learner.observe(transition)
+    with torch.no_grad():
+        value = learner.q_value(learner.critic, transition.obs.float(), transition.action.float())
+    return learner.update()["critic_loss"], (float(value) - target) ** 2
+
+
+def test_a_truncated_episode_is_bootstrapped_from() -> None:
+    # 3 + 0.5 * (10 + 10 * 2)
+    found, expected = bellman_loss(terminated=False, truncated=True, target=18.0)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_terminated_episode_is_not_bootstrapped_from(truncated: bool) -> None:
+    found, expected = bellman_loss(terminated=True, truncated=truncated, target=3.0)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_targets_move_by_tau() -> None:
+    learner = make_learner(tau=0.25)
+    feed(learner, 30)
+    pairs = [(learner.target_actor, learner.actor), (learner.target_critic, learner.critic)]
+    before = [[p.clone() for p in target.parameters()] for target, _ in pairs]
+    learner.update()
+    for old, (target, network) in zip(before, pairs, strict=True):
+        for was, now, towards in zip(old, target.parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(now, 0.75 * was + 0.25 * towards)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_actors_loss_leaves_the_critic_alone(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = make_learner(method)
+    feed(learner, 30)
+    learner.update()
+    after_critic: list[Tensor] = []
+    loss = learner.actor_loss
+
+    def note_first(obs: Tensor) -> Tensor:
+        after_critic.extend(p.clone() for p in learner.critic.parameters())
+        return loss(obs)
+
+    monkeypatch.setattr(learner, "actor_loss", note_first)
+    before = [p.clone() for p in learner.actor.parameters()]
+    learner.update()
+    assert equal(after_critic, list(learner.critic.parameters()))
+    assert not equal(before, list(learner.actor.parameters()))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_actors_step_gives_the_critic_no_gradient(method: str) -> None:
+    learner = make_learner(method)
+    feed(learner, 30)
+    learner.update()
+    kept = [p.grad.clone() for p in learner.critic.parameters() if p.grad is not None]
+    parameters = list(learner.actor.parameters())
+    torch.autograd.grad(learner.actor_loss(observations(learner.task, 4).float()), parameters)
+    assert equal(kept, [p.grad for p in learner.critic.parameters() if p.grad is not None])
+
+
+def test_warm_up_actions_are_uniform_on_the_box_and_no_policy_is_judged() -> None:
+    learner = make_learner(task="BSS-3")
+    obs = observations(learner.task, 2000)
+    policy, behaviour = learner.act_pair(obs)
+    assert policy is None
+    assert behaviour.min() >= 0
+    assert behaviour.max() <= 35
+    torch.testing.assert_close(behaviour.mean(dim=0), torch.full((3,), 17.5), atol=1.0, rtol=0)
+
+
+def test_after_the_warm_up_exploration_is_the_policy_with_noise() -> None:
+    learner = make_learner(noise=0.3)
+    feed(learner, SMALL["warmup"])
+    policy, behaviour = learner.act_pair(observations(learner.task, 5000))
+    assert policy is not None
+    assert (behaviour - policy).std().item() == pytest.approx(0.3, rel=0.05)
+    assert torch.equal(policy, learner.act(observations(learner.task, 5000), explore=False))
+
+
+def test_no_update_before_the_warm_up_is_over() -> None:
+    learner = make_learner()
+    before = copy_of(learner)[1:]
+    feed(learner, SMALL["warmup"] - 1)
+    assert learner.update() == {}
+    assert equal(before, copy_of(learner)[1:])
+
+
+# --- state --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loaded_state_acts_and_learns_as_the_saved_one(method: str) -> None:
+    saved, loaded = make_learner(method, seed=1), make_learner(method, seed=2)
+    feed(saved, 30)
+    feed(loaded, 30)
+    for _ in range(3):
+        saved.update()
+    loaded.load_state_dict(saved.state_dict())
+    obs = observations(saved.task, 4)
+    assert torch.equal(saved.act(obs, explore=True), loaded.act(obs, explore=True))
+    assert saved.update() == loaded.update()
+    assert equal(copy_of(saved), copy_of(loaded))
+
+
+def test_a_state_is_a_copy() -> None:
+    learner = make_learner()
+    feed(learner, 30)
+    state = learner.state_dict()
+    before = {name: value.clone() for name, value in state.items()}
+    learner.update()
+    learner.act(observations(learner.task, 1), explore=True)
+    assert all(torch.equal(state[name], before[name]) for name in state)
+
+
+def test_a_learner_without_transitions_does_not_learn_from_nothing() -> None:
+    saved, loaded = make_learner(), make_learner()
+    feed(saved, 30)
+    loaded.load_state_dict(saved.state_dict())
+    assert loaded.update() == {}
+
+
+@pytest.mark.parametrize(("method", "task"), [("flowpg", "BSS-3"), ("nfw", "HC+O")])
+def test_the_state_of_another_task_or_network_is_refused(method: str, task: str) -> None:
+    foreign = make_learner(method, task).state_dict()
+    learner = make_learner("ddpg-projection", "BSS-3")
+    with pytest.raises(UserError, match="does not belong to method 'ddpg-projection' on BSS-3") as caught:
+        learner.load_state_dict(foreign)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state.pop("steps"),
+        lambda state: state.pop("actor.0.weight"),
+        lambda state: state.update({"critic.0.bias": torch.zeros(3)}),
+        lambda state: state.update({"noise_generator": torch.zeros(3)}),
+        lambda state: state.update({"actor_optimizer.first.step": torch.zeros(())}),
+    ],
+)
+def test_a_damaged_state_is_refused(spoil: Any) -> None:
+    learner = make_learner()
+    state = learner.state_dict()
+    spoil(state)
+    with pytest.raises(UserError, match="does not belong to"):
+        learner.load_state_dict(state)
+
+
+# --- randomness -----------------------------------------------------------------------------------------------------
+
+
+def global_states() -> tuple[Any, ...]:
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert isinstance(numpy_state, dict)
+    key, position = numpy_state["state"]["key"], numpy_state["state"]["pos"]
+    return tuple(torch.get_rng_state().tolist()), tuple(key.tolist()), position, random.getstate()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_global_generator_is_touched(method: str) -> None:
+    before = global_states()
+    learner = make_learner(method)
+    obs = observations(learner.task, 3)
+    feed(learner, 30)
+    for explore in (False, True):
+        learner.act(obs, explore=explore)
+    learner.update()
+    assert global_states() == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_decides_everything_and_global_generators_nothing(method: str) -> None:
+    learners = []
+    for seed, global_seed in ((3, 10), (3, 11), (4, 10)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(global_seed)
+            learner = make_learner(method, seed=seed)
+            feed(learner, 30)
+            learner.update()
+            learner.act(observations(learner.task, 1), explore=True)
+            learners.append(learner)
+    first, same, other = (copy_of(learner) for learner in learners)
+    assert equal(first, same)
+    assert not equal(first, other)
+    assert not torch.equal(learners[0].actor[0].weight, learners[2].actor[0].weight)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_every_shipped_method_is_listed() -> None:
+    assert set(METHODS) <= set(list_methods())
+
+
+def test_an_unknown_method_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown method 'flowgp': did you mean 'flowpg'"):
+        make_method("flowgp", REACHER)
+
+
+@pytest.mark.parametrize(
+    ("config", "setting"),
+    [
+        ({"gamma": -1}, "gamma"),
+        ({"gamma": float("nan")}, "gamma"),
+        ({"hidden": [16, 0]}, "hidden.1"),
+        ({"batch_size": "many"}, "batch_size"),
+        ({"gama": 0.9}, "gama"),
+        ({"flow": {"kind": "glow"}}, "flow.kind"),
+    ],
+)
+def test_a_bad_setting_is_named(config: dict[str, Any], setting: str) -> None:
+    with pytest.raises(UserError, match=f"config of method 'flowpg', setting '{setting}'"):
+        make_method("flowpg", REACHER, config)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_config_is_written_and_read_back(method: str) -> None:
+    config = make_method(method, REACHER, settings(method)).config
+    assert method_class(method).Config.model_validate(config.model_dump(mode="json")) == config
+
+
+# --- it learns ------------------------------------------------------------------------------------------------------
+
+
+class Bandit(gymnasium.Env[Any, Any]):
+    """One step an episode; the best action is half the observation."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.state = self.np_random.uniform(-1, 1, 2)
+        return self.state, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.state.copy(), -float(((action - self.state / 2) ** 2).sum()), True, False, {}
+
+
+@pytest.fixture
+def bandit() -> Iterator[TaskSpec]:
+    box = -np.ones(2), np.ones(2)
+    changes = {"id": "Bandit", "env_id": "Bandit", "entry_point": f"{__name__}:Bandit", "constraint": Box(*box)}
+    task = dataclasses.replace(REACHER, max_episode_steps=1, env_kwargs={}, **changes)
+    assert __name__ in sys.modules
+    gymnasium.register(task.gym_id, task.entry_point, max_episode_steps=1)
+    yield task
+    del gymnasium.registry[task.gym_id]
+
+
+def test_it_solves_a_bandit(bandit: TaskSpec) -> None:
+    learner = make_method("ddpg-projection", bandit, {**SMALL, "batch_size": 64, "replay_size": 2000, "warmup": 200})
+    assert isinstance(learner, DDPG)
+    env = bandit.make_env()
+    obs = torch.as_tensor(env.reset(seed=1)[0])[None]
+    for _ in range(800):
+        behaviour = learner.act(obs, explore=True).double()
+        action = bandit.constraint.project(behaviour, obs)
+        _, reward, *_ = env.step(action[0].numpy())
+        learner.observe(Transition(obs, behaviour, action, float(reward), obs, terminated=True, truncated=False))
+        learner.update()
+        obs = torch.as_tensor(env.reset()[0])[None]
+    env.close()
+    states = 2 * torch.rand((500, 2), generator=torch.Generator().manual_seed(0)) - 1
+    error = (learner.act(states, explore=False) - states / 2).square().sum(dim=1).mean()
+    # Doing nothing costs 1/6, random actions 5/6.
+    assert error < 0.05

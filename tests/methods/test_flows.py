@@ -1,0 +1,238 @@
+"""Flows: invertible, differentiable, with the right density, trained by likelihood."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from torch import Tensor
+
+from envs import UserError, make_task
+from envs.registry import TaskSpec
+from envs.sampling.dataset import draw_dataset, embed
+from envs.seeding import make_generator
+from methods.base import MakeAlways
+from methods.flows.base import Flow, boundary_latent, soft_box_log_density, uniform_latent
+from methods.flows.training import (
+    FlowConfig,
+    SampleConfig,
+    draw_samples,
+    flow_recall,
+    flow_state,
+    flow_violations,
+    held_out,
+    load_flow,
+    make_flow,
+    negative_log_likelihood,
+    train_flow,
+)
+
+TASKS = ("R+L2", "H+M", "BSS-3", "BSS-5")
+SMALL = FlowConfig(updates=300, batch_size=128, hidden=(32, 32), layers=4, learning_rate=3e-3, clip=10.0)
+ROWS = 40
+
+
+class Trained:
+    """A task's small flow, the data it was trained on, and some latents and contexts to try."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task = make_task(task_id)
+        self.samples = draw_dataset(self.task, 2000, 1000, 100, seed=0)
+        self.flow, self.curve = train_flow(self.task, SMALL, self.samples)
+        self.context = self.samples["test_context"][:ROWS]
+        self.latent = uniform_latent(ROWS, self.flow.dim, make_generator(0, "try"))
+
+
+@pytest.fixture(scope="session", params=TASKS)
+def trained(request: pytest.FixtureRequest) -> Trained:
+    return Trained(request.param)
+
+
+def scaled(flow: Flow, action: Tensor) -> Tensor:
+    return (flow.constraint.to_free(action) - flow.box_middle) / flow.box_half
+
+
+def test_the_inverse_of_an_action_is_its_latent(trained: Trained) -> None:
+    latent, _ = trained.flow.inverse(trained.flow(trained.latent, trained.context), trained.context)
+    torch.testing.assert_close(latent, trained.latent, atol=1e-4, rtol=0)
+
+
+def test_a_feasible_action_comes_back_from_its_latent(trained: Trained) -> None:
+    action = trained.samples["test_action"][:ROWS]
+    latent, _ = trained.flow.inverse(action, trained.context)
+    again = trained.flow(latent, trained.context)
+    torch.testing.assert_close(
+        scaled(trained.flow, again).float(), scaled(trained.flow, action).float(), atol=1e-5, rtol=0
+    )
+
+
+def test_both_ways_agree_in_double_precision(trained: Trained) -> None:
+    flow = make_flow(trained.task, SMALL)
+    flow.load_state_dict(trained.flow.state_dict())
+    flow.double()
+    latent, context = trained.latent.double(), trained.context.double()
+    torch.testing.assert_close(flow.inverse(flow(latent, context), context)[0], latent, atol=1e-9, rtol=0)
+
+
+def test_the_log_determinant_is_that_of_the_jacobian(trained: Trained) -> None:
+    flow = trained.flow
+    u = scaled(flow, trained.samples["test_action"][:5]).float()
+    context = (trained.context[:5] - flow.context_mean) / flow.context_std
+    _, log_det = flow.pull(u, context)
+    for row in range(5):
+
+        def pull_row(x: Tensor, row: int = row) -> Tensor:
+            return flow.pull(x[None], context[row : row + 1])[0][0]
+
+        jacobian = torch.autograd.functional.jacobian(pull_row, u[row])
+        assert log_det[row].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-3)
+
+
+def test_gradients_reach_the_latent(trained: Trained) -> None:
+    latent = trained.latent.clone().requires_grad_()
+    action = trained.flow(latent, trained.context)
+    weights = torch.arange(1.0, action.shape[1] + 1, dtype=action.dtype)
+    (gradient,) = torch.autograd.grad((action @ weights).sum(), latent)
+    assert gradient.isfinite().all()
+    assert (gradient.abs().sum(dim=1) > 0).all()
+
+
+def test_training_lowers_the_held_out_likelihood(trained: Trained) -> None:
+    untrained = make_flow(trained.task, SMALL)
+    untrained.fit_context(trained.samples["train_context"])
+    before = held_out(untrained, trained.samples, SMALL.sigma)
+    assert trained.curve["test_nll"][-1] < before
+    assert trained.curve["update"][-1] == SMALL.updates
+
+
+def test_a_trained_flow_maps_most_latents_near_the_set(trained: Trained) -> None:
+    sizes = flow_violations(trained.flow, trained.samples["test_context"], "uniform", 1000, make_generator(0))
+    assert sizes.shape == (1000,)
+    assert 0.2 < flow_recall(trained.flow, trained.samples) <= 1
+
+
+def test_a_kept_flow_is_the_same_flow(trained: Trained) -> None:
+    flow, curve = load_flow(trained.task, SMALL, flow_state(trained.flow, trained.curve))
+    assert torch.equal(flow(trained.latent, trained.context), trained.flow(trained.latent, trained.context))
+    assert curve == trained.curve
+    assert not any(p.requires_grad for p in flow.parameters())
+
+
+def without_a_layer(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if "couplings" not in name}
+
+
+def widened(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: torch.cat([value, value]) if value.ndim else value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("spoil", [without_a_layer, widened, lambda _: {}])
+def test_the_weights_of_another_flow_are_refused(trained: Trained, spoil: Any) -> None:
+    with pytest.raises(UserError, match="does not fit task"):
+        load_flow(trained.task, SMALL, spoil(flow_state(trained.flow, trained.curve)))
+
+
+@pytest.mark.parametrize("task_id", ["BSS-3", "BSS-5"])
+def test_allocations_add_up_by_construction(task_id: str) -> None:
+    task = make_task(task_id)
+    flow = make_flow(task, SMALL)
+    latent = uniform_latent(2000, flow.dim, make_generator(0, "latents"))
+    action = flow(latent, torch.empty((2000, 0))).double()
+    own_column = task.constraint.violation(action, torch.zeros((2000, 1), dtype=torch.float64))[:, 0]
+    assert (own_column <= 0).all()
+
+
+def test_training_is_decided_by_its_seed() -> None:
+    task = make_task("R+L2")
+    samples = draw_dataset(task, 300, 100, 10, seed=0)
+    short = SMALL.model_copy(update={"updates": 20})
+    flows = [train_flow(task, short.model_copy(update={"seed": seed}), samples)[0].state_dict() for seed in (0, 0, 1)]
+    assert all(torch.equal(flows[0][name], flows[1][name]) for name in flows[0])
+    assert any(not torch.equal(flows[0][name], flows[2][name]) for name in flows[0])
+
+
+def test_an_untouched_store_draws_the_dataset() -> None:
+    task = make_task("R+L2")
+    config = SampleConfig(train=50, test=20, rollout_steps=5, seed=3)
+    drawn, expected = draw_samples(task, config, MakeAlways()), draw_dataset(task, 50, 20, 5, 3)
+    assert all(torch.equal(drawn[name], expected[name]) for name in expected)
+
+
+# --- base density and latents ----------------------------------------------------------------------------------------
+
+
+@budget(max_examples=50, deadline=None)
+@given(row=st.lists(st.floats(-3, 3), min_size=1, max_size=4), sigma=st.floats(0.01, 2))
+def test_the_soft_box_is_flat_inside_and_gaussian_beyond_its_faces(row: list[float], sigma: float) -> None:
+    expected = sum(-0.5 * (max(abs(z) - 1, 0.0) / sigma) ** 2 - math.log(2) for z in row)
+    found = soft_box_log_density(torch.tensor([row], dtype=torch.float64), sigma)
+    assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_the_likelihood_is_the_base_density_and_the_determinant(trained: Trained) -> None:
+    action = trained.samples["test_action"][:ROWS]
+    latent, log_det = trained.flow.inverse(action, trained.context)
+    expected = -(soft_box_log_density(latent, 0.1) + log_det).mean()
+    torch.testing.assert_close(negative_log_likelihood(trained.flow, trained.context, action, 0.1), expected)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_boundary_latents_lie_on_every_face(dim: int) -> None:
+    latent = boundary_latent(1000, dim, make_generator(0))
+    assert (latent.abs().amax(dim=1) == 1).all()
+    for side in (-1, 1):
+        assert ((latent == side).sum(dim=0) > 1000 / (4 * dim)).all()
+
+
+def test_uniform_latents_fill_the_box() -> None:
+    latent = uniform_latent(4000, 2, make_generator(0))
+    assert latent.abs().max() <= 1
+    torch.testing.assert_close(latent.mean(dim=0), torch.zeros(2), atol=0.05, rtol=0)
+    torch.testing.assert_close(latent.var(dim=0), torch.full((2,), 1 / 3), atol=0.02, rtol=0)
+
+
+# --- the dataset -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", params=["R+L2", "HC+O", "W+M", "BSS-5"])
+def dataset(request: pytest.FixtureRequest) -> tuple[TaskSpec, dict[str, Tensor]]:
+    task = make_task(request.param)
+    return task, draw_dataset(task, 2000, 500, 300, seed=5)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_samples_are_feasible(dataset: tuple[TaskSpec, dict[str, Tensor]], part: str) -> None:
+    task, samples = dataset
+    context, action = samples[f"{part}_context"], samples[f"{part}_action"]
+    assert action.dtype == torch.float32
+    assert len(context) == len(action) == {"train": 2000, "test": 500}[part]
+    # Contexts and actions are kept in single precision: of a sum of bikes that is 150 * 6e-8 a term.
+    scale = max(1.0, float(abs(task.constraint.upper).max()))
+    assert task.constraint.contains(action.double(), embed(task.constraint, context).double(), 1e-5 * scale).all()
+
+
+def test_the_test_set_is_none_of_the_training_set(dataset: tuple[TaskSpec, dict[str, Tensor]]) -> None:
+    _, samples = dataset
+    train = {tuple(row) for row in samples["train_action"].tolist()}
+    assert not train & {tuple(row) for row in samples["test_action"].tolist()}
+
+
+def test_contexts_are_wider_than_those_visited(dataset: tuple[TaskSpec, dict[str, Tensor]]) -> None:
+    task, samples = dataset
+    if not task.constraint.context_indices:
+        assert samples["train_context"].shape[1] == 0
+        return
+    visited, widened_half = samples["train_context"].split(1000)
+    assert (widened_half.abs().amax(dim=0) > visited.abs().amax(dim=0)).all()
+
+
+def test_a_dataset_is_decided_by_its_seed() -> None:
+    task = make_task("H+M")
+    first, same, other = (draw_dataset(task, 100, 50, 60, seed) for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)

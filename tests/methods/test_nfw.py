@@ -1,0 +1,66 @@
+"""Neural Frank-Wolfe: where its actor is drawn to."""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import pytest
+import torch
+from torch import Tensor, nn
+
+from methods.ddpg import DDPG
+from tests.methods.learners import feed, make_learner, observations
+
+ALPHA = 0.3
+
+
+def support_points(learner: DDPG, gradient: Tensor, obs: Tensor) -> Tensor:
+    """argmax over C(s) of <gradient, c>, by cvxpy: independent of the constraint's own oracle."""
+    rows = []
+    for g, o in zip(gradient.double().numpy(), obs.double().numpy(), strict=True):
+        c = cp.Variable(learner.task.constraint.dim)
+        cp.Problem(cp.Maximize(g @ c), learner.task.constraint.cvxpy_constraints(c, o)).solve(cp.CLARABEL)
+        rows.append(torch.as_tensor(c.value))
+    return torch.stack(rows)
+
+
+def frank_wolfe(learner: DDPG, obs: Tensor) -> tuple[Tensor, Tensor]:
+    """The projected policy and the point that Frank-Wolfe moves it to, in float64 and by hand."""
+    output = learner.policy(obs).detach()
+    feasible = learner.task.constraint.project(output, obs)
+    asked = feasible.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(learner.q_value(learner.critic, obs, asked).sum(), asked)
+    corner = support_points(learner, gradient, obs)
+    return output.double(), feasible.double() + ALPHA * (corner - feasible.double())
+
+
+@pytest.fixture(params=["R+L2", "HC+O", "BSS-3"])
+def learner(request: pytest.FixtureRequest) -> DDPG:
+    made = make_learner("nfw", request.param, alpha=ALPHA)
+    feed(made, 30)
+    made.update()
+    return made
+
+
+def test_the_actor_regresses_on_a_step_towards_the_best_corner(learner: DDPG) -> None:
+    obs = observations(learner.task, 6).float()
+    output, target = frank_wolfe(learner, obs)
+    expected = nn.functional.mse_loss(output / learner.action_half, target / learner.action_half)
+    assert learner.actor_loss(obs).item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-9)
+
+
+def test_its_target_is_feasible(learner: DDPG) -> None:
+    obs = observations(learner.task, 6).float()
+    _, target = frank_wolfe(learner, obs)
+    assert learner.task.constraint.contains(target, obs.double(), 1e-4).all()
+
+
+def test_the_actor_moves_towards_its_target(learner: DDPG) -> None:
+    obs = observations(learner.task, 1).float()
+    output, target = frank_wolfe(learner, obs)
+    (gradient,) = torch.autograd.grad(learner.actor_loss(obs), learner.actor[-2].bias)
+    assert torch.sign(-gradient.double()).tolist() == torch.sign(target - output)[0].tolist()
+
+
+def test_the_critic_bootstraps_from_a_feasible_action(learner: DDPG) -> None:
+    obs = observations(learner.task, 50).float()
+    assert learner.task.constraint.contains(learner.target_action(obs), obs).all()
