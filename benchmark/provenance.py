@@ -79,10 +79,10 @@ def _source(module: str) -> Path | None:
 
 @functools.cache
 def _imports(module: str, path: Path) -> tuple[str, ...]:
-    """Modules named by the import statements at the top level of a module's file."""
+    """Modules named by the import statements of a module's file, those inside functions too."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -6,17 +6,14 @@ from envs.constraints.base import Constraint
 from envs.constraints.box import Box
 from envs.constraints.exact import ExactConstraint
 from envs.constraints.power import Power
-from envs.constraints.solver import TIGHT, ParametrisedProgram
 from envs.constraints.weighted_l1 import WeightedL1
 
 __all__ = [
-    "TIGHT",
     "Allocation",
     "Ball",
     "Box",
     "Constraint",
     "ExactConstraint",
-    "ParametrisedProgram",
     "Power",
     "WeightedL1",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as torch_namespace
-import cvxpy as cp
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +21,9 @@ from envs.constraints.knapsack import (
     quadratic_knapsack_row,
 )
 from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
 class Allocation(ExactConstraint):
@@ -125,6 +127,8 @@ class Allocation(ExactConstraint):
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
+        import cvxpy as cp
+
         return [cp.sum(x) == self.total, x >= self.lower, x <= self.upper]
 
     # --- formulas ----------------------------------------------------------------------------------------------

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cvxpy as cp
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +14,9 @@ from torch import Tensor
 from envs.constraints.exact import ExactConstraint, Limits
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
 class Ball(ExactConstraint):
@@ -58,6 +60,8 @@ class Ball(ExactConstraint):
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
+        import cvxpy as cp
+
         return [cp.sum_squares(x) <= self.radius_squared, x >= self.lower, x <= self.upper]
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cvxpy as cp
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from envs.constraints.solver import Objective, ParametrisedProgram
 from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+    from envs.constraints.solver import Objective, ParametrisedProgram
 
 REJECTION_ROUNDS = 10_000
 PRECISIONS = frozenset({torch.float32, torch.float64})
@@ -96,6 +99,8 @@ class Constraint(ABC):
 
     def project_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
         """The same by cvxpy with CLARABEL, one row at a time: the papers' "QP at every step"."""
+        import cvxpy as cp
+
         return self._solve_rows("project", lambda x, target: cp.sum_squares(x - target), action, obs)
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
@@ -215,6 +220,9 @@ class Constraint(ABC):
         return torch.maximum(lower - action, action - upper)
 
     def _solve_rows(self, name: str, objective: Objective, parameter: Tensor, obs: Tensor) -> Tensor:
+        # cvxpy takes seconds to import, and only this route needs it.
+        from envs.constraints.solver import ParametrisedProgram
+
         self.check(parameter, obs)
         if name not in self._programs:
             self._programs[name] = ParametrisedProgram(self.dim, objective, self.cvxpy_constraints)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import cvxpy as cp
+from typing import TYPE_CHECKING, Any
 
 from envs.constraints.exact import ExactConstraint
 from envs.constraints.knapsack import Array, Namespace
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
 class Box(ExactConstraint):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import cvxpy as cp
+from typing import TYPE_CHECKING, Any
 
 from envs.constraints.budget import Budget
 from envs.constraints.knapsack import Array, Namespace
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
 class Power(Budget):
@@ -18,6 +19,8 @@ class Power(Budget):
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
+        import cvxpy as cp
+
         w = obs_row[list(self.context_indices)]
         return [cp.sum(cp.pos(cp.multiply(w, x))) <= self.bound, x >= self.lower, x <= self.upper]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cvxpy as cp
 import torch
 from torch import Tensor
 
 from envs.constraints.budget import Budget
 from envs.constraints.knapsack import TINY, Array, Namespace
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
 class WeightedL1(Budget):
@@ -22,6 +24,8 @@ class WeightedL1(Budget):
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
+        import cvxpy as cp
+
         w = obs_row[list(self.context_indices)]
         return [cp.norm1(cp.multiply(w, x)) <= self.bound, x >= self.lower, x <= self.upper]
 

@@ -38,7 +38,7 @@ def unit(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 CASES = [
-    Case("box", Box([-1.0, 0.0, 2.0], [1.0, 0.5, 5.0])),
+    Case("box", Box([-1.0, 0.0, 2.0], [1.0, 0.5, 5.0]), solves=1000),
     Case("R+L2", Ball(0.05, *unit(2)), solves=1000),
     Case("ball-larger-than-box", Ball(2.0, *unit(8)), solver_error=5e-5),
     Case("ball-off-centre", Ball(2.0, [0.3, -1.0, -2.0], [1.0, 0.5, -0.2]), solver_error=5e-5),

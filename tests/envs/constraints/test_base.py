@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from envs.constraints import Allocation, Ball, Box, Constraint, ParametrisedProgram, Power, WeightedL1
+from envs.constraints import Allocation, Ball, Box, Constraint, Power, WeightedL1
+from envs.constraints.solver import ParametrisedProgram
 from envs.errors import UserError
 
 

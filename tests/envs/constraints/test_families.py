@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from envs.constraints import TIGHT, ParametrisedProgram
+from envs.constraints.solver import TIGHT, ParametrisedProgram
 from envs.errors import UserError
 
 

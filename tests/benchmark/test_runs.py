@@ -1,0 +1,85 @@
+"""One run: its files, its state, its checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.config import Params, load_params
+from benchmark.results import read_run
+from benchmark.runs import Run, evaluate_checkpoint, execute, record_failure, select, state_of
+from envs import UserError
+from tests.benchmark.command import PARAMS, files
+
+NFW = Run("smoke", "R+L2", "nfw", 0)
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(PARAMS)
+
+
+@pytest.fixture
+def results(smoke: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(smoke / "results", tmp_path / "results"))
+
+
+def test_a_profile_names_its_runs(params: Params) -> None:
+    profile = params.profile("quick")
+    runs = list(select(params, "quick"))
+    assert len(runs) == len(set(runs)) == len(profile.tasks) * len(profile.methods) * len(profile.seeds)
+
+
+def test_a_choice_may_go_beyond_the_profile(params: Params) -> None:
+    assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (("smok",), "unknown profile 'smok': did you mean 'smoke'"),
+        (("smoke", ["R+L3"]), r"unknown task 'R\+L3': did you mean 'R\+L2'"),
+        (("smoke", ["R+L2"], ["nwf"]), "unknown method 'nwf': did you mean 'nfw'"),
+    ],
+)
+def test_unknown_names_are_refused(params: Params, choice: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        list(select(params, *choice))  # type: ignore[arg-type]
+
+
+def test_states(params: Params, results: Path) -> None:
+    assert state_of(NFW, params, results) == ("complete", "")
+    assert state_of(Run("smoke", "R+L2", "nfw", 1), params, results) == ("missing", "")
+    record_failure(NFW, params, results, "went\nwrong")
+    assert state_of(NFW, params, results) == ("failed", "went wrong")
+
+
+def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, tmp_path: Path) -> None:
+    profile = params.profile("smoke").model_copy(update={"timeout_seconds": 1e-9})
+    hasty = params.model_copy(update={"profiles": {"smoke": profile}})
+    result = execute(NFW, hasty, tmp_path, lambda _: None)
+    assert (result.status, result.returns) == ("timeout", None)
+    assert set(files(tmp_path)) == {"smoke/runs/R+L2/nfw/seed-0.json"}
+    assert state_of(NFW, hasty, tmp_path) == ("timeout", "gave up after 1e-09 s of training")
+
+
+def test_steps_done_are_reported(params: Params, tmp_path: Path) -> None:
+    seen: list[int] = []
+    execute(NFW, params, tmp_path, seen.append)
+    assert seen == list(range(1, 151))
+
+
+def test_a_checkpoint_of_another_run_is_refused(results: Path) -> None:
+    other = Run("smoke", "R+L2", "ddpg-penalty", 0)
+    shutil.copy(other.checkpoint(results), NFW.checkpoint(results))
+    with pytest.raises(UserError, match="belongs to another run"):
+        evaluate_checkpoint(read_run(NFW.path(results)), results, 1, 0)
+
+
+def test_the_final_evaluation_is_that_of_the_checkpoint(results: Path) -> None:
+    result = read_run(NFW.path(results))
+    first, second = (evaluate_checkpoint(result, results, episodes, 3) for episodes in (1, 2))
+    assert second.episodes[0] == pytest.approx(first.episodes[0], abs=1e-3)
+    assert first.step == 150
