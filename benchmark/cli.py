@@ -40,15 +40,16 @@ def cli() -> None:
 @cli.command("list")
 def list_command() -> None:
     """List tasks, methods and profiles."""
+    params, tasks, methods = load_params(), list_tasks(), list_methods()
     click.echo("Tasks")
-    for task_id in list_tasks():
+    for task_id in tasks:
         task = make_task(task_id)
         click.echo(f"  {task_id:8} {task.env_id:16} n={task.constraint.dim}  {type(task.constraint).__name__}")
     click.echo("Methods")
-    for method in list_methods():
+    for method in methods:
         click.echo(f"  {method}")
     click.echo("Profiles")
-    for name, profile in load_params().profiles.items():
+    for name, profile in params.profiles.items():
         steps = f"{profile.steps:,} steps" if profile.steps else "published steps"
         click.echo(f"  {name:8} {len(profile.tasks)} tasks, {len(profile.methods)} methods, ", nl=False)
         click.echo(f"{len(profile.seeds)} seeds, {steps}")

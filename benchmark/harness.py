@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import gymnasium
 import torch
 from torch import Tensor
 
@@ -84,6 +87,9 @@ class _Run:
     def __post_init__(self) -> None:
         self.seed = self.method.seed
         self.metered.solver = self.method.projection_solver
+        if self.metered.solver == "cvxpy":
+            # Importing it takes seconds, which are not the projections'.
+            importlib.import_module("envs.constraints.solver")
         self.judge = Judge(self.task.constraint)
         self.evaluator = Evaluator(self.task)
 
@@ -93,8 +99,8 @@ class _Run:
             with self.clock.part("prepare"):
                 self.method.prepare(self.store)
             self.metered.preparing = False
-            with self.clock.part("other"):
-                status = self._loop()
+            with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
+                status = self._loop(env)
             returns, state = self._returns() if status == "complete" else (None, {})
         finally:
             self.evaluator.close()
@@ -109,8 +115,7 @@ class _Run:
             state=state,
         )
 
-    def _loop(self) -> Literal["complete", "timeout"]:
-        env = self.task.make_env(disable_env_checker=True)
+    def _loop(self, env: gymnasium.Env[Any, Any]) -> Literal["complete", "timeout"]:
         obs = self._reset(env, seed=derive_seed(self.seed, "environment"))
         episode_steps = 0
         for step in range(1, self.config.steps + 1):
@@ -126,7 +131,6 @@ class _Run:
             if self._timed_out():
                 return "timeout"
             self.progress(step)
-        env.close()
         return "complete"
 
     def _reset(self, env: Any, seed: int | None = None) -> Tensor:

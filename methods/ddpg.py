@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from gymnasium.spaces import Box
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from envs.errors import UserError
@@ -35,8 +35,8 @@ class DDPGConfig(MethodConfig):
     actor_lr: PositiveFloat = 1e-3
     critic_lr: PositiveFloat = 1e-3
     batch_size: PositiveInt = 100
-    gamma: PositiveFloat = 0.99
-    tau: PositiveFloat = 0.005
+    gamma: float = Field(default=0.99, gt=0, le=1)
+    tau: float = Field(default=0.005, gt=0, le=1)
     replay_size: PositiveInt = 1_000_000
     warmup: PositiveInt = 10_000
     noise: NonNegativeFloat = 0.1
