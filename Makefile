@@ -22,13 +22,14 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 # Keeps going past a stage that fails; the tables are then made from the runs that are complete.
 repro: setup
-	dvc repro --keep-going || { acrl tables; acrl status; exit 1; }
+	dvc repro --keep-going || { acrl tables; acrl track; acrl status; exit 1; }
 
+# Two processes: MuJoCo, MLflow and DVC are the real ones, and take their time.
 test: setup
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-fast: setup
-	pytest -m "not slow"
+	pytest -n 2 --dist loadfile -m "not slow"
 
 lint: setup
 	ruff check .
@@ -45,4 +46,4 @@ lock: setup
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) results/quick/runs results/quick/flows results/quick/samples results/quick/plan results/smoke
+	rm -rf $(VENV) results/quick/runs results/quick/kept results/quick/flows results/quick/samples results/quick/plan results/smoke

@@ -14,10 +14,10 @@ from tqdm import tqdm
 from benchmark.config import Params, load_params
 from benchmark.files import write_text
 from benchmark.results import read_run
-from benchmark.runs import RESULTS, error_line, evaluate_checkpoint, execute, record_failure, select, state_of
+from benchmark.runs import RESULTS, error_line, evaluate_checkpoint, execute, record_failure, restore, select, state_of
 from benchmark.sweep import available_cores, progress_bar
 from benchmark.sweep import sweep as run_side_by_side
-from envs.errors import UserError
+from envs.errors import MethodFailedError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods
 
@@ -68,6 +68,9 @@ def run(task: str, method: str, seed: int, profile: str, results: Path) -> None:
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
         try:
             result = execute(one, params, results, bar_to(bar))
+        except MethodFailedError as error:
+            record_failure(one, params, results, error_line(error))
+            raise
         except UserError:
             raise
         except Exception as error:
@@ -91,7 +94,8 @@ def sweep(
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
-    todo = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
+    wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
+    todo = [one for one in wanted if not restore(one, params, results)]
     click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
     failures = run_side_by_side(todo, params, results, jobs or available_cores())
     for failed, reason in failures.items():
@@ -124,7 +128,11 @@ def tables(profile: str, results: Path) -> None:
     from benchmark.figures import write_figures
     from benchmark.tables import write_tables
 
-    chosen = load_params().profile(profile)
+    params = load_params()
+    chosen = params.profile(profile)
+    stale = [one for one in select(params, profile) if state_of(one, params, results)[0] == "stale"]
+    if stale:
+        click.echo(f"{len(stale)} runs are of other code or settings than today's: see `acrl status -p {profile}`")
     arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
     for path in [*write_tables(*arguments), *write_figures(*arguments)]:
         click.echo(path)
@@ -137,7 +145,7 @@ def tables(profile: str, results: Path) -> None:
 @results_option
 def evaluate(run_json: Path, episodes: int, seed: int, results: Path) -> None:
     """Run the last policy of a finished run for some episodes and print their returns."""
-    evaluation = evaluate_checkpoint(read_run(run_json), results, episodes, seed)
+    evaluation = evaluate_checkpoint(read_run(run_json), load_params(), results, episodes, seed)
     click.echo(evaluation.model_dump_json())
 
 
@@ -163,15 +171,17 @@ def samples(task: str, profile: str, results: Path) -> None:
 
 
 @cli.command()
-@click.argument("task")
+@click.argument("tasks", nargs=-1)
 @profile_option
 @results_option
-def flows(task: str, profile: str, results: Path) -> None:
-    """Train TASK's flow, measure its validity and recall, and write both down."""
+def flows(tasks: Sequence[str], profile: str, results: Path) -> None:
+    """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
     from benchmark.plan import make_flows
 
-    for path in make_flows(load_params(), profile, task, results):
-        click.echo(path)
+    params = load_params()
+    for task in tasks or params.profile(profile).tasks:
+        for path in make_flows(params, profile, task, results):
+            click.echo(path)
 
 
 @cli.command()
@@ -188,7 +198,7 @@ def track(profile: str, results: Path) -> None:
 
 
 @cli.command()
-@click.option("--port", type=int, default=5000, show_default=True, help="Port on this machine.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port on this machine.")
 @results_option
 def ui(port: int, results: Path) -> None:
     """Open the MLflow UI on the imported runs."""

@@ -43,8 +43,8 @@ class Clock:
 class MeteredConstraint:
     """A constraint whose projections and oracle calls are timed and counted, whoever makes them.
 
-    Everything else is the constraint's own. What preparation asks for is neither counted nor timed apart, since the
-    first run of a task draws samples and the others load them.
+    Everything else is the constraint's own. What preparation and evaluation ask for is neither counted nor timed apart:
+    the first run of a task draws samples and the others load them, and evaluation is off the clock.
 
     Args:
         constraint: The task's.
@@ -56,22 +56,26 @@ class MeteredConstraint:
         self._clock = clock
         self.calls = Calls()
         self.solver: Literal["exact", "cvxpy"] = "exact"
-        self.preparing = False
+        self._metering = True
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_constraint":
+            raise AttributeError(name)
         return getattr(self._constraint, name)
 
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.project`."""
-        if self.preparing:
+        with self._projecting(action):
             return self._constraint.project(action, obs)
-        self._count_projection(action)
-        with self._clock.part("project"):
-            return self._constraint.project(action, obs)
+
+    def project_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.project_by_solver`."""
+        with self._projecting(action):
+            return self._constraint.project_by_solver(action, obs)
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.linear_oracle`; counted apart, its time belongs to whoever asks."""
-        if not self.preparing:
+        if self._metering:
             self.calls.oracle += 1
             self.calls.oracle_rows += len(gradient)
         return self._constraint.linear_oracle(gradient, obs)
@@ -86,6 +90,24 @@ class MeteredConstraint:
                 return self._constraint.repair(action, obs)
             self._count_projection(action)
             return self._constraint.repair_by_solver(action, obs)
+
+    @contextmanager
+    def unmetered(self) -> Iterator[None]:
+        """Neither count nor time apart what is asked for inside."""
+        self._metering = False
+        try:
+            yield
+        finally:
+            self._metering = True
+
+    @contextmanager
+    def _projecting(self, action: Tensor) -> Iterator[None]:
+        if not self._metering:
+            yield
+            return
+        self._count_projection(action)
+        with self._clock.part("project"):
+            yield
 
     def _count_projection(self, action: Tensor) -> None:
         self.calls.project += 1

@@ -128,6 +128,7 @@ def run_config(params: Params, profile_name: str, task_id: str, method_id: str) 
     profile = params.profile(profile_name)
     task, cls = make_task(task_id), method_class(method_id)
     own = params.task_settings.get(task_id, TaskSettings())
+    check_names(params, profile)
     settings: dict[str, Any] = {}
     for level in (own, profile):
         shared = {key: value for key, value in level.learner.items() if key in cls.Config.model_fields}
@@ -139,6 +140,24 @@ def run_config(params: Params, profile_name: str, task_id: str, method_id: str) 
         timeout_seconds=profile.timeout_seconds,
         method=parse_config(cls, settings).model_dump(mode="json"),
     )
+
+
+def check_names(params: Params, profile: Profile) -> None:
+    """Refuse settings that would be ignored in silence.
+
+    Raises:
+        UserError: If a setting names a task, a method or a learner's setting that there is not.
+    """
+    for task in (*profile.task_steps, *params.task_settings):
+        make_task(task)
+    levels: list[Profile | TaskSettings] = [profile, *params.task_settings.values()]
+    for level in levels:
+        for method in level.methods_config:
+            method_class(method)
+        known = {name for method in profile.methods for name in method_class(method).Config.model_fields}
+        for name in level.learner:
+            if name not in known:
+                raise UnknownIdError("learner setting", name, known)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import ValidationError
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from benchmark.selection import CompleteRun, Selection
 from benchmark.statistics import mean_interval
 from benchmark.store import load_tensors
 from benchmark.summaries import SHARE, Cell, make_cell, make_frame, over_runs
+from envs.errors import UserError
 from envs.registry import make_task
 from envs.seeding import make_generator
 from methods.flows.base import Flow
@@ -86,6 +88,8 @@ def read_trained(found: Selection, folder: Path, task_id: str) -> Trained | None
     if not path.exists() or not task.constraint.context_indices:
         return None
     samples, _ = load_tensors(path)
+    if not {"train_context", "test_context"} <= samples.keys():
+        raise UserError(f"{path} holds no samples of contexts; delete it and draw them again")
     train, test = samples["train_context"], samples["test_context"]
     scale = train.std(dim=0)
     tree = cKDTree((_spread(train) / scale).numpy())
@@ -104,5 +108,8 @@ def _flow(runs: list[CompleteRun], path: Path, task_id: str) -> Flow | None:
     if not runs or not path.exists():
         return None
     state, _ = load_tensors(path)
-    config = FlowConfig.model_validate(runs[0].record.config["method"]["flow"])
+    try:
+        config = FlowConfig.model_validate(runs[0].record.config["method"]["flow"])
+    except (KeyError, ValidationError) as error:
+        raise UserError(f"{task_id}: the runs' flow settings are not those of this program; run it again") from error
     return load_flow(make_task(task_id), config, state)[0]

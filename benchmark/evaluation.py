@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.results import Evaluation
-from envs.errors import UserError
+from envs.errors import MethodFailedError
 from envs.registry import TaskSpec
 from methods.base import Method
 
@@ -59,10 +59,10 @@ def check_action(method: Method[Any], action: torch.Tensor, rows: int) -> None:
     """Refuse actions that no constraint could judge.
 
     Raises:
-        UserError: If the shape is not (rows, n), or an entry is NaN or infinite.
+        MethodFailedError: If the shape is not (rows, n), or an entry is NaN or infinite.
     """
     expected = (rows, method.task.constraint.dim)
     if tuple(action.shape) != expected:
-        raise UserError(f"method '{method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
+        raise MethodFailedError(f"method '{method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
     if not bool(action.isfinite().all()):
-        raise UserError(f"method '{method.id}' gave an action with NaN or infinity; its training diverged")
+        raise MethodFailedError(f"method '{method.id}' gave an action with NaN or infinity; its training diverged")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -55,14 +57,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def file_lock(path: Path) -> FileLock:
-    """A lock, held by one process at a time, for making ``path``.
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold a lock, one process at a time, while making ``path``.
 
     Raises:
-        UserError: If its folder cannot be made.
+        UserError: If its folder cannot be made or written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make folder {path.parent}: {error.strerror}; check its permissions") from error
-    return FileLock(path.parent / f".{path.name}.lock")
+    check_writable(path)
+    with FileLock(path.parent / f".{path.name}.lock"):
+        yield

@@ -22,7 +22,7 @@ from benchmark.judge import Judge
 from benchmark.results import Calls, Evaluation, Returns, Seconds, Violations
 from benchmark.store import ArtifactStore
 from envs.constraints.base import Constraint
-from envs.errors import UserError
+from envs.errors import MethodFailedError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import Method, Transition, make_method
@@ -58,7 +58,7 @@ def train(task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifact
         progress: Called with the number of steps done.
 
     Raises:
-        UserError: If the method puts out actions of a wrong shape or with NaN.
+        MethodFailedError: If the method puts out actions of a wrong shape or NaN, or its losses are not finite.
     """
     clock = Clock()
     metered = MeteredConstraint(task.constraint, clock)
@@ -95,10 +95,8 @@ class _Run:
 
     def train(self) -> Outcome:
         try:
-            self.metered.preparing = True
-            with self.clock.part("prepare"):
+            with self.clock.part("prepare"), self.metered.unmetered():
                 self.method.prepare(self.store)
-            self.metered.preparing = False
             with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
                 status = self._loop(env)
             returns, state = self._returns() if status == "complete" else (None, {})
@@ -167,7 +165,7 @@ class _Run:
 
     def _evaluate(self, step: int) -> None:
         settings = self.config.evaluation
-        with self.clock.part("evaluate"):
+        with self.clock.part("evaluate"), self.metered.unmetered():
             seeds = [derive_seed(self.seed, "evaluation", step, k) for k in range(settings.episodes)]
             evaluation = self.evaluator.evaluate(self.method, step, seeds)
             if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
@@ -188,7 +186,7 @@ class _Run:
 
     def _append(self, name: str, value: float | None) -> None:
         if value is not None and not math.isfinite(value):
-            raise UserError(
+            raise MethodFailedError(
                 f"method '{self.method.id}': {name} is {value} at step {self.evaluations[-1].step}; diverged"
             )
         # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.
@@ -201,7 +199,7 @@ class _Run:
     def _returns(self) -> tuple[Returns, dict[str, Tensor]]:
         """The last policy and the best evaluated one, both run anew on the same episodes."""
         settings = self.config.evaluation
-        with self.clock.part("evaluate"):
+        with self.clock.part("evaluate"), self.metered.unmetered():
             seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
             last = self.method.state_dict()
             final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds)

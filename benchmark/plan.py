@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from benchmark.config import Params, run_config
 from benchmark.files import write_text
 from benchmark.flow_report import report_flow
 from benchmark.provenance import code_hash, key_of, task_modules
 from benchmark.runs import select
 from benchmark.store import ArtifactStore
+from envs.errors import UserError
 from envs.registry import make_task
 from methods.flows.training import SampleConfig, draw_samples
 
@@ -17,8 +20,8 @@ from methods.flows.training import SampleConfig, draw_samples
 def write_plan(params: Params, profile: str, results: Path) -> None:
     """Write, for each stage of the pipeline, one file with the key of what it makes.
 
-    The files' contents are what DVC goes by: a stage is rerun exactly when the key of its result changes, so that a
-    new task, a new method or an edit to one method leaves everything else alone.
+    The files' contents are what DVC goes by, so that a new task, a new method or an edit to one method leaves
+    everything else alone.
     """
     chosen, folder = params.profile(profile), results / profile / "plan"
     for task_id in chosen.tasks:
@@ -49,7 +52,10 @@ def make_samples(params: Params, profile: str, task_id: str, results: Path) -> P
     Raises:
         UserError: If an id is unknown or a file is damaged.
     """
+    torch.set_num_threads(1)
     task = make_task(task_id)
+    if not params.profile(profile).flow_methods:
+        raise UserError(f"profile '{profile}' has no method with a flow, so nothing to draw samples for")
     method = params.profile(profile).flow_methods[0]
     config = SampleConfig.model_validate(run_config(params, profile, task_id, method).method["samples"])
     store = ArtifactStore(results / profile, task)
@@ -63,6 +69,7 @@ def make_flows(params: Params, profile: str, task_id: str, results: Path) -> lis
     Raises:
         UserError: If an id is unknown or a file is damaged.
     """
+    torch.set_num_threads(1)
     task, chosen = make_task(task_id), params.profile(profile)
     store = ArtifactStore(results / profile, task)
     for method in chosen.flow_methods:

@@ -39,6 +39,10 @@ class Run:
         """Where its JSON lies."""
         return results / self.profile / "runs" / self.task / self.method / f"seed-{self.seed}.json"
 
+    def kept(self, results: Path, key: str) -> Path:
+        """Where a copy of a complete JSON stays when the pipeline removes a stage's results to rerun it."""
+        return results / self.profile / "kept" / f"{key}.json"
+
     def checkpoint(self, results: Path) -> Path:
         """Where the last state of its method lies."""
         return results / self.profile / "checkpoints" / self.task / self.method / f"seed-{self.seed}.safetensors"
@@ -84,6 +88,15 @@ def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
     return "complete", ""
 
 
+def restore(run: Run, params: Params, results: Path) -> bool:
+    """Put a finished run's JSON back in its place if a copy of the same key was kept; says whether it was."""
+    kept = run.kept(results, run.key(params))
+    if not kept.exists():
+        return False
+    read_run(kept).write(run.path(results))
+    return True
+
+
 def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunResult:
     """Train, write the JSON and the method's last state, and return the result.
 
@@ -114,6 +127,7 @@ def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunR
     )
     if complete:
         save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
+        result.write(run.kept(results, key))
     result.write(run.path(results))
     return result
 
@@ -139,13 +153,16 @@ def error_line(error: BaseException) -> str:
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
-def evaluate_checkpoint(result: RunResult, results: Path, episodes: int, seed: int) -> Evaluation:
+def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episodes: int, seed: int) -> Evaluation:
     """Episodes of a finished run's last policy.
 
     Raises:
-        UserError: If its checkpoint is missing, damaged, or of another run.
+        UserError: If its checkpoint is missing, damaged, or of another run, or the run is of other code or settings.
     """
+    torch.set_num_threads(1)
     run = Run(result.profile, result.task, result.method, result.seed)
+    if result.run_key != run.key(params):
+        raise UserError(f"{run.path(results)} was made with other code or settings than today's; run it again")
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:
         raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")

@@ -77,7 +77,7 @@ class ArtifactStore:
 
     def _load_or_make(self, path: Path, key: str, make: Maker) -> tuple[Tensors, float]:
         tensors, facts = load_tensors(path) if path.exists() else ({}, {})
-        if facts.get("key") == key:
+        if facts.get("key") == key and "seconds" in facts:
             return tensors, float(facts["seconds"])
         # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
         started, parts = time.perf_counter(), ArtifactStore(self.folder, self.task)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.results import TOLERANCES, ViolationCount
+from benchmark.results import TOLERANCES, FlowReport, ViolationCount
 from benchmark.selection import CompleteRun, Selection
 from benchmark.statistics import Estimate, mean_interval, point, ratio_interval
 
@@ -140,6 +140,12 @@ def different_machines(runs: list[CompleteRun]) -> str:
     return "times of different machines: " + "; ".join(machines) if len(machines) > 1 else ""
 
 
+def f1(report: FlowReport) -> float:
+    """Harmonic mean of validity (z uniform, tolerance 0) and recall."""
+    validity = report.validity["uniform"]["0"]
+    return 2 * validity * report.recall / (validity + report.recall) if validity + report.recall else 0.0
+
+
 def flows(found: Selection) -> pd.DataFrame:
     """Validity of each task's flow by kind of latent and tolerance, its recall and its training time."""
     rows = []
@@ -155,6 +161,7 @@ def flows(found: Selection) -> pd.DataFrame:
                 rows.append(row | {"latent": latent} | make_cell("validity", "share", share, tolerance))
         for quantity, unit, value in (
             ("recall", "share", report.recall if report else None),
+            ("F1", "share", f1(report) if report else None),
             ("draws", "draws", float(report.draws) if report else None),
             ("seconds", "seconds", report.seconds if report else None),
         ):

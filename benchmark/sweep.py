@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,6 +119,8 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
 def _work(run: Run, params: Params, results: Path, reports: Connection) -> None:
     """A worker's whole life; reports steps done as numbers and an error as text."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The sweep ends its workers by SIGTERM; leaving in order removes what is half-written.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     every = max(1, run.config(params).steps // 200)
 
     def progress(step: int) -> None:

@@ -87,12 +87,18 @@ def flow_table(found: Selection) -> Table:
     """Quality of the flows."""
     frame = summaries.flows(found)
     columns = [Column(f"valid at {tol:g} [%]", "validity", tol) for tol in TOLERANCES]
-    whole = [Column("recall [%]", "recall"), Column("draws", "draws"), Column("samples and training [s]", "seconds")]
+    whole = [
+        Column("recall [%]", "recall"),
+        Column("F1 [%]", "F1"),
+        Column("draws", "draws"),
+        Column("samples and training [s]", "seconds"),
+    ]
     caption = (
         f"Profile {found.profile}; one flow a task, so there is no interval, trained before the runs, so that their "
         "budget and seeds do not bear on it. Validity is the share of f(z; s) that lies in C(s) within each "
         "tolerance (summed violation), for z uniform in the latent box and on its boundary; recall is the share of "
-        "feasible actions whose latent lies in the box. States and actions are held out from training."
+        "feasible actions whose latent lies in the box; F1 is that of recall and of validity (uniform, tolerance 0). "
+        "States and actions are held out from training."
     )
     views = [
         View("Validity", make_view(frame[frame["latent"] != ""], ["task", "flow", "latent"], columns, "flows")),

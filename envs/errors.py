@@ -8,6 +8,10 @@ class UserError(ValueError):
     """Bad input; the message says in one line what is wrong and what to do."""
 
 
+class MethodFailedError(UserError):
+    """A method put out what cannot be used, such as NaN: its run has failed, whatever the input."""
+
+
 class UnknownIdError(UserError):
     """An id that no registry knows; the message names the nearest valid one."""
 

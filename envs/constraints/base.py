@@ -227,6 +227,8 @@ class Constraint(ABC):
         if name not in self._programs:
             self._programs[name] = ParametrisedProgram(self.dim, objective, self.cvxpy_constraints)
         program = self._programs[name]
+        if not len(parameter):
+            return parameter.new_empty(parameter.shape)
         pairs = zip(parameter.detach().double().numpy(), obs.detach().double().numpy(), strict=True)
         return torch.as_tensor(np.stack([program.solve(p, o) for p, o in pairs]), dtype=parameter.dtype)
 

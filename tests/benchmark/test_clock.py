@@ -107,10 +107,10 @@ def test_the_qp_is_solved_at_every_step(meter: MeteredConstraint) -> None:
     assert (meter.calls.project, meter.calls.project_rows) == (2, 2)
 
 
-def test_preparation_is_not_counted(meter: MeteredConstraint) -> None:
-    meter.preparing = True
-    meter.project(OUTSIDE, OBS)
-    meter.linear_oracle(OUTSIDE, OBS)
+def test_preparation_and_evaluation_are_not_counted(meter: MeteredConstraint) -> None:
+    with meter.unmetered():
+        meter.project(OUTSIDE, OBS)
+        meter.linear_oracle(OUTSIDE, OBS)
     assert not any(meter.calls.model_dump().values())
 
 

@@ -113,3 +113,18 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, messa
         path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data["profiles"]["smoke"]["learner"].update(warmpu=5), "did you mean 'warmup'"),
+        (lambda data: data["profiles"]["smoke"]["methods_config"].update(flowgp={}), "did you mean 'flowpg'"),
+        (lambda data: data["profiles"]["smoke"].update(task_steps={"R+L9": 7}), "unknown task 'R\\+L9'"),
+        (lambda data: data["task_settings"].update({"R+XX": {}}), "unknown task 'R\\+XX'"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+    params = load_params(write(tmp_path, change))
+    with pytest.raises(UserError, match=message):
+        run_config(params, "smoke", "R+L2", "nfw")

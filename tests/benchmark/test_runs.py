@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.config import Params, load_params
 from benchmark.results import read_run
-from benchmark.runs import Run, evaluate_checkpoint, execute, record_failure, select, state_of
+from benchmark.runs import Run, evaluate_checkpoint, execute, record_failure, restore, select, state_of
 from envs import UserError
 from tests.benchmark.command import PARAMS, files
 
@@ -71,15 +71,30 @@ def test_steps_done_are_reported(params: Params, tmp_path: Path) -> None:
     assert seen == list(range(1, 151))
 
 
-def test_a_checkpoint_of_another_run_is_refused(results: Path) -> None:
+def test_a_checkpoint_of_another_run_is_refused(params: Params, results: Path) -> None:
     other = Run("smoke", "R+L2", "ddpg-penalty", 0)
     shutil.copy(other.checkpoint(results), NFW.checkpoint(results))
     with pytest.raises(UserError, match="belongs to another run"):
-        evaluate_checkpoint(read_run(NFW.path(results)), results, 1, 0)
+        evaluate_checkpoint(read_run(NFW.path(results)), params, results, 1, 0)
 
 
-def test_the_final_evaluation_is_that_of_the_checkpoint(results: Path) -> None:
+def test_the_final_evaluation_is_that_of_the_checkpoint(params: Params, results: Path) -> None:
     result = read_run(NFW.path(results))
-    first, second = (evaluate_checkpoint(result, results, episodes, 3) for episodes in (1, 2))
+    first, second = (evaluate_checkpoint(result, params, results, episodes, 3) for episodes in (1, 2))
     assert second.episodes[0] == pytest.approx(first.episodes[0], abs=1e-3)
     assert first.step == 150
+
+
+def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params, results: Path) -> None:
+    whole = NFW.path(results).read_bytes()
+    NFW.path(results).unlink()
+    assert restore(NFW, params, results)
+    assert NFW.path(results).read_bytes() == whole
+    assert not restore(Run("smoke", "R+L2", "nfw", 7), params, results)
+
+
+def test_a_run_of_other_settings_is_not_evaluated(params: Params, results: Path) -> None:
+    profile = params.profile("smoke").model_copy(update={"steps": 149})
+    other = params.model_copy(update={"profiles": {"smoke": profile}})
+    with pytest.raises(UserError, match="other code or settings"):
+        evaluate_checkpoint(read_run(NFW.path(results)), other, results, 1, 0)
