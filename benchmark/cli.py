@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 import click
 from tqdm import tqdm
 
+from benchmark.commands.options import method_option, profile_option, results_option, task_option
 from benchmark.config import Params, load_params
 from benchmark.files import write_text
 from benchmark.results import read_run
-from benchmark.runs import RESULTS, error_line, evaluate_checkpoint, execute, record_failure, restore, select, state_of
+from benchmark.runs import error_line, evaluate_checkpoint, execute, record_failure, restore, select, state_of
 from benchmark.sweep import available_cores, progress_bar
 from benchmark.sweep import sweep as run_side_by_side
 from envs.errors import MethodFailedError, UserError
@@ -22,13 +23,6 @@ from envs.registry import list_tasks, make_task
 from methods.base import list_methods
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
-
-profile_option = click.option("--profile", "-p", default="quick", show_default=True, help="Profile of params.yaml.")
-results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="Folder of all results."
-)
-task_option = click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
-method_option = click.option("--method", "methods", multiple=True, help="Only this method; may be repeated.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
