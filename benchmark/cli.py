@@ -11,7 +11,10 @@ from typing import Any, NoReturn
 import click
 from tqdm import tqdm
 
+from benchmark.commands.claims import claims
+from benchmark.commands.experiment import experiment
 from benchmark.commands.options import method_option, profile_option, results_option, task_option
+from benchmark.commands.sample import sample
 from benchmark.config import Params, load_params
 from benchmark.files import write_text
 from benchmark.results import read_run
@@ -167,14 +170,30 @@ def samples(task: str, profile: str, results: Path) -> None:
 @cli.command()
 @click.argument("tasks", nargs=-1)
 @profile_option
+@method_option
 @results_option
-def flows(tasks: Sequence[str], profile: str, results: Path) -> None:
+def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path) -> None:
     """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
     from benchmark.plan import make_flows
 
     params = load_params()
     for task in tasks or params.profile(profile).tasks:
-        for path in make_flows(params, profile, task, results):
+        for path in make_flows(params, profile, task, methods, results):
+            click.echo(path)
+
+
+@cli.command()
+@click.argument("tasks", nargs=-1)
+@profile_option
+@method_option
+@results_option
+def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path) -> None:
+    """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
+    from benchmark.plan import measure_visited
+
+    params = load_params()
+    for task in tasks or params.profile(profile).tasks:
+        for path in measure_visited(params, profile, task, methods, results):
             click.echo(path)
 
 
@@ -199,6 +218,11 @@ def ui(port: int, results: Path) -> None:
     from benchmark.tracking import serve_ui
 
     serve_ui(database_path(results), port)
+
+
+cli.add_command(claims)
+cli.add_command(experiment)
+cli.add_command(sample)
 
 
 def bar_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:

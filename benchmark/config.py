@@ -23,11 +23,54 @@ class Settings(BaseModel):
 
 
 class EvaluationSettings(Settings):
-    """When and how the policy is evaluated: every so many steps, and once more at the end."""
+    """When and how the policy is evaluated: every so many steps, and once more at the end.
+
+    Attributes:
+        every: Training steps between evaluations.
+        episodes: Episodes of each.
+        final_episodes: Episodes of the last one, and of the best policy's.
+        judged_steps: Least number of steps at which the last policy's raw output is judged; episodes are added to
+            those of the last evaluation until there are so many.
+    """
 
     every: PositiveInt
     episodes: PositiveInt
     final_episodes: PositiveInt
+    judged_steps: NonNegativeInt = 0
+
+
+class ExperimentSettings(Settings):
+    """Sizes of the experiments (docs/experiments.md).
+
+    Attributes:
+        draws: Latents drawn for each share of valid actions.
+        feasible: Feasible actions for each recall on a changed set.
+        factors: What thresholds are multiplied by.
+        rollout_steps: Environment steps behind a fresh set of states.
+        samples: Samples drawn by each sampler, each time.
+        repeats: How often a sampler's speed is taken.
+        dimensions: Action dimensions at which samplers are compared.
+        shares: Shares of the action box that are feasible.
+        constraints: Numbers of half-spaces.
+        zones: Numbers of zones of an allocation.
+        limit_seconds: A sampler that would take longer is given up, and its cost is estimated.
+        steps: Training steps of each agent that an experiment trains itself.
+        states: States at which gradients are taken.
+    """
+
+    draws: PositiveInt = 20_000
+    feasible: PositiveInt = 20_000
+    factors: tuple[PositiveFloat, ...] = (0.5, 0.8, 1.25, 2.0)
+    rollout_steps: PositiveInt = 5_000
+    samples: PositiveInt = 20_000
+    repeats: PositiveInt = 5
+    dimensions: tuple[PositiveInt, ...] = (2, 4, 8, 16)
+    shares: tuple[PositiveFloat, ...] = (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    constraints: tuple[PositiveInt, ...] = (1, 2, 4, 8, 16, 32)
+    zones: tuple[PositiveInt, ...] = (3, 4, 5, 6, 8)
+    limit_seconds: PositiveFloat = 5.0
+    steps: PositiveInt = 500
+    states: PositiveInt = 500
 
 
 class Profile(Settings):
@@ -42,6 +85,7 @@ class Profile(Settings):
         timeout_seconds: Training time after which a run is given up.
         learner: Settings shared by all methods that have them.
         methods_config: Settings of single methods.
+        experiments: Sizes of the experiments.
     """
 
     tasks: tuple[str, ...]
@@ -54,6 +98,7 @@ class Profile(Settings):
     update_at: Literal["episode", "step"] = "episode"
     timeout_seconds: PositiveFloat | None = None
     flow_draws: PositiveInt = 1_000_000
+    experiments: ExperimentSettings = Field(default_factory=ExperimentSettings)
     learner: dict[str, Any] = Field(default_factory=dict)
     methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

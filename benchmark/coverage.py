@@ -21,7 +21,9 @@ from envs.errors import UserError
 from envs.registry import make_task
 from envs.seeding import make_generator
 from methods.flows.base import Flow
-from methods.flows.training import FlowConfig, flow_violations, load_flow
+from methods.flows.measure import flow_violations
+from methods.flows.realnvp import RealNVPConfig
+from methods.flows.training import load_flow
 
 FLOW_METHOD = "flowpg"
 # Enough for a nearest neighbour to mean something, few enough to search in a second.
@@ -95,7 +97,7 @@ def read_trained(found: Selection, folder: Path, task_id: str) -> Trained | None
     tree = cKDTree((_spread(train) / scale).numpy())
     distance, _ = tree.query((_spread(test) / scale).numpy())
     near = float(np.quantile(distance, TYPICAL))
-    flow = _flow(found.runs(task_id, FLOW_METHOD), folder / "flows" / path.name, task_id)
+    flow = _flow(found.runs(task_id, FLOW_METHOD), folder / "flows" / FLOW_METHOD / path.name, task_id)
     return Trained(train.amin(dim=0), train.amax(dim=0), scale, tree, near, flow)
 
 
@@ -109,7 +111,7 @@ def _flow(runs: list[CompleteRun], path: Path, task_id: str) -> Flow | None:
         return None
     state, _ = load_tensors(path)
     try:
-        config = FlowConfig.model_validate(runs[0].record.config["method"]["flow"])
+        config = RealNVPConfig.model_validate(runs[0].record.config["method"]["flow"])
     except (KeyError, ValidationError) as error:
         raise UserError(f"{task_id}: the runs' flow settings are not those of this program; run it again") from error
     return load_flow(make_task(task_id), config, state)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -13,6 +13,8 @@ from benchmark.results import Evaluation
 from envs.errors import MethodFailedError
 from envs.registry import TaskSpec
 from methods.base import Method
+
+Witness = Callable[[torch.Tensor, torch.Tensor], None]
 
 
 class Evaluator:
@@ -26,8 +28,17 @@ class Evaluator:
         self._task = task
         self._envs: list[gymnasium.Env[Any, Any]] = []
 
-    def evaluate(self, method: Method[Any], step: int, seeds: Sequence[int]) -> Evaluation:
-        """One episode a seed: undiscounted returns of the policy after ``step`` training steps."""
+    def evaluate(
+        self, method: Method[Any], step: int, seeds: Sequence[int], witness: Witness | None = None
+    ) -> Evaluation:
+        """One episode a seed: undiscounted returns of the policy after ``step`` training steps.
+
+        Args:
+            method: Whose policy acts, without noise.
+            step: Training steps so far.
+            seeds: Seeds of the episodes.
+            witness: Called with every raw action (B, n) and observation (B, o).
+        """
         while len(self._envs) < len(seeds):
             self._envs.append(self._task.make_env(disable_env_checker=True))
         rows = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, seeds, strict=False)]
@@ -35,7 +46,7 @@ class Evaluator:
         returns = [0.0] * len(seeds)
         running = list(range(len(seeds)))
         while running:
-            actions = self._actions(method, obs[running])
+            actions = self._actions(method, obs[running], witness)
             for index, action in zip(tuple(running), actions, strict=True):
                 observation, reward, terminated, truncated, _ = self._envs[index].step(action.numpy())
                 obs[index] = torch.as_tensor(observation, dtype=torch.float64)
@@ -44,9 +55,11 @@ class Evaluator:
                     running.remove(index)
         return Evaluation(step=step, mean=float(np.mean(returns)), episodes=returns)
 
-    def _actions(self, method: Method[Any], obs: torch.Tensor) -> torch.Tensor:
+    def _actions(self, method: Method[Any], obs: torch.Tensor, witness: Witness | None) -> torch.Tensor:
         action = method.act(obs, explore=False)
         check_action(method, action, len(obs))
+        if witness is not None:
+            witness(action.double(), obs)
         return self._task.constraint.repair(action.double(), obs)
 
     def close(self) -> None:

@@ -68,6 +68,8 @@ class Style:
 COLOURS = sns.color_palette("colorblind", 10)
 STYLES = {
     "flowpg": Style(COLOURS[0], "o", "-"),
+    "flowpg-spline": Style(COLOURS[9], "P", "-"),
+    "flowpg-gauge": Style(COLOURS[4], "X", "-"),
     "ddpg-projection": Style(COLOURS[1], "s", (0, (6, 2))),
     "nfw": Style(COLOURS[2], "^", (0, (6, 2, 1, 2))),
     "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
@@ -282,7 +284,7 @@ def add_method_legend(figure: Figure, found: Selection) -> None:
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=5 if panels_in_a_row(found) == 3 else 3,
+        ncols=4 if panels_in_a_row(found) == 3 else 3,
         frameon=False,
         handlelength=4,
     )

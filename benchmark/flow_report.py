@@ -1,15 +1,23 @@
-"""Measures a trained flow on feasible actions and states that it was not trained on."""
+"""Measures trained flows: on held-out states and feasible actions, and at the states that trained policies visit."""
 
 from __future__ import annotations
 
-from benchmark.results import TOLERANCE_KEYS, TOLERANCES, FlowReport
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.results import TOLERANCE_KEYS, TOLERANCES, FlowReport, RunResult, VisitedReport
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import make_generator
 from methods.base import make_method
-from methods.flowpg import FlowPG
-from methods.flows.training import draw_samples, flow_recall, flow_violations
+from methods.flowpg import FlowPGBase
+from methods.flows.base import Flow
+from methods.flows.measure import flow_recall, flow_violations
+from methods.flows.training import draw_samples
 
 LATENTS = ("uniform", "boundary")
 
@@ -30,25 +38,70 @@ def report_flow(
     Raises:
         UserError: If the method has no flow, or a kept file is damaged.
     """
-    method = make_method(method_id, task, config)
-    if not isinstance(method, FlowPG):
-        raise UserError(f"method '{method_id}' has no flow; flows belong to flowpg")
-    method.prepare(store)
+    method = flow_method(task, method_id, config, store)
     flow, seconds = method.trained_flow(), store.cost
     samples = draw_samples(task, method.config.samples, store)
-    validity: dict[str, dict[str, float]] = {}
-    for kind in LATENTS:
-        generator = make_generator(method.config.flow.seed, "validity", kind)
-        sizes = flow_violations(flow, samples["test_context"], kind, draws, generator)
-        shares = [float((sizes <= tol).double().mean()) for tol in TOLERANCES]
-        validity[kind] = dict(zip(TOLERANCE_KEYS, shares, strict=True))
     return FlowReport(
         task=task.id,
         flow=method_id,
         profile=profile,
         draws=draws,
-        validity=validity,
+        validity=validity_by_latent(flow, samples["test_context"], draws, method.config.flow.seed),
         recall=flow_recall(flow, samples),
         curve=method.flow_curve,
         seconds=seconds,
     )
+
+
+def report_visited(task: TaskSpec, runs: Sequence[RunResult], store: ArtifactStore, draws: int) -> VisitedReport:
+    """Measure a flow at the states that its own trained policies visit.
+
+    Args:
+        task: The task.
+        runs: Complete runs of one method with a flow, of one profile, with the same settings.
+        store: Where the flow is kept.
+        draws: Latents drawn for each share of valid actions.
+
+    Raises:
+        UserError: If there are no such runs, the method has no flow, or a kept file is damaged.
+    """
+    finished = [run for run in runs if run.status == "complete" and run.final_policy is not None]
+    if not finished:
+        raise UserError(f"no complete run with a flow on {task.id}: train first, `acrl sweep --task {task.id}`")
+    first = finished[0]
+    method = flow_method(task, first.method, first.config["method"], store)
+    rows = [row for run in finished if run.final_policy for row in run.final_policy.contexts]
+    # Where nothing of the state enters the constraint, every state is the same.
+    context = torch.tensor(rows) if rows else torch.empty((1, 0))
+    return VisitedReport(
+        task=task.id,
+        flow=first.method,
+        profile=first.profile,
+        seeds=[run.seed for run in finished],
+        states=len(context),
+        draws=draws,
+        validity=validity_by_latent(method.trained_flow(), context, draws, method.config.flow.seed),
+    )
+
+
+def flow_method(task: TaskSpec, method_id: str, config: dict[str, Any], store: ArtifactStore) -> FlowPGBase[Any]:
+    """A method with its trained flow.
+
+    Raises:
+        UserError: If the method has no flow, or a kept file is damaged.
+    """
+    method = make_method(method_id, task, config)
+    if not isinstance(method, FlowPGBase):
+        raise UserError(f"method '{method_id}' has no flow; flows belong to flowpg and its variants")
+    method.prepare(store)
+    return method
+
+
+def validity_by_latent(flow: Flow, context: Tensor, draws: int, seed: int) -> dict[str, dict[str, float]]:
+    """Share of f(z; s) in C(s) by kind of latent and tolerance, at states drawn from ``context`` (N, k)."""
+    validity: dict[str, dict[str, float]] = {}
+    for kind in LATENTS:
+        sizes = flow_violations(flow, context, kind, draws, make_generator(seed, "validity", kind))
+        shares = [float((sizes <= tol).double().mean()) for tol in TOLERANCES]
+        validity[kind] = dict(zip(TOLERANCE_KEYS, shares, strict=True))
+    return validity

@@ -18,8 +18,8 @@ from torch import Tensor
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import RunConfig
 from benchmark.evaluation import Evaluator, check_action
-from benchmark.judge import Judge
-from benchmark.results import Calls, Evaluation, Returns, Seconds, Violations
+from benchmark.judge import Judge, PolicyJudge
+from benchmark.results import Calls, Evaluation, FinalPolicy, Returns, Seconds, Violations
 from benchmark.store import ArtifactStore
 from envs.constraints.base import Constraint
 from envs.errors import MethodFailedError
@@ -29,15 +29,17 @@ from methods.base import Method, Transition, make_method
 
 # Enough to see where a run went, few enough to read in the JSON.
 VISITED_STATES = 200
+FINAL_STATES = 500
 Progress = Callable[[int], None]
 
 
 @dataclass
 class Outcome:
-    """What a run measured, and the method's last state; returns and state are only there when it completed."""
+    """What a run measured, and the method's last state; what comes of the last policy is there if it completed."""
 
     status: Literal["complete", "timeout"]
     returns: Returns | None
+    final_policy: FinalPolicy | None
     violations: Violations
     seconds: Seconds
     calls: Calls
@@ -99,12 +101,13 @@ class _Run:
                 self.method.prepare(self.store)
             with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
                 status = self._loop(env)
-            returns, state = self._returns() if status == "complete" else (None, {})
+            returns, final_policy, state = self._returns() if status == "complete" else (None, None, {})
         finally:
             self.evaluator.close()
         return Outcome(
             status=status,
             returns=returns,
+            final_policy=final_policy,
             violations=self.judge.record(),
             seconds=self._seconds(),
             calls=self.metered.calls,
@@ -196,18 +199,23 @@ class _Run:
         limit = self.config.timeout_seconds
         return limit is not None and self._seconds().total > limit
 
-    def _returns(self) -> tuple[Returns, dict[str, Tensor]]:
-        """The last policy and the best evaluated one, both run anew on the same episodes."""
+    def _returns(self) -> tuple[Returns, FinalPolicy, dict[str, Tensor]]:
+        """The last policy and the best evaluated one, both run anew on the same episodes; the last one is judged."""
         settings = self.config.evaluation
         with self.clock.part("evaluate"), self.metered.unmetered():
             seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
             last = self.method.state_dict()
-            final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds)
+            judge = PolicyJudge(self.task.constraint)
+            final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds, judge)
+            while judge.tally.n < settings.judged_steps:
+                more = [derive_seed(self.seed, "judged", judge.tally.n, k) for k in range(settings.final_episodes)]
+                self.evaluator.evaluate(self.method, self.evaluations[-1].step, more, judge)
             best_step = max(self.evaluations, key=lambda evaluation: evaluation.mean).step
             self.method.load_state_dict(self.best_state)
             best = self.evaluator.evaluate(self.method, best_step, seeds)
             self.method.load_state_dict(last)
-        return Returns(final=final, best=best, evaluations=self.evaluations), last
+        final_policy = FinalPolicy(violations=judge.tally.record(), contexts=judge.contexts(FINAL_STATES))
+        return Returns(final=final, best=best, evaluations=self.evaluations), final_policy, last
 
     def _seconds(self) -> Seconds:
         parts = dict(self.clock.seconds)

@@ -41,6 +41,30 @@ class Tally:
         )
 
 
+class PolicyJudge:
+    """Judges a policy's raw output in episodes of evaluation, and keeps the contexts it was put out in."""
+
+    def __init__(self, constraint: Constraint) -> None:
+        self._constraint = constraint
+        self.tally = Tally()
+        self._contexts: list[Tensor] = []
+
+    def __call__(self, action: Tensor, obs: Tensor) -> None:
+        """Count raw actions (B, n) at observations (B, o)."""
+        for size in self._constraint.violation(action, obs).clamp(min=0).sum(dim=1).tolist():
+            self.tally.add(size)
+        if self._constraint.context_indices:
+            self._contexts.append(self._constraint.context(obs))
+
+    def contexts(self, most: int) -> list[list[float]]:
+        """At most so many contexts, evenly spaced, with the digits of single precision."""
+        if not self._contexts:
+            return []
+        rows = torch.cat(self._contexts)
+        chosen = rows[:: max(1, -(-len(rows) // most))]
+        return [[float(f"{value:.7g}") for value in row] for row in chosen.tolist()]
+
+
 class Judge:
     """Judges every action of a run in float64 against the constraint at the state it was chosen in."""
 

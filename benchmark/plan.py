@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from benchmark.config import Params, run_config
 from benchmark.files import write_text
-from benchmark.flow_report import report_flow
-from benchmark.provenance import code_hash, key_of, task_modules
+from benchmark.flow_report import report_flow, report_visited
+from benchmark.provenance import code_hash, key_of, method_module, task_modules
+from benchmark.results import read_run, report_path
 from benchmark.runs import select
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
 from envs.registry import make_task
+from methods.base import method_class
 from methods.flows.training import SampleConfig, draw_samples
 
 
@@ -27,6 +30,7 @@ def write_plan(params: Params, profile: str, results: Path) -> None:
     for task_id in chosen.tasks:
         task = make_task(task_id)
         for method in chosen.flow_methods:
+            module = method_module(method_class(method))
             config = run_config(params, profile, task_id, method).method
             samples = {
                 "task": task.fingerprint(),
@@ -37,10 +41,10 @@ def write_plan(params: Params, profile: str, results: Path) -> None:
                 "samples": samples,
                 "config": config["flow"],
                 "draws": chosen.flow_draws,
-                "code": code_hash(("methods.flows.training", "benchmark.flow_report")),
+                "code": code_hash((module, "methods.flows.training", "benchmark.flow_report")),
             }
             write_text(folder / task_id / "samples.key", key_of(samples) + "\n")
-            write_text(folder / task_id / "flows.key", key_of(flows) + "\n")
+            write_text(folder / task_id / f"{method}-flow.key", key_of(flows) + "\n")
         for method in chosen.methods:
             keys = [f"seed {run.seed}: {run.key(params)}" for run in select(params, profile, [task_id], [method])]
             write_text(folder / task_id / f"{method}.key", "\n".join(keys) + "\n")
@@ -63,17 +67,41 @@ def make_samples(params: Params, profile: str, task_id: str, results: Path) -> P
     return store.path("samples")
 
 
-def make_flows(params: Params, profile: str, task_id: str, results: Path) -> list[Path]:
-    """Train and measure a task's flow; returns the files of the flow and of its report.
+def make_flows(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
+    """Train and measure a task's flows, of the given methods or of all that the profile has.
+
+    Returns:
+        The files of the flows and of their reports.
 
     Raises:
-        UserError: If an id is unknown or a file is damaged.
+        UserError: If an id is unknown, a method has no flow, or a file is damaged.
     """
     torch.set_num_threads(1)
     task, chosen = make_task(task_id), params.profile(profile)
-    store = ArtifactStore(results / profile, task)
-    for method in chosen.flow_methods:
+    written = []
+    for method in methods or chosen.flow_methods:
         config = run_config(params, profile, task_id, method).method
+        store = ArtifactStore(results / profile, task)
         report = report_flow(task, method, config, store, profile, chosen.flow_draws)
-        write_text(store.path("flows").with_suffix(".json"), report.model_dump_json(indent=1) + "\n")
-    return [store.path("flows"), store.path("flows").with_suffix(".json")]
+        path = report_path(results / profile, method, task_id)
+        write_text(path, report.model_dump_json(indent=1) + "\n")
+        written += [store.path(f"flows/{method}"), path]
+    return written
+
+
+def measure_visited(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
+    """Measure a task's flows at the states that the policies trained with them visit; returns the reports.
+
+    Raises:
+        UserError: If an id is unknown, there is no complete run, or a file is damaged.
+    """
+    torch.set_num_threads(1)
+    task, chosen = make_task(task_id), params.profile(profile)
+    written = []
+    for method in methods or chosen.flow_methods:
+        paths = [run.path(results) for run in select(params, profile, [task_id], [method])]
+        runs = [read_run(path) for path in paths if path.exists()]
+        report = report_visited(task, runs, ArtifactStore(results / profile, task), chosen.flow_draws)
+        written.append(report_path(results / profile, method, task_id, "visited"))
+        write_text(written[-1], report.model_dump_json(indent=1) + "\n")
+    return written

@@ -102,10 +102,23 @@ class Provenance(Record):
     started: str
 
 
+class FinalPolicy(Record):
+    """The last policy at the states that it visits itself, without noise; off the clock.
+
+    Attributes:
+        violations: Of its raw output, at every step of those episodes.
+        contexts: Contexts (k values each) of some of these states, evenly spaced; empty when k = 0.
+    """
+
+    violations: ViolationCount
+    contexts: list[list[float]]
+
+
 class RunResult(Record):
     """Everything about one run of a task, a method and a seed.
 
     Attributes:
+        final_policy: What the last policy does at the states that it leads to.
         curves: Over training, all of the length of ``curves["step"]``: cumulative violations (tolerance 0) of the
             policy and behaviour, and means since the last point of what ``update`` returned (None before learning).
         visited: Contexts (k values each) of states visited, evenly spaced over training; empty when k = 0.
@@ -122,6 +135,7 @@ class RunResult(Record):
     config: dict[str, Any]
     returns: Returns | None = None
     violations: Violations | None = None
+    final_policy: FinalPolicy | None = None
     curves: dict[str, list[float | None]] = Field(default_factory=dict)
     visited: list[list[float]] = Field(default_factory=list)
     calls: Calls = Calls()
@@ -137,6 +151,8 @@ class FlowReport(Record):
     """Quality of one trained flow on states and feasible actions that it was not trained on.
 
     Attributes:
+        flow: The method whose flow it is.
+        draws: Latents drawn for each share.
         validity: Kind of latent ("uniform" in the box, "boundary" of the box) -> tolerance -> share of f(z; s) in C(s).
         recall: Share of feasible actions whose latent lies in the box.
         curve: Held-out negative log-likelihood over training.
@@ -152,6 +168,26 @@ class FlowReport(Record):
     recall: float
     curve: dict[str, list[float]]
     seconds: float
+
+
+class VisitedReport(Record):
+    """Validity of one trained flow at states that the policies trained with it visit at the end of training.
+
+    Attributes:
+        seeds: Seeds of those policies.
+        states: Different states drawn from.
+        draws: Latents drawn for each share.
+        validity: As in :class:`FlowReport`.
+    """
+
+    schema_version: Literal[1] = 1
+    task: str
+    flow: str
+    profile: str
+    seeds: list[int]
+    states: int
+    draws: int
+    validity: dict[str, dict[str, float]]
 
 
 def read_record(path: Path, kind: type[R]) -> R:
@@ -187,3 +223,8 @@ def read_run(path: Path) -> RunResult:
 def read_runs(folder: Path) -> list[RunResult]:
     """Every run JSON below ``folder`` (``<task>/<method>/seed-<n>.json``), in the order of their paths."""
     return [read_record(path, RunResult) for path in sorted(folder.glob("*/*/seed-*.json"))]
+
+
+def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
+    """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
+    return folder / "flows" / method / (f"{task}.json" if states == "sampled" else f"{task}.visited.json")

@@ -118,6 +118,7 @@ def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunR
         profile=run.profile,
         config=config.model_dump(mode="json"),
         returns=outcome.returns,
+        final_policy=outcome.final_policy,
         violations=outcome.violations,
         curves=outcome.curves,
         visited=outcome.visited,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from benchmark.results import TOLERANCE_KEYS, FlowReport, Returns, RunResult, Violations, read_record
+from benchmark.results import (
+    TOLERANCE_KEYS,
+    FlowReport,
+    Returns,
+    RunResult,
+    Violations,
+    VisitedReport,
+    read_record,
+    report_path,
+)
 from envs.errors import UserError
 
 ERROR_WIDTH = 200
+Report = TypeVar("Report", FlowReport, VisitedReport)
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,8 @@ class Selection:
 
     Attributes:
         failures: Runs that ended otherwise than complete; they count as missing.
+        flows: Reports on flows by task and method, at sampled states.
+        visited: The same at the states that trained policies visit.
         unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
     """
 
@@ -44,7 +58,8 @@ class Selection:
     seeds: tuple[int, ...]
     complete: dict[tuple[str, str], list[CompleteRun]] = field(default_factory=dict)
     failures: list[RunResult] = field(default_factory=list)
-    flows: dict[str, FlowReport] = field(default_factory=dict)
+    flows: dict[tuple[str, str], FlowReport] = field(default_factory=dict)
+    visited: dict[tuple[str, str], VisitedReport] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
@@ -85,10 +100,13 @@ def read_selection(
             found.complete.setdefault((run.task, run.method), []).append(check_complete(path, run))
         else:
             found.failures.append(run)
-    for task in tasks:
-        path = folder / "flows" / f"{task}.json"
+    for task, method in itertools.product(tasks, methods):
+        path = report_path(folder, method, task)
         if path.exists():
-            found.flows[task] = read_flow(path, profile, task)
+            found.flows[task, method] = check_flow(path, read_record(path, FlowReport), profile, task, method)
+        path = report_path(folder, method, task, "visited")
+        if path.exists():
+            found.visited[task, method] = check_flow(path, read_record(path, VisitedReport), profile, task, method)
     arrange(found)
     check_comparable(found)
     return found
@@ -124,17 +142,16 @@ def check_complete(path: Path, run: RunResult) -> CompleteRun:
     return CompleteRun(run, run.returns, run.violations, steps)
 
 
-def read_flow(path: Path, profile: str, task: str) -> FlowReport:
-    """Read a flow report and check that it is of this profile and task.
+def check_flow(path: Path, flow: Report, profile: str, task: str, method: str) -> Report:
+    """A report on a flow, if it is of this profile, task and method.
 
     Raises:
-        UserError: If it is not, or is damaged.
+        UserError: If it is not.
     """
-    flow = read_record(path, FlowReport)
     if flow.profile != profile:
         raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
-    if flow.task != task:
-        raise UserError(f"{path} holds a report on {flow.task}: move it there or delete it")
+    if (flow.task, flow.flow) != (task, method):
+        raise UserError(f"{path} holds a report on {flow.task}, {flow.flow}: move it there or delete it")
     if any(set(shares) != set(TOLERANCE_KEYS) for shares in flow.validity.values()):
         raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; make it again")
     return flow

@@ -15,7 +15,7 @@ from benchmark.files import file_lock, write_bytes
 from benchmark.provenance import code_hash, key_of, task_modules
 from envs.errors import UserError
 from envs.registry import TaskSpec
-from methods.base import Maker, Tensors
+from methods.base import Checkpoint, Maker, NoCheckpoint, Tensors
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
@@ -38,13 +38,56 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise UserError(f"{path} is truncated or damaged; delete it and run again") from error
 
 
+class FileCheckpoint:
+    """The state of an unfinished preparation in one file, under the key of what is being made.
+
+    Args:
+        path: The file.
+        key: A file of another key is of other code or settings, and is not gone on from.
+        started: When this preparation started, by ``time.perf_counter``.
+    """
+
+    def __init__(self, path: Path, key: str, started: float) -> None:
+        self.path = path
+        self.key = key
+        self.started = started
+        self.seconds_before = 0.0
+
+    def load(self) -> Tensors | None:
+        """What was saved last, None if nothing of this key was.
+
+        Raises:
+            UserError: If the file is damaged.
+        """
+        if not self.path.exists():
+            return None
+        tensors, facts = load_tensors(self.path)
+        if facts.get("key") != self.key:
+            return None
+        self.seconds_before = float(facts["seconds"])
+        return tensors
+
+    def save(self, state: Tensors) -> None:
+        """Replace what was saved, atomically."""
+        seconds = time.perf_counter() - self.started + self.seconds_before
+        save_tensors(self.path, state, {"key": self.key, "seconds": f"{seconds:.6f}"})
+
+    def remove(self) -> None:
+        """The preparation is finished."""
+        self.path.unlink(missing_ok=True)
+
+
 class ArtifactStore:
     """Keeps a task's prepared artifacts as ``<folder>/<name>/<task>.safetensors``, each under a key of what made it.
+
+    What is being made leaves its state below ``<folder>/unfinished``, apart from what a pipeline removes.
 
     Attributes:
         waited: Seconds that calls of :meth:`get` took now.
         cost: Seconds that making the artifacts asked for took, now or when they were made, parts included.
     """
+
+    checkpoint: Checkpoint = NoCheckpoint()
 
     def __init__(self, folder: Path, task: TaskSpec) -> None:
         self.folder = folder
@@ -70,18 +113,22 @@ class ArtifactStore:
         started = time.perf_counter()
         path, key = self.path(name), self.key(config, code)
         with file_lock(path):
-            tensors, cost = self._load_or_make(path, key, make)
+            tensors, cost = self._load_or_make(name, key, make)
         self.waited += time.perf_counter() - started
         self.cost += cost
         return tensors
 
-    def _load_or_make(self, path: Path, key: str, make: Maker) -> tuple[Tensors, float]:
+    def _load_or_make(self, name: str, key: str, make: Maker) -> tuple[Tensors, float]:
+        path = self.path(name)
         tensors, facts = load_tensors(path) if path.exists() else ({}, {})
         if facts.get("key") == key and "seconds" in facts:
             return tensors, float(facts["seconds"])
         # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
         started, parts = time.perf_counter(), ArtifactStore(self.folder, self.task)
+        checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key, started)
+        parts.checkpoint = checkpoint
         tensors = make(parts)
-        cost = time.perf_counter() - started - parts.waited + parts.cost
+        cost = time.perf_counter() - started + checkpoint.seconds_before - parts.waited + parts.cost
         save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}"})
+        checkpoint.remove()
         return tensors, cost

@@ -147,23 +147,41 @@ def f1(report: FlowReport) -> float:
 
 
 def flows(found: Selection) -> pd.DataFrame:
-    """Validity of each task's flow by kind of latent and tolerance, its recall and its training time."""
-    rows = []
-    for task in found.tasks:
-        report = found.flows.get(task)
-        n = 0 if report is None else 1
-        row = {"task": task, "flow": report.flow if report else "", "profile": found.profile, "N": 1}
-        validity = report.validity if report else {}
-        for latent in dict.fromkeys((*LATENTS, *validity)):
-            shares = validity.get(latent, {})
+    """Validity of each flow by states, kind of latent and tolerance; its recall and its training time."""
+    names = [method for method in found.methods if any(flow == method for _, flow in found.flows)] or [""]
+    cells = [
+        cell | {"task": task, "flow": name, "profile": found.profile}
+        for task in found.tasks
+        for name in names
+        for cell in [*validity_cells(found, task, name), *flow_cells(found.flows.get((task, name)))]
+    ]
+    return make_frame(("task", "flow", "states", "latent"), cells).drop(columns=["steps", "seeds"])
+
+
+def validity_cells(found: Selection, task: str, name: str) -> Iterable[Cell]:
+    """Shares of valid actions: of one flow at sampled and at visited states, and of each policy's own latents."""
+    reports = {"sampled": found.flows.get((task, name)), "visited": found.visited.get((task, name))}
+    for states, report in reports.items():
+        for latent in LATENTS:
+            shares = report.validity[latent] if report else {}
             for tolerance in TOLERANCES:
-                share = point(shares.get(f"{tolerance:g}"), n if shares else 0, "none: one flow a task")
-                rows.append(row | {"latent": latent} | make_cell("validity", "share", share, tolerance))
-        for quantity, unit, value in (
-            ("recall", "share", report.recall if report else None),
-            ("F1", "share", f1(report) if report else None),
-            ("draws", "draws", float(report.draws) if report else None),
-            ("seconds", "seconds", report.seconds if report else None),
-        ):
-            rows.append(row | {"latent": ""} | make_cell(quantity, unit, point(value, n, "none: one flow a task")))
-    return make_frame(("task", "flow", "latent"), rows).drop(columns=["steps", "seeds"])
+                share = point(shares.get(f"{tolerance:g}"), int(report is not None), "none: one flow a task")
+                row = {"states": states, "latent": latent, "N": 1}
+                yield row | make_cell("validity", "share", share, tolerance)
+    policies = [run.record.final_policy for run in found.runs(task, name)]
+    for tolerance in TOLERANCES:
+        own = [policy.violations.valid_share[f"{tolerance:g}"] for policy in policies if policy]
+        row = {"states": "visited", "latent": "policy", "N": len(found.seeds)}
+        yield row | make_cell("validity", "share", mean_interval(own, SHARE), tolerance)
+
+
+def flow_cells(report: FlowReport | None) -> Iterable[Cell]:
+    """Recall, F1 and cost of one flow."""
+    for quantity, unit, value in (
+        ("recall", "share", report.recall if report else None),
+        ("F1", "share", f1(report) if report else None),
+        ("draws", "draws", float(report.draws) if report else None),
+        ("seconds", "seconds", report.seconds if report else None),
+    ):
+        estimate = point(value, int(report is not None), "none: one flow a task")
+        yield {"states": "", "latent": "", "N": 1} | make_cell(quantity, unit, estimate)

@@ -1,7 +1,7 @@
 """Every task in one table. A new task is one more row.
 
-Observation indices are those of Gymnasium's v5 environments: ``w`` are the velocities of the actuated joints, in the
-order of the actuators.
+Observation indices are those of Gymnasium's v5 environments: ``W`` are the velocities of the actuated joints, ``TH``
+their angles, in the order of the actuators.
 """
 
 from __future__ import annotations
@@ -13,13 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.constraints import Allocation, Ball, Box, Power, WeightedL1
+from envs.constraints import (
+    Allocation,
+    Ball,
+    Box,
+    Discs,
+    Intersection,
+    Power,
+    Ring,
+    SineSquares,
+    TwoLegs,
+    TwoLinkTip,
+    WeightedL1,
+)
 from envs.constraints.base import Constraint
 from envs.registry import TaskSpec, register_task
 
 FLOWPG = "FlowPG, arXiv 2402.05149"
 ACRL_BENCH = "ACRL-bench, arXiv 2304.08743"
 NFWPO = "NFWPO, arXiv 2102.11055"
+ARAM = "ARAM, arXiv 2503.12932"
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,13 @@ WALKER = Simulator(
         "constraint is on those observed."
     ),
 )
+ANT = Simulator(
+    env_id="Ant-v5",
+    entry_point="gymnasium.envs.mujoco.ant_v5:AntEnv",
+    steps=1_000_000,
+    max_episode_steps=1000,
+    notes="Ant-v5 here, with 105 observations and contact forces among them; earlier versions in the papers.",
+)
 
 
 def bike_sharing(zones: int) -> Simulator:
@@ -93,8 +113,10 @@ def unit_box(dim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return -np.ones(dim), np.ones(dim)
 
 
-def row(task_id: str, simulator: Simulator, constraint: Constraint, source: str, version: int = 0) -> TaskSpec:
-    """A task from its simulator and its constraint."""
+def row(
+    task_id: str, simulator: Simulator, constraint: Constraint, source: str, version: int = 0, notes: str = ""
+) -> TaskSpec:
+    """A task from its simulator and its constraint, with ``notes`` beside the simulator's own."""
     return TaskSpec(
         id=task_id,
         version=version,
@@ -104,15 +126,33 @@ def row(task_id: str, simulator: Simulator, constraint: Constraint, source: str,
         steps=simulator.steps,
         max_episode_steps=simulator.max_episode_steps,
         source=source,
-        notes=simulator.notes,
+        notes=f"{simulator.notes} {notes}".rstrip(),
         env_kwargs=simulator.env_kwargs,
     )
 
 
+def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Intersection:
+    """``sum |w_i a_i| <= 10`` and ``sum a_i^2 sin^2(th_i) <= 0.1``."""
+    return Intersection(WeightedL1(10.0, *unit_box(dim), w), SineSquares(0.1, *unit_box(dim), th))
+
+
+REACHER_COSINE = (1,)
 REACHER_W = (6, 7)
+HALF_CHEETAH_TH = tuple(range(2, 8))
 HALF_CHEETAH_W = tuple(range(11, 17))
+HOPPER_TH = tuple(range(2, 5))
 HOPPER_W = tuple(range(8, 11))
+WALKER_TH = tuple(range(2, 8))
 WALKER_W = tuple(range(11, 17))
+
+HERE = f"set here, after the claim of {FLOWPG}, that sets may be other than convex"
+NOT_CONVEX = (
+    "What that means: ddpg-projection and ddpg-penalty repair by the exact nearest point, which jumps where two points "
+    "are equally near. ddpg-projection-qp does not apply, since the set has no QP. nfw runs, but is not sound here: a "
+    "step towards the support point, which is that of the convex hull, may leave the set. flowpg applies: it learns "
+    "from samples alone. A flow that is valid by construction does not: there is no gauge, as the set is not "
+    "star-shaped."
+)
 
 TASKS = (
     # FlowPG's six: circle, sum |w_i a_i|, sum max(w_i a_i, 0) twice, integer allocations twice.
@@ -128,6 +168,32 @@ TASKS = (
     row("R+O10", REACHER, WeightedL1(1.0, *unit_box(2), REACHER_W), ACRL_BENCH),
     row("R+O30", REACHER, WeightedL1(3.0, *unit_box(2), REACHER_W), ACRL_BENCH),
     row("R+M", REACHER, Power(1.0, *unit_box(2), REACHER_W), ACRL_BENCH),
+    # An ellipse that the elbow turns, a half-space, two constraints at once, a ball that the box cuts.
+    row("R+T", REACHER, TwoLinkTip(0.05, *unit_box(2), REACHER_COSINE), ACRL_BENCH),
+    row(
+        "HC+MA",
+        HALF_CHEETAH,
+        TwoLegs(5.0, *unit_box(6), (*HALF_CHEETAH_TH, HALF_CHEETAH_W[0], HALF_CHEETAH_W[3])),
+        ACRL_BENCH,
+    ),
+    row("H+O+S", HOPPER, l1_and_sines(3, HOPPER_W, HOPPER_TH), ACRL_BENCH),
+    row("W+O+S", WALKER, l1_and_sines(6, WALKER_W, WALKER_TH), ACRL_BENCH),
+    row("An+L2", ANT, Ball(2.0, *unit_box(8)), ARAM),
+    # Sets that are not convex: a ring, and two discs whose centres and sizes were chosen here.
+    row(
+        "R+Ring",
+        REACHER,
+        Ring(0.02, 0.05, *unit_box(2)),
+        HERE,
+        notes=f"The centre is projected to (0.02 ** 0.5, 0). {NOT_CONVEX}",
+    ),
+    row(
+        "R+2D",
+        REACHER,
+        Discs([[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], *unit_box(2)),
+        HERE,
+        notes=f"Of equally near discs the one at (0.5, 0), which is larger, is taken. {NOT_CONVEX}",
+    ),
 )
 
 for spec in TASKS:

@@ -57,8 +57,26 @@ class Transition(NamedTuple):
 Maker = Callable[["Artifacts"], Tensors]
 
 
+class Checkpoint(Protocol):
+    """Where a long preparation leaves its state now and then, so that it goes on from there when it was interrupted."""
+
+    def load(self) -> Tensors | None:
+        """What was saved last, None if nothing was."""
+
+    def save(self, state: Tensors) -> None:
+        """Replace what was saved."""
+
+
 class Artifacts(Protocol):
-    """Keeps what preparation makes, so that it is made once and not once a seed."""
+    """Keeps what preparation makes, so that it is made once and not once a seed.
+
+    Attributes:
+        checkpoint: Of the artifact that is being made, for its maker.
+    """
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """See the class."""
 
     def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
         """The artifact ``name``, made by ``make`` unless one of the same task, config and code is kept.
@@ -71,8 +89,22 @@ class Artifacts(Protocol):
         """
 
 
+class NoCheckpoint:
+    """Keeps nothing."""
+
+    def load(self) -> Tensors | None:
+        """Nothing; see :class:`Checkpoint`."""
+        return None
+
+    def save(self, state: Tensors) -> None:
+        """Forget it; see :class:`Checkpoint`."""
+        del state
+
+
 class MakeAlways:
     """No store: every artifact is made when asked for."""
+
+    checkpoint: Checkpoint = NoCheckpoint()
 
     def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
         """Make it; see :class:`Artifacts`."""
@@ -87,13 +119,23 @@ class Method(ABC, Generic[C]):
         task: The task to learn, whose constraint the method may query.
         config: Settings of the class ``Config``.
         seed: Source of all randomness of this run.
+
+    Attributes:
+        needs_convex: Why the method is for convex constraints only; empty if it is not.
+
+    Raises:
+        UserError: If the method does not apply to the task's constraint.
     """
 
     id: ClassVar[str]
     Config: ClassVar[type[MethodConfig]]
+    needs_convex: ClassVar[str] = ""
     config: C
 
     def __init__(self, task: TaskSpec, config: C, seed: int) -> None:
+        if self.needs_convex and not task.constraint.convex:
+            why = f"whose constraint is not convex: {self.needs_convex}"
+            raise UserError(f"'{self.id}' does not apply to {task.id}, {why}")
         self.task = task
         self.config = config
         self.seed = seed

@@ -19,3 +19,4 @@ class DDPGProjectionQP(DDPGProjection):
     """DDPG+projection, ``solver: cvxpy``."""
 
     Config = DDPGProjectionQPConfig
+    needs_convex = "its projection is no QP"

@@ -6,6 +6,8 @@ DDPG actor puts out z (tanh), f turns it into the action, and the policy gradien
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from pydantic import Field
 from torch import Tensor
 
@@ -13,35 +15,37 @@ from envs.errors import UserError
 from methods.base import Artifacts, MakeAlways, Tensors, register_method
 from methods.ddpg import DDPG, DDPGConfig
 from methods.flows.base import Flow
-from methods.flows.training import (
-    FlowConfig,
-    SampleConfig,
-    draw_samples,
-    flow_state,
-    load_flow,
-    train_flow,
-)
+from methods.flows.realnvp import RealNVPConfig
+from methods.flows.training import FlowConfig, SampleConfig, draw_samples, flow_state, load_flow, train_flow
 
 
 class FlowPGConfig(DDPGConfig):
-    """Settings of FlowPG."""
+    """Settings of FlowPG with any flow."""
 
     samples: SampleConfig = Field(default_factory=SampleConfig)
-    flow: FlowConfig = Field(default_factory=FlowConfig)
+    flow: FlowConfig
 
 
-@register_method("flowpg")
-class FlowPG(DDPG[FlowPGConfig]):
-    """DDPG whose actor's output is a latent of the flow; noise is added after the flow."""
+class RealNVPFlowPGConfig(FlowPGConfig):
+    """Settings of FlowPG with the paper's flow."""
 
-    Config = FlowPGConfig
+    flow: RealNVPConfig = Field(default_factory=RealNVPConfig)
+
+
+F = TypeVar("F", bound=FlowPGConfig)
+
+
+class FlowPGBase(DDPG[F]):
+    """DDPG whose actor's output is a latent of a flow; noise is added after the flow."""
+
     flow: Flow | None = None
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
         store = artifacts or MakeAlways()
         config = self.config.model_dump(mode="json", include={"samples", "flow"})
-        state = store.get("flows", config, ("methods.flows.training",), self._train)
+        code = ("methods.flows.training", type(self.config.flow).__module__)
+        state = store.get(f"flows/{self.id}", config, code, self._train)
         self.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
 
     def trained_flow(self) -> Flow:
@@ -51,12 +55,12 @@ class FlowPG(DDPG[FlowPGConfig]):
             UserError: If :meth:`prepare` was not called.
         """
         if self.flow is None:
-            raise UserError("flowpg acts through a trained flow: call prepare() first")
+            raise UserError(f"{self.id} acts through a trained flow: call prepare() first")
         return self.flow
 
     def _train(self, store: Artifacts) -> Tensors:
         samples = draw_samples(self.task, self.config.samples, store)
-        flow, curve = train_flow(self.task, self.config.flow, samples)
+        flow, curve = train_flow(self.task, self.config.flow, samples, store.checkpoint)
         return flow_state(flow, curve)
 
     def actor_outputs(self) -> int:
@@ -67,3 +71,10 @@ class FlowPG(DDPG[FlowPGConfig]):
         """See :meth:`DDPG.decode`."""
         action: Tensor = self.trained_flow()(output, self.task.constraint.context(obs))
         return action
+
+
+@register_method("flowpg")
+class FlowPG(FlowPGBase[RealNVPFlowPGConfig]):
+    """FlowPG with RealNVP, as in the paper."""
+
+    Config = RealNVPFlowPGConfig

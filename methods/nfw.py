@@ -29,6 +29,7 @@ class NFW(DDPG[NFWConfig]):
     """DDPG whose actor regresses on a Frank-Wolfe step; the critic bootstraps from the projected target policy."""
 
     Config = NFWConfig
+    needs_convex = "the way to the support point leaves the set"
 
     def target_action(self, obs: Tensor) -> Tensor:
         """See :meth:`DDPG.target_action`."""

@@ -165,6 +165,10 @@ class Allocation(ExactConstraint):
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
+        # A direction in the plane never leaves it.
+        return direction[:, :0]
+
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """Uniform on the simplex above ``lower`` or the one below ``upper``, whichever is smaller."""
         spacing = torch.empty((obs.shape[0], self.dim), dtype=torch.float64, device=generator.device)

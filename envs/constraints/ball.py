@@ -11,7 +11,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from envs.constraints.arrays import draw_in_ball, log_ball_volume, root
 from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.errors import UserError
 
@@ -44,6 +46,7 @@ class Ball(ExactConstraint):
             raise UserError("Ball: ball and action box share no interior; enlarge one of them")
         self._inside = self._strictly_inside()
         self._margin = 4 * self.dim * self.radius_squared
+        self._centred = bool((self.lower == -self.upper).all())
         self._within_box = bool((np.minimum(-self.lower, self.upper) >= math.sqrt(radius_squared)).all())
 
     @property
@@ -88,17 +91,20 @@ class Ball(ExactConstraint):
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
+        square = xp.vecdot(direction, direction)
+        if centre is None:
+            return root(xp, square / self.radius_squared)[:, None]
+        mixed = xp.vecdot(direction, centre)
+        room = self.radius_squared - float((self._inside**2).sum())
+        return quadratic_gauge(xp, square, mixed, room)[:, None]
+
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         lower, upper = self.free_box
-        log_ball_volume = self.dim / 2 * math.log(math.pi * self.radius_squared) - math.lgamma(self.dim / 2 + 1)
-        if np.log(upper - lower).sum() < log_ball_volume:
+        if np.log(upper - lower).sum() < log_ball_volume(self.dim, self.radius_squared):
             return super()._proposal(obs, generator)
-        shape = (obs.shape[0], self.dim)
-        direction = torch.randn(shape, generator=generator, dtype=obs.dtype, device=generator.device)
-        u = torch.rand((obs.shape[0], 1), generator=generator, dtype=obs.dtype, device=generator.device)
-        length = math.sqrt(self.radius_squared) * u.pow(1 / self.dim)
-        draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * length
-        return draw.to(obs.device)
+        draw = draw_in_ball((obs.shape[0], self.dim), obs.dtype, generator)
+        return (math.sqrt(self.radius_squared) * draw).to(obs.device)
 
     def _scaled(self, xp: Namespace, direction: Array) -> Array:
         """``clip(s y)`` with the largest s >= 0 that keeps it in the ball, for ``direction`` y: (B, n).

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from envs.constraints.gauge import gauge_by_bisection
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ class Constraint(ABC):
 
     Raises:
         UserError: If the box is empty, not finite, or its ends differ in shape.
+
+    Attributes:
+        convex: Whether C(s) is convex at every s: what a solver and a gauge need.
     """
+
+    convex: ClassVar[bool] = True
 
     def __init__(self, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int] = ()) -> None:
         self.lower: NDArray[np.float64] = np.array(lower, dtype=np.float64).reshape(-1)
@@ -54,6 +60,10 @@ class Constraint(ABC):
         self._context_end = max(self.context_indices, default=-1) + 1
         self._columns = _as_slice(self.context_indices)
         self._programs: dict[str, ParametrisedProgram] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled programs cannot be copied, and are made anew.
+        return {**vars(self), "_programs": {}}
 
     # --- the set -----------------------------------------------------------------------------------------------
 
@@ -133,6 +143,31 @@ class Constraint(ABC):
         if not bool((self.violation(centre, obs) < 0).all()):
             raise UserError("no strictly feasible action: the constraint set has no interior at some observation")
         return centre
+
+    def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
+        """Minkowski gauge of C(s) around c = :meth:`interior`: ``inf {t > 0 : c + direction / t in C(s)}``.
+
+        c + direction is feasible iff the gauge is at most 1. It is positively homogeneous, 0 at 0, and differentiable
+        in direction and obs almost everywhere, with finite gradients everywhere. Here by bisection on
+        :meth:`violation`, to some 1e-12 (see ``gauge.py``); the shipped families have closed forms.
+
+        Args:
+            direction: (B, n), in the plane of C(s) where an equality holds.
+            obs: (B, o).
+
+        Returns:
+            (B,), in the precision of ``direction``.
+
+        Raises:
+            UserError: If the set is not convex, or input is refused by :meth:`check`.
+        """
+        if not self.convex:
+            name = type(self).__name__
+            raise UserError(f"{name}: not star-shaped, so that it has no gauge; choose a task whose set is convex")
+        self.check(direction, obs)
+        centre = self.interior(obs).to(direction.dtype)
+        lower, upper = (torch.as_tensor(end).to(direction) for end in (self.lower, self.upper))
+        return gauge_by_bisection(self.violation, centre, direction, obs, lower, upper)
 
     def sample(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """One feasible action a row, uniform on C(s): (B, n), by rejection from a larger set.

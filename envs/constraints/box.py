@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from envs.constraints.exact import ExactConstraint
 from envs.constraints.knapsack import Array, Namespace
 
@@ -22,6 +24,10 @@ class Box(ExactConstraint):
         UserError: If the box is empty or not finite.
     """
 
+    def __init__(self, lower: ArrayLike, upper: ArrayLike) -> None:
+        super().__init__(lower, upper)
+        self._centred = bool((self.lower == -self.upper).all())
+
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         return [x >= self.lower, x <= self.upper]
@@ -39,3 +45,6 @@ class Box(ExactConstraint):
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         limits = self._limits(action)
         return (limits.lower + limits.upper) / 2
+
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
+        return direction[:, :0]

@@ -51,6 +51,7 @@ class Budget(ExactConstraint):
         self.bound = float(bound)
         # A sum of n terms errs by less than n eps of its value.
         self._margin = 4 * self.dim * self.bound
+        self._centred = bool((self.lower == -self.upper).all())
 
     @abstractmethod
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
@@ -106,3 +107,9 @@ class Budget(ExactConstraint):
         middle = (limits.lower + limits.upper) / 2 + 0 * action
         spent = xp.vecdot(self._weight(xp, middle, context), xp.abs(middle))[:, None]
         return middle * (self.bound / xp.maximum(2 * spent, self.bound))
+
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array | None:
+        if centre is not None:
+            return None
+        weight = self._weight(xp, direction, context)
+        return xp.vecdot(weight, xp.abs(direction))[:, None] / self.bound

@@ -20,10 +20,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from envs.constraints.arrays import any_column, as_tensor, in_memory, some, sum_of_squares, view
 from envs.constraints.base import Constraint
+from envs.constraints.gauge import box_gauge
 from envs.constraints.knapsack import Array, Namespace, constant
 
 SMALL_BATCH = 16
+# The same for families that search step by step, so that many small calls add up.
+SEARCHED_BATCH = 512
 SETTLE_ROUNDS = 20
 
 
@@ -62,6 +66,10 @@ class ExactConstraint(Constraint):
     # By how many eps in the constraint's units an answer stays inside, so that a sum taken in another order (another
     # batch size, another device) finds it feasible as well.
     _margin = 0.0
+    # Whether the interior point is 0 and the box lies evenly around it.
+    _centred = False
+    # Up to so many rows are answered through NumPy.
+    _small_batch = SMALL_BATCH
 
     def __init__(self, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int] = ()) -> None:
         super().__init__(lower, upper, context_indices)
@@ -71,7 +79,7 @@ class ExactConstraint(Constraint):
 
     @abstractmethod
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """The family's own column (B, 1), or (B, 0) where there is none beside the box."""
+        """The family's own columns (B, j), none where there is nothing beside the box."""
 
     @abstractmethod
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
@@ -93,13 +101,24 @@ class ExactConstraint(Constraint):
         """
         return None
 
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array | None:  # noqa: ARG002
+        """The gauge of the set without the box around ``centre``, the interior point, None for 0: columns (B, j).
+
+        The largest counts. None where there is no closed form, as in this default.
+        """
+        return None
+
+    def _tolerance(self, xp: Namespace, context: Array) -> Array | float:  # noqa: ARG002
+        """The margin, where the state decides it or columns differ: a number, (1, j) or (B, j)."""
+        return self._margin
+
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:
         """Points moved towards the interior by what a convex constraint asks for and ``ulps`` more: (B, n)."""
         centre = self._interior(xp, point, context)
         over = xp.maximum(self._violation(xp, point, context), 0.0)
         slack = -self._violation(xp, centre, context)
-        step = over / (over + slack) + ulps * self._limits(point).eps
-        return point + xp.minimum(constant(step), 1.0) * (centre - point)
+        step = constant(xp.max(over / (over + slack), axis=1, keepdims=True)) + ulps * self._limits(point).eps
+        return point + xp.minimum(step, 1.0) * (centre - point)
 
     # --- public methods ----------------------------------------------------------------------------------------
 
@@ -112,7 +131,7 @@ class ExactConstraint(Constraint):
         xp, a, context, _ = self._arrays(action, obs)
         limits = self._limits(a)
         sides = xp.maximum(limits.lower - a, a - limits.upper)
-        return _tensor(xp.concat([self._violation(xp, a, context), sides], axis=1))
+        return as_tensor(xp.concat([self._violation(xp, a, context), sides], axis=1))
 
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
         """Nearest feasible point in Euclidean distance, differentiable almost everywhere.
@@ -135,15 +154,15 @@ class ExactConstraint(Constraint):
         xp, a, context, size = self._arrays(action, obs)
         # Where the nearest point of the box satisfies the constraint, it is the nearest feasible point.
         near = self._clip(xp, a)
-        outside = self._violation(xp, near, context) > 0
-        if not _some(outside):
-            return _tensor(near)
+        outside = any_column(xp, self._violation(xp, near, context) > 0)
+        if not some(outside):
+            return as_tensor(near)
         limits = self._limits(a)
         if size > limits.reach:
             farthest = xp.max(xp.abs(a), axis=1, keepdims=True)
             a = a * (limits.reach / xp.maximum(farthest, limits.reach))
         moved = self._settle(xp, self._project(xp, a, context), context, outside)
-        return _tensor(xp.where(outside, moved, near))
+        return as_tensor(xp.where(outside, moved, near))
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
         """Support point argmax over C(s) of <gradient, a>; any of them where several are equal.
@@ -161,20 +180,40 @@ class ExactConstraint(Constraint):
         xp, g, context, _ = self._arrays(gradient, obs)
         largest = xp.max(xp.abs(g), axis=1, keepdims=True)
         g = g / (largest + (largest == 0))
-        return _tensor(self._settle(xp, self._linear_oracle(xp, g, context), context, True))
+        return as_tensor(self._settle(xp, self._linear_oracle(xp, g, context), context, True))
 
     def interior(self, obs: Tensor) -> Tensor:
         """A strictly feasible point: (B, n), in the precision of ``obs``."""
         like = torch.zeros((obs.shape[0], self.dim), dtype=obs.dtype, device=obs.device)
         xp, a, context, _ = self._arrays(like, obs)
-        return _tensor(self._interior(xp, a, context) + a)
+        return as_tensor(self._interior(xp, a, context) + a)
+
+    def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
+        """Minkowski gauge around the interior point, see :meth:`Constraint.gauge`.
+
+        Exact to rounding where the family has a closed form, as all shipped ones have around 0, else by bisection.
+
+        Raises:
+            UserError: If a shape is wrong, an entry is NaN or infinite, or the set is not convex.
+        """
+        xp, d, context, _ = self._arrays(direction, obs)
+        centre = None if self._centred else self._interior(xp, d, context)
+        own = self._gauge(xp, d, centre, context)
+        if own is None:
+            return super().gauge(direction, obs)
+        limits = self._limits(d)
+        if centre is None:
+            sides = xp.abs(d) / limits.upper
+        else:
+            sides = box_gauge(xp, d, limits.lower - centre, limits.upper - centre)
+        return as_tensor(xp.max(xp.concat([own, sides], axis=1), axis=1))
 
     # --- helpers -----------------------------------------------------------------------------------------------
 
     def _project_single(self, action: Tensor, obs: Tensor) -> Tensor | None:
         """The projection of a batch of one in plain numbers, if there is such a formula and nothing is in doubt."""
         self.check_shapes(action, obs)
-        if action.shape[0] != 1 or not _in_memory(action, obs):
+        if action.shape[0] != 1 or not in_memory(action, obs):
             return None
         row, state = action.tolist()[0], obs.tolist()[0]
         limits = self._limits(action)
@@ -189,11 +228,11 @@ class ExactConstraint(Constraint):
 
     def _settle(self, xp: Namespace, point: Array, context: Array, rows: Any) -> Array:
         """Mend what rounding left outside, in ``rows`` (B, 1)."""
-        margin = self._margin * self._limits(point).eps
+        margin = self._tolerance(xp, context) * self._limits(point).eps
         ulps = 1.0
         for attempt in range(SETTLE_ROUNDS):
-            over = (self._violation(xp, point, context) > -margin) & rows
-            if not _some(over):
+            over = any_column(xp, self._violation(xp, point, context) > -margin) & rows
+            if not some(over):
                 break
             ulps *= 8
             # Projecting what is already near loses far fewer digits than projecting the action did.
@@ -238,38 +277,13 @@ class ExactConstraint(Constraint):
         self.check_shapes(action, obs)
         xp: Namespace = torch_namespace
         a, o = action, obs
-        if action.shape[0] <= SMALL_BATCH and _in_memory(action, obs):
-            xp, a, o = numpy_namespace, _view(action), _view(obs)
+        if action.shape[0] <= self._small_batch and in_memory(action, obs):
+            xp, a, o = numpy_namespace, view(action), view(obs)
         context = o[:, self._columns]
         if context.dtype != a.dtype:
             context = xp.astype(context, a.dtype)
-        squared = _sum_of_squares(a)
+        squared = sum_of_squares(a)
         # NaN and infinite entries survive in the sum of squares; so do squares that overflow, hence the full check.
-        if not squared + _sum_of_squares(o) < math.inf:
+        if not squared + sum_of_squares(o) < math.inf:
             self.check(action, obs)
         return xp, a, context, math.sqrt(squared)
-
-
-def _in_memory(action: Tensor, obs: Tensor) -> bool:
-    """Whether the numbers can be read outside torch: on the CPU, and no gradient is asked for."""
-    in_graph = (action.requires_grad or obs.requires_grad) and torch.is_grad_enabled()
-    return action.is_cpu and obs.is_cpu and not in_graph
-
-
-def _view(tensor: Tensor) -> Array:
-    return (tensor.detach() if tensor.requires_grad else tensor).numpy()
-
-
-def _tensor(array: Array) -> Tensor:
-    return array if isinstance(array, Tensor) else torch.from_numpy(array)
-
-
-def _some(mask: Array) -> bool:
-    """Whether any entry is true; reading the only one is ten times as fast as a reduction."""
-    return bool(mask.item() if mask.shape == (1, 1) else mask.any())
-
-
-def _sum_of_squares(array: Array) -> float:
-    flat = constant(array).reshape(-1)
-    with np.errstate(over="ignore"):
-        return float(flat.dot(flat))

@@ -28,7 +28,7 @@ def constant(array: Array) -> Array:
 
 
 def quadratic_knapsack(
-    xp: Namespace, target: Array, weight: Array, lower: Array, upper: Array, budget: float, least: float
+    xp: Namespace, target: Array, weight: Array, lower: Array, upper: Array, budget: Array | float, least: float
 ) -> Array:
     """The point of ``{x : weight . x = budget, lower <= x <= upper}`` nearest to ``target``.
 
@@ -43,7 +43,7 @@ def quadratic_knapsack(
         weight: (B, n) or (1, n), not negative.
         lower: (B, n) or (1, n), at most ``upper``.
         upper: (B, n) or (1, n).
-        budget: Wanted value of the sum.
+        budget: Wanted value of the sum, a number or (B, 1).
         least: A number that is known to be no larger than t, such as 0 where the constraint is ``<= budget``.
 
     Returns:
@@ -52,9 +52,18 @@ def quadratic_knapsack(
     if isinstance(target, np.ndarray):
         repeats = len(target)
         columns = [x.tolist() * (repeats if len(x) == 1 else 1) for x in (target, weight, lower, upper)]
-        rows = zip(*columns, strict=True)
-        nearest = [quadratic_knapsack_row(t, w, low, up, budget, least) for t, w, low, up in rows]
+        budgets = [budget] * repeats if isinstance(budget, float) else budget[:, 0].tolist()
+        rows = zip(*columns, budgets, strict=True)
+        nearest = [quadratic_knapsack_row(t, w, low, up, wanted, least) for t, w, low, up, wanted in rows]
         return np.array(nearest, dtype=target.dtype)
+    multiplier = knapsack_multiplier(xp, target, weight, lower, upper, budget, least)
+    return xp.minimum(xp.maximum(target - multiplier * weight, lower), upper)
+
+
+def knapsack_multiplier(
+    xp: Namespace, target: Array, weight: Array, lower: Array, upper: Array, budget: Array | float, least: float
+) -> Array:
+    """The multiplier t of :func:`quadratic_knapsack`, by the formula for arrays: (B, 1)."""
     t, w = constant(target), constant(weight)
     divisor = w + TINY
     leaves, arrives = (t - upper) / divisor, (t - lower) / divisor
@@ -69,8 +78,7 @@ def quadratic_knapsack(
     held = xp.where(leaves > start, upper, lower)
     excess = xp.vecdot(weight, xp.where(free, target, held))[:, None] - budget
     slope = xp.vecdot(weight * free, weight)[:, None]
-    multiplier = xp.maximum(excess / (slope + (slope <= 0)), start)
-    return xp.minimum(xp.maximum(target - multiplier * weight, lower), upper)
+    return xp.maximum(excess / (slope + (slope <= 0)), start)
 
 
 def quadratic_knapsack_row(
@@ -81,7 +89,21 @@ def quadratic_knapsack_row(
     budget: float,
     least: float,
 ) -> list[float]:
-    """:func:`quadratic_knapsack` for one row in plain numbers, by sorting: at this size any array call costs more."""
+    """:func:`quadratic_knapsack` for one row in plain numbers."""
+    multiplier = knapsack_multiplier_row(target, weight, lower, upper, budget, least)
+    items = zip(target, weight, lower, upper, strict=True)
+    return [low if (x := t - multiplier * w) < low else min(x, up) for t, w, low, up in items]
+
+
+def knapsack_multiplier_row(
+    target: Sequence[float],
+    weight: Sequence[float],
+    lower: Sequence[float],
+    upper: Sequence[float],
+    budget: float,
+    least: float,
+) -> float:
+    """The multiplier t for one row in plain numbers, by sorting: at this size any array call costs more."""
     items = list(zip(target, weight, lower, upper, strict=True))
     events = [((t - up) / (w + TINY), w * (t - up), w * w) for t, w, _, up in items]
     events += [((t - low) / (w + TINY), w * (low - t), -w * w) for t, w, low, _ in items]
@@ -107,11 +129,10 @@ def quadratic_knapsack_row(
         else:
             value += w * t
             slope += w * w
-    multiplier = max(value / (slope or 1.0), start)
-    return [low if (x := t - multiplier * w) < low else min(x, up) for t, w, low, up in items]
+    return max(value / (slope or 1.0), start)
 
 
-def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: float) -> Array:
+def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: Array | float) -> Array:
     """Shares in [0, 1] that maximise ``sum_i share_i cost_i gain_i`` under ``sum_i share_i cost_i <= budget``.
 
     Items are taken whole in falling order of gain, the last one in part (Dantzig 1957).
@@ -120,7 +141,7 @@ def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: float) 
         xp: Array namespace.
         gain: (B, n), gain for each unit of cost; equal gains are taken in order of their index.
         cost: (B, n) or (1, n), not negative.
-        budget: What may be spent, not negative.
+        budget: What may be spent, not negative; a number or (B, 1).
 
     Returns:
         (B, n).

@@ -10,6 +10,7 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from cvxpy.expressions.constants.callback_param import CallbackParam
 from numpy.typing import NDArray
 
 from envs.errors import UserError
@@ -17,6 +18,7 @@ from envs.errors import UserError
 # What cvxpy is asked to add to the objective: a function of the variable and of the parameter vector (n,).
 Objective = Callable[[cp.Variable, cp.Parameter], Any]
 ConstraintBuilder = Callable[[cp.Variable, Any], list[Any]]
+Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # CLARABEL regularises its linear systems by default, which costs digits where an action lies next to a bound.
 TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "static_regularization_enable": False}
 
@@ -79,3 +81,18 @@ class ParametrisedProgram:
         if value is None:
             raise UserError(f"cvxpy gave no answer over this constraint (status {problem.status})")
         return np.asarray(value, dtype=np.float64)
+
+
+def derived(obs_row: Any, formula: Formula) -> Any:
+    """Coefficients that are no affine function of the observation, so that problems with them are compiled once, too.
+
+    Args:
+        obs_row: As in ``Constraint.cvxpy_constraints``.
+        formula: The coefficients of one observation (o,).
+
+    Returns:
+        The coefficients of an array; of a ``cvxpy.Parameter`` a parameter that follows its value.
+    """
+    if not isinstance(obs_row, cp.Parameter):
+        return formula(np.asarray(obs_row, dtype=np.float64))
+    return CallbackParam(lambda: formula(obs_row.value), formula(np.zeros(obs_row.shape)).shape)

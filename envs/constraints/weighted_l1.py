@@ -42,12 +42,18 @@ class WeightedL1(Budget):
         """Uniform on the bounding box or on the cross-polytope without the action box, whichever is smaller."""
         uniform = super()._proposal(obs, generator)
         lower, upper = self.bounding_box(obs)
-        radius = self.bound / (self.context(obs).abs() + TINY)
-        # Spacings of exponentials are uniform on the simplex (Devroye 1986, ch. V.2); signs make it a cross-polytope.
-        spacing = torch.empty((obs.shape[0], self.dim + 1), dtype=obs.dtype, device=generator.device)
-        spacing = spacing.exponential_(generator=generator).to(obs.device)
-        sign = torch.randint(0, 2, uniform.shape, generator=generator, device=generator.device).to(obs.device) * 2 - 1
-        cross = sign * radius * spacing[:, :-1] / spacing.sum(dim=1, keepdim=True)
-        log_cross_volume = (2 * radius).log().sum(dim=1, keepdim=True) - math.lgamma(self.dim + 1)
+        cross, log_cross_volume = self.draw_without_box(obs, generator)
         log_box_volume = (upper - lower).log().sum(dim=1, keepdim=True)
         return torch.where(log_cross_volume < log_box_volume, cross, uniform)
+
+    def draw_without_box(self, obs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """One draw a row, uniform on the cross-polytope without the action box, and its log volume: (B, n), (B, 1)."""
+        shape = (obs.shape[0], self.dim)
+        radius = self.bound / (self.context(obs).abs() + TINY)
+        # Spacings of exponentials are uniform on the simplex (Devroye 1986, ch. V.2); signs make it a cross-polytope.
+        spacing = torch.empty((shape[0], self.dim + 1), dtype=obs.dtype, device=generator.device)
+        spacing = spacing.exponential_(generator=generator).to(obs.device)
+        sign = torch.randint(0, 2, shape, generator=generator, device=generator.device).to(obs.device) * 2 - 1
+        cross = sign * radius * spacing[:, :-1] / spacing.sum(dim=1, keepdim=True)
+        log_volume = (2 * radius).log().sum(dim=1, keepdim=True) - math.lgamma(self.dim + 1)
+        return cross, log_volume

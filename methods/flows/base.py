@@ -51,15 +51,19 @@ class Flow(nn.Module):
             self.context_mean.copy_(context.mean(dim=0))
             self.context_std.copy_(context.std(dim=0).clamp(min=1e-6))
 
+    def standardise(self, context: Tensor) -> Tensor:
+        """Contexts (B, k) in the units that the networks see."""
+        return (context - self.context_mean) / self.context_std
+
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:
         """Actions (B, n) in the environment's units; float64 where an equality has to hold."""
-        scaled = self.push(latent, (context - self.context_mean) / self.context_std)
+        scaled = self.push(latent, self.standardise(context))
         return self.constraint.from_free(self.box_middle + self.box_half * scaled)
 
     def inverse(self, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (B, d) and log |det dz/du|, shape (B,), of feasible actions (B, n)."""
         scaled = (self.constraint.to_free(action) - self.box_middle) / self.box_half
-        return self.pull(scaled.to(self.context_mean.dtype), (context - self.context_mean) / self.context_std)
+        return self.pull(scaled.to(self.context_mean.dtype), self.standardise(context))
 
 
 def soft_box_log_density(latent: Tensor, sigma: float) -> Tensor:

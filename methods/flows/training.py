@@ -1,26 +1,31 @@
-"""Maximum-likelihood training of a flow on feasible actions, and the measure of how good it is."""
+"""Maximum-likelihood training of a flow on feasible actions; a run that was interrupted goes on where it was."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from abc import ABC, abstractmethod
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 from tqdm import tqdm
 
+from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec
-from envs.sampling.dataset import draw_dataset, embed
+from envs.sampling.dataset import draw_dataset
 from envs.seeding import derive_seed, make_generator
-from methods.base import Artifacts, MethodConfig, Tensors
-from methods.flows.base import Flow, boundary_latent, soft_box_log_density, uniform_latent
-from methods.flows.realnvp import RealNVP
+from methods.base import Artifacts, Checkpoint, MethodConfig, Tensors
+from methods.flows.base import Flow, soft_box_log_density
 
 CURVE_POINTS = 50
-# Rows handled at a time where millions are measured.
-CHUNK = 100_000
+# Enough to see the likelihood fall by a thousandth, few enough to cost little.
+HELD_OUT_ROWS = 5_000
+# Edge of the base density when held-out samples are looked at, if training's own is narrower: with 1e-4 one sample that
+# lies 0.02 outside weighs as much as thousands inside, and the likelihood says nothing about these.
+HELD_OUT_SIGMA = 1e-2
+
+Curve = dict[str, list[float]]
 
 
 class SampleConfig(MethodConfig):
@@ -32,33 +37,42 @@ class SampleConfig(MethodConfig):
     seed: NonNegativeInt = 0
 
 
-class FlowConfig(MethodConfig):
-    """Architecture and training of a flow: FlowPG's released ones, but for the step size's decay and fewer updates.
+class FlowConfig(MethodConfig, ABC):
+    """Training of a flow, and what every kind of flow is configured with: FlowPG's released settings by default.
 
     Attributes:
-        updates: Gradient steps. FlowPG's 100 epochs of 500,000 samples are 195,300; profile paper has them.
+        layers: Coupling layers.
+        hidden: Widths of each coupling's network.
+        updates: Most gradient steps. FlowPG's 100 epochs of 500,000 samples are 195,300; profile paper has them.
         learning_rate: Of Adam, at the start; it falls to ``final_learning_rate`` along a cosine.
         sigma: Standard deviation of the Gaussian edge of the base density.
         clip: Largest norm of a gradient.
+        average: Decay of the exponential moving average of the weights, which is what is measured and kept.
+        patience: Training stops when so many of the 50 looks at the held-out likelihood in a row found no better one.
     """
 
-    kind: Literal["realnvp"] = "realnvp"
-    layers: PositiveInt = 6
-    hidden: tuple[PositiveInt, ...] = (256, 256)
+    layers: PositiveInt
+    hidden: tuple[PositiveInt, ...]
     updates: PositiveInt = 5_000
     batch_size: PositiveInt = 256
     learning_rate: PositiveFloat = 1e-3
     final_learning_rate: PositiveFloat = 1e-5
     sigma: PositiveFloat = 1e-4
     clip: PositiveFloat = 0.1
+    average: float = Field(default=0.99, ge=0, lt=1)
+    patience: PositiveInt = 25
     seed: NonNegativeInt = 0
+
+    @abstractmethod
+    def build(self, constraint: Constraint) -> Flow:
+        """An untrained flow onto C(s), initialised from torch's global generator."""
 
 
 def make_flow(task: TaskSpec, config: FlowConfig) -> Flow:
     """An untrained flow onto the task's C(s)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "flow"))
-        return RealNVP(task.constraint, config.layers, config.hidden)
+        return config.build(task.constraint)
 
 
 def draw_samples(task: TaskSpec, config: SampleConfig, store: Artifacts) -> Tensors:
@@ -71,13 +85,13 @@ def draw_samples(task: TaskSpec, config: SampleConfig, store: Artifacts) -> Tens
     )
 
 
-def flow_state(flow: Flow, curve: dict[str, list[float]]) -> Tensors:
+def flow_state(flow: Flow, curve: Curve) -> Tensors:
     """A trained flow and its curve as tensors that can be kept."""
     state = {f"flow.{key}": value for key, value in flow.state_dict().items()}
     return state | {f"curve.{key}": torch.tensor(values, dtype=torch.float64) for key, values in curve.items()}
 
 
-def load_flow(task: TaskSpec, config: FlowConfig, state: Tensors) -> tuple[Flow, dict[str, list[float]]]:
+def load_flow(task: TaskSpec, config: FlowConfig, state: Tensors) -> tuple[Flow, Curve]:
     """The frozen flow and the curve that :func:`flow_state` kept.
 
     Raises:
@@ -93,28 +107,121 @@ def load_flow(task: TaskSpec, config: FlowConfig, state: Tensors) -> tuple[Flow,
     return flow.requires_grad_(False), curve
 
 
-def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors) -> tuple[Flow, dict[str, list[float]]]:
-    """A flow trained on ``samples`` (see ``envs.sampling.dataset``) and its curve of held-out likelihood."""
-    flow = make_flow(task, config)
-    context, action = samples["train_context"], samples["train_action"]
-    flow.fit_context(context)
-    generator = make_generator(config.seed, "batches")
-    optimizer = torch.optim.Adam(flow.parameters(), lr=config.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates, config.final_learning_rate)
-    curve: dict[str, list[float]] = {"update": [], "test_nll": []}
-    every = math.ceil(config.updates / CURVE_POINTS)
-    for update in tqdm(range(1, config.updates + 1), desc=f"{task.id} flow", leave=False, disable=None):
-        rows = torch.randint(len(action), (config.batch_size,), generator=generator)
-        loss = negative_log_likelihood(flow, context[rows], action[rows], config.sigma)
-        optimizer.zero_grad()
+def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors, checkpoint: Checkpoint) -> tuple[Flow, Curve]:
+    """A flow trained on ``samples`` (see ``envs.sampling.dataset``) and its curve of held-out likelihood.
+
+    Args:
+        task: Whose C(s) the flow maps onto.
+        config: Architecture and training.
+        samples: Training and test set.
+        checkpoint: Where an interrupted training left its state, and where this one leaves its own.
+
+    Returns:
+        The frozen flow of the best averaged weights, and the curve ``{"update": [...], "test_nll": [...]}``.
+    """
+    training = _Training(task, config, samples)
+    unfinished = checkpoint.load()
+    if unfinished is not None:
+        training.load_state_dict(unfinished)
+    with tqdm(total=config.updates, initial=training.done, desc=f"{task.id} flow", leave=False, disable=None) as bar:
+        while not training.finished():
+            training.update()
+            bar.update()
+            if training.at_look():
+                training.look()
+                checkpoint.save(training.state_dict())
+    return training.result()
+
+
+class _Training:
+    """One training run of a flow, update by update. It can be put down and taken up between two looks."""
+
+    def __init__(self, task: TaskSpec, config: FlowConfig, samples: Tensors) -> None:
+        self.config = config
+        self.samples = samples
+        self.flow, self.averaged, self.best = (make_flow(task, config) for _ in range(3))
+        for flow in (self.flow, self.averaged):
+            flow.fit_context(samples["train_context"])
+        self.averaged.requires_grad_(False)
+        self.generator = make_generator(config.seed, "batches")
+        self.optimizer = torch.optim.Adam(self.flow.parameters(), lr=config.learning_rate, fused=True)
+        self.curve: Curve = {"update": [], "test_nll": []}
+        self.done = 0
+
+    def finished(self) -> bool:
+        """Whether all updates are done, or the likelihood has stopped falling."""
+        losses = self.curve["test_nll"]
+        stalled = bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.config.patience
+        return stalled or self.done >= self.config.updates
+
+    def at_look(self) -> bool:
+        """Whether the held-out likelihood is due."""
+        every = math.ceil(self.config.updates / CURVE_POINTS)
+        return self.done % every == 0 or self.done == self.config.updates
+
+    def update(self) -> None:
+        """One gradient step."""
+        config = self.config
+        context, action = self.samples["train_context"], self.samples["train_action"]
+        rows = torch.randint(len(action), (config.batch_size,), generator=self.generator)
+        loss = negative_log_likelihood(self.flow, context[rows], action[rows], config.sigma)
+        self.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(flow.parameters(), config.clip)
-        optimizer.step()
-        schedule.step()
-        if update % every == 0 or update == config.updates:
-            curve["update"].append(float(update))
-            curve["test_nll"].append(held_out(flow, samples, config.sigma))
-    return flow.requires_grad_(False), curve
+        torch.nn.utils.clip_grad_norm_(self.flow.parameters(), config.clip)
+        share = self.done / config.updates
+        fall = (config.learning_rate - config.final_learning_rate) * (1 + math.cos(math.pi * share)) / 2
+        self.optimizer.param_groups[0]["lr"] = config.final_learning_rate + fall
+        self.optimizer.step()
+        self.done += 1
+        with torch.no_grad():
+            for mean, new in zip(self.averaged.parameters(), self.flow.parameters(), strict=True):
+                mean.lerp_(new, 1 - min(config.average, self.done / (self.done + 10)))
+
+    def look(self) -> None:
+        """Measure the averaged weights on held-out samples and keep them if they are the best so far."""
+        loss = held_out(self.averaged, self.samples, self.config.sigma)
+        if not self.curve["test_nll"] or loss < min(self.curve["test_nll"]):
+            self.best.load_state_dict(self.averaged.state_dict())
+        self.curve["update"].append(float(self.done))
+        self.curve["test_nll"].append(loss)
+
+    def result(self) -> tuple[Flow, Curve]:
+        return self.best.requires_grad_(False), self.curve
+
+    def state_dict(self) -> Tensors:
+        """Everything that the rest of the training depends on."""
+        state = flow_state(self.flow, self.curve) | {"generator": self.generator.get_state()}
+        for name, flow in (("averaged", self.averaged), ("best", self.best)):
+            state |= {f"{name}.{key}": value for key, value in flow.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+        return state
+
+    def load_state_dict(self, state: Tensors) -> None:
+        """Go on from :meth:`state_dict`.
+
+        Raises:
+            UserError: If the tensors are not those of such a training.
+        """
+        parts: dict[str, Tensors] = {}
+        for key, value in state.items():
+            part, _, rest = key.partition(".")
+            parts.setdefault(part, {})[rest] = value
+        moments: dict[int, Tensors] = {}
+        try:
+            for name, flow in (("flow", self.flow), ("averaged", self.averaged), ("best", self.best)):
+                flow.load_state_dict(parts[name])
+            for key, value in parts["optimizer"].items():
+                index, moment = key.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+            self.generator.set_state(state["generator"])
+            self.curve = {key: values.tolist() for key, values in parts["curve"].items()}
+            self.done = int(self.curve["update"][-1])
+        except (KeyError, IndexError, RuntimeError, ValueError) as error:
+            raise UserError(
+                "the state of an unfinished flow training does not fit; delete it and train again"
+            ) from error
 
 
 def negative_log_likelihood(flow: Flow, context: Tensor, action: Tensor, sigma: float) -> Tensor:
@@ -124,37 +231,7 @@ def negative_log_likelihood(flow: Flow, context: Tensor, action: Tensor, sigma: 
 
 
 @torch.no_grad()
-def held_out(flow: Flow, samples: Tensors, sigma: float, rows: int = 5_000) -> float:
-    """Negative log-likelihood of the first ``rows`` of the test set."""
-    context, action = samples["test_context"][:rows], samples["test_action"][:rows]
-    return float(negative_log_likelihood(flow, context, action, sigma))
-
-
-@torch.no_grad()
-def flow_violations(flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator) -> Tensor:
-    """Summed positive violations (draws,) of f(z; s), in float64, at rows of ``context`` (N, k).
-
-    Args:
-        flow: The flow.
-        context: Contexts to draw from.
-        kind: ``"uniform"`` for z uniform in the box, ``"boundary"`` for z uniform on its faces.
-        draws: How many.
-        generator: Source of randomness.
-    """
-    draw = {"uniform": uniform_latent, "boundary": boundary_latent}[kind]
-    parts = []
-    for start in range(0, draws, CHUNK):
-        count = min(CHUNK, draws - start)
-        chosen = context[torch.randint(len(context), (count,), generator=generator)]
-        action = flow(draw(count, flow.dim, generator), chosen).double()
-        violation = flow.constraint.violation(action, embed(flow.constraint, chosen.double()))
-        parts.append(violation.clamp(min=0).sum(dim=1))
-    return torch.cat(parts)
-
-
-@torch.no_grad()
-def flow_recall(flow: Flow, samples: Tensors) -> float:
-    """Share of the test set's feasible actions whose latent lies in the box."""
-    pairs = zip(torch.split(samples["test_context"], CHUNK), torch.split(samples["test_action"], CHUNK), strict=True)
-    inside = [(flow.inverse(action, context)[0].abs() <= 1).all(dim=1) for context, action in pairs]
-    return float(torch.cat(inside).double().mean())
+def held_out(flow: Flow, samples: Tensors, sigma: float) -> float:
+    """Negative log-likelihood of the first rows of the test set, under an edge no narrower than 0.01."""
+    context, action = samples["test_context"][:HELD_OUT_ROWS], samples["test_action"][:HELD_OUT_ROWS]
+    return float(negative_log_likelihood(flow, context, action, max(sigma, HELD_OUT_SIGMA)))

@@ -13,6 +13,7 @@ from benchmark.results import (
     TOLERANCES,
     Calls,
     Evaluation,
+    FinalPolicy,
     FlowReport,
     Provenance,
     Returns,
@@ -20,6 +21,8 @@ from benchmark.results import (
     Seconds,
     ViolationCount,
     Violations,
+    VisitedReport,
+    report_path,
 )
 
 PROFILE = "quick"
@@ -101,6 +104,7 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
         "config": {"steps": STEPS, "gamma": 0.98, "network": {"hidden": [400, 300], "rate": 1e-3}},
         "returns": make_returns(rng, task, STEPS),
         "violations": violations,
+        "final_policy": FinalPolicy(violations=make_count(rng, 500, 0.1, 0.05), contexts=[]),
         "curves": make_curves(rng, STEPS, violations),
         "visited": rng.normal(size=(4, 2)).tolist(),
         "calls": Calls(project=STEPS, project_rows=STEPS),
@@ -123,23 +127,28 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
 def make_failure(task: str, method: str, seed: int, **changes: Any) -> RunResult:
     """A run that stopped with an error."""
     error = "Traceback (most recent call last):\n  ...\nRuntimeError: loss is not | finite"
-    failed: dict[str, Any] = {"status": "failed", "error": error, "returns": None, "violations": None, "curves": {}}
+    failed: dict[str, Any] = {"status": "failed", "error": error, "returns": None, "curves": {}}
+    failed |= {"violations": None, "final_policy": None}
     return make_run(task, method, seed, **(failed | changes))
 
 
-def make_flow(task: str = "R+L2", **changes: Any) -> FlowReport:
-    """A report on the flow of a task; ``changes`` replace its fields."""
-    rng = generator(task, "flow")
+def make_validity(rng: np.random.Generator) -> dict[str, dict[str, float]]:
     validity = {}
     for kind, share in (("uniform", 0.03), ("boundary", 0.4)):
         misses = share * rng.uniform(0.5, 1.0) * np.exp(-np.asarray(TOLERANCES) / 0.002)
         validity[kind] = dict(zip(TOLERANCE_KEYS, (1 - misses).round(5).tolist(), strict=True))
+    return validity
+
+
+def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> FlowReport:
+    """A report on the flow of a task; ``changes`` replace its fields."""
+    rng = generator(task, method, "flow")
     fields: dict[str, Any] = {
         "task": task,
-        "flow": "realnvp",
+        "flow": method,
         "profile": PROFILE,
         "draws": 100_000,
-        "validity": validity,
+        "validity": make_validity(rng),
         "recall": round(float(rng.uniform(0.9, 1.0)), 5),
         "curve": {"step": [0.0, 100.0], "nll": [2.0, 1.0]},
         "seconds": float(rng.uniform(80, 120)),
@@ -147,22 +156,30 @@ def make_flow(task: str = "R+L2", **changes: Any) -> FlowReport:
     return FlowReport(**(fields | changes))
 
 
-def save(folder: Path, record: RunResult | FlowReport) -> Path:
+def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> VisitedReport:
+    """A report on the flow of a task at visited states; ``changes`` replace its fields."""
+    fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "seeds": list(SEEDS), "states": 8}
+    fields |= {"draws": 100_000, "validity": make_validity(generator(task, method, "visited"))}
+    return VisitedReport(**(fields | changes))
+
+
+def save(folder: Path, record: RunResult | FlowReport | VisitedReport) -> Path:
     """Write a record to its place below ``folder`` (``results/<profile>``)."""
     if isinstance(record, RunResult):
         path = folder / "runs" / record.task / record.method / f"seed-{record.seed}.json"
         record.write(path)
         return path
-    path = folder / "flows" / f"{record.task}.json"
+    path = report_path(folder, record.flow, record.task, "sampled" if isinstance(record, FlowReport) else "visited")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(record.model_dump_json(indent=1) + "\n")
     return path
 
 
 def fill(folder: Path, tasks: tuple[str, ...] = TASKS, methods: tuple[str, ...] = METHODS) -> None:
-    """Write a complete run of every task, method and seed, and a flow report of every task."""
+    """Write a complete run of every task, method and seed, and reports on every task's flow."""
     for task in tasks:
         save(folder, make_flow(task))
+        save(folder, make_visited(task))
         for method in methods:
             for seed in SEEDS:
                 save(folder, make_run(task, method, seed))

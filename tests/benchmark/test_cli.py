@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results import read_run
+from benchmark.results import VisitedReport, read_record, read_run
 from benchmark.store import load_tensors
 from envs import list_tasks
 from methods import list_methods
@@ -100,11 +100,26 @@ def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
 def test_samples_and_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Path) -> None:
     arguments = ("R+L2", "--profile", "smoke", "--results", tmp_path)
     assert acrl(smoke, "samples", *arguments).code == 0
-    done = acrl(smoke, "flows", *arguments)
+    done = acrl(smoke, "flows", *arguments, "--method", "flowpg")
     assert [Path(line).name for line in done.out.splitlines()] == ["R+L2.safetensors", "R+L2.json"]
-    made, _ = load_tensors(tmp_path / "smoke/flows/R+L2.safetensors")
-    kept, _ = load_tensors(smoke / "results/smoke/flows/R+L2.safetensors")
+    made, _ = load_tensors(tmp_path / "smoke/flows/flowpg/R+L2.safetensors")
+    kept, _ = load_tensors(smoke / "results/smoke/flows/flowpg/R+L2.safetensors")
     assert all((made[name] == kept[name]).all() for name in kept)
+
+
+def test_flows_are_measured_where_trained_policies_go(copy: Path) -> None:
+    done = acrl(copy, "visited", "R+L2", "--profile", "smoke", "--method", "flowpg-gauge")
+    assert done.code == 0, done.err
+    report = read_record(copy / "results/smoke/flows/flowpg-gauge/R+L2.visited.json", VisitedReport)
+    # Nothing of the state enters this constraint, so that there is one state to speak of.
+    assert (report.seeds, report.states, report.draws) == ([0], 1, 2000)
+    assert report.validity["uniform"]["0"] == report.validity["boundary"]["0"] == 1
+
+
+def test_without_a_run_there_are_no_visited_states(tmp_path: Path) -> None:
+    done = acrl(workplace(tmp_path), "visited", "R+L2", "--profile", "smoke", "--method", "flowpg")
+    assert done.code == 2
+    assert "no complete run with a flow on R+L2" in done.err
 
 
 def test_methods_listed_are_those_registered(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.benchmark.command import Done, acrl, files, finish, install, start, w
 
 NFW = "results/smoke/runs/R+L2/nfw/seed-0.json"
 CHECKPOINT = "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors"
-FLOW = "results/smoke/flows/R+L2.safetensors"
+FLOW = "results/smoke/flows/flowpg/R+L2.safetensors"
 SAMPLES = "results/smoke/samples/R+L2.safetensors"
 SMOKE = ("--profile", "smoke")
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {

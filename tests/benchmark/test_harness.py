@@ -116,6 +116,24 @@ def test_final_and_best_are_run_anew(outcome: Outcome) -> None:
         assert evaluation.mean == pytest.approx(np.mean(evaluation.episodes))
 
 
+def test_the_last_policy_is_judged_where_it_goes(outcome: Outcome, artifacts: Path) -> None:
+    found = outcome.final_policy
+    assert found is not None
+    bikes = outcome is trained("nfw", "BSS-3", artifacts)
+    # Both final episodes are as long as a time limit allows.
+    assert found.violations.n == (200 if bikes else 100)
+    assert np.shape(found.contexts) == ((0,) if bikes else (100, 2))
+
+
+def test_a_policy_that_is_judged_on_more_steps_has_more_episodes_of_its_own(run: Run) -> None:
+    settings = EvaluationSettings(every=EVERY, episodes=1, final_episodes=2, judged_steps=250)
+    few, many = run(Scripted), run(Scripted, evaluation=settings)
+    assert few.final_policy is not None
+    assert many.final_policy is not None
+    assert (few.final_policy.violations.n, many.final_policy.violations.n) == (100, 300)
+    assert few.returns == many.returns
+
+
 def test_curves_are_aligned(outcome: Outcome) -> None:
     assert outcome.curves["step"] == [40, 80, 120, 130]
     assert {len(curve) for curve in outcome.curves.values()} == {4}
@@ -176,6 +194,7 @@ def test_a_run_that_finds_its_flow_reports_what_the_one_that_made_it_did(artifac
     assert loaded.calls == made.calls
     assert loaded.curves == made.curves
     assert loaded.returns == made.returns
+    assert loaded.final_policy == made.final_policy
     # Preparation is charged in full, though nothing was trained this time.
     assert loaded.seconds.prepare == pytest.approx(made.seconds.prepare, rel=0.5)
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.judge import Judge, Tally
+from benchmark.judge import Judge, PolicyJudge, Tally
 from benchmark.results import TOLERANCE_KEYS, TOLERANCES
 from envs import make_task
 
@@ -26,6 +26,26 @@ def test_a_tally_by_hand() -> None:
     assert (found.n, found.count, found.max) == (5, 3, 0.3)
     assert found.mean == pytest.approx((5e-7 + 0.005 + 0.3) / 3)
     assert found.valid_share == {"0": 0.4, "1e-06": 0.6, "0.001": 0.6, "0.01": 0.8, "0.1": 0.8}
+
+
+def test_a_policys_outputs_are_counted_and_its_contexts_kept() -> None:
+    judge = PolicyJudge(make_task("R+O10").constraint)
+    obs = torch.zeros((3, 10), dtype=torch.float64)
+    obs[:, 6] = torch.tensor([1.0, 2.0, 1 / 3])
+    judge(torch.tensor([[0.5, 0.0], [0.9, 0.0], [1.0, 0.0]], dtype=torch.float64), obs)
+    judge(torch.tensor([[1.5, 0.0]], dtype=torch.float64), obs[:1])
+    found = judge.tally.record()
+    assert (found.n, found.count) == (4, 2)
+    # 2 x 0.9 - 1 of the constraint; 1.5 - 1 of it and as much of the box.
+    assert found.mean == pytest.approx((0.8 + 1.0) / 2)
+    assert judge.contexts(most=10) == [[1.0, 0.0], [2.0, 0.0], [0.3333333, 0.0], [1.0, 0.0]]
+    assert judge.contexts(most=2) == [[1.0, 0.0], [0.3333333, 0.0]]
+
+
+def test_a_constraint_without_context_leaves_none() -> None:
+    judge = PolicyJudge(make_task("R+L2").constraint)
+    judge(torch.zeros((3, 2), dtype=torch.float64), torch.zeros((3, 10), dtype=torch.float64))
+    assert judge.contexts(most=10) == []
 
 
 def test_an_empty_tally_is_all_valid() -> None:

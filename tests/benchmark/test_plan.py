@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.benchmark.command import acrl, files, workplace
-from tests.methods.learners import METHODS
+from tests.methods.learners import FLOW_METHODS, METHODS
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def edit(folder: Path, change: dict[str, object]) -> None:
 
 
 def test_there_is_a_key_for_each_stage(folder: Path) -> None:
-    stages = [*METHODS, "samples", "flows"]
+    stages = [*METHODS, "samples", *(f"{method}-flow" for method in FLOW_METHODS)]
     assert set(plan(folder)) == {f"{task}/{stage}.key" for task in ("R+L2", "BSS-3") for stage in stages}
 
 
@@ -63,7 +63,9 @@ def test_more_steps_change_the_runs_but_not_the_flows(folder: Path) -> None:
 def test_more_draws_change_the_flows_reports_alone(folder: Path) -> None:
     before = plan(folder)
     edit(folder, {"flow_draws": 3})
-    assert changed(before, plan(folder)) == {"R+L2/flows.key", "BSS-3/flows.key"}
+    assert changed(before, plan(folder)) == {
+        f"{task}/{method}-flow.key" for task in ("R+L2", "BSS-3") for method in FLOW_METHODS
+    }
 
 
 def test_settings_of_one_method_change_its_runs_alone(folder: Path) -> None:

@@ -76,6 +76,63 @@ def test_its_cost_is_what_making_it_and_its_parts_took(store: ArtifactStore) -> 
     assert again.cost >= parts.cost
 
 
+# --- preparations that were interrupted ------------------------------------------------------------------------------
+
+
+def interrupted(store: ArtifactStore, config: dict[str, int]) -> None:
+    def stop(parts: Artifacts) -> Tensors:
+        assert parts.checkpoint.load() is None
+        parts.checkpoint.save({"so far": torch.ones(3)})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.get("flows/a", config, CODE, stop)
+
+
+def found(store: ArtifactStore, config: dict[str, int]) -> Tensors | None:
+    """What a preparation of this config finds of an earlier one."""
+    seen: list[Tensors | None] = []
+
+    def look(parts: Artifacts) -> Tensors:
+        seen.append(parts.checkpoint.load())
+        return numbers(parts)
+
+    store.get("flows/a", config, CODE, look)
+    return seen[0]
+
+
+def test_a_preparation_goes_on_from_what_it_saved(store: ArtifactStore) -> None:
+    interrupted(store, {"a": 1})
+    assert not store.path("flows/a").exists()
+    state = found(store, {"a": 1})
+    assert state is not None
+    assert torch.equal(state["so far"], torch.ones(3))
+    assert [path.name for path in (store.folder / "unfinished").rglob("*.safetensors")] == []
+
+
+def test_a_preparation_with_other_settings_starts_anew(store: ArtifactStore) -> None:
+    interrupted(store, {"a": 1})
+    assert found(store, {"a": 2}) is None
+
+
+def test_its_cost_holds_the_time_before_the_interruption(store: ArtifactStore) -> None:
+    interrupted(store, {"a": 1})
+    path = store.folder / "unfinished/flows/a/R+L2.safetensors"
+    tensors, facts = load_tensors(path)
+    save_tensors(path, tensors, facts | {"seconds": "100"})
+    again = ArtifactStore(store.folder, store.task)
+    found(again, {"a": 1})
+    assert 100 <= again.cost < 110
+
+
+def test_a_damaged_checkpoint_is_refused(store: ArtifactStore) -> None:
+    interrupted(store, {"a": 1})
+    path = store.folder / "unfinished/flows/a/R+L2.safetensors"
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(UserError, match="truncated or damaged"):
+        found(store, {"a": 1})
+
+
 # --- whole files ----------------------------------------------------------------------------------------------------
 
 

@@ -136,7 +136,7 @@ def test_a_missing_run_is_counted_and_a_missing_row_shown(folder: Path) -> None:
     assert "[" not in row_of(written["returns.md"], "R+L2", "nfw")[3]
     assert row_of(written["returns.md"], "R+L2", "flowpg")[2:] == ["0/2", "—", "—"]
     assert row_of(written["returns.md"], "BSS-3", "nfw")[2:] == ["0/2", "—", "—"]
-    assert row_of(written["flows.md"], "BSS-3", "—", "uniform")[3:] == ["0/1"] + ["—"] * 5
+    assert row_of(written["flows.md"], "BSS-3", "flowpg", "sampled", "uniform")[4:] == ["0/1"] + ["—"] * 5
     assert "17 of 30 runs are complete." in written["README.md"]
 
 
@@ -181,7 +181,7 @@ def test_profiles_never_mix(folder: Path) -> None:
     assert not (folder / "tables").exists()
     save(folder, make_run("R+L2", "nfw", 1))
     save(folder, make_flow("R+L2", profile="paper"))
-    with pytest.raises(UserError, match=re.escape("flows/R+L2.json") + ".*'paper'"):
+    with pytest.raises(UserError, match=re.escape("flows/flowpg/R+L2.json") + ".*'paper'"):
         write(folder)
 
 

@@ -1,5 +1,6 @@
 """Every row of the task table, against the simulators and against Gymnasium's own checks."""
 
+import math
 import random
 from typing import Any
 
@@ -12,7 +13,20 @@ from gymnasium.utils.env_checker import check_env
 from envs import list_tasks, make_task
 
 MUJOCO = [task_id for task_id in list_tasks() if not task_id.startswith("BSS")]
-WITH_VELOCITIES = [task_id for task_id in MUJOCO if make_task(task_id).constraint.context_indices]
+# Where in the context the velocities of actuated joints are, and their angles, and of which actuators.
+VELOCITIES: dict[str, dict[int, int]] = {
+    **{task_id: {0: 0, 1: 1} for task_id in ("R+O03", "R+O10", "R+O30", "R+M")},
+    **{task_id: {i: i for i in range(6)} for task_id in ("HC+O", "W+M")},
+    "H+M": {i: i for i in range(3)},
+    "HC+MA": {6: 0, 7: 3},
+    "H+O+S": {i: i for i in range(3)},
+    "W+O+S": {i: i for i in range(6)},
+}
+ANGLES: dict[str, dict[int, int]] = {
+    "HC+MA": {i: i for i in range(6)},
+    "H+O+S": {3 + i: i for i in range(3)},
+    "W+O+S": {6 + i: i for i in range(6)},
+}
 
 # The papers' table: id, environment, n, published steps.
 TABLE = [
@@ -27,6 +41,13 @@ TABLE = [
     ("W+M", "Walker2d-v5", 6, 1_000_000),
     ("BSS-3", "BikeSharing", 3, 1_000_000),
     ("BSS-5", "BikeSharing", 5, 1_000_000),
+    ("R+T", "Reacher-v5", 2, 300_000),
+    ("HC+MA", "HalfCheetah-v5", 6, 1_000_000),
+    ("H+O+S", "Hopper-v5", 3, 1_000_000),
+    ("W+O+S", "Walker2d-v5", 6, 1_000_000),
+    ("An+L2", "Ant-v5", 8, 1_000_000),
+    ("R+Ring", "Reacher-v5", 2, 300_000),
+    ("R+2D", "Reacher-v5", 2, 300_000),
 ]
 
 
@@ -42,7 +63,9 @@ def test_the_table_is_complete() -> None:
     assert sorted(list_tasks()) == sorted(row[0] for row in TABLE)
 
 
-# A small violation at a point by hand: context filled with w, action, left-hand side minus bound.
+RIGHT = math.pi / 2
+
+# A small violation at a point by hand: context, action, left-hand side minus bound (the first of them, if two).
 LEFT_HAND_SIDES: list[tuple[str, list[float], list[float], float]] = [
     ("R+L2", [], [0.3, -0.4], 0.25 - 0.05),
     ("R+O03", [2.0, -3.0], [0.5, 0.5], 2.5 - 0.3),
@@ -52,6 +75,21 @@ LEFT_HAND_SIDES: list[tuple[str, list[float], list[float], float]] = [
     ("HC+O", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0], [1.0, 0.5, -1.0, 1.0, 1.0, -1.0], 23.0 - 20.0),
     ("H+M", [10.0, -10.0, 5.0], [1.0, 0.5, 0.5], 12.5 - 10.0),
     ("W+M", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0], [1.0, -0.5, -1.0, 1.0, 1.0, -1.0], 16.0 - 10.0),
+    # 0.09 + 2 * 0.3 * 0.5 * 0.5 + 0.25
+    ("R+T", [0.5], [0.3, 0.2], 0.49 - 0.05),
+    # Sines 1 and -1/2.
+    ("HC+MA", [0.5, RIGHT, -0.5, 0, 0, -RIGHT / 3, 10.0, -8.0], [0.7, 1, 1, 0.5, 1, 1], 7.0 + 2.0 - 5.0),
+    ("H+O+S", [10.0, -10.0, 5.0, 0, RIGHT, 0], [1.0, 0.5, 0.5], 17.5 - 10.0),
+    ("W+O+S", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0] + [0] * 6, [1.0, -0.5, -1.0, 1.0, 1.0, -1.0], 23.0 - 10.0),
+    ("An+L2", [], [0.5] * 8, 2.0 - 2.0),
+    ("R+Ring", [], [0.3, -0.4], 0.25 - 0.05),
+    ("R+2D", [], [0.4, 0.3], 0.1 - 0.05),
+]
+
+SECOND: list[tuple[str, list[float], list[float], float]] = [
+    ("H+O+S", [1e3] * 3 + [RIGHT, -RIGHT, 0.0], [0.5, 0.1, 1.0], 0.26 - 0.1),
+    ("W+O+S", [1e3] * 6 + [RIGHT, RIGHT / 3, 0, 0, 0, -RIGHT], [0.5, 0.4, 1, 1, 1, -0.1], 0.25 + 0.04 + 0.01 - 0.1),
+    ("R+Ring", [], [0.06, -0.08], 0.02 - 0.01),
 ]
 
 
@@ -68,6 +106,24 @@ def test_the_constraint_reads_the_right_observations(
     violation = task.constraint.violation(torch.tensor([action], dtype=torch.float64), obs)
     assert float(violation[0, 0]) == pytest.approx(expected, abs=1e-12)
     env.close()
+
+
+@pytest.mark.parametrize(("task_id", "context", "action", "expected"), SECOND)
+def test_the_second_constraint_likewise(
+    task_id: str, context: list[float], action: list[float], expected: float
+) -> None:
+    constraint = make_task(task_id).constraint
+    obs = torch.full((1, 17), 1e3, dtype=torch.float64)
+    obs[0, list(constraint.context_indices)] = torch.tensor(context, dtype=torch.float64)
+    violation = constraint.violation(torch.tensor([action], dtype=torch.float64), obs)
+    assert float(violation[0, 1]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_is_not_convex_says_so() -> None:
+    assert [i for i in list_tasks() if not make_task(i).constraint.convex] == ["R+Ring", "R+2D"]
+    for task_id in ("R+Ring", "R+2D"):
+        notes = make_task(task_id).notes
+        assert all(method in notes for method in ("flowpg", "ddpg-projection-qp", "ddpg-penalty", "nfw"))
 
 
 @pytest.mark.parametrize("task_id", list_tasks())
@@ -92,23 +148,34 @@ def test_the_environment_is_gymnasiums_own(task_id: str) -> None:
     assert dict(task.env_kwargs) == theirs.kwargs
 
 
-def actuated_velocities(simulator: Any) -> np.ndarray:
-    """Velocities of the joints that the actuators drive, in the order of the actuators."""
+def actuated(simulator: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Velocities and angles of the joints that the actuators drive, in the order of the actuators."""
     joints = simulator.model.actuator_trnid[:, 0]
-    return np.array(simulator.data.qvel[simulator.model.jnt_dofadr[joints]])
+    velocities = simulator.data.qvel[simulator.model.jnt_dofadr[joints]]
+    return np.array(velocities), np.array(simulator.data.qpos[simulator.model.jnt_qposadr[joints]])
 
 
-@pytest.mark.parametrize("task_id", WITH_VELOCITIES)
-def test_context_is_the_velocity_of_each_actuated_joint(task_id: str) -> None:
+def test_every_context_is_accounted_for() -> None:
+    for task_id in MUJOCO:
+        known = [*VELOCITIES.get(task_id, {}), *ANGLES.get(task_id, {}), *([0] if task_id == "R+T" else [])]
+        assert sorted(known) == list(range(len(make_task(task_id).constraint.context_indices)))
+
+
+@pytest.mark.parametrize("task_id", VELOCITIES)
+def test_context_is_velocity_and_angle_of_each_actuated_joint(task_id: str) -> None:
     task = make_task(task_id)
     env = task.make_env()
     env.reset(seed=3)
     env.action_space.seed(3)
     limit = 10.0 if task.env_id in {"Hopper-v5", "Walker2d-v5"} else np.inf
+    angles = ANGLES.get(task_id, {})
     for _ in range(300):
         observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
         seen = observation[list(task.constraint.context_indices)]
-        np.testing.assert_array_equal(seen, np.clip(actuated_velocities(env.unwrapped), -limit, limit))
+        velocity, angle = actuated(env.unwrapped)
+        expected = np.clip(velocity, -limit, limit)[list(VELOCITIES[task_id].values())]
+        np.testing.assert_array_equal(seen[list(VELOCITIES[task_id])], expected)
+        np.testing.assert_array_equal(seen[list(angles)], angle[list(angles.values())])
         if terminated or truncated:
             env.reset()
     env.close()
@@ -134,6 +201,9 @@ def test_reacher_observes_angles_then_target_then_velocities() -> None:
     target = simulator.data.qpos[2:4]
     expected = np.concatenate([np.cos(angle), np.sin(angle), target, velocity])
     np.testing.assert_array_equal(observation[:8], expected)
+    constraint = make_task("R+T").constraint
+    context = constraint.context(torch.as_tensor(observation)[None])
+    assert context.tolist() == [[np.cos(angle[1])]]
     env.close()
 
 

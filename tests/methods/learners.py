@@ -14,7 +14,8 @@ from methods import make_method
 from methods.base import Transition
 from methods.ddpg import DDPG
 
-METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-qp", "flowpg", "nfw")
+FLOW_METHODS = ("flowpg", "flowpg-gauge", "flowpg-spline")
+METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-qp", *FLOW_METHODS, "nfw")
 SMALL = {"warmup": 20, "batch_size": 8, "replay_size": 200, "hidden": [16, 16]}
 SMALL_FLOW = {
     "samples": {"train": 500, "test": 200, "rollout_steps": 100},
@@ -23,7 +24,7 @@ SMALL_FLOW = {
 
 
 def settings(method: str, **changes: Any) -> dict[str, Any]:
-    return {**SMALL, **(SMALL_FLOW if method == "flowpg" else {}), **changes}
+    return {**SMALL, **(SMALL_FLOW if method in FLOW_METHODS else {}), **changes}
 
 
 def make_learner(method: str = "ddpg-projection", task: str = "R+L2", seed: int = 0, **changes: Any) -> DDPG[Any]:

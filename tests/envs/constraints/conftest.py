@@ -1,17 +1,33 @@
 """One row a constraint; every test that takes ``case`` runs on all of them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from envs.constraints import Allocation, Ball, Box, Constraint, Power, WeightedL1
+from envs.constraints import (
+    Allocation,
+    Ball,
+    Box,
+    Constraint,
+    Intersection,
+    Power,
+    SineSquares,
+    TwoLegs,
+    TwoLinkTip,
+    WeightedL1,
+)
 
 
 @dataclass(frozen=True)
 class Case:
+    # Entries of an observation.
+    width: ClassVar[int] = 17
+
     name: str
     constraint: Constraint
     solves: int = 200
@@ -20,9 +36,9 @@ class Case:
     solver_error: float = 1e-6
 
     def obs(self, rows: int, generator: torch.Generator) -> Tensor:
-        """Observations whose velocities have all magnitudes from 0.1 to 100, and 0 now and then."""
+        """Observations whose entries have all magnitudes from 0.1 to 100, and are 0 now and then."""
         scale = 10 ** (3 * torch.rand((rows, 1), generator=generator, dtype=torch.float64) - 1)
-        obs = torch.randn((rows, 9), generator=generator, dtype=torch.float64) * scale
+        obs = torch.randn((rows, self.width), generator=generator, dtype=torch.float64) * scale
         return obs * (torch.rand(obs.shape, generator=generator) > 0.15)
 
     def action(self, rows: int, generator: torch.Generator) -> Tensor:
@@ -37,6 +53,15 @@ def unit(n: int) -> tuple[np.ndarray, np.ndarray]:
     return -np.ones(n), np.ones(n)
 
 
+def uneven(n: int) -> tuple[list[float], list[float]]:
+    """Ends of a box that is not centred on 0 and has 0 on its boundary."""
+    return [-2.0, 0.0, -0.1, -1.0, -1.0, -0.3][:n], [0.5, 1.0, 3.0, 0.0, 0.2, 1.0][:n]
+
+
+def l1_and_sines(bounds: tuple[float, float], box: tuple[ArrayLike, ArrayLike], w: range, th: range) -> Intersection:
+    return Intersection(WeightedL1(bounds[0], *box, w), SineSquares(bounds[1], *box, th))
+
+
 CASES = [
     Case("box", Box([-1.0, 0.0, 2.0], [1.0, 0.5, 5.0]), solves=1000),
     Case("R+L2", Ball(0.05, *unit(2)), solves=1000),
@@ -49,6 +74,16 @@ CASES = [
     Case("BSS-3", Allocation(90, np.zeros(3), np.full(3, 35.0))),
     Case("BSS-5", Allocation(150, np.zeros(5), np.full(5, 35.0)), solves=1000),
     Case("allocation-uneven", Allocation(-1.3, [-3.0, -1.0, 0.5, -0.1], [-1.0, 2.0, 0.7, 4.0])),
+    Case("HC+MA", TwoLegs(5.0, *unit(6), (*range(2, 8), 11, 14)), solves=1000),
+    Case("legs-uneven-box", TwoLegs(1.0, *uneven(6), range(8))),
+    Case("R+T", TwoLinkTip(0.05, *unit(2), [1]), solves=1000, solver_error=5e-5),
+    Case("tip-uneven-box", TwoLinkTip(0.3, [-0.1, -2.0], [1.0, 0.2], [3]), solver_error=5e-5),
+    Case("sines", SineSquares(0.1, *unit(3), range(2, 5)), solves=1000, solver_error=5e-5),
+    Case("sines-uneven-box", SineSquares(0.5, *uneven(4), [6, 0, 3, 9]), solver_error=5e-5),
+    Case("H+O+S", l1_and_sines((10.0, 0.1), unit(3), range(8, 11), range(2, 5)), solves=1000, solver_error=5e-5),
+    # Slow entries for w: the wider of the two sets of the tests of sampling would otherwise be too small for rejection.
+    Case("W+O+S", l1_and_sines((10.0, 0.1), unit(6), range(5, 11), range(11, 17)), solves=1000, solver_error=5e-5),
+    Case("both-uneven-box", l1_and_sines((1.0, 0.3), uneven(3), range(3), range(2, 5)), solver_error=5e-5),
 ]
 
 

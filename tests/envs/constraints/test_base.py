@@ -9,7 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from envs.constraints import Allocation, Ball, Box, Constraint, Power, WeightedL1
+from envs.constraints import (
+    Allocation,
+    Ball,
+    Box,
+    Constraint,
+    Discs,
+    Intersection,
+    Power,
+    Ring,
+    SineSquares,
+    TwoLegs,
+    TwoLinkTip,
+    WeightedL1,
+)
 from envs.constraints.solver import ParametrisedProgram
 from envs.errors import UserError
 
@@ -99,6 +112,8 @@ def test_the_solver_takes_observations_without_entries() -> None:
 def test_a_copy_answers_alike(case, generator) -> None:
     action, obs = case.action(20, generator), case.obs(20, generator)
     expected = case.constraint.project(action, obs)
+    # Programs that were compiled stay behind.
+    case.constraint.project_by_solver(action[:1], obs[:1])
     assert torch.equal(pickle.loads(pickle.dumps(case.constraint)).project(action, obs), expected)
 
 
@@ -121,6 +136,31 @@ def test_a_copy_answers_alike(case, generator) -> None:
         (lambda: Allocation(-1, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
         (lambda: Allocation(float("nan"), np.zeros(3), np.full(3, 35.0)), "strictly between"),
         (lambda: Allocation(1, [0.0], [2.0]), "two or more"),
+        (lambda: TwoLegs(0.0, -np.ones(6), np.ones(6), range(8)), "bound is 0.0"),
+        (lambda: TwoLegs(1.0, np.full(6, 0.5), np.ones(6), range(8)), "must hold 0"),
+        (lambda: TwoLegs(1.0, -np.ones(5), np.ones(5), range(8)), "not 5 and 8"),
+        (lambda: TwoLegs(1.0, -np.ones(6), np.ones(6), range(7)), "not 6 and 7"),
+        (lambda: TwoLinkTip(np.inf, [-1.0, -1.0], [1.0, 1.0], [0]), "bound is inf"),
+        (lambda: TwoLinkTip(1.0, [-1.0, 0.5], [1.0, 1.0], [0]), "must hold 0"),
+        (lambda: TwoLinkTip(1.0, [-1.0] * 3, [1.0] * 3, [0]), "it needs 2"),
+        (lambda: TwoLinkTip(1.0, [-1.0, -1.0], [1.0, 1.0], [0, 1]), "the cosine alone"),
+        (lambda: SineSquares(-0.1, [-1.0], [1.0], [0]), "bound is -0.1"),
+        (lambda: SineSquares(0.1, [-1.0], [-0.5], [0]), "must hold 0"),
+        (lambda: SineSquares(0.1, [-1.0], [1.0], [0, 1]), "give one for each"),
+        (
+            lambda: Intersection(WeightedL1(1.0, [-1.0], [1.0], [0]), SineSquares(0.1, [-1.0], [0.9], [1])),
+            "action boxes of the two constraints differ",
+        ),
+        (lambda: Ring(0.0, 0.1, [-1.0, -1.0], [1.0, 1.0]), "0 < inner_squared"),
+        (lambda: Ring(0.2, 0.1, [-1.0, -1.0], [1.0, 1.0]), "0 < inner_squared"),
+        (lambda: Ring(0.1, 0.2, [-1.0], [1.0]), "two coordinates or more"),
+        (lambda: Ring(0.1, 0.2, [-1.0, -0.4], [1.0, 1.0]), "cuts the set"),
+        (lambda: Discs([[0.0, 0.0]], [0.1, 0.2], [-1.0, -1.0], [1.0, 1.0]), "have shapes"),
+        (lambda: Discs([], [], [-1.0, -1.0], [1.0, 1.0]), "have shapes"),
+        (lambda: Discs([[0.0, 0.0]], [0.0], [-1.0, -1.0], [1.0, 1.0]), "positive"),
+        (lambda: Discs([[0.0, np.nan]], [0.1], [-1.0, -1.0], [1.0, 1.0]), "finite"),
+        (lambda: Discs([[0.0, 0.0], [0.5, 0.0]], [0.1, 0.1], [-1.0, -1.0], [1.0, 1.0]), "touch or overlap"),
+        (lambda: Discs([[0.9, 0.0]], [0.1], [-1.0, -1.0], [1.0, 1.0]), "cuts the set"),
     ],
 )
 def test_constructors_refuse(build, message: str) -> None:

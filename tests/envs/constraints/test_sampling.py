@@ -41,9 +41,8 @@ def test_the_generator_decides_and_nothing_else(case, generator) -> None:
 
 
 def rejected_from_box(constraint, obs_row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Uniform by definition: draws from the action box, in free coordinates, that happen to be feasible."""
-    lower, upper = torch.as_tensor(constraint.lower), torch.as_tensor(constraint.upper)
-    lower, upper = constraint.to_free(lower[None]), constraint.to_free(upper[None])
+    """Uniform by definition: draws from the bounding box, in free coordinates, that happen to be feasible."""
+    lower, upper = map(constraint.to_free, constraint.bounding_box(obs_row))
     draws: list[torch.Tensor] = []
     while sum(map(len, draws)) < ROWS:
         free = lower + torch.rand((400_000, constraint.free_dim), generator=generator).double() * (upper - lower)
@@ -55,7 +54,7 @@ def rejected_from_box(constraint, obs_row: torch.Tensor, generator: torch.Genera
 @pytest.mark.parametrize("scale", [0.0, 5.0, 15.0])
 def test_samples_are_uniform(case, generator, scale: float) -> None:
     """Coordinates and random projections have the distribution of plain rejection (Kolmogorov-Smirnov)."""
-    obs_row = torch.linspace(-1, 1.5, 9, dtype=torch.float64)[None] * scale
+    obs_row = torch.linspace(-1, 1.5, case.width, dtype=torch.float64)[None] * scale
     if case.name == "l1-uneven-box":
         obs_row = obs_row / 10
     expected = rejected_from_box(case.constraint, obs_row, generator)

@@ -1,0 +1,242 @@
+"""Writes the verdicts: a page to be read and a CSV with every comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.claims.evidence import LEAST_SEEDS
+from benchmark.claims.gradients import judge_gradients
+from benchmark.claims.returns import judge_returns
+from benchmark.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
+from benchmark.claims.samplers import judge_samplers
+from benchmark.claims.validity import judge_validity
+from benchmark.claims.violations import judge_violations
+from benchmark.claims.wallclock import judge_wallclock
+from benchmark.files import write_text
+from benchmark.rendering import DASH, like, percent
+from benchmark.selection import Selection, read_selection
+from benchmark.tables import bullets, describe, describe_failures
+
+MARKS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "open": "?", "not counted": "·"}
+LEGEND = (
+    "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
+    "[docs/claims.md](../../docs/claims.md): ✓ the whole interval is on the claim's side, ✗ on the other, ? open, "
+    "· not counted. A dash means not measured. Readings in bold decide."
+)
+
+
+def write_claims(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> list[Path]:
+    """Judge every claim by the results below ``folder`` (``results/<profile>``); write claims.md and claims.csv there.
+
+    The same results give the same bytes.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If results are missing altogether, damaged, of another profile or schema version, or not comparable
+            (see :func:`benchmark.selection.read_selection`), or a file cannot be written.
+    """
+    found = read_selection(folder, profile, tasks, methods, seeds)
+    claims = judge(found, folder)
+    texts = {
+        "claims.md": page(found, claims),
+        "claims.csv": table(found, claims).to_csv(index=False, lineterminator="\n"),
+    }
+    paths = [folder / name for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    return paths
+
+
+def judge(found: Selection, folder: Path) -> list[Claim]:
+    """Every claim, C1 to C6."""
+    return [
+        judge_validity(found),
+        judge_violations(found),
+        judge_wallclock(found),
+        judge_returns(found),
+        judge_samplers(found, folder),
+        judge_gradients(found, folder),
+    ]
+
+
+def table(found: Selection, claims: list[Claim]) -> pd.DataFrame:
+    """Every comparison as a row, with the verdicts that it is part of."""
+    rows: list[dict[str, Any]] = []
+    for claim in claims:
+        for reading in claim.readings:
+            shared: dict[str, Any] = {"profile": found.profile, "claim": claim.id, "verdict": claim.verdict}
+            shared |= {
+                "reading": reading.name,
+                "decides": reading.decides,
+                "reading_verdict": reading.verdict if reading.counts else "",
+            }
+            shared |= {"row": ", ".join(reading.keys.values()), "column": reading.column}
+            shared["tolerance"] = reading.tolerance
+            rows += [shared | numbers(finding) for finding in reading.findings]
+            if not reading.findings:
+                rows.append(shared | {"why": reading.missing})
+    return pd.DataFrame(rows).astype({"n": "Int64", "N": "Int64", "budget": "Int64", "published": "Int64"})
+
+
+def numbers(finding: Finding) -> dict[str, Any]:
+    """What the CSV says of one comparison."""
+    effect, budget = finding.effect, finding.budget
+    return {
+        "task": finding.task,
+        "solver": finding.solver,
+        "budget": budget.done if budget else None,
+        "published": budget.published if budget else None,
+        "budget_unit": budget.unit if budget else "",
+        "n": effect.n,
+        "N": finding.wanted,
+        "unit": finding.unit,
+        "effect": effect.mean,
+        "low": effect.low,
+        "high": effect.high,
+        "interval": effect.method,
+        "threshold": finding.threshold,
+        "outcome": finding.outcome,
+        "why": finding.why,
+        "note": finding.note,
+    }
+
+
+def page(found: Selection, claims: list[Claim]) -> str:
+    """The Markdown page: all verdicts, then a section a claim."""
+    summary = pd.DataFrame(
+        [
+            {
+                "claim": f"{claim.id} {claim.title}",
+                "the paper says": f"{claim.said} ({claim.source})",
+                "verdict": f"**{claim.verdict}**",
+                "why": claim.reason,
+            }
+            for claim in claims
+        ]
+    )
+    commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in found.everything()})
+    facts = [f"Runs made at commit {', '.join(commits) or 'unknown: no complete run'}.", *describe_failures(found)]
+    blocks = [
+        f"# FlowPG's claims by profile {found.profile}",
+        describe(found),
+        "Generated from the result files by `acrl claims`: change nothing here by hand.",
+        bullets([*facts, *too_few(found)]),
+        markdown(summary),
+        LEGEND,
+        *(section(claim) for claim in claims),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def too_few(found: Selection) -> list[str]:
+    """A warning where the profile has too few seeds for anything that is measured over seeds."""
+    few = len(found.seeds) < LEAST_SEEDS
+    return ["With fewer than two seeds nothing that is measured over seeds can be decided."] if few else []
+
+
+def section(claim: Claim) -> str:
+    """A claim: what the paper says, what was measured, how the rule applies."""
+    blocks = [
+        f"## {claim.id} {claim.title}: {claim.verdict}",
+        f"The paper says: {claim.said} ({claim.source})",
+        "### Measured",
+        bullets(list(claim.notes)),
+    ]
+    for aside in dict.fromkeys(reading.aside for reading in claim.readings):
+        blocks += [f"### {aside}"] if aside else []
+        measured = effects_view(claim, [reading for reading in claim.readings if reading.aside == aside])
+        blocks += [markdown(measured)] if len(measured) else ["Nothing yet."]
+    for heading, frame in claim.extra.items():
+        blocks += [f"### {heading}", markdown(frame)] if len(frame) else []
+    blocks += ["### The rule applied", markdown(verdicts_view(claim))]
+    why = open_reasons(claim.deciding)
+    blocks += [bullets([f"Open: {reason}." for reason in why])] if why else []
+    return "\n\n".join(blocks)
+
+
+def effects_view(claim: Claim, readings: Sequence[Reading]) -> pd.DataFrame:
+    """A row for each task and row of readings in which something was measured, a column for each kind of reading."""
+    tasks = list(dict.fromkeys(finding.task for reading in readings for finding in reading.findings))
+    columns = list(dict.fromkeys(reading.column for reading in readings))
+    thresholds = {finding.threshold for reading in claim.deciding for finding in reading.findings}
+    rows = []
+    for task in tasks:
+        for keys in unique_keys(readings):
+            cells = {
+                reading.column: finding
+                for reading in readings
+                for finding in reading.findings
+                if reading.keys == keys and finding.task == task
+            }
+            if all(finding.effect.mean is None for finding in cells.values()):
+                continue
+            row = {"task": task} | keys | shared_text(list(cells.values()), len(thresholds) > 1)
+            rows.append(row | {c: effect_text(cells[c]) if c in cells else DASH for c in columns})
+    return pd.DataFrame(rows)
+
+
+def unique_keys(readings: Sequence[Reading]) -> list[dict[str, str]]:
+    """The rows that readings are in, in their order."""
+    found: list[dict[str, str]] = []
+    for reading in readings:
+        found += [] if reading.keys in found else [reading.keys]
+    return found
+
+
+def shared_text(findings: list[Finding], own_threshold: bool) -> dict[str, str]:
+    """What the cells of one row have in common: n of N, budget, and a threshold that differs from row to row."""
+    most = max(findings, key=lambda finding: finding.effect.n)
+    row = {"n of N": f"{most.effect.n}/{most.wanted}"}
+    if most.budget:
+        row["budget"] = f"{most.budget.done:,} of {most.budget.published:,} {most.budget.unit}"
+    if own_threshold:
+        row["threshold"] = DASH if most.threshold is None else like(most.threshold, whole=False)(most.threshold)
+    return row
+
+
+def effect_text(finding: Finding) -> str:
+    """An effect with its interval and the mark of its outcome; a note is in the CSV."""
+    effect = finding.effect
+    if effect.mean is None:
+        return DASH if finding.outcome == "not counted" else f"{DASH} {MARKS[finding.outcome]}"
+    finite = next((end for end in (effect.mean, effect.low) if end is not None and math.isfinite(end)), 1.0)
+    number = percent if finding.unit == "share" else like(finite, whole=False)
+    texts = [
+        "∞" if end == math.inf else number(end) for end in (effect.mean, effect.low, effect.high) if end is not None
+    ]
+    interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
+    return f"{texts[0]}{interval} {MARKS[finding.outcome]}"
+
+
+def verdicts_view(claim: Claim) -> pd.DataFrame:
+    """The verdict of every reading that counts, with its comparisons by outcome; deciding ones in bold."""
+    counting = [reading for reading in claim.readings if reading.counts]
+    columns = list(dict.fromkeys(reading.column for reading in counting))
+    rows = []
+    for keys in unique_keys(counting):
+        cells = {reading.column: verdict_text(reading) for reading in counting if reading.keys == keys}
+        rows.append(keys | {column: cells.get(column, DASH) for column in columns})
+    return pd.DataFrame(rows)
+
+
+def verdict_text(reading: Reading) -> str:
+    """The verdict of one reading, with how many comparisons have which outcome and which speak for it."""
+    counted = [f"{len(reading.tasks(kind))} {mark}" for kind, mark in MARKS.items() if reading.tasks(kind)]
+    if reading.up_to and reading.tasks("supported"):
+        counted[0] += f" {' '.join(reading.tasks('supported'))}"
+    verdict = f"**{reading.verdict}**" if reading.decides else reading.verdict
+    return f"{verdict} ({', '.join(counted)})" if counted else verdict
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table as Markdown; a bar would end a cell."""
+    return frame.map(lambda text: str(text).replace("|", "\\|")).to_markdown(index=False, disable_numparse=True)

@@ -1,0 +1,98 @@
+"""C1: up to 99.98% of generated actions are valid."""
+
+from __future__ import annotations
+
+from benchmark.claims.effects import exact_share, share_over_seeds
+from benchmark.claims.evidence import DECIDING_TOLERANCES, FLOW, LEAST_SHARE, PAPER_TASKS, gap, short_of, steps_of
+from benchmark.claims.rule import NOT_RUN, Budget, Claim, Finding, Reading, decide
+from benchmark.results import TOLERANCES
+from benchmark.selection import Selection
+from benchmark.statistics import Estimate, point
+
+THRESHOLD = 0.9998
+# FlowPG's released configuration: 100 epochs of 500,000 samples in batches of 256.
+PUBLISHED_UPDATES = 100 * (500_000 // 256)
+SAMPLED = ("sampled", "uniform")
+POLICY = ("visited", "policy")
+SOURCES = (SAMPLED, ("sampled", "boundary"), ("visited", "uniform"), ("visited", "boundary"), POLICY)
+DECIDING = {SAMPLED: "latents uniform", POLICY: "trained policies"}
+
+
+def judge_validity(found: Selection) -> Claim:
+    """The claim, by the paper's flow; other flows of the profile are shown."""
+    others = [method for method in found.methods if method != FLOW and any(flow == method for _, flow in found.flows)]
+    readings = [
+        _reading(found, flow, states, latents, tolerance)
+        for flow in (FLOW, *others)
+        for states, latents in SOURCES
+        for tolerance in TOLERANCES
+    ]
+    notes = [
+        "Latents: uniform in the box, on its boundary, or those that trained policies put out (at every step of their "
+        "last evaluation). One flow a task and method: its interval is over draws, not over trainings of a flow.",
+        "The budget is the flow's updates where states are sampled, else the policies' steps.",
+    ]
+    if others:
+        notes.append(f"Not the paper's, so without a say: {', '.join(others)}.")
+    return Claim(
+        id="C1",
+        title="Valid actions",
+        said="Up to 99.98% of the generated actions are valid.",
+        source="summary",
+        readings=tuple(readings),
+        notes=tuple(notes),
+    )
+
+
+def _reading(found: Selection, flow: str, states: str, latents: str, tolerance: float) -> Reading:
+    source = (states, latents)
+    return Reading(
+        name=f"{DECIDING.get(source, ' '.join(source))} at tolerance {tolerance:g}",
+        keys={"flow": flow, "states": states, "latents": latents},
+        column=f"valid at {tolerance:g} [%]",
+        findings=tuple(_finding(found, task, flow, source, f"{tolerance:g}") for task in PAPER_TASKS),
+        up_to=True,
+        decides=flow == FLOW and source in DECIDING and tolerance in DECIDING_TOLERANCES,
+        tolerance=tolerance,
+        aside="" if flow == FLOW else "Flows that are not the paper's",
+    )
+
+
+def _finding(found: Selection, task: str, flow: str, source: tuple[str, str], tolerance: str) -> Finding:
+    effect = _effect(found, task, flow, source, tolerance)
+    updates = _updates(found, task, flow)
+    if source[0] == "sampled":
+        budget, wanted = updates, 1
+        no_support = "" if effect.n else NOT_RUN
+    else:
+        budget, wanted = steps_of(found, task), len(found.seeds)
+        no_support = gap(found, task, flow) or short_of(budget, LEAST_SHARE)
+    no_contradiction = no_support or short_of(updates, LEAST_SHARE)
+    outcome, why = decide(effect, THRESHOLD, no_support, no_contradiction)
+    return Finding(task, effect, THRESHOLD, outcome, why, wanted, "share", budget)
+
+
+def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tolerance: str) -> Estimate:
+    states, latents = source
+    if source == POLICY:
+        final = [run.record.final_policy for run in found.runs(task, flow)]
+        counts = [policy.violations for policy in final if policy and policy.violations.n]
+        return share_over_seeds([count.valid_share[tolerance] for count in counts], [count.n for count in counts])
+    visited = found.visited.get((task, flow))
+    report = found.flows.get((task, flow)) if states == "sampled" else visited
+    if report is None or latents not in report.validity:
+        return point(None, 0)
+    flows_or_seeds = len(visited.seeds) if states == "visited" and visited else 1
+    return exact_share(report.validity[latents][tolerance], report.draws, flows_or_seeds)
+
+
+def _updates(found: Selection, task: str, flow: str) -> Budget | None:
+    """Updates that the flow was allowed, by the runs' settings; without runs, those that it made."""
+    for run in found.runs(task, flow):
+        updates = run.record.config.get("method", {}).get("flow", {}).get("updates")
+        if updates is not None:
+            return Budget(int(updates), PUBLISHED_UPDATES, "updates")
+    report = found.flows.get((task, flow))
+    if report is None or not report.curve.get("update"):
+        return None
+    return Budget(int(report.curve["update"][-1]), PUBLISHED_UPDATES, "updates")

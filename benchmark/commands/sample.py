@@ -1,0 +1,41 @@
+"""``acrl sample``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import click
+import numpy as np
+
+from benchmark.files import check_writable, write_bytes
+from envs.errors import UserError
+from envs.registry import make_task
+
+
+@click.command()
+@click.argument("task")
+@click.option("--sampler", required=True, help="rejection, hmc, or psdd (whole units, bike sharing alone).")
+@click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the actions (N, n) to this .npy file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one line of JSON.")
+def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_json: bool) -> None:
+    """Draw feasible actions of TASK with a sampler and say how fast and how good it is.
+
+    Where the constraint depends on the state, the states come from rollouts of random feasible actions, the same ones
+    for the same seed and number whatever the sampler. Row i of the file is at state i modulo the number of states.
+    """
+    from benchmark.sampling import describe, run_sampler
+
+    chosen = make_task(task)
+    if out is not None:
+        if out.is_dir():
+            raise UserError(f"cannot write {out}: it is a folder; give the name of a file")
+        check_writable(out)
+    actions, report = run_sampler(chosen, sampler, count, seed)
+    if out is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, actions.numpy())
+        write_bytes(out, buffer.getvalue())
+    click.echo(report.model_dump_json() if as_json else describe(report))

@@ -1,0 +1,243 @@
+"""What an experiment is: what it is made from, what it measures, and how that is shown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from benchmark.config import ExperimentSettings, Params, Profile, run_config
+from benchmark.flow_report import flow_method
+from benchmark.provenance import processor
+from benchmark.rendering import DASH, Column, format_cell
+from benchmark.selection import CompleteRun, Selection, read_selection
+from benchmark.statistics import Estimate
+from benchmark.store import ArtifactStore, load_tensors
+from benchmark.tables import View
+from envs.errors import UserError
+from envs.registry import TaskSpec, make_task
+from methods.base import Maker, Method, Tensors, make_method
+from methods.flowpg import FlowPGBase
+from methods.flows.training import draw_samples
+
+# Last columns of every experiment's CSV: one row is one number, with its interval and where it is from.
+LAST = ("quantity", "tolerance", "unit", "value", "low", "high", "interval", "n", "N", "note")
+ONE_FLOW = "none: one flow a task"
+Row = dict[str, Any]
+
+
+class KeptArtifacts(ArtifactStore):
+    """Artifacts as a profile keeps them. What is missing or stale is refused: an experiment trains no flow."""
+
+    def __init__(self, folder: Path, task: TaskSpec, profile: str) -> None:
+        super().__init__(folder, task)
+        self._profile = profile
+
+    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+        """See ``methods.base.Artifacts``.
+
+        Raises:
+            UserError: If the artifact is missing, damaged, or of other code or settings than today's.
+        """
+        del make
+        path = self.path(name)
+        what = f"flow of {name.removeprefix('flows/')}" if name.startswith("flows/") else name
+        again = f"run `acrl flows {self.task.id} -p {self._profile}`"
+        if not path.exists():
+            raise UserError(f"no {what} on {self.task.id} in profile {self._profile}: {again}")
+        tensors, facts = load_tensors(path)
+        if facts.get("key") != self.key(config, code):
+            raise UserError(f"{path} was made with other code or settings than today's: {again}")
+        return tensors
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an experiment is made from: the settings and the results of one profile."""
+
+    params: Params
+    profile: str
+    results: Path
+
+    @property
+    def chosen(self) -> Profile:
+        """The profile."""
+        return self.params.profile(self.profile)
+
+    @property
+    def settings(self) -> ExperimentSettings:
+        """Sizes of the experiments."""
+        return self.chosen.experiments
+
+    @property
+    def folder(self) -> Path:
+        """Where the profile's results lie."""
+        return self.results / self.profile
+
+    @functools.cached_property
+    def found(self) -> Selection:
+        """The profile's runs.
+
+        Raises:
+            UserError: As :func:`benchmark.selection.read_selection`.
+        """
+        chosen = self.chosen
+        return read_selection(self.folder, self.profile, chosen.tasks, chosen.methods, chosen.seeds)
+
+    def task(self, task_id: str) -> TaskSpec:
+        """A task of the profile.
+
+        Raises:
+            UserError: If the profile has not got it.
+        """
+        if task_id not in self.chosen.tasks:
+            raise UserError(f"profile {self.profile} has no task {task_id}, which this experiment is about: add it")
+        return make_task(task_id)
+
+    def runs(self, task_id: str, method_id: str) -> list[CompleteRun]:
+        """The complete runs of a task and method, by seed.
+
+        Raises:
+            UserError: If there are none.
+        """
+        runs = self.found.runs(task_id, method_id)
+        if not runs:
+            again = f"run `acrl sweep -p {self.profile} --task {task_id} --method {method_id}`"
+            raise UserError(f"no complete run of {method_id} on {task_id} in profile {self.profile}: {again}")
+        return runs
+
+    def flow_method(self, task: TaskSpec, method_id: str) -> FlowPGBase[Any]:
+        """A method with its trained flow.
+
+        Raises:
+            UserError: If the flow is missing, damaged, or of other code or settings than today's.
+        """
+        config = run_config(self.params, self.profile, task.id, method_id).method
+        return flow_method(task, method_id, config, self._kept(task))
+
+    def method(self, task: TaskSpec, method_id: str, config: Mapping[str, Any], seed: int) -> Method[Any]:
+        """An untrained method, with its trained flow if it has one.
+
+        Raises:
+            UserError: As :meth:`flow_method`.
+        """
+        method = make_method(method_id, task, config, seed)
+        method.prepare(self._kept(task))
+        return method
+
+    def samples(self, task: TaskSpec, method: FlowPGBase[Any]) -> Tensors:
+        """The training and test set of a method's flow.
+
+        Raises:
+            UserError: As :meth:`flow_method`.
+        """
+        return draw_samples(task, method.config.samples, self._kept(task))
+
+    def _kept(self, task: TaskSpec) -> KeptArtifacts:
+        return KeptArtifacts(self.folder, task, self.profile)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an experiment measured.
+
+    Attributes:
+        numbers: Every number, tidy; the CSV.
+        marks: What only the figure shows, such as single draws.
+    """
+
+    numbers: pd.DataFrame
+    marks: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes:
+        title: What it asks.
+        measure: Does the work.
+        caption: What a reader has to know to read the tables: profile, budget, seeds, tolerance, machine.
+        views: The tables that are printed.
+        draw: The figure.
+    """
+
+    title: str
+    measure: Callable[[Context], Measured]
+    caption: Callable[[Context], str]
+    views: Callable[[pd.DataFrame], list[View]]
+    draw: Callable[[Measured], Figure]
+
+
+def make_row(
+    quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, wanted: int = 1, note: str = ""
+) -> Row:
+    """One number, not yet told what it belongs to.
+
+    Args:
+        quantity: Name.
+        unit: Such as ``"share"``, which tables print in per cent.
+        estimate: Value and interval.
+        tolerance: Of a share of valid actions.
+        wanted: Of how many runs ``estimate.n`` should be.
+        note: What to know about this number.
+    """
+    return {
+        "quantity": quantity,
+        "tolerance": tolerance,
+        "unit": unit,
+        "value": estimate.mean,
+        "low": estimate.low,
+        "high": estimate.high,
+        "interval": estimate.method,
+        "n": estimate.n,
+        "N": wanted,
+        "note": note,
+    }
+
+
+def make_frame(keys: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows as a data frame with the columns that name a row first."""
+    frame = pd.DataFrame(list(rows), columns=[*keys, *LAST])
+    return frame.astype({"tolerance": float, "value": float, "low": float, "high": float})
+
+
+def make_table(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "") -> pd.DataFrame:
+    """The text of a table: a row for each combination of ``keys``, a dash for what the frame has not got.
+
+    Args:
+        frame: From :func:`make_frame`.
+        keys: Columns that name a row.
+        columns: Quantities shown.
+        runs: Header of the column that says how many of how many runs a row is from; none if empty.
+    """
+    rows = []
+    # NaN equals nothing, not even itself, and so cannot be part of a key.
+    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
+    for key, group in known.groupby(keys, sort=False):
+        cells = {(cell["quantity"], cell["tolerance"]): cell for cell in group.to_dict("records")}
+        found, wanted = int(group["n"].max()), int(group["N"].max())
+        row = dict(zip(keys, map(str, key), strict=True)) | ({runs: f"{found}/{wanted}"} if runs else {})
+        for column in columns:
+            cell = cells.get(column.key)
+            row[column.header] = format_cell(cell | {"mean": cell["value"]}, found) if cell else DASH
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*keys, *([runs] if runs else []), *(column.header for column in columns)])
+
+
+def describe(context: Context) -> str:
+    """Profile and seeds, in one sentence."""
+    seeds = ", ".join(str(seed) for seed in context.chosen.seeds)
+    return f"Profile {context.profile}; seeds: {seeds}."
+
+
+def machine() -> str:
+    """What times taken now depend on besides the program."""
+    threads = torch.get_num_threads()
+    return f"{processor()}, {threads} thread{'' if threads == 1 else 's'}"

@@ -1,0 +1,216 @@
+"""C6, zero gradient: how much of the policy gradient reaches the actor, with a projection, a flow, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from benchmark.experiments.agents import rollout, train_agent
+from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_row, make_table
+from benchmark.figures import style_of
+from benchmark.rendering import Column
+from benchmark.statistics import mean_interval
+from benchmark.summaries import NOT_NEGATIVE, SHARE
+from benchmark.tables import View
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed
+from methods.ddpg import DDPG
+from methods.nfw import NFW
+
+TASKS = ("R+L2", "HC+O")
+LAYER, OWN, REGRESSION = "projection layer", "ddpg-projection", "nfw"
+# A norm below this, relative to the median norm of dQ/da, is no gradient: it is far below what Adam could tell from
+# the noise of a batch, and far above the rounding of double precision.
+VANISHING = 1e-8
+KEYS = ["task", "method"]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What the actor learns from at some states, one entry a state.
+
+    Attributes:
+        norm: Norm of the gradient with respect to the actor's tanh output, (S,).
+        before_tanh: The same with respect to what goes into the tanh, (S,).
+        at_action: Norm of dQ/da at the action that the critic sees, in half-widths of the action box, (S,); None where
+            the actor learns from a distance.
+    """
+
+    norm: Tensor
+    before_tanh: Tensor
+    at_action: Tensor | None
+
+    @property
+    def scale(self) -> float:
+        """What a norm is compared with: the median of dQ/da, or a half-width of the action box for a distance."""
+        return 1.0 if self.at_action is None else float(self.at_action.median())
+
+    def vanishing(self, norm: Tensor) -> float:
+        """Share of norms that are as good as 0."""
+        return float((norm <= VANISHING * self.scale).double().mean())
+
+
+def measure(context: Context) -> Measured:
+    """Gradients of every kind of policy, at states that the trained policy visits itself."""
+    tasks = [task for task in TASKS if task in context.chosen.tasks]
+    if not tasks:
+        raise UserError(f"c6 needs one of the tasks {', '.join(TASKS)}: add one to profile {context.profile}")
+    rows: list[Row] = []
+    marks: list[pd.DataFrame] = []
+    for task in map(context.task, tasks):
+        by_method: dict[str, list[Signal]] = {}
+        for method_id in (OWN, *context.chosen.flow_methods, REGRESSION):
+            for seed in context.chosen.seeds:
+                for name, signal in signals(context, task, method_id, seed):
+                    by_method.setdefault(name, []).append(signal)
+        for name in sorted(by_method, key=lambda name: name != LAYER):
+            rows += [row | {"task": task.id, "method": name} for row in signal_rows(by_method[name])]
+            norms = torch.cat([signal.norm for signal in by_method[name]]).numpy()
+            marks.append(pd.DataFrame({"task": task.id, "method": name, "norm": norms}))
+    return Measured(make_frame(KEYS, rows), pd.concat(marks, ignore_index=True))
+
+
+def signals(context: Context, task: TaskSpec, method_id: str, seed: int) -> Iterator[tuple[str, Signal]]:
+    """Train one agent and look at what its actor learns from, by name of the row."""
+    agent = train_agent(context, task, method_id, seed)
+    obs = rollout(task, agent, context.settings.states, derive_seed(seed, "c6", task.id))
+    shipped = shipped_signal(agent, obs)
+    yield method_id, shipped
+    if method_id == OWN:
+        yield LAYER, layer_signal(agent, obs)
+
+
+def shipped_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
+    """What a method's own loss tells its actor, for observations (S, o)."""
+    outputs: list[Tensor] = []
+    hook = agent.actor.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    loss = agent.actor_loss(obs.float())
+    hook.remove()
+    # The loss is a mean over states: times their number, it is each state's own gradient.
+    (gradient,) = torch.autograd.grad(loss * len(obs), outputs[0])
+    output = outputs[0].detach()
+    # The actor of nfw learns from a distance, which no gradient of Q is to be compared with.
+    at_action = None if isinstance(agent, NFW) else critic_gradient(agent, obs, agent.policy(obs.float()))
+    return Signal(norm(gradient), norm(gradient * slope(output)), at_action)
+
+
+def layer_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
+    """What the same actor and critic would give with an exact, differentiable projection between them.
+
+    Computed in double precision around the critic, so that a gradient that the projection cancels is not kept alive by
+    rounding.
+    """
+    output: Tensor = agent.actor(agent.scale_obs(obs.float())).detach()
+    wanted = output.double().requires_grad_()
+    action = agent.task.constraint.project(agent.decode(wanted, obs), obs)
+    value = agent.q_value(agent.critic, obs.float(), action).sum()
+    (gradient,) = torch.autograd.grad(value, wanted)
+    return Signal(norm(gradient), norm(gradient * slope(output)), critic_gradient(agent, obs, action))
+
+
+def critic_gradient(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
+    """Norm (S,) of dQ/da at actions (S, n), in half-widths of the action box."""
+    action = action.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    return norm(gradient * agent.action_half)
+
+
+def slope(output: Tensor) -> Tensor:
+    """Derivative of the tanh that gave ``output``, in the precision of training."""
+    return 1 - output.square()
+
+
+def norm(rows: Tensor) -> Tensor:
+    """Euclidean norms (S,), float64."""
+    lengths: Tensor = torch.linalg.vector_norm(rows.double(), dim=1)
+    return lengths
+
+
+def signal_rows(found: list[Signal]) -> Iterator[Row]:
+    """The rows of one task and method: means over seeds of what each seed's states give."""
+    medians = [float(signal.norm.median()) for signal in found]
+    yield make_row("median norm", "gradient", mean_interval(medians, NOT_NEGATIVE), wanted=len(found))
+    kept = [float(signal.norm.median()) / signal.scale for signal in found if signal.at_action is not None]
+    yield make_row("relative norm", "ratio", mean_interval(kept, NOT_NEGATIVE), wanted=len(found))
+    vanishing = [signal.vanishing(signal.norm) for signal in found]
+    yield make_row("vanishing share", "share", mean_interval(vanishing, SHARE), wanted=len(found))
+    saturated = [signal.vanishing(signal.before_tanh) for signal in found]
+    yield make_row("vanishing share before tanh", "share", mean_interval(saturated, SHARE), wanted=len(found))
+
+
+def caption(context: Context) -> str:
+    """See :class:`Experiment`."""
+    settings = context.settings
+    return (
+        f"{describe(context)} Agents trained for {settings.steps:,} steps each, warm-up at most a half of them, with "
+        f"the profile's settings; then {settings.states:,} states along episodes of the trained policy, without noise. "
+        "Norm: Euclidean norm, at each state, of the gradient of Q with respect to the actor's tanh output; median "
+        "over states. Relative: to the median norm of dQ/da, in half-widths of the action box, at the action that the "
+        f"critic is given. Vanishing: a norm below {VANISHING:g} times that median; before tanh: the same with the "
+        "factor 1 - u² of the tanh, as in single precision, in which a saturated actor's is 0. "
+        f"{OWN}: as shipped, the gradient at the actor's own output, wherever that lies. {LAYER.capitalize()}: the "
+        f"same actors, critics and states as {OWN}, with the gradient taken through the exact projection; these agents "
+        "were not trained through it. nfw learns from a distance: its norm is that of the gradient of its squared "
+        "distance, does not compare with the others, and vanishes relative to a half-width of the action box. Mean "
+        "over seeds with its 95% interval (Student's t); no tolerance enters."
+    )
+
+
+def views(numbers: pd.DataFrame) -> list[View]:
+    """See :class:`Experiment`."""
+    columns = [
+        Column("median norm", "median norm"),
+        Column("relative", "relative norm"),
+        Column("vanishing [%]", "vanishing share"),
+        Column("vanishing before tanh [%]", "vanishing share before tanh"),
+    ]
+    return [View("", make_table(numbers, KEYS, columns, "n of N"))]
+
+
+def draw(measured: Measured) -> Figure:
+    """Distribution of the norms over states and seeds, a panel a task; norms of 0 in a column of their own."""
+    tasks, methods = list(measured.marks["task"].unique()), list(measured.marks["method"].unique())
+    figure = Figure(figsize=(4.4 * len(tasks) + 1.6, 0.55 * len(methods) + 1.9), layout="constrained")
+    panels = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+    for task, panel in zip(tasks, panels, strict=True):
+        marks = measured.marks[measured.marks["task"] == task]
+        draw_panel(panel, marks, methods)
+        panel.set_title(task)
+    panels[0].set_yticks(range(len(methods)), methods)
+    panels[0].set_ylim(len(methods) - 0.5, -0.5)
+    figure.suptitle("What the actor learns from, at each state\n(line: median; right: share of norms that are 0)")
+    return figure
+
+
+def draw_panel(panel: Axes, marks: pd.DataFrame, methods: list[str]) -> None:
+    """One violin a method on a logarithmic axis, as a histogram that is mirrored."""
+    positive = np.log10(marks.loc[marks["norm"] > 0, "norm"])
+    edges = np.linspace(positive.min() - 0.1, positive.max() + 0.1, 61)
+    for row, method in enumerate(methods):
+        norms = marks.loc[marks["method"] == method, "norm"].to_numpy()
+        logs = np.log10(norms[norms > 0])
+        heights, _ = np.histogram(logs, edges)
+        colour = style_of(OWN if method == LAYER else method).colour
+        half = 0.4 * heights / max(heights.max(), 1)
+        panel.bar(edges[:-1], 2 * half, np.diff(edges), row - half, align="edge", color=colour, linewidth=0)
+        if len(logs):
+            middle = float(np.median(logs))
+            panel.plot([middle, middle], [row - 0.4, row + 0.4], color="black", linewidth=1)
+        panel.text(
+            1.01, row, f"{np.mean(norms == 0):.1%}", va="center", fontsize=9, transform=panel.get_yaxis_transform()
+        )
+    panel.grid(visible=False, axis="y")
+    panel.xaxis.set_major_formatter(lambda power, _: f"$10^{{{power:g}}}$")
+    panel.set_xlabel("norm (logarithmic)")
+
+
+EXPERIMENT = Experiment("C6: whether the policy gradient vanishes", measure, caption, views, draw)

@@ -1,0 +1,158 @@
+"""E1, the circle: uniform latents to valid actions on R+L2, with every flow of the profile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from scipy import stats
+from torch import Tensor
+
+from benchmark.experiments.base import (
+    ONE_FLOW,
+    Context,
+    Experiment,
+    Measured,
+    Row,
+    describe,
+    make_frame,
+    make_row,
+    make_table,
+)
+from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_violation, validity_rows
+from benchmark.figures import style_of
+from benchmark.rendering import Column
+from benchmark.statistics import point
+from benchmark.tables import View
+from envs.constraints import Ball
+from envs.registry import make_task
+from envs.seeding import make_generator
+from methods.flows.measure import flow_recall
+
+TASK = "R+L2"
+EXACT = "uniform on the disc"
+RINGS, SECTORS = 2, 4
+CELLS = RINGS * SECTORS
+# Enough to see where a flow puts its actions, few enough to tell them apart.
+SHOWN = 1_500
+KEYS = ["flow", "latent"]
+
+
+def measure(context: Context) -> Measured:
+    """Validity, recall and evenness of every flow, next to exact uniform draws."""
+    task = context.task(TASK)
+    disc, draws = task.constraint, context.settings.draws
+    assert isinstance(disc, Ball)
+    nothing = torch.empty((1, 0))
+    rows: list[Row] = []
+    marks = []
+    for name in context.chosen.flow_methods:
+        method = context.flow_method(task, name)
+        flow = method.trained_flow()
+        for kind in DRAW:
+            actions, states = draw_actions(flow, nothing, kind, draws, make_generator(0, "e1", name, kind))
+            sizes = summed_violation(disc, actions, states)
+            found = [*validity_rows(sizes), *evenness(actions[sizes <= 0], disc.radius_squared)]
+            rows += [row | {"flow": name, "latent": kind} for row in found]
+            marks.append(points(actions, sizes).assign(flow=name, latent=kind))
+        recall = point(flow_recall(flow, context.samples(task, method)), 1, ONE_FLOW)
+        rows.append(make_row("recall", "share", recall) | {"flow": name, "latent": "uniform"})
+    exact = disc.sample(torch.empty((draws, 0), dtype=torch.float64), make_generator(0, "e1", EXACT))
+    rows += [row | {"flow": EXACT, "latent": "none"} for row in evenness(exact, disc.radius_squared)]
+    return Measured(make_frame(KEYS, rows), pd.concat(marks))
+
+
+def cells_of(actions: Tensor, radius_squared: float) -> Tensor:
+    """Which of the 8 cells of equal area each action (N, 2) lies in: inner or outer half of the area, by quadrant."""
+    outer = ((actions**2).sum(dim=1) > radius_squared / RINGS).long()
+    angle = torch.atan2(actions[:, 1], actions[:, 0]) + math.pi
+    return SECTORS * outer + (angle / (2 * math.pi / SECTORS)).long().clamp(max=SECTORS - 1)
+
+
+def evenness(actions: Tensor, radius_squared: float) -> Iterator[Row]:
+    """How evenly valid actions (N, 2) cover the disc; nothing where there are none."""
+    counts = torch.bincount(cells_of(actions, radius_squared), minlength=CELLS).numpy()
+    total = int(counts.sum())
+    if not total:
+        return
+    shares = counts / total
+    distance = float(abs(shares - 1 / CELLS).sum() / 2)
+    yield make_row("valid draws", "draws", point(total, 1, ONE_FLOW))
+    yield make_row("total variation", "share", point(distance, 1, ONE_FLOW))
+    yield make_row("chi-square", "statistic", point(float(stats.chisquare(counts).statistic), 1, ONE_FLOW))
+    for number, share in enumerate(shares):
+        yield make_row(f"share of cell {number}", "share", point(float(share), 1, ONE_FLOW))
+
+
+def points(actions: Tensor, sizes: Tensor) -> pd.DataFrame:
+    """The first draws, for the figure."""
+    shown = actions[:SHOWN].numpy()
+    return pd.DataFrame({"x": shown[:, 0], "y": shown[:, 1], "valid": (sizes[:SHOWN] <= 0).numpy()})
+
+
+def caption(context: Context) -> str:
+    """See :class:`Experiment`."""
+    return (
+        f"{describe(context)} One flow a method, so no interval. {context.settings.draws:,} latents of each kind, "
+        "uniform in the box and uniform on its boundary. Valid: a1² + a2² - 0.05, where positive, and what sticks out "
+        "of the action box sum to no more than the tolerance. Recall: share of held-out feasible actions whose latent "
+        "lies in the box. Evenness, of the draws valid at tolerance 0: their distance in total variation from equal "
+        f"shares in {CELLS} cells of equal area, and the chi-square statistic of these counts, which is about 7 for "
+        "exact uniform draws (last row) and grows with the number of draws for anything else."
+    )
+
+
+def views(numbers: pd.DataFrame) -> list[View]:
+    """See :class:`Experiment`."""
+    flows = numbers[numbers["flow"] != EXACT]
+    recall = numbers[numbers["latent"] == "uniform"]
+    inside = numbers[numbers["latent"] != "boundary"]
+    even = [Column("valid draws", "valid draws"), Column("total variation [%]", "total variation")]
+    return [
+        View("Validity", make_table(flows, KEYS, VALID)),
+        View("Recall", make_table(recall, ["flow"], [Column("recall [%]", "recall")])),
+        View("Evenness", make_table(inside, ["flow"], [*even, Column("chi-square", "chi-square")])),
+    ]
+
+
+def draw(measured: Measured) -> Figure:
+    """Draws of every flow over the circle: a column a flow, a row a kind of latent."""
+    disc = make_task(TASK).constraint
+    assert isinstance(disc, Ball)
+    names = measured.marks["flow"].unique()
+    figure = Figure(figsize=(2.7 * len(names) + 0.4, 6.3), layout="constrained")
+    grid = figure.subplots(len(DRAW), len(names), squeeze=False, sharex=True, sharey=True)
+    for column, name in enumerate(names):
+        for row, kind in enumerate(DRAW):
+            marks = measured.marks[(measured.marks["flow"] == name) & (measured.marks["latent"] == kind)]
+            draw_panel(grid[row, column], marks, name, disc.radius_squared)
+            grid[row, column].set_title(f"{name}\n{kind} latents" if row == 0 else f"{kind} latents")
+    handles = [
+        Line2D([], [], color="0.35", marker="o", markersize=4, linestyle="", label="valid at tolerance 0"),
+        Line2D([], [], color="crimson", marker="x", markersize=5, linestyle="", label="invalid"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(f"{TASK}: {SHOWN:,} draws of each flow, and the circle")
+    return figure
+
+
+def draw_panel(panel: Axes, marks: pd.DataFrame, name: str, radius_squared: float) -> None:
+    """Draws of one flow with one kind of latent."""
+    good, bad = marks[marks["valid"]], marks[~marks["valid"]]
+    panel.plot(good["x"], good["y"], linestyle="", marker="o", markersize=1.6, color=style_of(name).colour)
+    panel.plot(bad["x"], bad["y"], linestyle="", marker="x", markersize=4, color="crimson", zorder=3)
+    panel.add_patch(Circle((0, 0), math.sqrt(radius_squared), fill=False, linewidth=0.8, edgecolor="black"))
+    panel.set_aspect("equal")
+    panel.set_xlim(-0.28, 0.28)
+    panel.set_ylim(-0.28, 0.28)
+    share = len(good) / len(marks) if len(marks) else math.nan
+    panel.text(0.02, 0.02, f"{share:.1%} valid", transform=panel.transAxes, fontsize=9)
+
+
+EXPERIMENT = Experiment("E1: uniform latents to valid actions on the circle", measure, caption, views, draw)

@@ -1,0 +1,134 @@
+"""E2: Hamiltonian Monte-Carlo against rejection on the circle, and on the two non-convex sets of Reacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark.experiments.base import (
+    Context,
+    Experiment,
+    Measured,
+    Row,
+    machine,
+    make_frame,
+    make_row,
+    make_table,
+)
+from benchmark.figures import COLOURS
+from benchmark.rendering import Column
+from benchmark.sampling import SampleReport, run_sampler
+from benchmark.statistics import mean_interval
+from benchmark.summaries import NOT_NEGATIVE, SHARE
+from benchmark.tables import View
+from envs.registry import make_task
+
+TASKS = ("R+L2", "R+Ring", "R+2D")
+SAMPLERS = ("rejection", "hmc")
+COLOUR = dict(zip(SAMPLERS, (COLOURS[1], COLOURS[0]), strict=True))
+SHOWN = 1_500
+KEYS = ["task", "sampler"]
+
+
+def measure(context: Context) -> Measured:
+    """Speed and quality of both samplers on every set, each time with another seed."""
+    count, rows, marks = context.settings.samples, list[Row](), list[pd.DataFrame]()
+    for task_id in TASKS:
+        task = make_task(task_id)
+        for sampler in SAMPLERS:
+            # What is paid once a process, such as imports, is no matter of speed.
+            run_sampler(task, sampler, min(count, 400), seed=0)
+            done = [run_sampler(task, sampler, count, seed) for seed in range(context.settings.repeats)]
+            reports = [report for _, report in done]
+            rows += [row | {"task": task_id, "sampler": sampler} for row in report_rows(reports)]
+            # The last draws: chains have gone farthest from where they started.
+            last = done[0][0][-SHOWN:].numpy()
+            marks.append(pd.DataFrame({"task": task_id, "sampler": sampler, "x": last[:, 0], "y": last[:, 1]}))
+    return Measured(make_frame(KEYS, rows), pd.concat(marks, ignore_index=True))
+
+
+def report_rows(reports: list[SampleReport]) -> Iterator[Row]:
+    """Means over repeats. Samples by rejection are independent, so that each counts in full."""
+    repeats = len(reports)
+    rates = [report.samples_per_second for report in reports]
+    independent = reports[0].sampler == "rejection"
+    effective = rates if independent else [r.ess_per_second for r in reports if r.ess_per_second is not None]
+    mixing = [report.rhat for report in reports if report.rhat is not None]
+    acceptance = mean_interval([report.acceptance for report in reports], SHARE)
+    seconds = mean_interval([report.seconds for report in reports], NOT_NEGATIVE)
+    yield make_row("samples_per_second", "1/s", mean_interval(rates, NOT_NEGATIVE), wanted=repeats)
+    yield make_row("effective_per_second", "1/s", mean_interval(effective, NOT_NEGATIVE), wanted=repeats)
+    yield make_row("acceptance", "share", acceptance, wanted=repeats)
+    yield make_row("rhat", "ratio", mean_interval(mixing, NOT_NEGATIVE), wanted=repeats)
+    yield make_row("seconds", "seconds", seconds, wanted=repeats)
+
+
+def caption(context: Context) -> str:
+    """See :class:`Experiment`."""
+    settings = context.settings
+    return (
+        f"Profile {context.profile}; {settings.samples:,} samples, {settings.repeats} times with seeds 0 to "
+        f"{settings.repeats - 1}, one after another on: {machine()}. Rejection draws from the action box [-1, 1]²; "
+        "its samples are independent, so each is an effective one. Hamiltonian Monte-Carlo runs hundreds of chains at "
+        "once; its time has the warm-up in it. Effective samples (bulk and tail, smallest over coordinates) and R-hat "
+        "(1: chains agree) are ArviZ's. Acceptance: of rejection, of proposals, which is the area of the set over that "
+        "of the box; of HMC, of the steps of its trajectories. All samples are feasible at tolerance 0. Mean over "
+        "repeats with its 95% interval (Student's t)."
+    )
+
+
+def views(numbers: pd.DataFrame) -> list[View]:
+    """See :class:`Experiment`."""
+    columns = [
+        Column("samples per second", "samples_per_second"),
+        Column("effective per second", "effective_per_second"),
+        Column("acceptance [%]", "acceptance"),
+        Column("R-hat", "rhat"),
+        Column("seconds", "seconds"),
+    ]
+    return [View("", make_table(numbers, KEYS, columns))]
+
+
+def draw(measured: Measured) -> Figure:
+    """Draws of both samplers on every set, a column a set, and below them a bar of speeds."""
+    figure = Figure(figsize=(3.0 * len(TASKS), 7.6), layout="constrained")
+    rows = len(SAMPLERS) + 1
+    for column, task in enumerate(TASKS):
+        for row, sampler in enumerate(SAMPLERS):
+            panel = figure.add_subplot(rows, len(TASKS), row * len(TASKS) + column + 1)
+            marks = measured.marks[(measured.marks["task"] == task) & (measured.marks["sampler"] == sampler)]
+            panel.plot(marks["x"], marks["y"], linestyle="", marker="o", markersize=1.2, color=COLOUR[sampler])
+            panel.set_aspect("equal", adjustable="datalim")
+            panel.set_title(f"{task}: {sampler}")
+        panel = figure.add_subplot(rows, len(TASKS), len(SAMPLERS) * len(TASKS) + column + 1)
+        draw_speed(panel, measured.numbers[measured.numbers["task"] == task])
+        panel.set_yticklabels(SAMPLERS if column == 0 else [""] * len(SAMPLERS))
+    figure.suptitle("The last 1,500 draws of both samplers, and effective samples per second")
+    return figure
+
+
+def draw_speed(panel: Axes, numbers: pd.DataFrame) -> None:
+    """Effective samples per second of each sampler, with the interval over repeats."""
+    speed = numbers[numbers["quantity"] == "effective_per_second"].set_index("sampler").loc[list(SAMPLERS)]
+    value = speed["value"].to_numpy(float)
+    ends = speed[["low", "high"]].to_numpy(float)
+    spread = np.nan_to_num(np.abs(ends - value[:, None])).T
+    places = range(len(SAMPLERS))
+    # An interval that reaches 0 has no place on a logarithmic axis: the bar's own tenth is where it is cut.
+    spread[0] = np.minimum(spread[0], 0.9 * value)
+    panel.barh(places, value, xerr=spread, color=[COLOUR[name] for name in SAMPLERS], height=0.6, linewidth=0)
+    for place, number in zip(places, value, strict=True):
+        panel.text(value.min() / 20, place, f" {number:,.0f}", va="center", color="white", fontsize=9)
+    panel.set_xscale("log")
+    panel.set_xlim(value.min() / 20, value.max() * 3)
+    panel.set_yticks(list(places))
+    panel.set_ylim(len(SAMPLERS) - 0.5, -0.5)
+    panel.grid(visible=False, axis="y")
+    panel.set_xlabel("effective samples per second")
+
+
+EXPERIMENT = Experiment("E2: Hamiltonian Monte-Carlo against rejection", measure, caption, views, draw)

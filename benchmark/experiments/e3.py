@@ -1,0 +1,140 @@
+"""E3, flow and DDPG: whether the constraint is kept throughout training on R+L2."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark.experiments.base import (
+    Context,
+    Experiment,
+    Measured,
+    Row,
+    make_frame,
+    make_row,
+    make_table,
+)
+from benchmark.experiments.stretches import Stretch, stretches_of
+from benchmark.figures import SEEDS_FOR_BAND, style_of
+from benchmark.rendering import Column
+from benchmark.results import TOLERANCES
+from benchmark.selection import CompleteRun
+from benchmark.statistics import mean_interval
+from benchmark.summaries import NOT_NEGATIVE, SHARE
+from benchmark.tables import View, describe
+from envs.errors import UserError
+
+TASK = "R+L2"
+KEYS = ["method", "from_step", "to_step"]
+# Below this the axis is linear, so that a share of 0 has a place.
+LINEAR_UP_TO = 1e-3
+
+
+def measure(context: Context) -> Measured:
+    """The share of the policy's outputs that violate, in each stretch and in all, by method."""
+    context.task(TASK)
+    found = context.found
+    if not found.of_task(TASK):
+        again = f"run `acrl sweep -p {context.profile} --task {TASK}`"
+        raise UserError(f"no complete run on {TASK} in profile {context.profile}: {again}")
+    rows: list[Row] = []
+    marks: list[Row] = []
+    for method in found.methods:
+        runs = found.runs(TASK, method)
+        rows += [row | {"method": method} for row in method_rows(runs, len(found.seeds))]
+        marks += [
+            {"method": method, "seed": run.record.seed, "step": stretch.end, "share": share_of(stretch)}
+            for run in runs
+            for stretch in stretches_of(run)
+            if stretch.judged
+        ]
+    return Measured(make_frame(KEYS, rows), pd.DataFrame(marks, columns=["method", "seed", "step", "share"]))
+
+
+def method_rows(runs: list[CompleteRun], wanted: int) -> list[Row]:
+    """Rows of one method: its stretches, then all of the training."""
+    rows: list[Row] = []
+    for same in zip(*(stretches_of(run) for run in runs), strict=True):
+        counts = mean_interval([stretch.violating for stretch in same], NOT_NEGATIVE)
+        shares = mean_interval([share_of(stretch) for stretch in same if stretch.judged], SHARE)
+        judged = mean_interval([stretch.judged for stretch in same], NOT_NEGATIVE)
+        place = {"from_step": same[0].start, "to_step": same[0].end}
+        rows += [
+            make_row("judged", "outputs", judged, wanted=wanted) | place,
+            make_row("violating", "outputs", counts, 0.0, wanted) | place,
+            make_row("violating share", "share", shares, 0.0, wanted) | place,
+        ]
+    policies = [run.violations.policy for run in runs]
+    whole = {"from_step": 0, "to_step": runs[0].steps if runs else 0}
+    total = mean_interval([policy.count for policy in policies], NOT_NEGATIVE)
+    rows.append(make_row("violating in all", "outputs", total, 0.0, wanted) | whole)
+    for tolerance in TOLERANCES:
+        shares = mean_interval([1 - policy.valid_share[f"{tolerance:g}"] for policy in policies if policy.n], SHARE)
+        rows.append(make_row("violating share in all", "share", shares, tolerance, wanted) | whole)
+    return rows
+
+
+def share_of(stretch: Stretch) -> float:
+    """Share of a stretch's outputs that violate."""
+    return stretch.violating / stretch.judged
+
+
+def caption(context: Context) -> str:
+    """See :class:`Experiment`."""
+    return (
+        f"{describe(context.found)} Task {TASK}. The policy's own output, before noise and repair, in training; the "
+        "warm-up, where actions are random, is left out. A stretch lies between two evaluations; its share is that of "
+        "outputs with a positive summed violation (tolerance 0), since the curves of a run hold no other. Mean over "
+        "seeds with its 95% interval (Student's t); none for one seed or seeds that are all equal. All methods of the "
+        "profile are shown: projection happens after the output, so only the flows claim to keep the constraint."
+    )
+
+
+def views(numbers: pd.DataFrame) -> list[View]:
+    """See :class:`Experiment`."""
+    total = [Column("violating", "violating in all", 0.0)]
+    total += [Column(f"violating at {tol:g} [%]", "violating share in all", tol) for tol in TOLERANCES]
+    whole = numbers[numbers["quantity"].str.endswith("in all")]
+    parts = numbers[~numbers["quantity"].str.endswith("in all")]
+    judged = parts[parts["quantity"] == "judged"].groupby(["from_step", "to_step"])["value"].max()
+    spoken = [f"{start:,} to {end:,}" for start, end in judged[judged > 0].index.tolist()]
+    named = parts.assign(
+        steps=[f"{start:,} to {end:,}" for start, end in zip(parts["from_step"], parts["to_step"], strict=True)]
+    )
+    wide = named[named["steps"].isin(spoken) & (named["quantity"] == "violating share")]
+    wide = wide.assign(quantity=wide["steps"])
+    columns = [Column(f"steps {steps} [%]", steps, 0.0) for steps in spoken]
+    return [
+        View("All of the training", make_table(whole, ["method"], total, "n of N")),
+        View(
+            "Share of outputs that violate at tolerance 0, by stretch", make_table(wide, ["method"], columns, "n of N")
+        ),
+    ]
+
+
+def draw(measured: Measured) -> Figure:
+    """Share against steps: mean over seeds, single seeds thin, a bar for the interval from three seeds on."""
+    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+    panel = figure.subplots()
+    numbers = measured.numbers[measured.numbers["quantity"] == "violating share"].dropna(subset="value")
+    for name in measured.marks["method"].unique():
+        style = style_of(name)
+        for _, seed in measured.marks[measured.marks["method"] == name].groupby("seed"):
+            panel.plot(seed["step"], seed["share"], color=style.colour, linewidth=0.6, alpha=0.6)
+        mean = numbers[numbers["method"] == name]
+        line = {"color": style.colour, "marker": style.marker, "linestyle": style.dashes, "label": name}
+        panel.plot(mean["to_step"], mean["value"], linewidth=1.8, markersize=5, **line)
+        if (mean["n"] >= SEEDS_FOR_BAND).all() and mean["low"].notna().any():
+            panel.fill_between(mean["to_step"], mean["low"], mean["high"], color=style.colour, alpha=0.2, linewidth=0)
+    panel.set_yscale("symlog", linthresh=LINEAR_UP_TO)
+    panel.set_ylim(-LINEAR_UP_TO / 5, 1.5)
+    panel.set_yticks([0, 1e-3, 1e-2, 1e-1, 1], ["0", "0.1%", "1%", "10%", "100%"])
+    panel.set_xlim(left=0)
+    panel.set_xlabel("environment steps at the end of a stretch")
+    panel.set_ylabel("outputs that violate (tolerance 0)")
+    panel.set_title(f"{TASK}: violations of the policy's output between evaluations")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=4)
+    return figure
+
+
+EXPERIMENT = Experiment("E3: the constraint throughout training on R+L2", measure, caption, views, draw)

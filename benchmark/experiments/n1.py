@@ -1,0 +1,212 @@
+"""N1, distribution shift: flows trained for one threshold, used for another, and at states of other policies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from torch import Tensor
+
+from benchmark.experiments.base import (
+    ONE_FLOW,
+    Context,
+    Experiment,
+    Measured,
+    Row,
+    describe,
+    make_frame,
+    make_row,
+    make_table,
+)
+from benchmark.experiments.changed import threshold_of, with_threshold
+from benchmark.experiments.panels import add_legend, make_grid
+from benchmark.experiments.validity import VALID, draw_actions, share_within, summed_violation, validity_rows
+from benchmark.figures import style_of
+from benchmark.rendering import Column
+from benchmark.results import TOLERANCES
+from benchmark.statistics import mean_interval, point
+from benchmark.summaries import SHARE
+from benchmark.tables import View
+from envs.constraints import Constraint
+from envs.errors import UserError
+from envs.registry import TaskSpec, make_task
+from envs.sampling.dataset import embed
+from envs.seeding import make_generator
+from methods.base import Tensors
+from methods.flowpg import FlowPGBase
+from methods.flows.base import Flow
+from methods.flows.gauge import GaugeFlow
+from methods.flows.measure import flow_violations
+from methods.flows.training import flow_state, load_flow
+
+SAME = 1.0
+AS_TRAINED, NEW_GAUGE = "as trained", "gauge of the new set"
+SAMPLED = "sampled"
+EMPTY = "none: the changed set is empty"
+# How near an action must come back, in half-widths of the box around the flow's set: well above the rounding of a flow
+# in single precision.
+NEAR = 1e-3
+KEYS = ["task", "method", "variant", "factor", "states"]
+
+
+def measure(context: Context) -> Measured:
+    """Validity and recall of every flow on every changed set, and validity at states of every method's policies."""
+    rows: list[Row] = []
+    for task_id in context.chosen.tasks:
+        task = context.task(task_id)
+        if threshold_of(task.constraint) is None:
+            continue
+        for name in context.chosen.flow_methods:
+            method = context.flow_method(task, name)
+            samples = context.samples(task, method)
+            found = [*changed_rows(context, task, method, samples), *foreign_rows(context, task, method)]
+            rows += [row | {"task": task_id, "method": name} for row in found]
+    return Measured(make_frame(KEYS, rows))
+
+
+def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samples: Tensors) -> Iterator[Row]:
+    """The flow on sets with other thresholds, and on its own."""
+    flow, draws = method.trained_flow(), context.settings.draws
+    generator = make_generator(0, "n1", task.id, method.id)
+    trained = draw_actions(flow, samples["test_context"], "uniform", draws, generator)
+    for factor in sorted({*context.settings.factors, SAME}):
+        place = {"factor": factor, "states": SAMPLED, "variant": AS_TRAINED}
+        try:
+            changed = with_threshold(task.constraint, factor)
+        except UserError:
+            yield from (place | row for row in empty_rows())
+            continue
+        assert changed is not None
+        feasible = feasible_actions(changed, samples["test_context"][: context.settings.feasible], task.id, factor)
+        yield from (place | row for row in validity_rows(summed_violation(changed, *trained)))
+        yield place | recall_row(flow, *feasible)
+        if isinstance(flow, GaugeFlow) and factor != SAME:
+            place["variant"] = NEW_GAUGE
+            renewed = with_constraint(task, method, changed)
+            new = draw_actions(renewed, samples["test_context"], "uniform", draws, generator)
+            yield from (place | row for row in validity_rows(summed_violation(changed, *new)))
+            yield place | recall_row(renewed, *feasible)
+
+
+def empty_rows() -> Iterator[Row]:
+    """What is said about a set that holds no action at all."""
+    for tolerance in TOLERANCES:
+        yield make_row("valid share", "share", dataclasses.replace(point(None, 0), method=EMPTY), tolerance)
+    yield make_row("recall", "share", dataclasses.replace(point(None, 0), method=EMPTY))
+
+
+def feasible_actions(changed: Constraint, context: Tensor, task: str, factor: float) -> tuple[Tensor, Tensor]:
+    """One feasible action of the changed set at each context (N, k), uniform: (N, n); and the contexts."""
+    obs = embed(changed, context.double())
+    return changed.sample(obs, make_generator(0, "n1", task, "feasible", f"{factor:g}")), context
+
+
+def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint) -> Flow:
+    """The trained flow, with its weights as they are, built on the changed constraint."""
+    state = flow_state(method.trained_flow(), method.flow_curve)
+    return load_flow(dataclasses.replace(task, constraint=changed), method.config.flow, state)[0]
+
+
+@torch.no_grad()
+def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
+    """Share of feasible actions (N, n) that the flow reaches from its box of latents.
+
+    Its latent must lie in the box and be mapped back to it: the latent alone would not tell, since the inverse of a
+    spline flow gives one in the box for actions beyond its reach too.
+    """
+    latent, _ = flow.inverse(actions.float(), context)
+    missed = flow.constraint.to_free(flow(latent, context)) - flow.constraint.to_free(actions)
+    reached = ((latent.abs() <= 1) & ((missed / flow.box_half).abs() <= NEAR)).all(dim=1)
+    return make_row("recall", "share", point(float(reached.double().mean()), 1, ONE_FLOW))
+
+
+def foreign_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any]) -> Iterator[Row]:
+    """The flow at states that the last policies of every method visit, its own ones among them."""
+    flow = method.trained_flow()
+    for name in context.found.methods if task.constraint.context_indices else ():
+        policies = [run.record.final_policy for run in context.found.runs(task.id, name)]
+        contexts = [torch.tensor(policy.contexts) for policy in policies if policy and policy.contexts]
+        sizes = [
+            flow_violations(flow, states, "uniform", context.settings.draws, make_generator(seed, "n1", name))
+            for seed, states in enumerate(contexts)
+        ]
+        for tolerance in TOLERANCES:
+            estimate = mean_interval([share_within(violations, tolerance) for violations in sizes], SHARE)
+            row = make_row("valid share", "share", estimate, tolerance, len(context.chosen.seeds))
+            yield row | {"factor": SAME, "states": name, "variant": AS_TRAINED}
+
+
+def caption(context: Context) -> str:
+    """See :class:`Experiment`."""
+    settings = context.settings
+    return (
+        f"{describe(context)} One flow a task and method, trained for the threshold of the task (factor 1) and used "
+        "for the same constraint with another one: the squared radius of a ball, the bound of a budget, the capacity "
+        f"of an allocation. Valid: share of f(z; s) in the changed set, z uniform ({settings.draws:,} draws), s from "
+        f"held-out states, summed violation within each tolerance. Recall: share of {settings.feasible:,} feasible "
+        "actions of the changed set, uniform, that the flow reaches: their latent lies in its box and is mapped back "
+        f"to within {NEAR:g} half-widths. A gauge flow is also used with the gauge of the new set and its old "
+        "weights, in rows of its own. A dash: the changed set is empty. States of other policies: the flow on its own "
+        "threshold at states that the last policies of each method visit, mean over seeds with its 95% interval."
+    )
+
+
+def views(numbers: pd.DataFrame) -> list[View]:
+    """See :class:`Experiment`."""
+    sampled, foreign = (numbers[(numbers["states"] == SAMPLED) == kind] for kind in (True, False))
+    columns = [*VALID, Column("recall [%]", "recall")]
+    found = [View("Other thresholds", make_table(sampled, ["task", "method", "variant", "factor"], columns))]
+    if not foreign.empty:
+        named = foreign.rename(columns={"states": "states of"})
+        found.append(
+            View("States of other policies", make_table(named, ["task", "method", "states of"], VALID, "n of N"))
+        )
+    return found
+
+
+def draw(measured: Measured) -> Figure:
+    """Validity and recall against the factor, a panel a task."""
+    numbers = measured.numbers[measured.numbers["states"] == SAMPLED]
+    tasks, methods = list(numbers["task"].unique()), list(numbers["method"].unique())
+    figure, panels = make_grid(tasks, 3.4)
+    for task, panel in zip(tasks, panels, strict=True):
+        for (method, variant), rows in numbers[numbers["task"] == task].groupby(["method", "variant"], sort=False):
+            draw_lines(panel, rows, str(method), str(variant))
+        panel.set_title(f"{task}: {threshold_of(make_task(task).constraint)}")
+        panel.set_xscale("log")
+        factors = sorted(numbers["factor"].unique())
+        panel.set_xticks(factors, [f"{factor:g}" for factor in factors])
+        panel.minorticks_off()
+        panel.set_ylim(-0.03, 1.03)
+        panel.yaxis.set_major_formatter(PercentFormatter(1))
+        panel.set_xlabel("threshold / that trained for")
+    figure.suptitle(
+        "Flows on changed sets: solid, valid (tolerance 0); dotted, recall;\n"
+        "open markers: gauge flow with the gauge of the new set"
+    )
+    add_legend(figure, methods)
+    return figure
+
+
+def draw_lines(panel: Axes, rows: pd.DataFrame, method: str, variant: str) -> None:
+    """Validity and recall of one flow in one panel."""
+    style = style_of(method)
+    fill = style.colour if variant == AS_TRAINED else "white"
+    valid = rows[(rows["quantity"] == "valid share") & (rows["tolerance"] == 0)]
+    for curve, dashes in ((valid, "-"), (rows[rows["quantity"] == "recall"], ":")):
+        line: dict[str, Any] = {
+            "color": style.colour,
+            "marker": style.marker,
+            "linestyle": dashes,
+            "markerfacecolor": fill,
+        }
+        panel.plot(curve["factor"], curve["value"], linewidth=1.4, markersize=5, **line)
+
+
+EXPERIMENT = Experiment("N1: flows on changed constraints and at other states", measure, caption, views, draw)

@@ -1,0 +1,209 @@
+"""N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from benchmark.experiments.base import (
+    ONE_FLOW,
+    Context,
+    Experiment,
+    Measured,
+    Row,
+    make_frame,
+    make_row,
+    make_table,
+)
+from benchmark.experiments.panels import add_legend, make_grid
+from benchmark.experiments.stretches import Stretch, stretches_of, visited_in
+from benchmark.experiments.validity import share_within
+from benchmark.figures import SEEDS_FOR_BAND, style_of
+from benchmark.rendering import Column
+from benchmark.results import TOLERANCES
+from benchmark.selection import CompleteRun
+from benchmark.statistics import Estimate, mean_interval, point
+from benchmark.summaries import SHARE
+from benchmark.tables import View, describe
+from envs.registry import TaskSpec
+from envs.sampling.dataset import draw_contexts
+from envs.seeding import derive_seed, make_generator
+from methods.flows.base import Flow
+from methods.flows.measure import flow_violations
+
+TENTHS = 10
+KEYS = ["task", "method", "states", "from", "to"]
+FRESH, VISITED, OWN = "fresh test set", "visited", "policy"
+# The figure's axis is of misses on a logarithmic scale: below this it is linear, so that 0 has a place.
+LINEAR_UP_TO = 1e-4
+
+
+def measure(context: Context) -> Measured:
+    """Validity of every flow at the states of its own runs, by stretch, and at fresh states; and of the policies."""
+    rows: list[Row] = []
+    for task_id in context.chosen.tasks:
+        task = context.task(task_id)
+        fresh = fresh_contexts(context, task) if task.constraint.context_indices else None
+        for name in context.chosen.flow_methods:
+            runs = context.runs(task_id, name)
+            found = [*policy_rows(context, runs)]
+            if fresh is not None:
+                flow = context.flow_method(task, name).trained_flow()
+                found += [*fresh_rows(context, flow, fresh), *visited_rows(context, flow, runs)]
+            rows += [row | {"task": task_id, "method": name} for row in found]
+    return Measured(make_frame(KEYS, rows))
+
+
+def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
+    """Contexts drawn like those that flows are trained on, with a seed that no flow has seen."""
+    settings = context.settings
+    seed = derive_seed(0, "n3", task.id)
+    return draw_contexts(task, settings.draws, settings.rollout_steps, seed, make_generator(seed, "contexts")).float()
+
+
+def fresh_rows(context: Context, flow: Flow, fresh: Tensor) -> Iterator[Row]:
+    """The reference: validity at fresh states."""
+    sizes = flow_violations(flow, fresh, "uniform", context.settings.draws, make_generator(0, "n3", FRESH))
+    for tolerance in TOLERANCES:
+        estimate = point(share_within(sizes, tolerance), 1, ONE_FLOW)
+        yield place(FRESH, 0.0, 1.0) | make_row("valid share", "share", estimate, tolerance)
+
+
+def visited_rows(context: Context, flow: Flow, runs: list[CompleteRun]) -> Iterator[Row]:
+    """Validity at the states visited in each stretch of each run."""
+    draws = context.settings.draws
+    for same in in_step(runs):
+        shares = []
+        for run, stretch in same:
+            states = torch.tensor(visited_in(run, stretch))
+            if len(states):
+                generator = make_generator(run.record.seed, "n3", stretch.end)
+                sizes = flow_violations(flow, states, "uniform", draws, generator)
+                shares.append([share_within(sizes, tolerance) for tolerance in TOLERANCES])
+        yield from stretch_rows(context, VISITED, same, list(zip(TOLERANCES, zip(*shares, strict=True), strict=False)))
+
+
+def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
+    """Validity of the policy's own output in each stretch, where it had a say; runs hold it at tolerance 0."""
+    for same in in_step(runs):
+        shares = [1 - stretch.violating / stretch.judged for _, stretch in same if stretch.judged]
+        yield from stretch_rows(context, OWN, same, [(0.0, shares)] if shares else [])
+
+
+def in_step(runs: list[CompleteRun]) -> Iterator[list[tuple[CompleteRun, Stretch]]]:
+    """The same stretch of every run, one stretch after another."""
+    for same in zip(*(stretches_of(run, TENTHS) for run in runs), strict=True):
+        yield list(zip(runs, same, strict=True))
+
+
+def stretch_rows(
+    context: Context,
+    states: str,
+    same: list[tuple[CompleteRun, Stretch]],
+    shares: Iterable[tuple[float, Iterable[float]]],
+) -> Iterator[Row]:
+    """Means over seeds of the shares by tolerance, for one stretch."""
+    run, stretch = same[0]
+    for tolerance, values in shares:
+        estimate: Estimate = mean_interval(list(values), SHARE)
+        row = make_row("valid share", "share", estimate, tolerance, len(context.chosen.seeds))
+        yield place(states, stretch.start / run.steps, stretch.end / run.steps) | row
+
+
+def place(states: str, start: float, end: float) -> Row:
+    """What a row is about, in shares of the training."""
+    return {"states": states, "from": round(start, 6), "to": round(end, 6)}
+
+
+def caption(context: Context) -> str:
+    """See :class:`Experiment`."""
+    settings = context.settings
+    return (
+        f"{describe(context.found)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
+        f"visited states: share of f(z; s) in C(s), z uniform in the box ({settings.draws:,} draws a stretch and "
+        "seed), s among the evenly spaced states of that flow's own runs that fall into the stretch (200 a run). Fresh "
+        f"test set: the same at new states drawn like the flow's training states ({settings.rollout_steps:,} rollout "
+        "steps, half of the states widened), with another seed. Policy: the policy's own output in training, at "
+        "tolerance 0. Mean over seeds; intervals (Student's t) are in the CSV, as are all stretches and tolerances. "
+        "Where the constraint does not depend on the state, nothing can drift, and only the policy is shown."
+    )
+
+
+def views(numbers: pd.DataFrame) -> list[View]:
+    """See :class:`Experiment`."""
+    summary = pd.concat([ends_of(group) for _, group in numbers.groupby(["task", "method"], sort=False)])
+    columns = [Column(f"{name} [%]", name, 0.0) for name in (FRESH, *ends(VISITED), *ends(OWN))]
+    visited = numbers[numbers["states"] == VISITED]
+    found = [View("Valid at tolerance 0, over training", make_table(summary, ["task", "method"], columns))]
+    if not visited.empty:
+        last = visited[visited["to"] == 1]
+        wide = [Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES]
+        heading = "Visited states of the last stretch, at every tolerance"
+        found.append(View(heading, make_table(last, ["task", "method"], wide, "n of N")))
+    return found
+
+
+def ends(states: str) -> tuple[str, str, str]:
+    """Names of the first, the worst and the last stretch."""
+    return f"{states}, first", f"{states}, worst", f"{states}, last"
+
+
+def ends_of(group: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one task and method at tolerance 0 that a reader looks for first, named for what they are."""
+    exact = group[group["tolerance"] == 0]
+    # One flow serves all runs, so that the reference is as complete as its row.
+    whole = {"n": exact["n"].max(), "N": exact["N"].max()}
+    found = [exact[exact["states"] == FRESH].assign(quantity=FRESH, **whole)]
+    for states in (VISITED, OWN):
+        rows = exact[exact["states"] == states].sort_values("to")
+        if not rows.empty:
+            chosen = rows.iloc[[0, int(rows["value"].argmin()), -1]]
+            found.append(chosen.assign(quantity=ends(states)))
+    # Intervals of these would widen the table beyond reading; the CSV has them.
+    return pd.concat(found).assign(low=float("nan"), high=float("nan"))
+
+
+def draw(measured: Measured) -> Figure:
+    """Share of invalid actions against progress, a panel a task: visited states, fresh states, the policy."""
+    exact = measured.numbers[measured.numbers["tolerance"] == 0]
+    tasks, methods = list(exact["task"].unique()), list(exact["method"].unique())
+    figure, panels = make_grid(tasks)
+    for task, panel in zip(tasks, panels, strict=True):
+        for method in methods:
+            draw_method(panel, exact[(exact["task"] == task) & (exact["method"] == method)], method)
+        panel.set_title(task)
+        panel.set_yscale("symlog", linthresh=LINEAR_UP_TO)
+        panel.set_ylim(1.5, -LINEAR_UP_TO / 2)
+        panel.set_yticks([1, 1e-1, 1e-2, 1e-3, 1e-4, 0], ["0", "90%", "99%", "99.9%", "99.99%", "100%"])
+        panel.set_xlim(0, 1)
+        panel.set_xlabel("share of the training done")
+    panels[0].set_ylabel("valid (tolerance 0)")
+    figure.suptitle(
+        "Validity over training: solid, flow at visited states; dotted, the policy's output;\n"
+        "dashed, flow at a fresh test set"
+    )
+    add_legend(figure, methods)
+    return figure
+
+
+def draw_method(panel: Axes, rows: pd.DataFrame, method: str) -> None:
+    """The curves of one method in one panel."""
+    style = style_of(method)
+    for states, dashes in ((VISITED, "-"), (OWN, ":")):
+        curve = rows[rows["states"] == states].dropna(subset="value").sort_values("to")
+        middle = (curve["from"] + curve["to"]) / 2
+        line: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 4, "linestyle": dashes}
+        panel.plot(middle, 1 - curve["value"], linewidth=1.6, **line)
+        if (curve["n"] >= SEEDS_FOR_BAND).all() and curve["low"].notna().any():
+            panel.fill_between(middle, 1 - curve["high"], 1 - curve["low"], color=style.colour, alpha=0.15, linewidth=0)
+    for value in rows[rows["states"] == FRESH]["value"]:
+        panel.axhline(1 - value, color=style.colour, linestyle="--", linewidth=1)
+
+
+EXPERIMENT = Experiment("N3: validity over a long training run", measure, caption, views, draw)

@@ -1,0 +1,64 @@
+"""Runs an experiment and writes what came out: every number, tables to be read, and a figure."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+
+from benchmark.experiments.base import Context, Experiment, Measured
+from benchmark.figures import SETTINGS
+from benchmark.files import check_writable, write_bytes
+from benchmark.tables import Table, markdown
+
+# No dates and no versions: the same numbers give the same bytes.
+METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
+def write_experiment(name: str, experiment: Experiment, context: Context) -> list[Path]:
+    """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
+
+    The same inputs give the same bytes, but for measured times.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If something that the experiment reads is missing or damaged, or a file cannot be written; nothing
+            is written then.
+    """
+    torch.set_num_threads(1)
+    folder = context.folder / "experiments"
+    check_writable(folder / name)
+    measured = experiment.measure(context)
+    views = experiment.views(measured.numbers)
+    table = Table(name, experiment.title, experiment.caption(context), measured.numbers, views, [])
+    page = f"{markdown(table, [], '#')}\n![{experiment.title}]({name}.png)\n"
+    contents = {
+        "csv": measured.numbers.to_csv(index=False, lineterminator="\n").encode(),
+        "md": page.encode(),
+        **draw_kinds(experiment, measured),
+    }
+    paths = [folder / f"{name}.{kind}" for kind in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_bytes(path, content)
+    return paths
+
+
+def draw_kinds(experiment: Experiment, measured: Measured) -> dict[str, bytes]:
+    """The figure as files of each kind."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
+        figure = experiment.draw(measured)
+        return {kind: save_figure(figure, kind) for kind in METADATA}
+
+
+def save_figure(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=150, metadata=METADATA[kind])
+    return buffer.getvalue()

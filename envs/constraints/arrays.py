@@ -1,0 +1,89 @@
+"""Between torch tensors and NumPy views of the same memory, and what the formulas written for both share."""
+
+from __future__ import annotations
+
+import math
+
+import array_api_compat.numpy as numpy_namespace
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.constraints.knapsack import Array, Namespace, constant
+
+
+def in_memory(action: Tensor, obs: Tensor) -> bool:
+    """Whether the numbers can be read outside torch: on the CPU, and no gradient is asked for."""
+    in_graph = (action.requires_grad or obs.requires_grad) and torch.is_grad_enabled()
+    return action.is_cpu and obs.is_cpu and not in_graph
+
+
+def view(tensor: Tensor) -> Array:
+    """The tensor's memory as a NumPy array."""
+    return (tensor.detach() if tensor.requires_grad else tensor).numpy()
+
+
+def as_tensor(array: Array) -> Tensor:
+    """The array's memory as a tensor."""
+    return array if isinstance(array, Tensor) else torch.from_numpy(array)
+
+
+def off_graph(xp: Namespace, *arrays: Array) -> tuple[Namespace, list[Array]]:
+    """The same numbers for a search that no gradient passes through, and the library to search with.
+
+    A call of NumPy costs a fifth of one of torch, so it is NumPy wherever it can read the memory.
+    """
+    constants = [constant(array) for array in arrays]
+    if isinstance(constants[0], Tensor) and constants[0].is_cpu:
+        return numpy_namespace, [tensor.numpy() for tensor in constants]
+    return xp, constants
+
+
+def back_like(found: Array, like: Array) -> Array:
+    """What a search :func:`off_graph` has found, as an array of the kind of ``like``."""
+    return as_tensor(found) if isinstance(like, Tensor) else found
+
+
+def some(mask: Array) -> bool:
+    """Whether any entry is true; reading the only one is ten times as fast as a reduction."""
+    return bool(mask.item() if mask.shape == (1, 1) else mask.any())
+
+
+def any_column(xp: Namespace, mask: Array) -> Array:
+    """Whether any entry of a row (B, j) is true: (B, 1)."""
+    return mask if mask.shape[1] == 1 else xp.any(mask, axis=1, keepdims=True)
+
+
+def sum_of_squares(array: Array) -> float:
+    """Over all entries; NaN or infinite if one is, or if it overflows."""
+    flat = constant(array).reshape(-1)
+    with np.errstate(over="ignore"):
+        return float(flat.dot(flat))
+
+
+def root(xp: Namespace, square: Array) -> Array:
+    """Square root whose gradient is 0, not infinite, at 0; 0 for what rounding made negative."""
+    positive = square > 0
+    return xp.where(positive, xp.sqrt(xp.where(positive, square, 1.0)), 0.0)
+
+
+def pick(xp: Namespace, score: Array, *columns: Array) -> list[Array]:
+    """Of each of the ``columns`` (B, k) the entry where ``score`` (B, k) is largest, the first of equals: each (B, 1).
+
+    Entries that are not picked pass no gradient, however bad their numbers.
+    """
+    best = xp.argmax(score, axis=1)[:, None] == xp.arange(score.shape[1], device=score.device)[None, :]
+    return [xp.sum(xp.where(best, column, 0.0), axis=1, keepdims=True) for column in columns]
+
+
+def log_ball_volume(dim: int, radius_squared: float) -> float:
+    """Logarithm of a ball's volume."""
+    return dim / 2 * math.log(math.pi * radius_squared) - math.lgamma(dim / 2 + 1)
+
+
+def draw_in_ball(shape: tuple[int, int], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Uniform draws from the unit ball: (B, n), on the generator's device."""
+    direction = torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)
+    u = torch.rand((shape[0], 1), generator=generator, dtype=dtype, device=generator.device)
+    draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * u.pow(1 / shape[1])
+    return draw

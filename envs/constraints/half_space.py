@@ -1,0 +1,184 @@
+"""A half-space whose normal depends on the state."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from operator import mul
+from typing import TYPE_CHECKING, Any
+
+import array_api_compat.numpy as numpy_namespace
+import array_api_compat.torch as torch_namespace
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.knapsack import (
+    TINY,
+    Array,
+    Namespace,
+    constant,
+    fractional_knapsack,
+    quadratic_knapsack,
+    quadratic_knapsack_row,
+)
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+FLOAT64_EPS = float(np.finfo(np.float64).eps)
+
+
+class HalfSpace(ExactConstraint):
+    """``c(s) . a <= bound`` within the action box, with coefficients of either sign.
+
+    With the coordinates of negative coefficients turned round, nearest point and support point are those of a
+    knapsack. Since 0 is feasible at every observation, the set is never empty.
+
+    Args:
+        bound: Positive.
+        lower: Lower end of the action box, shape (n,), at most 0.
+        upper: Upper end, shape (n,), at least 0.
+        context_indices: Entries of the observation from which the coefficients are computed.
+
+    Raises:
+        UserError: If the bound is not positive or the box does not hold 0.
+    """
+
+    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
+        super().__init__(lower, upper, context_indices)
+        name = type(self).__name__
+        if not 0 < bound < math.inf:
+            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
+        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
+            raise UserError(f"{name}: the action box must hold 0, or the set is empty where coefficients are large")
+        self.bound = float(bound)
+        self._centred = bool((self.lower == -self.upper).all())
+        self._farthest = np.maximum(-self.lower, self.upper)
+
+    @abstractmethod
+    def _normal(self, xp: Namespace, context: Array) -> Array:
+        """The coefficients c: (B, n)."""
+
+    @abstractmethod
+    def _normal_row(self, context: list[float]) -> list[float]:
+        """:meth:`_normal` of one row in plain numbers, the same but for the last bits."""
+
+    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest box around C(s): two tensors (B, n)."""
+        lower, upper = super().bounding_box(obs)
+        normal = self._normal(torch_namespace, self.context(obs))
+        least = (normal * lower).minimum(normal * upper)
+        # What is left for a coordinate when all others are where they cost least.
+        end = (self.bound - least.sum(dim=1, keepdim=True) + least) / normal.where(normal != 0, TINY)
+        return lower.maximum(end).where(normal < 0, lower), upper.minimum(end).where(normal > 0, upper)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy."""
+        from envs.constraints.solver import derived
+
+        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(self._normal(numpy_namespace, row[None, list(self.context_indices)])[0])
+
+        return [derived(obs_row, formula) @ x <= self.bound, x >= self.lower, x <= self.upper]
+
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.vecdot(self._normal(xp, context), action)[:, None] - self.bound
+
+    def _tolerance(self, xp: Namespace, context: Array) -> Array:
+        # Terms of either sign may be far larger than their sum, and so is their rounding.
+        farthest = xp.asarray(self._farthest, dtype=context.dtype, device=context.device)
+        terms = xp.vecdot(xp.abs(self._normal(xp, context)), farthest[None, :])[:, None]
+        return 4 * self.dim * (self.bound + terms)
+
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
+        # In float32 a formula of the state may lose more digits than the margin has room for.
+        if limits.eps > FLOAT64_EPS:
+            return None
+        normal = self._normal_row(context)
+        weight = list(map(abs, normal))
+        margin = 4 * self.dim * (self.bound + sum(map(mul, weight, self._farthest.tolist()))) * limits.eps
+        near = list(map(min, map(max, action, limits.lower_row), limits.upper_row))
+        spent = sum(map(mul, normal, near))
+        if spent > self.bound + margin:
+            ends = zip(normal, limits.lower_row, limits.upper_row, strict=True)
+            lower, upper = zip(*[(-up, -low) if c < 0 else (low, up) for c, low, up in ends], strict=True)
+            target = [-a if c < 0 else a for a, c in zip(action, normal, strict=True)]
+            moved = quadratic_knapsack_row(target, weight, lower, upper, self.bound - 2 * margin, 0.0)
+            near = [-x if c < 0 else x for x, c in zip(moved, normal, strict=True)]
+            spent = sum(map(mul, normal, near))
+        return near if spent < self.bound - margin else None
+
+    def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
+        normal, sign, lower, upper = self._turned(xp, context)
+        aim = self._aim(xp, context)
+        return sign * quadratic_knapsack(xp, sign * action, sign * normal, lower, upper, aim, 0.0)
+
+    def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
+        normal, sign, lower, upper = self._turned(xp, context)
+        weight, gain = sign * normal, sign * gradient
+        budget = self._aim(xp, context) - xp.vecdot(weight, lower)[:, None]
+        share = fractional_knapsack(xp, gain / (weight + TINY), weight * (upper - lower), budget)
+        # What is added to the lower end may miss the upper one by rounding.
+        return self._clip(xp, sign * (lower + xp.where(gain > 0, share, 0.0) * (upper - lower)))
+
+    def _turned(self, xp: Namespace, context: Array) -> tuple[Array, Array, Array, Array]:
+        """Coefficients, their signs, and the box's ends once all coefficients are turned positive: each (B, n)."""
+        normal = self._normal(xp, context)
+        limits = self._limits(normal)
+        negative = normal < 0
+        sign = xp.where(negative, -1.0, xp.ones_like(normal))
+        lower = xp.where(negative, -limits.upper, limits.lower)
+        return normal, sign, lower, xp.where(negative, -limits.lower, limits.upper)
+
+    def _aim(self, xp: Namespace, context: Array) -> Array:
+        """A bound so much smaller that answers seldom need mending: (B, 1)."""
+        return self.bound - 2 * constant(self._tolerance(xp, context)) * self._limits(context).eps
+
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
+        limits = self._limits(action)
+        middle = (limits.lower + limits.upper) / 2 + 0 * action
+        spent = xp.vecdot(self._normal(xp, context), middle)[:, None]
+        return middle * (self.bound / xp.maximum(2 * spent, self.bound))
+
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:
+        normal = self._normal(xp, context)
+        room = self.bound if centre is None else self.bound - xp.vecdot(normal, centre)
+        return (xp.vecdot(normal, direction) / room)[:, None]
+
+
+class TwoLegs(HalfSpace):
+    """``w1 a1 sin(th1 + th2 + th3) + w4 a4 sin(th4 + th5 + th6) <= bound``; HC+MA of ACRL-bench.
+
+    ``th`` are the angles and ``w`` the velocities of the joints of two legs with three joints each: the power at both
+    hips, weighted with the sines of the feet's orientations. The other coordinates have the coefficient 0.
+
+    Args:
+        bound: Positive.
+        lower: Lower end of the action box, shape (6,), at most 0.
+        upper: Upper end, shape (6,), at least 0.
+        context_indices: Entries of the observation that are th1 to th6, w1 and w4.
+
+    Raises:
+        UserError: If the bound is not positive, the box does not hold 0 or is not of dimension 6, or there are not 8
+            indices.
+    """
+
+    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
+        super().__init__(bound, lower, upper, context_indices)
+        if self.dim != 6 or len(self.context_indices) != 8:
+            given = f"{self.dim} and {len(self.context_indices)}"
+            raise UserError(f"TwoLegs: needs 6 action coordinates and 8 context indices, not {given}")
+
+    def _normal(self, xp: Namespace, context: Array) -> Array:
+        first = context[:, 6:7] * xp.sin(context[:, 0:1] + context[:, 1:2] + context[:, 2:3])
+        second = context[:, 7:8] * xp.sin(context[:, 3:4] + context[:, 4:5] + context[:, 5:6])
+        none = xp.zeros_like(first)
+        return xp.concat([first, none, none, second, none, none], axis=1)
+
+    def _normal_row(self, context: list[float]) -> list[float]:
+        th1, th2, th3, th4, th5, th6, w1, w4 = context
+        return [w1 * math.sin(th1 + th2 + th3), 0.0, 0.0, w4 * math.sin(th4 + th5 + th6), 0.0, 0.0]

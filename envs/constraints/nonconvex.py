@@ -1,0 +1,60 @@
+"""What sets that are not convex share: no solver takes them, and no gauge describes them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from envs.constraints.exact import ExactConstraint
+from envs.constraints.knapsack import Array, Namespace
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+class NonConvex(ExactConstraint):
+    """A set within the action box, the same at every state, whose nearest points are exact but not always unique.
+
+    ``linear_oracle`` gives the support point of the convex hull that lies in the set. The way there may lead through
+    what is infeasible.
+    """
+
+    convex: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The smallest box around the set: (n,), (n,)."""
+
+    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest box around C: two tensors (B, n)."""
+        lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self.free_box)
+        return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+        """There are none.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(f"{type(self).__name__}: the set is not convex and has no QP; use project(), which is exact")
+
+    def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:  # noqa: ARG002
+        # The way to an interior point may leave the set.
+        return self._project(xp, point, context)
+
+    def _check_box(self) -> None:
+        """Refuse an action box that cuts the set.
+
+        Raises:
+            UserError: If the smallest box around the set is not within the action box.
+        """
+        lower, upper = self.free_box
+        if not ((self.lower <= lower).all() and (self.upper >= upper).all()):
+            raise UserError(f"{type(self).__name__}: the action box cuts the set; enlarge it or move the set")

@@ -1,0 +1,291 @@
+"""A turned ellipse in the plane, whose matrix depends on the state."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import array_api_compat.numpy as numpy_namespace
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from envs.constraints.arrays import back_like, off_graph, pick, root
+from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
+from envs.constraints.gauge import quadratic_gauge
+from envs.constraints.knapsack import TINY, Array, Namespace, constant
+from envs.constraints.secular import ROUNDS, rising_root
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+class Matrix(NamedTuple):
+    """A symmetric 2 x 2 matrix Q, its entries plain numbers or (B, 1), positive semidefinite.
+
+    Attributes:
+        first: Q11.
+        cross: Q12.
+        second: Q22.
+        determinant: Apart, since computed from the entries it loses its digits where it is small.
+    """
+
+    first: Array
+    cross: Array
+    second: Array
+    determinant: Array
+
+
+class PlanarQuadratic(ExactConstraint):
+    """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab where Q has rank one.
+
+    The nearest point is that of the ellipse alone, found to rounding in about five Newton steps on its multiplier, or
+    lies on a side of the box, where the problem has one coordinate and is solved in closed form; likewise the support
+    point. Since 0 is feasible at every observation, the set is never empty.
+
+    Args:
+        bound: Positive.
+        lower: Lower end of the action box, shape (2,), at most 0.
+        upper: Upper end, shape (2,), at least 0.
+        context_indices: Entries of the observation from which Q is computed.
+
+    Raises:
+        UserError: If the bound is not positive, or the box does not hold 0 or is not of dimension 2.
+    """
+
+    # No entry of Q may be larger in magnitude.
+    _largest_entry: float
+    _small_batch = SEARCHED_BATCH
+
+    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
+        super().__init__(lower, upper, context_indices)
+        name = type(self).__name__
+        if self.dim != 2:
+            raise UserError(f"{name}: {self.dim} action coordinates; it needs 2")
+        if not 0 < bound < math.inf:
+            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
+        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
+            raise UserError(f"{name}: the action box must hold 0, or the set may be empty")
+        self.bound = float(bound)
+        self._centred = bool((self.lower == -self.upper).all())
+        farthest = float(np.maximum(-self.lower, self.upper).max())
+        # Terms of either sign may be larger than their sum, and so is their rounding.
+        self._margin = 8 * self.bound + 16 * self._largest_entry * farthest**2
+
+    @abstractmethod
+    def _matrix(self, xp: Namespace, context: Array) -> Matrix:
+        """Q, its entries (B, 1)."""
+
+    @abstractmethod
+    def _matrix_row(self, context: list[float]) -> Matrix:
+        """:meth:`_matrix` of one row in plain numbers."""
+
+    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest box around C(s): two tensors (B, n)."""
+        axes = torch.eye(2, dtype=obs.dtype, device=obs.device)[:, None, :].expand(2, len(obs), 2)
+        ends = [[self.linear_oracle(sign * axis, obs)[:, i] for i, axis in enumerate(axes)] for sign in (-1, 1)]
+        return torch.stack(ends[0], dim=1), torch.stack(ends[1], dim=1)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy."""
+        import cvxpy as cp
+
+        from envs.constraints.solver import derived
+
+        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
+            q = self._matrix(numpy_namespace, row[None, list(self.context_indices)])
+            first, cross, second = (float(entry.item()) for entry in q[:3])
+            values, vectors = np.linalg.eigh(np.array([[first, cross], [cross, second]]))
+            return np.asarray(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
+
+        length = cp.norm2(derived(obs_row, formula) @ x)
+        return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
+
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return form(self._matrix(xp, context), action[:, :1], action[:, 1:]) - self.bound
+
+    def _aim(self, eps: float) -> float:
+        """A bound so much smaller that answers seldom need mending."""
+        return self.bound - 2 * self._margin * eps
+
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
+        q, margin = self._matrix_row(context), self._margin * limits.eps
+        point = list(map(min, map(max, action, limits.lower_row), limits.upper_row))
+        value = form(q, *point)
+        if value > self.bound + margin:
+            point = self._nearest_row(q, action, limits)
+            value = form(q, *point)
+        return point if value < self.bound - margin else None
+
+    def _nearest_row(self, q: Matrix, action: list[float], limits: Limits) -> list[float]:
+        """:meth:`_project` of one action in plain numbers; itself where rounding has left nothing."""
+        aim, (y1, y2) = self._aim(limits.eps), action
+        m = 0.0
+        for _ in range(ROUNDS):
+            value, slope = value_and_slope(q, y1, y2, m)
+            step = 2 * value * (math.sqrt(max(value, 0.0) / aim) - 1) / (slope or math.inf)
+            if not step > 4 * limits.eps * m:
+                break
+            m += step
+        (l1, l2), (u1, u2) = limits.lower_row, limits.upper_row
+        a1, a2 = shrink(q, y1, y2, m)
+        if l1 <= a1 <= u1 and l2 <= a2 <= u2:
+            return [a1, a2]
+        sides = [
+            [v, x] for v in (l1, u1) if (x := _on_side_row(q.second, q.first, q, v, (l2, u2), y2, aim)) is not None
+        ]
+        sides += [
+            [x, v] for v in (l2, u2) if (x := _on_side_row(q.first, q.second, q, v, (l1, u1), y1, aim)) is not None
+        ]
+        return min(sides, key=lambda a: (a[0] - y1) ** 2 + (a[1] - y2) ** 2, default=action)
+
+    def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
+        eps = self._limits(action).eps
+        q = self._matrix(xp, context)
+        y1, y2 = action[:, :1], action[:, 1:]
+        searched, (t1, t2, *entries) = off_graph(xp, y1, y2, *q)
+        fixed = Matrix(*entries)
+        m = rising_root(searched, lambda m: value_and_slope(fixed, t1, t2, m), 0 * t1, self._aim(eps), eps)
+        slope = back_like(value_and_slope(fixed, t1, t2, m)[1], action)
+        m = back_like(m, action)
+        # One Newton step more, through which the gradient flows (implicit differentiation).
+        needed = (m > 0) & (slope > 0)
+        over = form(q, *shrink(q, y1, y2, m)) - self._aim(eps)
+        a1, a2 = shrink(q, y1, y2, m + xp.where(needed, over, 0.0) / xp.where(needed, slope, 1.0))
+
+        firsts, seconds, valid = self._on_sides(xp, q, y1, y2, eps)
+        near = constant(-((firsts - y1) ** 2) - (seconds - y2) ** 2)
+        return self._choose(xp, (a1, a2), (firsts, seconds), xp.where(valid, near, -xp.inf), xp.inf)
+
+    def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
+        limits = self._limits(gradient)
+        q = self._matrix(xp, context)
+        g1, g2 = gradient[:, :1], gradient[:, 1:]
+        # Along Q^-1 g up to a factor; where Q has rank one, this is 0 or leaves the box.
+        a1, a2 = q.second * g1 - q.cross * g2, q.first * g2 - q.cross * g1
+        value = form(q, a1, a2)
+        scale = xp.sqrt(self._aim(limits.eps) / xp.where(value > TINY, value, 1.0))
+        a1, a2 = scale * a1, scale * a2
+
+        # On a side the other coordinate goes as far as it can.
+        far = limits.reach
+        to = xp.where(gradient > 0, far, xp.full_like(gradient, -far))
+        firsts, seconds, valid = self._on_sides(xp, q, to[:, :1], to[:, 1:], limits.eps)
+        gain = xp.where(valid, g1 * firsts + g2 * seconds, -xp.inf)
+        return self._choose(xp, (a1, a2), (firsts, seconds), gain, g1 * a1 + g2 * a2)
+
+    def _on_sides(self, xp: Namespace, q: Matrix, y1: Array, y2: Array, eps: float) -> tuple[Array, Array, Array]:
+        """On each of the box's four sides the feasible point nearest to y, and whether there is any: each (B, 4)."""
+        aim, limits = self._aim(eps), self._limits(y1)
+        ends = [xp.concat([limits.lower[:, i : i + 1], limits.upper[:, i : i + 1]], axis=1) for i in (0, 1)]
+        on_first = _on_side(xp, q.second, q.first, q, ends[0], ends[1], y2, aim)
+        on_second = _on_side(xp, q.first, q.second, q, ends[1], ends[0], y1, aim)
+        held = [0 * side.point + end for side, end in zip((on_first, on_second), ends, strict=True)]
+        firsts = xp.concat([held[0], on_second.point], axis=1)
+        seconds = xp.concat([on_first.point, held[1]], axis=1)
+        return firsts, seconds, xp.concat([on_first.valid, on_second.valid], axis=1)
+
+    def _choose(
+        self,
+        xp: Namespace,
+        inner: tuple[Array, Array],
+        sides: tuple[Array, Array],
+        scores: Array,
+        inner_score: Array | float,
+    ) -> Array:
+        """The best of the ellipse's own point, if it is in the box, and the sides' points: (B, 2).
+
+        Where rounding has left none of them, the ellipse's own point clipped to the box.
+        """
+        limits = self._limits(scores)
+        a1, a2 = inner
+        point = xp.concat([a1, a2], axis=1)
+        inside = xp.all((limits.lower <= point) & (point <= limits.upper), axis=1, keepdims=True)
+        own = xp.where(inside, inner_score, xp.full_like(a1, -xp.inf))
+        clipped = self._clip(xp, point)
+        firsts = xp.concat([clipped[:, :1], sides[0]], axis=1)
+        seconds = xp.concat([clipped[:, 1:], sides[1]], axis=1)
+        return xp.concat(pick(xp, xp.concat([own, scores], axis=1), firsts, seconds), axis=1)
+
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
+        limits = self._limits(action)
+        middle = (limits.lower + limits.upper) / 2 + 0 * action
+        used = form(self._matrix(xp, context), middle[:, :1], middle[:, 1:])
+        return middle * xp.sqrt(self.bound / xp.maximum(4 * used, self.bound))
+
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:
+        q = self._matrix(xp, context)
+        d1, d2 = direction[:, :1], direction[:, 1:]
+        square = form(q, d1, d2)
+        if centre is None:
+            return root(xp, square / self.bound)
+        c1, c2 = centre[:, :1], centre[:, 1:]
+        mixed = d1 * (q.first * c1 + q.cross * c2) + d2 * (q.cross * c1 + q.second * c2)
+        return quadratic_gauge(xp, square, mixed, self.bound - form(q, c1, c2))
+
+
+class Side(NamedTuple):
+    """On the two ends of one coordinate the value of the other: (B, 2), and whether any is feasible: (B, 2)."""
+
+    point: Array
+    valid: Array
+
+
+def form(q: Matrix, a1: Array, a2: Array) -> Array:
+    """``a' Q a``; plain numbers or (B, k)."""
+    return q.first * a1 * a1 + 2 * q.cross * a1 * a2 + q.second * a2 * a2
+
+
+def shrink(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
+    """``(I + m Q)^-1 y`` for m >= 0."""
+    determinant = 1 + m * (q.first + q.second) + m * m * q.determinant
+    across = m * q.cross
+    a1 = (y1 + m * q.second * y1 - across * y2) / determinant
+    return a1, (y2 + m * q.first * y2 - across * y1) / determinant
+
+
+def value_and_slope(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
+    """``a' Q a`` at ``a = (I + m Q)^-1 y``, and its derivative in m with the sign turned."""
+    a1, a2 = shrink(q, y1, y2, m)
+    u1, u2 = q.first * a1 + q.cross * a2, q.cross * a1 + q.second * a2
+    v1, v2 = shrink(q, u1, u2, m)
+    return form(q, a1, a2), 2 * (u1 * v1 + u2 * v2)
+
+
+def _on_side(
+    xp: Namespace, free: Array, held: Array, q: Matrix, ends: Array, limits: Array, wanted: Array, aim: float
+) -> Side:
+    """With one coordinate held at ``ends`` (1, 2) of the box, the other as near to ``wanted`` as Q and box allow.
+
+    Args:
+        xp: Array namespace.
+        free: Q's diagonal entry of the other coordinate, (B, 1).
+        held: Q's diagonal entry of the coordinate held, (B, 1).
+        q: The matrix.
+        ends: (1, 2).
+        limits: The box's ends for the other coordinate, (1, 2).
+        wanted: (B, 1).
+        aim: The bound.
+    """
+    curvature = free + TINY
+    square = curvature * aim - (q.determinant + TINY * held) * ends * ends
+    middle, half = -q.cross * ends / curvature, root(xp, square) / curvature
+    low, up = xp.maximum(limits[:, :1], middle - half), xp.minimum(limits[:, 1:], middle + half)
+    return Side(xp.minimum(xp.maximum(wanted, low), up), (square >= 0) & (low <= up))
+
+
+def _on_side_row(
+    free: float, held: float, q: Matrix, end: float, limits: tuple[float, float], wanted: float, aim: float
+) -> float | None:
+    """:func:`_on_side` for one end in plain numbers; None where nothing is feasible."""
+    curvature = free + TINY
+    square = curvature * aim - (q.determinant + TINY * held) * end * end
+    if square < 0:
+        return None
+    middle, half = -q.cross * end / curvature, math.sqrt(square) / curvature
+    low, up = max(limits[0], middle - half), min(limits[1], middle + half)
+    return min(max(wanted, low), up) if low <= up else None

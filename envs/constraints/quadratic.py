@@ -1,0 +1,214 @@
+"""A weighted sum of squares whose weights depend on the state."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from operator import mul
+from typing import TYPE_CHECKING, Any
+
+import array_api_compat.numpy as numpy_namespace
+import array_api_compat.torch as torch_namespace
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from envs.constraints.arrays import back_like, draw_in_ball, log_ball_volume, off_graph, root
+from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint
+from envs.constraints.gauge import quadratic_gauge
+from envs.constraints.knapsack import TINY, Array, Namespace, constant
+from envs.constraints.secular import rising_root
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+class DiagonalQuadratic(ExactConstraint):
+    """``sum_i q_i(s) a_i^2 <= bound`` within the action box, with q_i >= 0.
+
+    The nearest point is ``clip(y_i / (1 + m q_i))`` for one multiplier m, found to rounding in about five Newton steps.
+    Since 0 is feasible at every observation, the set is never empty.
+
+    Args:
+        bound: Positive.
+        lower: Lower end of the action box, shape (n,), at most 0.
+        upper: Upper end, shape (n,), at least 0.
+        context_indices: Entries of the observation from which q is computed.
+
+    Raises:
+        UserError: If the bound is not positive or the box does not hold 0.
+    """
+
+    _small_batch = SEARCHED_BATCH
+
+    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
+        super().__init__(lower, upper, context_indices)
+        name = type(self).__name__
+        if not 0 < bound < math.inf:
+            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
+        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
+            raise UserError(f"{name}: the action box must hold 0, or the set may be empty")
+        self.bound = float(bound)
+        self._centred = bool((self.lower == -self.upper).all())
+        # Rounding of n terms and their sum, and of q, which libraries compute with different last digits.
+        self._margin = 4 * (self.dim + 4) * self.bound
+
+    @abstractmethod
+    def curvature(self, xp: Namespace, context: Array) -> Array:
+        """The weights q: (B, n), not negative."""
+
+    @abstractmethod
+    def curvature_row(self, context: list[float]) -> list[float]:
+        """:meth:`curvature` of one row in plain numbers, the same but for the last bits."""
+
+    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest box around C(s): two tensors (B, n)."""
+        lower, upper = super().bounding_box(obs)
+        farthest = (self.bound / (self.curvature(torch_namespace, self.context(obs)) + TINY)).sqrt()
+        return lower.maximum(-farthest), upper.minimum(farthest)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy."""
+        import cvxpy as cp
+
+        from envs.constraints.solver import derived
+
+        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(np.sqrt(self.curvature(numpy_namespace, row[None, list(self.context_indices)])[0]))
+
+        length = cp.norm2(cp.multiply(derived(obs_row, formula), x))
+        return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
+
+    def aim(self, eps: float) -> float:
+        """A bound so much smaller that answers seldom need mending."""
+        return self.bound - 2 * self._margin * eps
+
+    def multiplier(self, xp: Namespace, size: Array, curvature: Array, room: Array) -> Array:
+        """The m >= 0 with ``sum_i q_i min(size_i / (1 + m q_i), room_i)^2 = aim``, 0 where none is needed: (B, 1).
+
+        The sum falls with m. The last of the breakpoints, at which a coordinate leaves its end of the box, where it is
+        still too large names the coordinates that are free; these give m.
+
+        Args:
+            xp: Array namespace.
+            size: Magnitudes of the action, (B, n).
+            curvature: q, (B, n).
+            room: What the box leaves in the action's direction, (B, n).
+        """
+        eps = self._limits(size).eps
+        target = self.aim(eps)
+        # q (y / (1 + m q))^2 <= y^2 / (4 m): above this no multiplier is needed.
+        most = xp.vecdot(size, size)[:, None] / (4 * target)
+        leaves = (size / xp.where(room > 0, room, 1.0) - 1) / (curvature + TINY)
+        knots = xp.where(room > 0, xp.minimum(leaves, most), most)
+        divisors = 1 + xp.maximum(knots, 0.0)[:, :, None] * curvature[:, None, :]
+        reached = xp.minimum(size[:, None, :] / divisors, room[:, None, :])
+        value = xp.vecdot(reached * reached, curvature[:, None, :])
+        start = xp.max(xp.where(value > target, knots, 0.0), axis=1, keepdims=True)
+        start = xp.maximum(start, 0.0)
+
+        free = knots <= start
+        held = xp.sum(xp.where(free, 0.0, curvature * room * room), axis=1, keepdims=True)
+        y = xp.where(free, size, 0.0)
+
+        def evaluate(m: Array) -> tuple[Array, Array]:
+            divisor = 1 + m * curvature
+            moved = curvature * (y / divisor) ** 2
+            return xp.sum(moved, axis=1, keepdims=True), 2 * xp.vecdot(moved, curvature / divisor)[:, None]
+
+        return rising_root(xp, evaluate, start, xp.maximum(target - held, TINY), eps)
+
+    def draw_without_box(self, obs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """One draw a row, uniform on the ellipsoid without the action box, and its log volume: (B, n), (B, 1)."""
+        axis = (self.bound / (self.curvature(torch_namespace, self.context(obs)) + TINY)).sqrt()
+        draw = draw_in_ball((obs.shape[0], self.dim), obs.dtype, generator).to(obs.device)
+        return axis * draw, axis.log().sum(dim=1, keepdim=True) + log_ball_volume(self.dim, 1.0)
+
+    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """Uniform on the bounding box or on the ellipsoid without the action box, whichever is smaller."""
+        uniform = super()._proposal(obs, generator)
+        lower, upper = self.bounding_box(obs)
+        inside, log_volume = self.draw_without_box(obs, generator)
+        return torch.where(log_volume < (upper - lower).log().sum(dim=1, keepdim=True), inside, uniform)
+
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.vecdot(self.curvature(xp, context), action * action)[:, None] - self.bound
+
+    def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
+        limits = self._limits(action)
+        curvature, size = self.curvature(xp, context), xp.abs(action)
+        room = xp.where(action < 0, -limits.lower, limits.upper)
+        searched, numbers = off_graph(xp, size, curvature, room)
+        m = back_like(self.multiplier(searched, *numbers), action)
+        # One Newton step more, through which the gradient flows (implicit differentiation).
+        moved = xp.minimum(size / (1 + m * curvature), room)
+        value = xp.vecdot(curvature, moved * moved)[:, None]
+        bent = xp.where(moved < room, moved * curvature, 0.0)
+        slope = constant(2 * xp.vecdot(bent, bent / (1 + m * curvature))[:, None])
+        needed = (m > 0) & (slope > 0)
+        m = m + xp.where(needed, value - self.aim(limits.eps), 0.0) / xp.where(needed, slope, 1.0)
+        return xp.copysign(xp.minimum(size / (1 + m * curvature), room), action)
+
+    def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
+        """``clip(s g_i / q_i)`` for one scale s, whose free coordinates are named by the last breakpoint inside."""
+        limits = self._limits(gradient)
+        q, gain = self.curvature(xp, context) + TINY, xp.abs(gradient)
+        room = xp.where(gradient < 0, -limits.lower, limits.upper)
+        ratio = gain / q
+        knots = room * q / (gain + TINY)
+        reached = xp.minimum(knots[:, :, None] * ratio[:, None, :], room[:, None, :])
+        target = self.aim(limits.eps)
+        within = xp.vecdot(reached * reached, q[:, None, :]) <= target
+        start = xp.max(xp.where(within, knots, 0.0), axis=1, keepdims=True)
+        free = knots > start
+        held = xp.sum(xp.where(free, 0.0, q * room * room), axis=1, keepdims=True)
+        stretch = xp.sum(xp.where(free, gain * ratio, 0.0), axis=1, keepdims=True)
+        scale = xp.sqrt(xp.maximum(target - held, 0.0) / (stretch + (stretch <= 0)))
+        return xp.copysign(xp.minimum(xp.maximum(scale, start) * ratio, room), gradient)
+
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
+        limits = self._limits(action)
+        middle = (limits.lower + limits.upper) / 2 + 0 * action
+        used = xp.vecdot(self.curvature(xp, context), middle * middle)[:, None]
+        return middle * xp.sqrt(self.bound / xp.maximum(4 * used, self.bound))
+
+    def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:
+        q = self.curvature(xp, context)
+        square = xp.vecdot(q, direction * direction)
+        if centre is None:
+            return root(xp, square / self.bound)[:, None]
+        room = self.bound - xp.vecdot(q, centre * centre)
+        return quadratic_gauge(xp, square, xp.vecdot(q, direction * centre), room)[:, None]
+
+
+class SineSquares(DiagonalQuadratic):
+    """``sum_i a_i^2 sin^2(th_i) <= bound``; the second constraint of H+O+S and W+O+S of ACRL-bench.
+
+    Args:
+        bound: Positive.
+        lower: Lower end of the action box, shape (n,), at most 0.
+        upper: Upper end, shape (n,), at least 0.
+        context_indices: Entries of the observation that are th, one for each action coordinate.
+
+    Raises:
+        UserError: If the bound is not positive, the box does not hold 0, or there are not n indices.
+    """
+
+    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
+        super().__init__(bound, lower, upper, context_indices)
+        if len(self.context_indices) != self.dim:
+            given = f"{len(self.context_indices)} context indices for {self.dim} action coordinates"
+            raise UserError(f"SineSquares: {given}; give one for each")
+
+    def curvature(self, xp: Namespace, context: Array) -> Array:
+        """Squared sines: (B, n)."""
+        sine = xp.sin(context)
+        return sine * sine
+
+    def curvature_row(self, context: list[float]) -> list[float]:
+        """The same of one row in plain numbers."""
+        sine = list(map(math.sin, context))
+        return list(map(mul, sine, sine))

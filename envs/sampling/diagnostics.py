@@ -1,0 +1,75 @@
+"""How much chains are worth: effective sample size and R-hat, by ArviZ."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from envs.constraints.base import Constraint
+from envs.sampling.samples import Samples
+
+LEAST_DRAWS = 4
+TAIL = (0.05, 0.95)
+# States looked at where there are more: ArviZ takes a millisecond a state, and a mean over so many is close enough.
+MOST_STATES = 64
+
+
+def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
+    """The same samples with ``ess`` and ``rhat`` filled in (Vehtari et al. 2021, rank-normalised).
+
+    Chains at different states have different limits, and to compare them would measure how the states differ. So chains
+    are taken together where they share a state, that is every variable that enters the constraint. A state's effective
+    number is the smallest over coordinates of bulk and tail, and counts no more than its draws; ``ess`` is their sum
+    over states, extrapolated from 64 evenly spaced ones where there are more. ``rhat`` is the largest over coordinates
+    and those states; it compares chains, so it is None where no two share a state. Both are None for fewer than four
+    draws a chain, from which nothing can be told.
+
+    Args:
+        samples: From :func:`envs.sampling.hmc.sample_hmc`.
+        constraint: The set.
+        obs: States (C, o) of the chains.
+    """
+    draws = samples.actions.view(-1, len(obs), constraint.dim).numpy()
+    if len(draws) < LEAST_DRAWS:
+        return samples
+    states = _same_state(constraint.context(obs))
+    chosen = states[:: math.ceil(len(states) / MOST_STATES)]
+    effective, size, disagreements = 0.0, 0, []
+    for chains in chosen:
+        # ArviZ wants chains and draws last: (n, chains, draws).
+        values = np.ascontiguousarray(draws[:, chains].transpose(2, 1, 0))
+        effective += min(_effective(values), values[0].size)
+        size += values[0].size
+        if len(chains) > 1:
+            disagreements.append(_rhat(values))
+    ess = effective / size * len(samples.actions)
+    return dataclasses.replace(samples, ess=ess, rhat=max(disagreements, default=None))
+
+
+def _same_state(context: Tensor) -> list[NDArray[np.int64]]:
+    """Chains by state: for each distinct row of ``context`` (C, k) the indices of the rows that equal it."""
+    if not context.shape[1]:
+        return [np.arange(len(context))]
+    _, state = torch.unique(context, dim=0, return_inverse=True)
+    order = torch.argsort(state, stable=True).numpy()
+    return np.split(order, np.bincount(state.numpy()).cumsum()[:-1])
+
+
+def _effective(values: NDArray[np.float64]) -> float:
+    # xarray, behind ArviZ, takes long to import, and only chains need it.
+    from arviz_stats.base import array_stats
+
+    bulk = array_stats.ess(values, chain_axis=1, draw_axis=2)
+    tail = array_stats.ess(values, chain_axis=1, draw_axis=2, method="tail", prob=TAIL)
+    return float(min(bulk.min(), tail.min()))
+
+
+def _rhat(values: NDArray[np.float64]) -> float:
+    from arviz_stats.base import array_stats
+
+    return float(array_stats.rhat(values, chain_axis=1, draw_axis=2).max())

@@ -1,0 +1,23 @@
+"""FlowPG with a flow that is valid by construction: a spline flow, then the gauge map onto C(s)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from methods.base import register_method
+from methods.flowpg import FlowPGBase, FlowPGConfig
+from methods.flows.gauge import GaugeConfig
+
+
+class FlowPGGaugeConfig(FlowPGConfig):
+    """Settings of FlowPG with a gauge flow."""
+
+    flow: GaugeConfig = Field(default_factory=GaugeConfig)
+
+
+@register_method("flowpg-gauge")
+class FlowPGGauge(FlowPGBase[FlowPGGaugeConfig]):
+    """FlowPG whose policy is feasible at every latent; for convex constraints."""
+
+    Config = FlowPGGaugeConfig
+    needs_convex = "rays from one point do not reach all of it"

@@ -1,0 +1,73 @@
+"""A neural spline flow on the box (Durkan et al., 2019, arXiv 1906.04032): every layer maps [-1, 1]^d onto itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+from torch import Tensor
+from zuko.flows.coupling import NICE
+from zuko.transforms import MonotonicRQSTransform
+
+from envs.constraints.base import Constraint
+from methods.flows.base import Flow
+from methods.flows.training import FlowConfig
+
+
+class SplineConfig(FlowConfig):
+    """Architecture of a spline flow.
+
+    Attributes:
+        bins: Bins of each rational-quadratic spline.
+        slope: Least slope of a spline, and the inverse of the largest.
+    """
+
+    kind: Literal["spline"] = "spline"
+    layers: PositiveInt = 3
+    hidden: tuple[PositiveInt, ...] = (256, 256)
+    bins: PositiveInt = 8
+    slope: float = Field(default=1e-3, gt=0, lt=1)
+
+    def build(self, constraint: Constraint) -> Flow:
+        """See :meth:`FlowConfig.build`."""
+        return SplineFlow(constraint, self.layers, self.hidden, self.bins, self.slope)
+
+
+class SplineFlow(Flow):
+    """Couplings whose transformations are monotonic rational-quadratic splines from [-1, 1] onto [-1, 1].
+
+    Unlike RealNVP, it cannot leave the box around C(s), and every point of that box has its latent in the box: recall
+    is 1 by construction, and what is left to learn is to spend next to no latents outside C(s).
+
+    Args:
+        constraint: The set to map onto; of dimension 2 or more.
+        layers: Coupling layers.
+        hidden: Widths of each coupling's network.
+        bins: Bins of each spline.
+        slope: Least slope of a spline, and the inverse of the largest.
+    """
+
+    def __init__(self, constraint: Constraint, layers: int, hidden: Sequence[int], bins: int, slope: float) -> None:
+        super().__init__(constraint)
+        flow = NICE(
+            self.dim,
+            self.context_dim,
+            transforms=layers,
+            hidden_features=tuple(hidden),
+            univariate=partial(MonotonicRQSTransform, bound=1.0, slope=slope),
+            shapes=[(bins,), (bins,), (bins - 1,)],
+        )
+        self.couplings = flow.transform
+
+    def push(self, latent: Tensor, context: Tensor) -> Tensor:
+        """See :meth:`Flow.push`."""
+        scaled: Tensor = self.couplings(context if self.context_dim else None).inv(latent)
+        # Rounding may leave the box by one unit in the last place.
+        return scaled.clamp(-1, 1)
+
+    def pull(self, scaled: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`Flow.pull`."""
+        latent, log_det = self.couplings(context if self.context_dim else None).call_and_ladj(scaled)
+        return latent.clamp(-1, 1), log_det

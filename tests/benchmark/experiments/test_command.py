@@ -1,0 +1,157 @@
+"""``acrl experiment`` at work: what it writes, that it does so again, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.experiments.catalogue import EXPERIMENTS
+from tests.benchmark.command import acrl, files
+from tests.benchmark.experiments.conftest import FLOWS, make_place
+
+KINDS = ("csv", "md", "svg", "png")
+UNTIMED = ("e1", "e3", "n1", "n3", "c6")
+SMOKE = ("--profile", "smoke")
+
+
+def numbers(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
+
+
+@pytest.fixture
+def copy(place: Path, tmp_path: Path) -> Path:
+    """A copy of the results to spoil, without what was made of them."""
+    folder = Path(shutil.copytree(place, tmp_path / "copy"))
+    shutil.rmtree(folder / "results/smoke/experiments")
+    return folder
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """The one line that these arguments give, after checking that it is one and that nothing was written."""
+    before = files(folder)
+    done = acrl(folder, "experiment", *arguments)
+    assert done.code == 2, done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+    assert files(folder) == before
+    return done.err
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_writes_numbers_tables_and_a_figure(place: Path, name: str) -> None:
+    made = place / "results/smoke/experiments"
+    assert all((made / f"{name}.{kind}").stat().st_size > 500 for kind in KINDS)
+    page = (made / f"{name}.md").read_text()
+    assert page.startswith(f"# {EXPERIMENTS[name].title}\n\nProfile smoke")
+    assert f"]({name}.png)" in page
+    assert "nan" not in page
+    assert not numbers(place, name).duplicated().any()
+
+
+def test_the_same_inputs_give_the_same_bytes(place: Path, copy: Path) -> None:
+    done = acrl(copy, "experiment", *UNTIMED, *SMOKE)
+    assert done.code == 0, done.err
+    assert done.out.split() == [f"results/smoke/experiments/{name}.{kind}" for name in UNTIMED for kind in KINDS]
+    made, again = (files(folder / "results/smoke/experiments") for folder in (place, copy))
+    assert again == {name: content for name, content in made.items() if name.split(".")[0] in UNTIMED}
+
+
+def test_experiments_leave_the_results_that_they_read_alone(place: Path, copy: Path) -> None:
+    before = files(place)
+    read = {name: content for name, content in before.items() if "/experiments/" not in name}
+    assert files(copy) == read
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("e2", ["task", "sampler", "quantity", "value", "low", "high", "n"]),
+        ("n2", ["sampler", "family", "dimension", "share", "constraints", "quantity", "value", "note"]),
+        ("c6", ["task", "method", "quantity", "value", "low", "high", "n"]),
+    ],
+)
+def test_columns_that_others_read(place: Path, name: str, columns: list[str]) -> None:
+    assert set(columns) <= set(numbers(place, name).columns)
+
+
+def test_names_that_there_are_not(copy: Path) -> None:
+    assert "unknown experiment 'e4': did you mean" in refused(copy, "e4", *SMOKE)
+    assert "unknown profile 'smoek': did you mean 'smoke'?" in refused(copy, "e1", "--profile", "smoek")
+
+
+def test_a_profile_without_the_task(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text()
+    (copy / "params.yaml").write_text(params.replace("R+L2", "R+M"))
+    for name in ("e1", "e3"):
+        assert "profile smoke has no task R+L2" in refused(copy, name, *SMOKE)
+    assert "c6 needs one of the tasks R+L2, HC+O" in refused(copy, "c6", *SMOKE)
+
+
+@pytest.mark.parametrize("name", ["e1", "n1", "n3", "c6"])
+def test_without_a_flow(copy: Path, name: str) -> None:
+    for task in ("R+L2", "R+O10"):
+        (copy / f"results/smoke/flows/flowpg/{task}.safetensors").unlink()
+    task = "R+O10" if name == "n3" else "R+L2"
+    assert f"no flow of flowpg on {task} in profile smoke: run `acrl flows {task} -p smoke`" in refused(
+        copy, name, *SMOKE
+    )
+
+
+def test_a_flow_of_other_settings(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text()
+    assert "updates: 60" in params
+    (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
+    assert "was made with other code or settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
+
+
+def test_without_samples(copy: Path) -> None:
+    (copy / "results/smoke/samples/R+L2.safetensors").unlink()
+    assert "no samples on R+L2 in profile smoke" in refused(copy, "e1", *SMOKE)
+
+
+@pytest.mark.parametrize("name", ["e3", "n3"])
+def test_without_runs(copy: Path, name: str) -> None:
+    shutil.rmtree(copy / "results/smoke/runs/R+L2")
+    message = refused(copy, name, *SMOKE)
+    assert "no complete run" in message
+    assert "run `acrl sweep -p smoke --task R+L2" in message
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "empty": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_inputs(copy: Path, damage: str) -> None:
+    for path in ("flows/flowpg/R+L2.safetensors", "runs/R+L2/flowpg/seed-0.json"):
+        whole = copy / "results/smoke" / path
+        whole.write_bytes(DAMAGE[damage](whole.read_bytes()))
+    assert "R+L2.safetensors is truncated or damaged" in refused(copy, "e1", *SMOKE)
+    assert "seed-0.json is truncated" in refused(copy, "e3", *SMOKE)
+
+
+def test_results_that_cannot_be_written(tmp_path: Path) -> None:
+    folder = make_place(tmp_path / "place")
+    (folder / "file").write_text("not a folder")
+    assert "file/" in refused(folder, "n2", *SMOKE, "--results", "file/results")
+
+
+def test_a_bad_size_is_refused(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text()
+    (copy / "params.yaml").write_text(params.replace("draws: 1000\n", "draws: 0\n"))
+    assert "params.yaml, 'profiles.smoke.experiments.draws'" in refused(copy, "e1", *SMOKE)
+
+
+def test_a_gauge_flow_is_valid_wherever_it_is_looked_at(place: Path) -> None:
+    circle, drift = numbers(place, "e1"), numbers(place, "n3")
+    valid = circle[(circle["flow"] == "flowpg-gauge") & (circle["quantity"] == "valid share")]
+    assert len(valid) == 10
+    assert (valid["value"] == 1).all()
+    assert (drift[drift["method"] == "flowpg-gauge"]["value"] == 1).all()
+    assert set(circle["flow"]) > set(FLOWS)

@@ -1,0 +1,150 @@
+"""What an actor learns from (C6), against closed forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark.experiments.agents import agent_config, rollout
+from benchmark.experiments.base import Context
+from benchmark.experiments.c6 import Signal, critic_gradient, layer_signal, shipped_signal, signal_rows
+from envs import make_task
+from methods.ddpg import DDPG
+from tests.benchmark.experiments.conftest import FLOWS
+from tests.methods.learners import feed, make_learner, observations
+
+RADIUS = 0.05**0.5
+
+
+def numbers(place: Path) -> pd.DataFrame:
+    return pd.read_csv(place / "results/smoke/experiments/c6.csv")
+
+
+def puts_out(agent: DDPG[Any], output: list[float]) -> None:
+    """Make the actor put out ``output`` at every state."""
+    last = [layer for layer in agent.actor if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor(output).atanh())
+
+
+def values(signals: list[Signal]) -> dict[str, float | None]:
+    return {row["quantity"]: row["value"] for row in signal_rows(signals)}
+
+
+def fast(task: str, count: int, speed: float) -> Tensor:
+    """Observations of Reacher whose joints turn at ``speed``."""
+    obs = observations(make_task(task), count)
+    obs[:, 6:8] = speed
+    return obs
+
+
+def test_a_policy_that_saturates_outside_learns_nothing_through_a_projection() -> None:
+    # At w = (10, 10) the set is |a_1| + |a_2| <= 0.1: the nearest point to (0.9999, 0.01) is its corner (0.1, 0), and
+    # stays there wherever the output goes nearby.
+    agent = make_learner("ddpg-projection", "R+O10")
+    puts_out(agent, [0.9999, 0.01])
+    obs = fast("R+O10", 40, 10.0)
+    found = values([layer_signal(agent, obs)])
+    assert found["median norm"] == 0
+    assert found["vanishing share"] == 1
+    # As shipped, the actor is told what the critic thinks of its own output.
+    shipped = values([shipped_signal(agent, obs)])
+    assert shipped["vanishing share"] == 0
+    assert shipped["relative norm"] == pytest.approx(1, rel=1e-5)
+
+
+def test_a_policy_that_stays_inside_loses_nothing_to_a_projection() -> None:
+    agent = make_learner("ddpg-projection", "R+L2")
+    puts_out(agent, [0.1, -0.05])
+    obs = observations(agent.task, 30)
+    own, layer = shipped_signal(agent, obs), layer_signal(agent, obs)
+    assert torch.allclose(own.norm, layer.norm, rtol=1e-5)
+    assert torch.allclose(own.norm, critic_gradient(agent, obs, agent.policy(obs.float())), rtol=1e-5)
+
+
+def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:
+    agent = make_learner("ddpg-projection", "R+L2")
+    puts_out(agent, [0.6, 0.8])
+    obs = observations(agent.task, 30)
+    nearest = torch.tensor([[0.6, 0.8]]).expand(30, 2) * RADIUS
+    action = nearest.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    tangent = (gradient @ torch.tensor([-0.8, 0.6])).abs() * RADIUS
+    assert torch.allclose(layer_signal(agent, obs).norm, tangent.double(), rtol=1e-3, atol=1e-7)
+
+
+def test_saturation_is_told_from_projection() -> None:
+    agent = make_learner("ddpg-projection", "R+N")
+    puts_out(agent, [0.5, 0.5])
+    last = [layer for layer in agent.actor if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias.fill_(30.0)
+    found = values([shipped_signal(agent, observations(agent.task, 20))])
+    assert found["vanishing share"] == 0
+    assert found["vanishing share before tanh"] == 1
+
+
+def test_what_nfw_learns_from_is_its_distance_to_the_target() -> None:
+    agent = make_learner("nfw", "R+L2", alpha=0.3)
+    feed(agent, 30)
+    obs = observations(agent.task, 25)
+    constraint = agent.task.constraint
+    output = agent.policy(obs.float()).detach()
+    feasible = constraint.project(output, obs).requires_grad_()
+    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), feasible).sum(), feasible)
+    target = feasible.detach() + 0.3 * (constraint.linear_oracle(gradient, obs) - feasible.detach())
+    # Squared distance, averaged over two coordinates in half-widths of 1.
+    expected = torch.linalg.vector_norm(output - target, dim=1).double()
+    signal = shipped_signal(agent, obs)
+    assert torch.allclose(signal.norm, expected, rtol=1e-4)
+    assert signal.at_action is None
+    assert values([signal])["relative norm"] is None
+
+
+@pytest.mark.parametrize("method", FLOWS)
+def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
+    agent = make_learner(method, "R+L2")
+    obs = observations(agent.task, 12)
+    latent = agent.actor(agent.scale_obs(obs.float())).detach()
+    flow = agent.trained_flow()
+    jacobian = torch.stack(
+        [torch.autograd.functional.jacobian(lambda z: flow(z[None], torch.empty((1, 0)))[0], row) for row in latent]
+    )
+    action = agent.policy(obs.float()).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    expected = torch.linalg.vector_norm((gradient[:, None].double() @ jacobian.double())[:, 0], dim=1)
+    assert torch.allclose(shipped_signal(agent, obs).norm, expected, rtol=1e-3)
+
+
+def test_states_are_those_of_the_policy() -> None:
+    task = make_task("R+L2")
+    agent = make_learner("ddpg-projection", "R+L2")
+    obs = rollout(task, agent, 60, seed=3)
+    assert obs.shape == (60, 10)
+    assert torch.equal(obs, rollout(task, agent, 60, seed=3))
+    # An episode ends after 50 steps, and the next one has another target.
+    assert torch.equal(obs[0, 4:6], obs[49, 4:6])
+    assert not torch.equal(obs[49, 4:6], obs[50, 4:6])
+
+
+def test_agents_have_the_experiments_budget(context: Context) -> None:
+    config = agent_config(context, make_task("R+L2"), "flowpg")
+    assert config.steps == context.settings.steps == 60
+    assert config.method["warmup"] == 30
+    assert config.evaluation.every == 60
+
+
+def test_c6_has_every_kind_of_policy(place: Path) -> None:
+    found = numbers(place)
+    assert list(found["method"].unique()) == ["projection layer", "ddpg-projection", *FLOWS, "nfw"]
+    rows = found.set_index(["method", "quantity"])["value"]
+    assert rows["ddpg-projection", "relative norm"] == pytest.approx(1)
+    assert rows["projection layer", "relative norm"] <= 1
+    shares = found[found["quantity"].str.startswith("vanishing")]["value"]
+    assert shares.between(0, 1).all()

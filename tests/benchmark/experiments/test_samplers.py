@@ -1,0 +1,195 @@
+"""Samplers on sets of known size (E2, N2)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.experiments.base import Row
+from benchmark.experiments.polytope import Polytope, cross_polytope, irwin_hall, random_polytope
+from benchmark.experiments.timing import (
+    draw_integers,
+    hmc_rows,
+    integer_rejection_rows,
+    probe,
+    psdd_rows,
+    rejection_rows,
+)
+from envs.constraints import Allocation
+from envs.seeding import make_generator
+
+ALLOCATION = Allocation(90, np.zeros(3), np.full(3, 35.0))
+# Standard errors that a share may be off: one in two million by chance.
+SIGMAS = 5.0
+NO_LIMIT = 1e9
+
+
+def numbers(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
+
+
+def by_quantity(rows: list[Row]) -> dict[str, float]:
+    return {row["quantity"]: row["value"] for row in rows}
+
+
+def near(share: float, expected: float, proposals: float) -> bool:
+    """Whether a share of so many proposals agrees with what is expected."""
+    return abs(share - expected) <= SIGMAS * math.sqrt(expected * (1 - expected) / proposals)
+
+
+def ones(count: int, width: int) -> torch.Tensor:
+    return torch.ones((count, width), dtype=torch.float64)
+
+
+# --- sets -------------------------------------------------------------------------------------------------------------
+
+
+def test_irwin_hall_in_closed_form() -> None:
+    assert irwin_hall(1, 0.3) == pytest.approx(0.3)
+    assert irwin_hall(2, 0.6) == pytest.approx(0.18)
+    assert irwin_hall(2, 1.5) == pytest.approx(1 - 0.5**2 / 2)
+    for dim in (3, 6, 16):
+        assert irwin_hall(dim, dim / 2) == pytest.approx(0.5)
+        assert irwin_hall(dim, 1.0) == pytest.approx(1 / math.factorial(dim))
+        assert irwin_hall(dim, float(dim)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("dim", "share"), [(2, 0.1), (6, 0.5), (6, 0.01), (16, 0.1)])
+def test_cross_polytopes_have_the_share_that_was_asked_for(dim: int, share: float) -> None:
+    found = probe(cross_polytope(dim, share), ones(1, dim), "action", make_generator(0, "share"))
+    assert near(found.share, share, 1 << 20)
+
+
+def test_a_tiny_cross_polytope() -> None:
+    # Below the share 1/n! only the simplex's corner is left: (2 b)^n / n! of 2^n.
+    assert cross_polytope(6, 1e-6).bound == pytest.approx((1e-6 * math.factorial(6)) ** (1 / 6))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 20), st.integers(0, 1000))
+def test_polytopes_hold_their_centre_and_nothing_behind_a_face(dim: int, count: int, seed: int) -> None:
+    polytope = random_polytope(dim, count, 0.5, make_generator(seed, "polytope"))
+    normals = torch.as_tensor(polytope.normals)
+    assert torch.allclose(normals.norm(dim=1), torch.ones(count, dtype=torch.float64))
+    centre = polytope.interior(ones(1, 0))
+    assert (polytope.violation(centre, ones(1, 0)) < 0).all()
+    behind = 0.51 * normals
+    assert not polytope.contains(behind, ones(count, 0)).any()
+
+
+def test_a_polytope_agrees_with_cvxpy() -> None:
+    polytope = random_polytope(3, 8, 0.4, make_generator(0, "cvxpy"))
+    actions = 2 * torch.rand((20, 3), generator=make_generator(1, "cvxpy"), dtype=torch.float64) - 1
+    near_by = polytope.project(actions, ones(20, 0))
+    assert polytope.contains(near_by, ones(20, 0), 1e-6).all()
+    inside = polytope.contains(actions, ones(20, 0))
+    assert 0 < inside.sum() < 20
+    moved = torch.linalg.vector_norm(near_by - actions, dim=1)
+    assert (moved[inside] < 1e-4).all()
+    assert (moved[~inside] > 1e-4).all()
+
+
+def test_more_faces_only_shrink_the_set() -> None:
+    whole = random_polytope(4, 16, 0.5, make_generator(0, "faces"))
+    generator = make_generator(1, "faces")
+    shares = [probe(Polytope(whole.normals[:m], 0.5), ones(1, 0), "action", generator).share for m in (1, 4, 16)]
+    assert shares[0] > shares[1] > shares[2] > 0
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+def test_rejection_accepts_the_share_of_the_box() -> None:
+    constraint = cross_polytope(4, 0.1)
+    rows = list(rejection_rows(constraint, ones(5_000, 4), "action", NO_LIMIT, 0.1, make_generator(0, "rejection")))
+    found = by_quantity(rows)
+    assert near(found["acceptance"], 0.1, 5_000 / found["acceptance"])
+    assert found["samples_per_second"] == found["effective_per_second"] == pytest.approx(5_000 / found["seconds"])
+    assert all(row["note"] == "" for row in rows)
+
+
+def test_rejection_from_the_bounding_box_of_a_tiny_set() -> None:
+    constraint = cross_polytope(4, 1e-6)
+    rows = rejection_rows(constraint, ones(2_000, 4), "bounding", NO_LIMIT, None, make_generator(0, "bounding"))
+    assert near(by_quantity(list(rows))["acceptance"], 1 / 24, 2_000 * 24)
+
+
+def test_rejection_gives_up_and_says_what_it_would_cost() -> None:
+    constraint = cross_polytope(6, 1e-6)
+    found = probe(constraint, ones(1, 6), "action", make_generator(0, "hopeless"))
+    rows = list(rejection_rows(constraint, ones(1_000, 6), "action", 0.05, 1e-6, make_generator(0, "hopeless")))
+    assert all(row["note"].startswith("given up at 0.05 s: expected") for row in rows)
+    assert by_quantity(rows)["acceptance"] == 1e-6
+    assert by_quantity(rows)["seconds"] > 0.05
+    assert found.cost(1_000) == pytest.approx(1_000 / found.share * found.seconds if found.share else math.inf)
+
+
+def test_rejection_where_no_proposal_was_feasible() -> None:
+    constraint = cross_polytope(6, 1e-12)
+    (row,) = rejection_rows(constraint, ones(10, 6), "action", 1.0, None, make_generator(0, "nothing"))
+    assert (row["quantity"], row["value"]) == ("acceptance", 0.0)
+    assert "none of 1,048,576 proposals was feasible" in row["note"]
+
+
+def test_hmc_mixes_on_a_tight_set() -> None:
+    found = by_quantity(list(hmc_rows(cross_polytope(4, 1e-3), ones(4_000, 4), make_generator(0, "hmc"))))
+    assert found["rhat"] < 1.05
+    assert found["effective_per_second"] <= found["samples_per_second"]
+
+
+@pytest.mark.parametrize("plane", [True, False])
+def test_whole_allocations_by_rejection(plane: bool) -> None:
+    _, compiled = psdd_rows(ALLOCATION, 500, make_generator(0, "psdd"))
+    models = by_quantity(compiled)["models"]
+    assert models == 136
+    expected = models / 36 ** (2 if plane else 3)
+    generator = make_generator(0, "whole", str(plane))
+    rows = integer_rejection_rows(ALLOCATION, 2_000, int(models), plane, NO_LIMIT, generator)
+    found = by_quantity(list(rows))
+    assert near(found["acceptance"], expected, 2_000 / expected)
+    sizes = torch.full((2 if plane else 3,), 36.0, dtype=torch.float64)
+    assert near(draw_integers(ALLOCATION, sizes, 100_000, generator) / 100_000, expected, 100_000)
+
+
+def test_whole_allocations_by_rejection_give_up() -> None:
+    rows = list(integer_rejection_rows(ALLOCATION, 10**9, 136, True, 0.01, make_generator(0, "whole")))
+    assert all(row["note"].startswith("given up at 0.01 s") for row in rows)
+
+
+# --- experiments ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("task", "area"), [("R+L2", 0.05), ("R+Ring", 0.03), ("R+2D", 0.07)])
+def test_e2_accepts_the_ratio_of_areas(place: Path, task: str, area: float) -> None:
+    found = numbers(place, "e2")
+    rows = found[found["task"] == task].set_index(["sampler", "quantity"])["value"]
+    expected = area * math.pi / 4
+    # Two repeats of 1,000 samples.
+    assert near(rows["rejection", "acceptance"], expected, 2_000 / expected)
+    assert rows["rejection", "effective_per_second"] == rows["rejection", "samples_per_second"]
+    assert rows["hmc", "effective_per_second"] <= 1.01 * rows["hmc", "samples_per_second"]
+    assert rows["hmc", "rhat"] < 1.1
+
+
+def test_n2_has_every_sampler_where_it_applies(place: Path) -> None:
+    found = numbers(place, "n2")
+    rates = found[found["quantity"] == "effective_per_second"].dropna(subset="value")
+    assert (rates["value"] > 0).all()
+    samplers = rates.groupby("sweep")["sampler"].agg(set).to_dict()
+    assert samplers == {
+        "dimension": {"rejection", "rejection-bounding", "hmc"},
+        "tightness": {"rejection", "rejection-bounding", "hmc"},
+        "number": {"rejection", "hmc"},
+        "zones": {"rejection", "rejection-naive", "psdd"},
+    }
+    tight = rates[(rates["sweep"] == "tightness") & (rates["share"] == 1e-6) & (rates["sampler"] == "rejection")]
+    assert tight["note"].str.startswith("given up").all()
+    models = found[found["quantity"] == "models"].set_index("dimension")["value"]
+    assert models.to_dict() == {3: 136, 5: 23_751}

@@ -1,0 +1,161 @@
+"""The circle (E1) and changed constraints (N1), where answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from benchmark.experiments.base import Context
+from benchmark.experiments.changed import threshold_of, with_threshold
+from benchmark.experiments.e1 import CELLS, cells_of, evenness
+from benchmark.experiments.n1 import recall_row, with_constraint
+from benchmark.experiments.validity import draw_actions, share_within, summed_violation
+from benchmark.results import FlowReport, read_record, report_path
+from envs import make_task
+from envs.constraints import Ball
+from envs.errors import UserError
+from envs.sampling.dataset import embed
+from envs.seeding import make_generator
+from methods.flows.measure import flow_violations
+from tests.benchmark.experiments.conftest import FLOWS, TASKS
+
+DISC = Ball(0.05, [-1.0, -1.0], [1.0, 1.0])
+
+
+def numbers(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
+
+
+# --- E1 ---------------------------------------------------------------------------------------------------------------
+
+
+def test_cells_have_equal_area() -> None:
+    actions = DISC.sample(torch.empty((20_000, 0), dtype=torch.float64), make_generator(0, "cells"))
+    counts = np.bincount(cells_of(actions, DISC.radius_squared).numpy(), minlength=CELLS)
+    assert len(counts) == CELLS
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_evenness_of_known_draws() -> None:
+    one = torch.tensor([[0.1, 0.05]]).expand(80, 2)
+    found = {row["quantity"]: row["value"] for row in evenness(one, DISC.radius_squared)}
+    assert found["total variation"] == pytest.approx(7 / 8)
+    assert found["chi-square"] == pytest.approx(80 * 7)
+    angle = (torch.arange(4) + 0.5) * torch.pi / 2
+    ring = torch.stack([angle.cos(), angle.sin()], dim=1)
+    each = torch.cat([0.1 * ring, 0.2 * ring])
+    found = {row["quantity"]: row["value"] for row in evenness(each, DISC.radius_squared)}
+    assert found["total variation"] == found["chi-square"] == 0
+    assert list(evenness(each[:0], DISC.radius_squared)) == []
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_e1_agrees_with_the_report_on_the_flow(place: Path, flow: str) -> None:
+    report = read_record(report_path(place / "results/smoke", flow, "R+L2"), FlowReport)
+    found = numbers(place, "e1")
+    rows = found[found["flow"] == flow]
+    assert rows[rows["quantity"] == "recall"]["value"].tolist() == [report.recall]
+    valid = rows[(rows["quantity"] == "valid share") & (rows["latent"] == "uniform")]
+    for tolerance, share in zip(valid["tolerance"], valid["value"], strict=True):
+        # Of 1,000 draws here and 2,000 there.
+        assert share == pytest.approx(report.validity["uniform"][f"{tolerance:g}"], abs=0.06)
+
+
+def test_actions_are_those_that_flows_are_measured_by(context: Context) -> None:
+    task = make_task("R+O10")
+    method = context.flow_method(task, "flowpg")
+    states = context.samples(task, method)["test_context"]
+    for kind in ("uniform", "boundary"):
+        first, second = make_generator(0, kind), make_generator(0, kind)
+        actions, contexts = draw_actions(method.trained_flow(), states, kind, 500, first)
+        sizes = flow_violations(method.trained_flow(), states, kind, 500, second)
+        assert torch.equal(summed_violation(task.constraint, actions, contexts), sizes)
+        assert share_within(sizes, 0.0) == float((sizes == 0).double().mean())
+
+
+# --- N1 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["R+L2", "HC+O", "H+M", "BSS-3"])
+def test_larger_thresholds_give_larger_sets(task: str) -> None:
+    constraint = make_task(task).constraint
+    assert threshold_of(constraint) is not None
+    context = 5 * torch.randn((500, len(constraint.context_indices)), generator=make_generator(0, task))
+    obs = embed(constraint, context.double())
+    actions = constraint.sample(obs, make_generator(1, task))
+    same, larger = with_threshold(constraint, 1.0), with_threshold(constraint, 2.0)
+    assert same is not None
+    assert larger is not None
+    assert torch.equal(same.violation(actions, obs), constraint.violation(actions, obs))
+    assert larger.contains(actions, obs).all()
+    wide = larger.sample(obs, make_generator(2, task))
+    assert 0 < constraint.contains(wide, obs).double().mean() < 1
+
+
+def test_thresholds_that_cannot_be_changed() -> None:
+    assert threshold_of(make_task("R+N").constraint) is None
+    assert with_threshold(make_task("R+N").constraint, 2.0) is None
+    with pytest.raises(UserError, match="total is 90"):
+        with_threshold(make_task("BSS-3").constraint, 0.8)
+
+
+def test_a_flow_onto_a_disc_reaches_its_share_of_a_larger_one(place: Path) -> None:
+    found = numbers(place, "n1")
+    recall = found[(found["task"] == "R+L2") & (found["method"] == "flowpg-gauge") & (found["quantity"] == "recall")]
+    by_factor = recall[recall["variant"] == "as trained"].set_index("factor")["value"]
+    # The old disc is all that a gauge flow reaches: the ratio of areas, of 500 actions.
+    for factor, share in by_factor.items():
+        assert share == pytest.approx(min(1 / float(str(factor)), 1), abs=0.07)
+    assert (recall[recall["variant"] == "gauge of the new set"]["value"] > 0.99).all()
+
+
+def test_validity_of_a_gauge_flow_is_kept_by_the_gauge_of_the_new_set_alone(place: Path) -> None:
+    found = numbers(place, "n1")
+    valid = found[(found["method"] == "flowpg-gauge") & (found["quantity"] == "valid share")]
+    assert (valid[valid["variant"] == "gauge of the new set"]["value"] == 1).all()
+    old = valid[(valid["variant"] == "as trained") & (valid["tolerance"] == 0) & (valid["states"] == "sampled")]
+    assert (old[old["factor"] >= 1]["value"] == 1).all()
+    assert (old[old["factor"] < 1]["value"] < 1).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("flow", FLOWS)
+def test_recall_on_the_set_that_was_trained_for_is_that_of_the_report(place: Path, task: str, flow: str) -> None:
+    report = read_record(report_path(place / "results/smoke", flow, task), FlowReport)
+    found = numbers(place, "n1")
+    rows = found[(found["task"] == task) & (found["method"] == flow) & (found["factor"] == 1)]
+    (recall,) = rows[rows["quantity"] == "recall"]["value"]
+    # 500 other actions.
+    assert recall == pytest.approx(report.recall, abs=0.06)
+
+
+def test_spline_flows_do_not_claim_what_they_cannot_reach(context: Context) -> None:
+    task = make_task("R+L2")
+    flow = context.flow_method(task, "flowpg-spline").trained_flow()
+    far = torch.tensor([[0.9, 0.9], [-0.5, 0.3]], dtype=torch.float64)
+    assert (flow.inverse(far.float(), torch.empty((2, 0)))[0].abs() <= 1).all()
+    assert recall_row(flow, far, torch.empty((2, 0)))["value"] == 0
+
+
+def test_a_flow_on_a_changed_set_keeps_its_weights(context: Context) -> None:
+    task = make_task("R+O10")
+    method = context.flow_method(task, "flowpg-gauge")
+    changed = with_threshold(task.constraint, 2.0)
+    assert changed is not None
+    renewed, flow = with_constraint(task, method, changed), method.trained_flow()
+    weights = flow.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in renewed.state_dict().items())
+    assert renewed.constraint is changed
+
+
+def test_states_of_other_policies_are_given_where_they_matter(place: Path) -> None:
+    found = numbers(place, "n1")
+    foreign = found[found["states"] != "sampled"]
+    assert set(foreign["task"]) == {"R+O10"}
+    assert set(foreign["states"]) == {*FLOWS, "ddpg-projection", "nfw"}
+    assert (foreign[foreign["method"] == "flowpg-gauge"]["value"] == 1).all()

@@ -1,0 +1,102 @@
+"""Stretches of training against the totals of the runs (E3, N3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.experiments.base import Context
+from benchmark.experiments.stretches import stretches_of, visited_in
+from benchmark.results import TOLERANCES, Violations
+from benchmark.selection import CompleteRun
+from envs.errors import UserError
+from tests.benchmark.experiments.conftest import FLOWS, PLAIN, TASKS
+from tests.benchmark.factories import make_run
+
+METHODS = (*FLOWS, *PLAIN)
+
+
+def numbers(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> CompleteRun:
+    """A run of any length, warm-up and number of evaluations, whose violations are consistent."""
+    counts = draw(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=30))
+    warmup = draw(st.integers(0, 100))
+    steps, violating, curve = 0, 0, {"step": list[float](), "violations/policy": list[float]()}
+    for length, missed in counts:
+        judged = max(steps + length - max(steps, warmup), 0)
+        steps, violating = steps + length, violating + min(missed, judged)
+        curve["step"].append(steps)
+        curve["violations/policy"].append(violating)
+    record = make_run(config={"steps": steps}, curves=curve, visited=[[0.0, float(k)] for k in range(min(steps, 200))])
+    assert record.returns is not None
+    assert record.violations is not None
+    policy = record.violations.policy.model_copy(update={"n": max(steps - warmup, 0), "count": violating})
+    violations = Violations(policy=policy, behaviour=policy, executed=policy)
+    return CompleteRun(record, record.returns, violations, steps)
+
+
+@given(run=runs(), most=st.one_of(st.none(), st.integers(1, 12)))
+def test_stretches_cover_the_run_and_add_up_to_its_total(run: CompleteRun, most: int | None) -> None:
+    found = stretches_of(run, most)
+    assert [stretch.start for stretch in found] == [0, *(stretch.end for stretch in found[:-1])]
+    assert found[-1].end == run.steps
+    assert len(found) <= (most or len(run.record.curves["step"]))
+    assert sum(stretch.violating for stretch in found) == run.violations.policy.count
+    assert sum(stretch.judged for stretch in found) == run.violations.policy.n
+    assert all(0 <= stretch.violating <= stretch.judged for stretch in found)
+
+
+@given(run=runs())
+def test_every_visited_state_lies_in_one_stretch(run: CompleteRun) -> None:
+    if run.steps >= 400:
+        return
+    seen = [row for stretch in stretches_of(run, 10) for row in visited_in(run, stretch)]
+    assert seen == run.record.visited
+
+
+def test_a_run_without_its_curve() -> None:
+    record = make_run(curves={})
+    assert record.returns is not None
+    assert record.violations is not None
+    with pytest.raises(UserError, match="no curve of violations up to its last step; run it again"):
+        stretches_of(CompleteRun(record, record.returns, record.violations, 20_000))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_e3_adds_up(place: Path, context: Context, method: str) -> None:
+    (run,) = context.found.runs("R+L2", method)
+    found = numbers(place, "e3")
+    rows = found[found["method"] == method]
+    parts = rows[rows["quantity"] == "violating"]
+    assert parts["value"].sum() == run.violations.policy.count
+    assert rows[rows["quantity"] == "judged"]["value"].sum() == run.violations.policy.n
+    (total,) = rows[rows["quantity"] == "violating in all"]["value"]
+    assert total == run.violations.policy.count
+    shares = rows[rows["quantity"] == "violating share in all"].set_index("tolerance")["value"]
+    for tolerance in TOLERANCES:
+        assert shares[tolerance] == pytest.approx(1 - run.violations.policy.valid_share[f"{tolerance:g}"])
+    spoken = rows[rows["quantity"] == "violating share"].dropna(subset="value")
+    judged = rows[rows["quantity"] == "judged"].set_index("to_step")["value"]
+    assert sum(spoken["value"] * judged[spoken["to_step"]].to_numpy()) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("method", FLOWS)
+def test_n3_has_the_policy_everywhere_and_states_where_they_matter(place: Path, task: str, method: str) -> None:
+    found = numbers(place, "n3")
+    rows = found[(found["task"] == task) & (found["method"] == method)]
+    assert set(rows["states"]) == ({"policy"} if task == "R+L2" else {"policy", "visited", "fresh test set"})
+    for _, same in rows.groupby("states"):
+        # Validity only rises with the tolerance.
+        by_tolerance = same.pivot(index="to", columns="tolerance", values="value")
+        assert (by_tolerance.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    if task != "R+L2":
+        assert sorted(rows[rows["states"] == "visited"]["to"].unique()) == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-5)

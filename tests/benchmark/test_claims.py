@@ -1,0 +1,318 @@
+"""Worlds with known effects give the verdicts that docs/claims.md promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.claims.rule import Claim
+from benchmark.results import TOLERANCES
+from tests.benchmark.claim_worlds import (
+    BASELINES,
+    FLOW,
+    METHODS,
+    QP,
+    TASKS,
+    World,
+    circle_rows,
+    gradient_rows,
+    growth_rows,
+    reading,
+    write_experiment,
+    write_experiments,
+)
+
+UNTESTABLE = "not testable at this budget"
+EQUALITY = ("BSS-3", "BSS-5")
+FREE = tuple(task for task in TASKS if task not in EQUALITY)
+
+
+def judged(world: World, results: Path) -> dict[str, Claim]:
+    return world.judge(world.write(results))
+
+
+def outcomes(claim: Claim, name: str) -> dict[str, str]:
+    return {finding.task: finding.outcome for finding in reading(claim, name).findings}
+
+
+def reasons(claim: Claim, name: str) -> set[str]:
+    return {finding.why for finding in reading(claim, name).findings if finding.outcome == "open"}
+
+
+# --- all claims -------------------------------------------------------------------------------------------------------
+
+
+def test_a_world_as_the_paper_says_reproduces_every_claim(tmp_path: Path) -> None:
+    world = World()
+    folder = world.write(tmp_path)
+    write_experiments(folder)
+    claims = world.judge(folder)
+    assert {id_: claim.verdict for id_, claim in claims.items()} == dict.fromkeys(claims, "reproduced")
+    assert list(claims) == ["C1", "C2", "C3", "C4", "C5", "C6"]
+    assert claims["C4"].reason == "comparisons: 36 supported, 0 contradicted, 0 open"
+
+
+def test_a_world_against_the_paper_reproduces_none(tmp_path: Path) -> None:
+    world = World(validity=dict.fromkeys(TASKS, 0.99))
+    world.change(
+        [FLOW], missed=(1500, 1540, 1475), seconds=(300.0, 303.0, 298.0), valid=0.99, returns=(50.0, 50.5, 49.6)
+    )
+    folder = world.write(tmp_path)
+    write_experiment(folder, "e2", circle_rows(900.0))
+    write_experiment(folder, "n2", growth_rows(100.0))
+    write_experiment(folder, "c6", gradient_rows((0.2, 0.1, 0.3), (0.4, 0.3, 0.5)))
+    claims = world.judge(folder)
+    assert {id_: claim.verdict for id_, claim in claims.items()} == dict.fromkeys(claims, "not reproduced")
+
+
+def test_overlapping_intervals_leave_everything_open(tmp_path: Path) -> None:
+    world = World(validity=dict.fromkeys(TASKS, 0.9998))
+    world.change(
+        [FLOW],
+        missed=(20, 300, 4000),
+        seconds=(50.0, 150.0, 400.0),
+        valid=0.9998,
+        returns=(0.0, 150.0, 90.0),
+    )
+    claims = judged(world, tmp_path)
+    for id_ in ("C1", "C2", "C3", "C4"):
+        assert claims[id_].verdict == UNTESTABLE
+        assert "the interval holds the threshold" in claims[id_].reason
+
+
+def test_without_runs_nothing_is_testable(tmp_path: Path) -> None:
+    world = World(missing={(task, method, seed) for task in TASKS for method in METHODS for seed in (0, 1, 2)})
+    claims = judged(world, tmp_path)
+    for id_ in ("C2", "C3", "C4"):
+        assert claims[id_].verdict == UNTESTABLE
+        assert "not run (R+L2" in claims[id_].reason
+    # The flows' own reports are there.
+    assert claims["C1"].verdict == "partly"
+
+
+def test_one_seed_decides_nothing_that_is_measured_over_seeds(tmp_path: Path) -> None:
+    claims = judged(World(seeds=(0,)), tmp_path)
+    for id_ in ("C2", "C3", "C4"):
+        assert claims[id_].verdict == UNTESTABLE
+        assert claims[id_].reason.endswith(f"open: fewer than two seeds ({', '.join(FREE if id_ == 'C2' else TASKS)})")
+    assert reading(claims["C1"], "trained policies at tolerance 0").verdict == UNTESTABLE
+    assert reading(claims["C1"], "latents uniform at tolerance 0").verdict == "reproduced"
+
+
+def test_one_seed_of_the_flow_is_too_few_however_many_the_baseline_has(tmp_path: Path) -> None:
+    world = World(missing={(task, FLOW, seed) for task in TASKS for seed in (1, 2)})
+    claims = judged(world, tmp_path)
+    assert {claims[id_].verdict for id_ in ("C2", "C3", "C4")} == {UNTESTABLE}
+
+
+def test_a_missing_run_lowers_n_and_a_failed_one_keeps_the_task_open(tmp_path: Path) -> None:
+    world = World(missing={("R+L2", FLOW, 2)}, failed={("HC+O", FLOW, 1)})
+    claims = judged(world, tmp_path)
+    findings = {finding.task: finding for finding in reading(claims["C4"], "final policy against nfw").findings}
+    assert (findings["R+L2"].effect.n, findings["R+L2"].wanted) == (2, 3)
+    assert findings["R+L2"].outcome == "supported"
+    assert (findings["HC+O"].outcome, findings["HC+O"].why) == ("open", "a run failed")
+    assert claims["C4"].verdict == "partly"
+    assert "a run failed (HC+O)" in claims["C4"].reason
+
+
+def test_a_sentence_over_all_tasks_is_partly_reproduced_by_some(tmp_path: Path) -> None:
+    world = World().change([FLOW], FREE, seconds=(200.0, 202.0, 199.0), returns=(20.0, 20.4, 19.8))
+    claims = judged(world, tmp_path)
+    assert claims["C3"].verdict == claims["C4"].verdict == "partly"
+    assert outcomes(claims["C4"], "best policy against nfw") == {
+        task: "supported" if task in EQUALITY else "contradicted" for task in TASKS
+    }
+
+
+def test_a_sentence_over_all_tasks_needs_all_six(tmp_path: Path) -> None:
+    claims = judged(World(tasks=TASKS[:5]), tmp_path)
+    assert claims["C3"].verdict == claims["C4"].verdict == "partly"
+    assert claims["C1"].verdict == claims["C2"].verdict == "reproduced"
+    assert "not run (BSS-5)" in claims["C3"].reason
+
+
+def test_up_to_speaks_of_the_best_task(tmp_path: Path) -> None:
+    world = World(validity={task: 0.5 if task != "H+M" else 0.99999 for task in TASKS})
+    others = [task for task in TASKS if task != "H+M"]
+    world.change([FLOW], others, missed=(3000, 3040, 2990), valid=0.5)
+    claims = judged(world, tmp_path)
+    assert claims["C1"].verdict == claims["C2"].verdict == "reproduced"
+
+
+def test_up_to_is_refuted_by_all_tasks_only(tmp_path: Path) -> None:
+    bad: dict[str, float] = dict.fromkeys(TASKS, 0.5)
+    world = World(tasks=TASKS[1:], validity=dict(bad)).change([FLOW], missed=(3000, 3040, 2990), valid=0.5)
+    claims = judged(world, tmp_path / "five")
+    assert claims["C1"].verdict == claims["C2"].verdict == UNTESTABLE
+    world.tasks = TASKS
+    claims = judged(world, tmp_path / "six")
+    assert claims["C1"].verdict == claims["C2"].verdict == "not reproduced"
+
+
+@pytest.mark.parametrize("budget", [0.5, 0.005])
+def test_returns_need_the_published_budget(tmp_path: Path, budget: float) -> None:
+    claims = judged(World(budget=budget), tmp_path)
+    assert claims["C4"].verdict == UNTESTABLE
+    assert "less than the published steps" in claims["C4"].reason
+    expected = "reproduced" if budget > 0.1 else UNTESTABLE
+    assert claims["C2"].verdict == expected
+
+
+# --- C1 and C2: tolerances, zeros, what does not count ----------------------------------------------------------------
+
+
+def test_verdicts_depend_on_the_tolerance(tmp_path: Path) -> None:
+    valid = {tol: 0.9 if tol < 1e-2 else 0.99999 for tol in TOLERANCES}
+    missed = {tol: (2000, 2050, 1980) if tol < 1e-2 else (20, 21, 20) for tol in TOLERANCES}
+    world = World(validity=dict.fromkeys(TASKS, valid)).change([FLOW], missed=missed, valid=valid)
+    claims = judged(world, tmp_path)
+    for tolerance in TOLERANCES:
+        expected = "not reproduced" if tolerance < 1e-2 else "reproduced"
+        assert reading(claims["C1"], f"latents uniform at tolerance {tolerance:g}").verdict == expected
+        assert reading(claims["C1"], f"trained policies at tolerance {tolerance:g}").verdict == expected
+        assert reading(claims["C2"], f"against nfw at tolerance {tolerance:g}").verdict == expected
+    assert claims["C1"].verdict == claims["C2"].verdict == "partly"
+    assert claims["C1"].reason.startswith(
+        "reproduced: latents uniform at tolerance 0.1, trained policies at tolerance 0.1;"
+    )
+
+
+def test_other_flows_and_boundary_latents_have_no_say(tmp_path: Path) -> None:
+    world = World().change(["flowpg-spline"], valid=0.1)
+    claim = judged(world, tmp_path)["C1"]
+    assert claim.verdict == "reproduced"
+    assert {tuple(one.keys.values()) for one in claim.deciding} == {
+        (FLOW, "sampled", "uniform"),
+        (FLOW, "visited", "policy"),
+    }
+    assert reading(claim, "sampled boundary at tolerance 0").verdict == "not reproduced"
+    spline = [one for one in claim.readings if one.keys["flow"] == "flowpg-spline" and one.keys["latents"] == "policy"]
+    assert {one.verdict for one in spline} == {"not reproduced"}
+
+
+def test_a_flow_trained_briefly_can_speak_for_the_paper_but_not_against_it(tmp_path: Path) -> None:
+    validity: dict[str, float] = dict.fromkeys(TASKS, 0.5) | {"R+L2": 0.99999}
+    claim = judged(World(updates=5_000, validity=dict(validity)), tmp_path)["C1"]
+    name = "latents uniform at tolerance 0"
+    assert outcomes(claim, name) == {task: "supported" if task == "R+L2" else "open" for task in TASKS}
+    assert reasons(claim, name) == {"less than 10% of the published updates"}
+
+
+def test_too_few_draws_reach_no_such_share(tmp_path: Path) -> None:
+    world = World().change([FLOW], valid=1.0)
+    claim = judged(world, tmp_path)["C1"]
+    # All seeds equal: the exact interval of all outputs, 900,000 without a miss.
+    (finding, *_) = reading(claim, "trained policies at tolerance 0").findings
+    assert finding.outcome == "supported"
+    assert finding.effect.low == pytest.approx(0.025 ** (1 / 900_000), abs=1e-12)
+
+
+def test_tasks_with_an_equality_are_shown_but_do_not_count(tmp_path: Path) -> None:
+    world = World().change([FLOW], FREE, missed=(3000, 3040, 2990))
+    claim = judged(world, tmp_path)["C2"]
+    assert claim.verdict == "not reproduced"
+    assert outcomes(claim, "against nfw at tolerance 0") == {
+        task: "not counted" if task in EQUALITY else "contradicted" for task in TASKS
+    }
+
+
+def test_each_baseline_is_a_reading_of_its_own(tmp_path: Path) -> None:
+    claim = judged(World().change(["nfw"], missed=(110, 112, 108)), tmp_path)["C2"]
+    assert claim.verdict == "partly"
+    assert {one.keys["baseline"] for one in claim.deciding if one.verdict == "not reproduced"} == {"nfw"}
+
+
+@pytest.mark.parametrize(
+    ("flow", "baseline", "expected"),
+    [
+        ((0, 0, 0), (3000, 3080, 2950), "supported"),
+        ((0, 0, 0), (2, 1, 3), "open"),
+        ((0, 0, 0), (0, 0, 0), "open"),
+        ((3000, 3080, 2950), (0, 0, 0), "contradicted"),
+        # One seed of the flow is as bad as the baseline: no interval of three seeds could hide it.
+        ((0, 0, 3000), (3000, 3080, 2950), "open"),
+    ],
+)
+def test_seeds_without_violations(
+    tmp_path: Path, flow: tuple[int, ...], baseline: tuple[int, ...], expected: str
+) -> None:
+    world = World().change([FLOW], missed=flow).change(BASELINES, missed=baseline)
+    claim = judged(world, tmp_path)["C2"]
+    assert {outcomes(claim, "against nfw at tolerance 0")[task] for task in FREE} == {expected}
+
+
+# --- C3: variants, machines -------------------------------------------------------------------------------------------
+
+BARE, WHOLE = f"{QP}, without the flow's training", f"{QP}, with the flow's training"
+
+
+def test_the_four_variants_of_wall_clock(tmp_path: Path) -> None:
+    world = World().change([FLOW], prepare=100.0).change(["ddpg-projection"], seconds=(150.0, 151.0, 149.0))
+    claim = judged(world, tmp_path)["C3"]
+    verdicts = {one.name: one.verdict for one in claim.readings}
+    assert verdicts == {
+        BARE: "reproduced",
+        WHOLE: "not reproduced",
+        "ddpg-projection, without the flow's training": "not reproduced",
+        "ddpg-projection, with the flow's training": "not reproduced",
+    }
+    assert claim.verdict == "partly"
+
+
+def test_the_solver_is_named(tmp_path: Path) -> None:
+    claim = judged(World(), tmp_path)["C3"]
+    assert [one.findings[0].solver for one in claim.readings] == ["cvxpy", "cvxpy", "exact", "exact"]
+
+
+def test_a_fixed_cost_says_little_in_a_short_run(tmp_path: Path) -> None:
+    world = World(budget=0.5).change([FLOW], prepare=100.0)
+    claim = judged(world, tmp_path / "fast")["C3"]
+    assert reading(claim, BARE).verdict == "reproduced"
+    assert reading(claim, WHOLE).verdict == UNTESTABLE
+    # A flow that is too slow by itself is not helped by its preparation.
+    world.change([FLOW], seconds=(280.0, 282.0, 279.0))
+    assert judged(world, tmp_path / "slow")["C3"].verdict == "not reproduced"
+
+
+def test_a_very_short_run_can_speak_against_the_clock_but_not_for_it(tmp_path: Path) -> None:
+    claim = judged(World(budget=0.01), tmp_path / "fast")["C3"]
+    assert claim.verdict == UNTESTABLE
+    world = World(budget=0.01).change([FLOW], seconds=(280.0, 282.0, 279.0))
+    assert judged(world, tmp_path / "slow")["C3"].verdict == "not reproduced"
+
+
+def test_times_of_different_machines_do_not_compare(tmp_path: Path) -> None:
+    world = World().change([QP], machine="Another CPU")
+    claims = judged(world, tmp_path)
+    assert reasons(claims["C3"], BARE) == {"times of different machines"}
+    assert claims["C3"].verdict == UNTESTABLE
+    assert claims["C4"].verdict == "reproduced"
+
+
+# --- C4: the margin ---------------------------------------------------------------------------------------------------
+
+
+def test_as_good_is_within_a_twentieth_of_the_rise(tmp_path: Path) -> None:
+    # The baselines rise from -100 to 100, so the margin is 10.
+    world = World().change([FLOW], returns=(94.0, 94.5, 93.6)).change([FLOW], TASKS[:1], returns=(80.0, 80.5, 79.6))
+    claim = judged(world, tmp_path)["C4"]
+    findings = reading(claim, "final policy against nfw").findings
+    assert [finding.threshold for finding in findings] == pytest.approx([-0.05 * (100 + 0.2 / 3 + 100)] * 6)
+    assert [finding.outcome for finding in findings] == ["contradicted", *["supported"] * 5]
+
+
+def test_best_and_final_policies_are_judged_apart(tmp_path: Path) -> None:
+    world = World().change([FLOW], returns=(20.0, 20.5, 19.6), best=(120.0, 120.4, 119.7))
+    claim = judged(world, tmp_path)["C4"]
+    by_policy = {name: reading(claim, f"{name} policy against nfw").verdict for name in ("final", "best")}
+    assert by_policy == {"final": "not reproduced", "best": "reproduced"}
+    assert claim.verdict == "partly"
+
+
+def test_a_task_on_which_nobody_rose_has_no_scale(tmp_path: Path) -> None:
+    world = World().change([FLOW, *BASELINES], TASKS[:1], first=500.0)
+    findings = reading(judged(world, tmp_path)["C4"], "final policy against nfw").findings
+    assert (findings[0].outcome, findings[0].threshold) == ("open", None)
+    assert findings[0].why == "no method rose, so that there is no scale"

@@ -1,0 +1,234 @@
+"""HMC: invariant and mixing, against rejection and closed forms, with fixed seeds and stated thresholds."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from envs import Constraint, list_tasks, make_task
+from envs.constraints import Ball
+from envs.errors import UserError
+from envs.sampling import hmc
+from envs.sampling.diagnostics import diagnose
+from envs.sampling.hmc import HMCConfig, Space, sample_hmc, step
+from envs.sampling.rejection import sample_rejection
+from envs.sampling.samples import Samples
+from tests.envs.sampling.two_sample import ALARM, Discs, Plain, Ring, energy_pvalue, task_states
+
+CHAINS = 600
+NO_STATE = torch.zeros((1, 1), dtype=torch.float64)
+# One draw of each chain: independent, as the two-sample test needs them.
+LAST = HMCConfig(draws=1, warmup=50)
+
+
+def run(constraint: Constraint, config: HMCConfig, obs: Tensor = NO_STATE, seed: int = 0, chains=CHAINS) -> Samples:
+    return sample_hmc(constraint, obs.expand(chains, -1), torch.Generator().manual_seed(seed), config)
+
+
+def compare_with_rejection(constraint: Constraint, config: HMCConfig, obs: Tensor = NO_STATE) -> float:
+    exact = sample_rejection(constraint, obs.expand(CHAINS, -1), torch.Generator().manual_seed(1), "bounding")
+    return energy_pvalue(run(constraint, config, obs).actions, exact.actions)
+
+
+# --- against rejection ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task_id", list_tasks())
+def test_every_task_as_by_rejection(task_id: str) -> None:
+    constraint = make_task(task_id).constraint
+    assert compare_with_rejection(constraint, LAST, task_states(task_id)[:1]) > ALARM
+
+
+# The parts of a set that is not convex may lie apart, and the jumps alone connect them.
+CONVEX = [task_id for task_id in list_tasks() if make_task(task_id).constraint.convex]
+
+
+@pytest.mark.parametrize("task_id", CONVEX)
+def test_trajectories_alone_forget_where_they_started(task_id: str) -> None:
+    """From one point, without the jumps: convergence is that of the reflections."""
+    constraint = make_task(task_id).constraint
+    alone = HMCConfig(draws=1, warmup=100, jumps=False, start="interior")
+    assert compare_with_rejection(constraint, alone, task_states(task_id)[:1]) > ALARM
+
+
+@pytest.mark.parametrize("constraint", [Ring(), Discs()], ids=["ring", "discs"])
+def test_sets_that_are_not_convex_from_one_point(constraint: Constraint) -> None:
+    assert compare_with_rejection(constraint, dataclasses.replace(LAST, start="interior")) > ALARM
+
+
+def test_the_comparison_finds_chains_that_have_not_mixed() -> None:
+    ball = make_task("R+L2").constraint
+    young = HMCConfig(draws=1, warmup=0, steps=3, step_size=0.1, jumps=False, start="interior")
+    assert compare_with_rejection(ball, young) == 1 / 1000
+
+
+# --- one step ---------------------------------------------------------------------------------------------------------
+
+
+def start(constraint: Constraint, obs: Tensor, count: int) -> tuple[Space, Tensor, Tensor]:
+    """Feasible positions and velocities of ``count`` chains."""
+    generator = torch.Generator().manual_seed(4)
+    space = Space(constraint, obs.expand(count, -1))
+    position = torch.zeros((count, 2), dtype=torch.float64)
+    missing = space.all
+    while len(missing):
+        position[missing] = space.uniform(missing, generator)
+        missing = missing[~space.feasible(position[missing], missing)]
+    return space, position, torch.randn((count, 2), generator=generator, dtype=torch.float64)
+
+
+SETS = {
+    "ball": (make_task("R+L2").constraint, NO_STATE),
+    "box": (make_task("R+N").constraint, NO_STATE),
+    "allocation": (make_task("BSS-3").constraint, NO_STATE),
+    "l1": (make_task("R+O10").constraint, torch.tensor([[0, 0, 0, 0, 0, 0, 2.0, -5.0]], dtype=torch.float64)),
+    "ring": (Ring(), NO_STATE),
+    "discs": (Discs(), NO_STATE),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_step_undoes_itself_with_the_velocity_reversed(name: str) -> None:
+    space, position, velocity = start(*SETS[name], count=4000)
+    after, turned, moved = step(space, position, velocity, 0.5)
+    ahead = ((after - position - 0.5 * velocity).abs() < 1e-12).all(dim=1)
+    stayed = (after == position).all(dim=1)
+    assert moved == len(position) - stayed.sum()
+    # All three cases, but for discs: the reflection on a circle always ends within it.
+    cases = [ahead.sum(), (~ahead & ~stayed).sum(), *([stayed.sum()] if name not in {"ball", "discs"} else [])]
+    assert min(cases) > 20
+    assert space.feasible(after, space.all).all()
+    assert torch.allclose(turned.norm(dim=1), velocity.norm(dim=1), rtol=1e-12)
+    back, returned, again = step(space, after, -turned, 0.5)
+    assert again == moved
+    assert torch.allclose(back, position, rtol=0, atol=1e-12)
+    assert torch.allclose(-returned, velocity, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_step_preserves_volume(name: str) -> None:
+    """The Jacobian of (x, v) by central differences has determinant 1 or -1, where the case does not change nearby."""
+    space, position, velocity = start(*SETS[name], count=500)
+    eps, columns = 1e-6, []
+    for direction in torch.eye(4, dtype=torch.float64) * eps:
+        ends = []
+        for sign in (1, -1):
+            moved = step(space, position + sign * direction[:2], velocity + sign * direction[2:], 0.5)
+            ends.append(torch.cat(moved[:2], dim=1))
+        columns.append((ends[0] - ends[1]) / (2 * eps))
+    jacobian = torch.stack(columns, dim=2)
+    smooth = jacobian.abs().amax(dim=(1, 2)) < 1e3
+    assert smooth.double().mean() > 0.99
+    assert (torch.linalg.det(jacobian[smooth]).abs() - 1).abs().max() < 1e-5
+
+
+# --- closed forms -----------------------------------------------------------------------------------------------------
+
+
+def test_moments_of_the_ball() -> None:
+    constraint, n, square = Ball(0.5, -np.ones(4), np.ones(4)), 4, 0.5
+    samples = run(constraint, HMCConfig(draws=200, jumps=False, start="interior"))
+    actions = samples.actions
+    # E a_i^2 = R^2 / (n + 2) and E a_i^4 = 3 R^4 / ((n + 2)(n + 4)); 5 standard errors, as if a third were effective.
+    second, fourth = square / (n + 2), 3 * square**2 / ((n + 2) * (n + 4))
+    count = len(actions) / 3
+    assert actions.mean(dim=0).abs().max() < 5 * math.sqrt(second / count)
+    assert ((actions**2).mean(dim=0) - second).abs().max() < 5 * math.sqrt((fourth - second**2) / count)
+
+
+@pytest.mark.parametrize("constraint", [Ring(), make_task("R+Ring").constraint], ids=["plain", "R+Ring"])
+def test_radii_and_angles_of_the_ring(constraint: Constraint) -> None:
+    actions = run(constraint, dataclasses.replace(LAST, start="interior"), chains=5000).actions
+    assert stats.kstest(((actions**2).sum(dim=1) - 0.02) / 0.03, "uniform").pvalue > ALARM
+    assert stats.kstest(torch.atan2(actions[:, 0], actions[:, 1]) / (2 * math.pi) + 0.5, "uniform").pvalue > ALARM
+
+
+@pytest.mark.parametrize("constraint", [Discs(), make_task("R+2D").constraint], ids=["plain", "R+2D"])
+def test_both_discs_in_proportion_to_their_area(constraint: Constraint) -> None:
+    actions = run(constraint, dataclasses.replace(LAST, start="interior"), chains=5000).actions
+    right = actions[:, 0] > 0
+    assert stats.binomtest(int(right.sum()), len(actions), 5 / 7).pvalue > ALARM
+    for half, centre, square in ((right, 0.5, 0.05), (~right, -0.5, 0.02)):
+        offset = actions[half] - torch.tensor([centre, 0.0])
+        assert stats.kstest((offset**2).sum(dim=1) / square, "uniform").pvalue > ALARM
+
+
+# --- what is returned -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task_id", list_tasks())
+def test_draws_of_all_chains_feasible_at_their_own_states(task_id: str) -> None:
+    constraint = make_task(task_id).constraint
+    obs = task_states(task_id, count=20)
+    samples = sample_hmc(constraint, obs, torch.Generator().manual_seed(0), HMCConfig(draws=30))
+    assert samples.actions.shape == (30 * len(obs), constraint.dim)
+    assert samples.actions.dtype == torch.float64
+    # The first draw of every chain, then the second.
+    assert constraint.contains(samples.actions, obs.repeat(30, 1)).all()
+
+
+def test_steps_and_jumps_are_counted_apart() -> None:
+    samples = run(Ring(), HMCConfig(draws=50))
+    assert samples.proposals == 50 * CHAINS * 5
+    assert samples.acceptance == pytest.approx(HMCConfig().target, abs=0.02)
+    assert samples.jump_acceptance == pytest.approx(0.03 * math.pi / 4, rel=0.05)
+    assert run(Ring(), HMCConfig(draws=1, jumps=False)).jump_acceptance is None
+
+
+def test_without_warm_up_the_step_size_is_the_one_given() -> None:
+    samples = run(make_task("R+L2").constraint, HMCConfig(draws=1, warmup=0, step_size=0.123))
+    assert samples.step_size == 0.123
+
+
+def test_more_chains_than_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hmc, "GROUP", 8)
+    constraint = make_task("HC+O").constraint
+    obs = task_states("HC+O", count=20)
+    samples = sample_hmc(constraint, obs, torch.Generator().manual_seed(0), HMCConfig(draws=5))
+    assert constraint.contains(samples.actions, obs.repeat(5, 1)).all()
+
+
+def test_the_generator_decides_and_nothing_else() -> None:
+    first, second, other = (run(Ring(), HMCConfig(draws=3), seed=seed).actions for seed in (5, 5, 6))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_chains_of_a_large_dimension_agree() -> None:
+    samples = run(Ball(2.0, -np.ones(8), np.ones(8)), HMCConfig(draws=200), chains=8)
+    found = diagnose(samples, Ball(2.0, -np.ones(8), np.ones(8)), NO_STATE.expand(8, -1))
+    assert found.rhat is not None
+    assert found.rhat < 1.05
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+class Nowhere(Plain):
+    def excess(self, action: Tensor) -> Tensor:
+        return (action**2).sum(dim=1) + 1
+
+    def interior(self, obs: Tensor) -> Tensor:
+        return torch.zeros((len(obs), 2), dtype=obs.dtype)
+
+
+def test_no_point_to_start_from() -> None:
+    with pytest.raises(UserError, match="no point to start from"):
+        run(Nowhere(), HMCConfig())
+
+
+def test_no_states() -> None:
+    with pytest.raises(UserError, match="no states given"):
+        sample_hmc(Ring(), NO_STATE[:0], torch.Generator())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"draws": 0}, {"steps": 0}, {"warmup": -1}, {"target": 1.0}, {"step_size": 0.0}, {"step_size": math.nan}]
+)
+def test_settings_out_of_range(wrong: dict) -> None:
+    with pytest.raises(UserError, match="hmc: "):
+        HMCConfig(**wrong)

@@ -1,0 +1,191 @@
+"""PSDD: counts and draws against enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from envs import make_task
+from envs.constraints import Allocation
+from envs.errors import UserError
+from envs.sampling.psdd import PSDD, compile_allocation, compile_linear, sample_psdd
+
+DRAWS = 200_000
+LEAST_PVALUE = 0.01
+HOLDS = {"=": np.equal, "<=": np.less_equal, ">=": np.greater_equal}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def enumerate_points(upper: list[int]) -> np.ndarray:
+    return np.array(list(itertools.product(*(range(most + 1) for most in upper))))
+
+
+def brute_force(coefficients: list[list[int]], senses: list[str], bounds: list[int], upper: list[int]) -> np.ndarray:
+    """All points with ``0 <= a <= upper`` that satisfy the constraints: (M, n), in lexicographic order."""
+    points = enumerate_points(upper)
+    rows = zip(coefficients, senses, bounds, strict=True)
+    return points[np.logical_and.reduce([HOLDS[sense](points @ row, bound) for row, sense, bound in rows])]
+
+
+def uniform_pvalue(psdd: PSDD, points: np.ndarray, draws: int = DRAWS, seed: int = 0) -> float:
+    """Chi-square of draws against the uniform distribution on ``points``, after checking that they are among them."""
+    found, counts = np.unique(psdd.sample(draws, generator(seed)).numpy(), axis=0, return_counts=True)
+    known = {tuple(point) for point in points.tolist()}
+    assert {tuple(point) for point in found.tolist()} <= known
+    return float(stats.chisquare(np.concatenate([counts, np.zeros(len(points) - len(found))])).pvalue)
+
+
+# --- bike sharing -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["BSS-3", "BSS-5"])
+def bikes(request: pytest.FixtureRequest) -> tuple[Allocation, PSDD]:
+    constraint = make_task(request.param).constraint
+    return constraint, compile_allocation(constraint)
+
+
+def allocations(constraint: Allocation) -> np.ndarray:
+    most = [int(u) for u in constraint.upper]
+    first = enumerate_points(most[:-1])
+    last = int(constraint.total) - first.sum(axis=1)
+    fits = (last >= 0) & (last <= most[-1])
+    return np.column_stack([first, last])[fits]
+
+
+def test_the_known_counts(bikes) -> None:
+    constraint, psdd = bikes
+    points = allocations(constraint)
+    assert psdd.models == len(points) == {3: 136, 5: 23_751}[constraint.dim]
+    assert psdd.nodes > 0
+
+
+def test_draws_are_uniform_over_the_enumeration(bikes) -> None:
+    constraint, psdd = bikes
+    assert uniform_pvalue(psdd, allocations(constraint)) > LEAST_PVALUE
+
+
+def test_draws_are_feasible_actions(bikes) -> None:
+    constraint, psdd = bikes
+    samples = sample_psdd(psdd, 10_000, generator())
+    obs = torch.zeros((10_000, 1), dtype=torch.float64)
+    assert samples.actions.dtype == torch.float64
+    assert constraint.contains(samples.actions, obs).all()
+    assert constraint.executable(samples.actions, obs).all()
+    assert (samples.proposals, samples.acceptance) == (10_000, 1.0)
+    assert (samples.models, samples.nodes) == (psdd.models, psdd.nodes)
+
+
+def test_the_generator_decides_and_nothing_else(bikes) -> None:
+    _, psdd = bikes
+    first, second, other = (psdd.sample(500, generator(seed)) for seed in (5, 5, 6))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    constraint, _ = bikes
+    assert torch.equal(compile_allocation(constraint).sample(500, generator(5)), first)
+
+
+def test_lower_limits_shift_the_points() -> None:
+    constraint = Allocation(4, [-2.0, 1.0, 0.0], [1.0, 3.0, 4.0])
+    psdd = compile_allocation(constraint)
+    points = np.array([p for p in itertools.product(range(-2, 2), range(1, 4), range(5)) if sum(p) == 4])
+    assert psdd.models == len(points)
+    assert uniform_pvalue(psdd, points, 20_000) > LEAST_PVALUE
+
+
+# --- general linear constraints ---------------------------------------------------------------------------------------
+
+small = st.integers(-3, 3)
+
+
+@st.composite
+def systems(draw: st.DrawFn) -> tuple[list[list[int]], list[str], list[int], list[int]]:
+    upper = draw(st.lists(st.integers(0, 6), min_size=1, max_size=4))
+    count = draw(st.integers(1, 3))
+    coefficients = [draw(st.lists(small, min_size=len(upper), max_size=len(upper))) for _ in range(count)]
+    senses = draw(st.lists(st.sampled_from(["=", "<=", ">="]), min_size=count, max_size=count))
+    bounds = draw(st.lists(st.integers(-8, 12), min_size=count, max_size=count))
+    return coefficients, senses, bounds, upper
+
+
+@given(system=systems())
+@settings(max_examples=150, deadline=None)
+def test_any_system_against_brute_force(system) -> None:
+    points = brute_force(*system)
+    if not len(points):
+        with pytest.raises(UserError, match="no integer point satisfies"):
+            compile_linear(*system)
+        return
+    psdd = compile_linear(*system)
+    assert psdd.models == len(points)
+    drawn = {tuple(point) for point in psdd.sample(40 * len(points), generator()).tolist()}
+    known = {tuple(point) for point in points.tolist()}
+    # Each point is missed with a chance of exp(-40).
+    assert drawn == known
+
+
+def test_three_constraints_together_are_uniform() -> None:
+    system = [[1, 2, -1, 0], [1, 1, 1, 1], [0, -1, 0, 2]], ["<=", "=", ">="], [7, 12, -1], [5, 6, 7, 4]
+    points = brute_force(*system)
+    assert uniform_pvalue(compile_linear(*system), points) > LEAST_PVALUE
+
+
+def test_one_constraint_may_be_given_plainly() -> None:
+    assert compile_linear([1, 1], "<=", 1, [3, 3]).models == 3
+    assert compile_linear(np.array([1.0, 1.0]), ">=", 6.0, [3, 3]).models == 1
+
+
+def test_variables_that_the_diagram_leaves_out_are_free() -> None:
+    """Every bit free: nothing is left of the diagram, and all 64 points count."""
+    psdd = compile_linear([1, 1], "<=", 100, [7, 7])
+    assert (psdd.models, psdd.nodes) == (64, 0)
+    assert uniform_pvalue(psdd, enumerate_points([7, 7]), 50_000) > LEAST_PVALUE
+
+
+def test_counts_beyond_machine_numbers() -> None:
+    psdd = compile_linear([1] * 20, "<=", 20 * 255, [255] * 20)
+    assert psdd.models == 256**20
+    tight = compile_linear([1] * 14, "=", 7, [63] * 14)
+    assert tight.models == 77_520
+    assert (tight.sample(1000, generator()).sum(dim=1) == 7).all()
+
+
+def test_no_draws() -> None:
+    psdd = compile_linear([1, 1], "=", 3, [3, 3])
+    assert psdd.sample(0, generator()).shape == (0, 2)
+    with pytest.raises(UserError, match="ask for 1 or more"):
+        sample_psdd(psdd, 0, generator())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1, 1], "==", 3, [3, 3]), "unknown sense"),
+        (([1, 1], "=", 3.5, [3, 3]), "bound must be whole"),
+        (([1, 0.5], "=", 3, [3, 3]), "coefficients must be whole"),
+        (([1, np.inf], "=", 3, [3, 3]), "coefficients must be whole"),
+        (([1, 1], "=", 3, [3, -1]), "upper limit is negative"),
+        (([1, 1, 1], "=", 3, [3, 3]), "give one each"),
+        (([], "=", 3, []), "give one each"),
+        (([[1, 1], [1, 2]], "=", 3, [3, 3]), "give as many of each"),
+        (([[1, 1], [1]], ["=", "="], [3, 3], [3, 3]), "rows of equal length"),
+        (([1, 1], "=", 7, [3, 3]), "no integer point"),
+        (([1, 1009] * 3, "<=", 4_000_000, [3000] * 6), "divide coefficients and bound"),
+    ],
+)
+def test_bad_input(arguments, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        compile_linear(*arguments)
+
+
+def test_an_allocation_in_parts() -> None:
+    with pytest.raises(UserError, match="total must be whole"):
+        compile_allocation(Allocation(2.5, [0.0, 0.0], [3.0, 3.0]))
+    with pytest.raises(UserError, match="upper limits must be whole"):
+        compile_allocation(Allocation(2.0, [0.0, 0.0], [3.5, 3.0]))
