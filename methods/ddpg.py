@@ -92,7 +92,10 @@ class DDPG(Method[D]):
         return self.task.constraint.dim
 
     def decode(self, output: Tensor, obs: Tensor) -> Tensor:
-        """Actions (B, n) in the environment's units for the actor's outputs in [-1, 1] and raw observations."""
+        """Actions (B, n) in the environment's units for the actor's outputs in [-1, 1] and raw observations.
+
+        Observations come in the environment's precision: a constraint that is kept to the last bit is kept at these.
+        """
         del obs
         return self.action_middle + self.action_half * output
 
@@ -117,7 +120,7 @@ class DDPG(Method[D]):
     @torch.no_grad()
     def act(self, obs: Tensor, explore: bool) -> Tensor:
         """See :meth:`Method.act`."""
-        policy, behaviour = self.act_pair(obs) if explore else (self.policy(obs.float()), None)
+        policy, behaviour = self.act_pair(obs) if explore else (self.policy(obs), None)
         chosen = behaviour if behaviour is not None else policy
         assert chosen is not None
         return chosen
@@ -129,7 +132,7 @@ class DDPG(Method[D]):
         if self.steps < self.config.warmup:
             uniform = 2 * torch.rand(shape, generator=self.noise_generator) - 1
             return None, self.action_middle + self.action_half * uniform
-        action = self.policy(obs.float())
+        action = self.policy(obs)
         noise = torch.randn(shape, generator=self.noise_generator, dtype=action.dtype)
         return action, action + self.config.noise * noise
 
@@ -163,8 +166,8 @@ class DDPG(Method[D]):
         return value
 
     def scale_obs(self, obs: Tensor) -> Tensor:
-        """What the networks see of an observation."""
-        return (obs - self.obs_middle) / self.obs_half
+        """What the networks see of an observation, float32."""
+        return (obs.float() - self.obs_middle) / self.obs_half
 
     def _parts(self) -> dict[str, nn.Module]:
         return {

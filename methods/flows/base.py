@@ -57,13 +57,14 @@ class Flow(nn.Module):
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:
         """Actions (B, n) in the environment's units; float64 where an equality has to hold."""
-        scaled = self.push(latent, self.standardise(context))
+        scaled = self.push(latent, self.standardise(context).to(latent.dtype))
         return self.constraint.from_free(self.box_middle + self.box_half * scaled)
 
     def inverse(self, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (B, d) and log |det dz/du|, shape (B,), of feasible actions (B, n)."""
         scaled = (self.constraint.to_free(action) - self.box_middle) / self.box_half
-        return self.pull(scaled.to(self.context_mean.dtype), self.standardise(context))
+        dtype = self.context_mean.dtype
+        return self.pull(scaled.to(dtype), self.standardise(context).to(dtype))
 
 
 def soft_box_log_density(latent: Tensor, sigma: float) -> Tensor:

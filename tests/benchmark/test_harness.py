@@ -160,6 +160,13 @@ def test_exact_repair_leaves_no_violation_at_all(method: str, artifacts: Path) -
     assert found.executed.count == 0
 
 
+def test_a_policy_that_is_valid_by_construction_never_misses(artifacts: Path) -> None:
+    found = trained("flowpg-gauge", "R+O03", artifacts)
+    assert found.final_policy is not None
+    assert found.violations.policy.n > 0
+    assert found.violations.policy.count == found.final_policy.violations.count == 0
+
+
 def test_states_visited_are_contexts(outcome: Outcome, artifacts: Path) -> None:
     if outcome is trained("nfw", "BSS-3", artifacts):
         assert outcome.visited == []
