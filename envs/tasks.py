@@ -148,10 +148,9 @@ WALKER_W = tuple(range(11, 17))
 HERE = f"set here, after the claim of {FLOWPG}, that sets may be other than convex"
 NOT_CONVEX = (
     "What that means: ddpg-projection and ddpg-penalty repair by the exact nearest point, which jumps where two points "
-    "are equally near. ddpg-projection-qp does not apply, since the set has no QP. nfw runs, but is not sound here: a "
-    "step towards the support point, which is that of the convex hull, may leave the set. flowpg applies: it learns "
-    "from samples alone. A flow that is valid by construction does not: there is no gauge, as the set is not "
-    "star-shaped."
+    "are equally near. ddpg-projection-qp does not apply, since the set has no QP, nor does nfw: a step "
+    "towards the support point, which is that of the convex hull, may leave the set. flowpg and flowpg-spline apply: "
+    "they learn from samples alone. flowpg-gauge does not: there is no gauge, as the set is not star-shaped."
 )
 
 TASKS = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -22,7 +20,6 @@ TINY = 1e-30
 class GaugeConfig(SplineConfig):
     """As the spline flow's, smaller and with gentler slopes, since the gauge map does most of the work."""
 
-    kind: Literal["gauge"] = "gauge"  # type: ignore[assignment]
     layers: PositiveInt = 2
     hidden: tuple[PositiveInt, ...] = (64, 64)
     slope: float = Field(default=1e-2, gt=0, lt=1)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal
-
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
@@ -22,7 +20,6 @@ LARGEST = math.log(1000)
 class RealNVPConfig(FlowConfig):
     """FlowPG's released architecture."""
 
-    kind: Literal["realnvp"] = "realnvp"
     layers: PositiveInt = 6
     hidden: tuple[PositiveInt, ...] = (256, 256)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
-
 from pydantic import Field, PositiveInt
 from torch import Tensor
 from zuko.flows.coupling import NICE
@@ -24,7 +22,6 @@ class SplineConfig(FlowConfig):
         slope: Least slope of a spline, and the inverse of the largest.
     """
 
-    kind: Literal["spline"] = "spline"
     layers: PositiveInt = 3
     hidden: tuple[PositiveInt, ...] = (256, 256)
     bins: PositiveInt = 8
