@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+
 from pydantic import Field, PositiveInt
 from torch import Tensor
 from zuko.flows.coupling import NICE
