@@ -18,10 +18,10 @@ from methods.ddpg import DDPG
 
 
 def agent_config(context: Context, task: TaskSpec, method_id: str) -> RunConfig:
-    """The profile's settings at the experiment's budget: few steps, at most half of them warm-up, one evaluation."""
+    """The profile's settings at the experiment's budget: few steps, at most a quarter warm-up, one evaluation."""
     config, steps = run_config(context.params, context.profile, task.id, method_id), context.settings.steps
     once = EvaluationSettings(every=steps, episodes=1, final_episodes=1)
-    method = config.method | {"warmup": min(config.method["warmup"], max(steps // 2, 1))}
+    method = config.method | {"warmup": min(config.method["warmup"], max(steps // 4, 1))}
     return config.model_copy(update={"steps": steps, "evaluation": once, "method": method})
 
 

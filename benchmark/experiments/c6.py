@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from benchmark.experiments.agents import rollout, train_agent
@@ -151,8 +152,8 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} Agents trained for {settings.steps:,} steps each, warm-up at most a half of them, with "
-        f"the profile's settings; then {settings.states:,} states along episodes of the trained policy, without noise. "
+        f"{describe(context)} Agents trained for {settings.steps:,} steps each, at most a quarter of them warm-up, "
+        f"with the profile's settings; then {settings.states:,} states along episodes of the trained policy, no noise. "
         "Norm: Euclidean norm, at each state, of the gradient of Q with respect to the actor's tanh output; median "
         "over states. Relative: to the median norm of dQ/da, in half-widths of the action box, at the action that the "
         f"critic is given. Vanishing: a norm below {VANISHING:g} times that median; before tanh: the same with the "
@@ -205,10 +206,10 @@ def draw_panel(panel: Axes, marks: pd.DataFrame, methods: list[str]) -> None:
         if len(logs):
             middle = float(np.median(logs))
             panel.plot([middle, middle], [row - 0.4, row + 0.4], color="black", linewidth=1)
-        panel.text(
-            1.01, row, f"{np.mean(norms == 0):.1%}", va="center", fontsize=9, transform=panel.get_yaxis_transform()
-        )
+        zeros, beside = f"{np.mean(norms == 0):.1%}", panel.get_yaxis_transform()
+        panel.text(1.01, row, zeros, va="center", fontsize=9, transform=beside)
     panel.grid(visible=False, axis="y")
+    panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panel.xaxis.set_major_formatter(lambda power, _: f"$10^{{{power:g}}}$")
     panel.set_xlabel("norm (logarithmic)")
 

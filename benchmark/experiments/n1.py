@@ -130,12 +130,11 @@ def foreign_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any]) -> I
     """The flow at states that the last policies of every method visit, its own ones among them."""
     flow = method.trained_flow()
     for name in context.found.methods if task.constraint.context_indices else ():
-        policies = [run.record.final_policy for run in context.found.runs(task.id, name)]
-        contexts = [torch.tensor(policy.contexts) for policy in policies if policy and policy.contexts]
-        sizes = [
-            flow_violations(flow, states, "uniform", context.settings.draws, make_generator(seed, "n1", name))
-            for seed, states in enumerate(contexts)
-        ]
+        sizes = []
+        for run in (run.record for run in context.found.runs(task.id, name)):
+            if run.final_policy and run.final_policy.contexts:
+                states, generator = torch.tensor(run.final_policy.contexts), make_generator(run.seed, "n1", name)
+                sizes.append(flow_violations(flow, states, "uniform", context.settings.draws, generator))
         for tolerance in TOLERANCES:
             estimate = mean_interval([share_within(violations, tolerance) for violations in sizes], SHARE)
             row = make_row("valid share", "share", estimate, tolerance, len(context.chosen.seeds))

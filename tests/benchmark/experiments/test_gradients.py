@@ -136,7 +136,7 @@ def test_states_are_those_of_the_policy() -> None:
 def test_agents_have_the_experiments_budget(context: Context) -> None:
     config = agent_config(context, make_task("R+L2"), "flowpg")
     assert config.steps == context.settings.steps == 60
-    assert config.method["warmup"] == 30
+    assert config.method["warmup"] == 15
     assert config.evaluation.every == 60
 
 
