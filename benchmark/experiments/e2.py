@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.experiments.base import (
     Context,
@@ -103,6 +104,7 @@ def draw(measured: Measured) -> Figure:
             marks = measured.marks[(measured.marks["task"] == task) & (measured.marks["sampler"] == sampler)]
             panel.plot(marks["x"], marks["y"], linestyle="", marker="o", markersize=1.2, color=COLOUR[sampler])
             panel.set_aspect("equal", adjustable="datalim")
+            panel.xaxis.set_major_locator(MaxNLocator(5))
             panel.set_title(f"{task}: {sampler}")
         panel = figure.add_subplot(rows, len(TASKS), len(SAMPLERS) * len(TASKS) + column + 1)
         draw_speed(panel, measured.numbers[measured.numbers["task"] == task])
