@@ -16,10 +16,12 @@ from benchmark.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.flow_report import flow_method
 from benchmark.provenance import processor
 from benchmark.rendering import DASH, Column, format_cell
+from benchmark.runs import select, state_of
 from benchmark.selection import CompleteRun, Selection, read_selection
 from benchmark.statistics import Estimate
 from benchmark.store import ArtifactStore, load_tensors
 from benchmark.tables import View
+from benchmark.tables import describe as budget_and_seeds
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import Maker, Method, Tensors, make_method
@@ -235,6 +237,14 @@ def describe(context: Context) -> str:
     """Profile and seeds, in one sentence."""
     seeds = ", ".join(str(seed) for seed in context.chosen.seeds)
     return f"Profile {context.profile}; seeds: {seeds}."
+
+
+def describe_runs(context: Context) -> str:
+    """Profile, budget and seeds, and how many of its runs are of other code or settings than today's."""
+    selected = select(context.params, context.profile)
+    stale = sum(state_of(run, context.params, context.results)[0] == "stale" for run in selected)
+    note = f" Of its runs, {stale} are of other code or settings than today's (`acrl status -p {context.profile}`)."
+    return budget_and_seeds(context.found) + (note if stale else "")
 
 
 def machine() -> str:

@@ -27,7 +27,7 @@ from benchmark.experiments.base import (
 )
 from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_violation, validity_rows
 from benchmark.figures import style_of
-from benchmark.rendering import Column
+from benchmark.rendering import Column, percent
 from benchmark.statistics import point
 from benchmark.tables import View
 from envs.constraints import Ball
@@ -152,7 +152,7 @@ def draw_panel(panel: Axes, marks: pd.DataFrame, name: str, radius_squared: floa
     panel.set_xlim(-0.28, 0.28)
     panel.set_ylim(-0.28, 0.28)
     share = len(good) / len(marks) if len(marks) else math.nan
-    panel.text(0.02, 0.02, f"{share:.1%} valid", transform=panel.transAxes, fontsize=9)
+    panel.text(0.02, 0.02, f"{percent(share)}% valid", transform=panel.transAxes, fontsize=9)
 
 
 EXPERIMENT = Experiment("E1: uniform latents to valid actions on the circle", measure, caption, views, draw)

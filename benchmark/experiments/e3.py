@@ -10,6 +10,7 @@ from benchmark.experiments.base import (
     Experiment,
     Measured,
     Row,
+    describe_runs,
     make_frame,
     make_row,
     make_table,
@@ -21,7 +22,7 @@ from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
 from benchmark.statistics import mean_interval
 from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.tables import View, describe
+from benchmark.tables import View
 from envs.errors import UserError
 
 TASK = "R+L2"
@@ -82,7 +83,7 @@ def share_of(stretch: Stretch) -> float:
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     return (
-        f"{describe(context.found)} Task {TASK}. The policy's own output, before noise and repair, in training; the "
+        f"{describe_runs(context)} Task {TASK}. The policy's own output, before noise and repair, in training; the "
         "warm-up, where actions are random, is left out. A stretch lies between two evaluations; its share is that of "
         "outputs with a positive summed violation (tolerance 0), since the curves of a run hold no other. Mean over "
         "seeds with its 95% interval (Student's t); none for one seed or seeds that are all equal. All methods of the "

@@ -19,7 +19,7 @@ from benchmark.experiments.base import (
     Experiment,
     Measured,
     Row,
-    describe,
+    describe_runs,
     make_frame,
     make_row,
     make_table,
@@ -145,13 +145,14 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} One flow a task and method, trained for the threshold of the task (factor 1) and used "
-        "for the same constraint with another one: the squared radius of a ball, the bound of a budget, the capacity "
-        f"of an allocation. Valid: share of f(z; s) in the changed set, z uniform ({settings.draws:,} draws), s from "
-        f"held-out states, summed violation within each tolerance. Recall: share of {settings.feasible:,} feasible "
-        "actions of the changed set, uniform, that the flow reaches: their latent lies in its box and is mapped back "
-        f"to within {NEAR:g} half-widths. A gauge flow is also used with the gauge of the new set and its old "
-        "weights, in rows of its own. A dash: the changed set is empty. States of other policies: the flow on its own "
+        f"{describe_runs(context)} One flow a task and method, trained for the threshold of the task (factor 1) and "
+        "used for the same constraint with another one: the squared radius of a ball, the bound of a budget, the "
+        f"capacity of an allocation. Valid: share of f(z; s) in the changed set, z uniform ({settings.draws:,} draws), "
+        "s from held-out states, summed violation within each tolerance. Recall: share of "
+        f"{settings.feasible:,} feasible actions of the changed set, uniform, that the flow reaches: their latent lies "
+        f"in its box and is mapped back to within {NEAR:g} half-widths. A gauge flow is also used with the gauge of "
+        "the new set and its old weights, in rows of its own. A dash: the changed set is empty. States of other "
+        "policies: the flow on its own "
         "threshold at states that the last policies of each method visit, mean over seeds with its 95% interval."
     )
 

@@ -17,6 +17,7 @@ from benchmark.experiments.base import (
     Experiment,
     Measured,
     Row,
+    describe_runs,
     make_frame,
     make_row,
     make_table,
@@ -30,7 +31,7 @@ from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
 from benchmark.statistics import Estimate, mean_interval, point
 from benchmark.summaries import SHARE
-from benchmark.tables import View, describe
+from benchmark.tables import View
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts
 from envs.seeding import derive_seed, make_generator
@@ -125,7 +126,7 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context.found)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
+        f"{describe_runs(context)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
         f"visited states: share of f(z; s) in C(s), z uniform in the box ({settings.draws:,} draws a stretch and "
         "seed), s among the evenly spaced states of that flow's own runs that fall into the stretch (200 a run). Fresh "
         f"test set: the same at new states drawn like the flow's training states ({settings.rollout_steps:,} rollout "

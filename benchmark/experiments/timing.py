@@ -22,8 +22,8 @@ from envs.sampling.rejection import sample_rejection
 Box = Literal["action", "bounding"]
 ONE_RUN = "none: one run"
 CHAINS = 200
-# Proposals of a probe: enough for a share of a hundredth to be known to a hundredth of itself.
-PROBE = 1 << 20
+# Proposals of a probe: enough for a share of a hundredth to be known to a fiftieth of itself.
+PROBE = 1 << 18
 CHUNK = 1 << 16
 
 

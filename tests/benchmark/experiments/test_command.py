@@ -108,6 +108,14 @@ def test_a_flow_of_other_settings(copy: Path) -> None:
     assert "was made with other code or settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
 
 
+def test_runs_of_other_settings_are_counted(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text()
+    (copy / "params.yaml").write_text(params.replace("  steps: 150\n", "  steps: 160\n"))
+    assert acrl(copy, "experiment", "e3", *SMOKE).code == 0
+    page = (copy / "results/smoke/experiments/e3.md").read_text()
+    assert "Of its runs, 10 are of other code or settings than today's (`acrl status -p smoke`)." in page
+
+
 def test_without_samples(copy: Path) -> None:
     (copy / "results/smoke/samples/R+L2.safetensors").unlink()
     assert "no samples on R+L2 in profile smoke" in refused(copy, "e1", *SMOKE)
