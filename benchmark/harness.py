@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -15,6 +16,7 @@ import gymnasium
 import torch
 from torch import Tensor
 
+from benchmark.checkpoint import RunCheckpoint
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import RunConfig
 from benchmark.evaluation import Evaluator, check_action
@@ -25,11 +27,15 @@ from envs.constraints.base import Constraint
 from envs.errors import MethodFailedError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
-from methods.base import Method, Transition, make_method
+from methods.base import Method, Tensors, Transition, make_method
 
 # Enough to see where a run went, few enough to read in the JSON.
 VISITED_STATES = 200
 FINAL_STATES = 500
+# Parts that are no training: what a method is judged by, and what a run writes down to survive.
+OFF_THE_CLOCK = ("evaluate", "checkpoint")
+# What a run goes on with, as plain data.
+RESUMED = ("done", "episode", "curves", "losses", "visited")
 Progress = Callable[[int], None]
 
 
@@ -48,7 +54,15 @@ class Outcome:
     state: dict[str, Tensor] = field(repr=False)
 
 
-def train(task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifacts: Path, progress: Progress) -> Outcome:
+def train(
+    task: TaskSpec,
+    method_id: str,
+    config: RunConfig,
+    seed: int,
+    artifacts: Path,
+    progress: Progress,
+    checkpoint: RunCheckpoint | None = None,
+) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
     Args:
@@ -58,6 +72,7 @@ def train(task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifact
         seed: Source of all randomness.
         artifacts: Folder of what preparation makes.
         progress: Called with the number of steps done.
+        checkpoint: Where an interrupted run left its state, and where this one leaves its own.
 
     Raises:
         MethodFailedError: If the method puts out actions of a wrong shape or NaN, or its losses are not finite.
@@ -66,12 +81,16 @@ def train(task: TaskSpec, method_id: str, config: RunConfig, seed: int, artifact
     metered = MeteredConstraint(task.constraint, clock)
     method_task = dataclasses.replace(task, constraint=cast(Constraint, metered))
     method = make_method(method_id, method_task, config.method, seed)
-    return _Run(task, method, config, clock, metered, ArtifactStore(artifacts, task), progress).train()
+    return _Run(task, method, config, clock, metered, ArtifactStore(artifacts, task), progress, checkpoint).train()
 
 
 @dataclass
 class _Run:
-    """One training run, step by step. ``metered`` is the constraint as the method sees it."""
+    """One training run, step by step. ``metered`` is the constraint as the method sees it.
+
+    A run is put down and taken up between two episodes: since each episode's reset is seeded by its number, the
+    environment holds nothing then that the number does not give back.
+    """
 
     task: TaskSpec
     method: Method[Any]
@@ -80,6 +99,9 @@ class _Run:
     metered: MeteredConstraint
     store: ArtifactStore
     progress: Progress
+    checkpoint: RunCheckpoint | None
+    done: int = 0
+    episode: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
     best_state: Mapping[str, Tensor] = field(default_factory=dict)
     curves: dict[str, list[float | None]] = field(default_factory=dict)
@@ -99,6 +121,7 @@ class _Run:
         try:
             with self.clock.part("prepare"), self.metered.unmetered():
                 self.method.prepare(self.store)
+            self._resume()
             with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
                 status = self._loop(env)
             returns, final_policy, state = self._returns() if status == "complete" else (None, None, {})
@@ -117,26 +140,29 @@ class _Run:
         )
 
     def _loop(self, env: gymnasium.Env[Any, Any]) -> Literal["complete", "timeout"]:
-        obs = self._reset(env, seed=derive_seed(self.seed, "environment"))
+        obs = self._reset(env)
         episode_steps = 0
-        for step in range(1, self.config.steps + 1):
-            obs, done = self._step(env, obs, step)
+        for step in range(self.done + 1, self.config.steps + 1):
+            obs, ended = self._step(env, obs, step)
             episode_steps += 1
-            if self.config.update_at == "step" or done or step == self.config.steps:
+            self.done = step
+            if self.config.update_at == "step" or ended or step == self.config.steps:
                 self._update(episode_steps)
                 episode_steps = 0
-            if done:
-                obs = self._reset(env)
             if step % self.config.evaluation.every == 0 or step == self.config.steps:
                 self._evaluate(step)
             if self._timed_out():
                 return "timeout"
+            if ended:
+                self.episode += 1
+                self._keep()
+                obs = self._reset(env)
             self.progress(step)
         return "complete"
 
-    def _reset(self, env: Any, seed: int | None = None) -> Tensor:
+    def _reset(self, env: Any) -> Tensor:
         with self.clock.part("env"):
-            observation, _ = env.reset(seed=seed)
+            observation, _ = env.reset(seed=derive_seed(self.seed, "environment", self.episode))
         return torch.as_tensor(observation, dtype=torch.float64)[None]
 
     def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
@@ -195,6 +221,38 @@ class _Run:
         # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.
         self.curves.setdefault(name, [None] * (len(self.evaluations) - 1)).append(value)
 
+    def _keep(self) -> None:
+        """Leave everything that the rest of the run depends on in the checkpoint, if it is time to."""
+        if self.checkpoint is None or not self.checkpoint.due():
+            return
+        with self.clock.part("checkpoint"):
+            facts = {name: getattr(self, name) for name in RESUMED}
+            facts["evaluations"] = [evaluation.model_dump() for evaluation in self.evaluations]
+            facts |= {"judge": self.judge.state(), "calls": self.metered.calls.model_dump()}
+            facts["seconds"] = self.clock.seconds
+            state: Tensors = {"facts": torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)}
+            state |= {f"method.{name}": value for name, value in self.method.checkpoint_dict().items()}
+            state |= {f"best.{name}": value for name, value in self.best_state.items()}
+            self.checkpoint.save(state)
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        with self.clock.part("checkpoint"):
+            state = None if self.checkpoint is None else self.checkpoint.load()
+            if state is None:
+                return
+            facts = json.loads(bytes(state["facts"].tolist()))
+            for name in RESUMED:
+                setattr(self, name, facts[name])
+            self.evaluations = [Evaluation(**evaluation) for evaluation in facts["evaluations"]]
+            self.judge.restore(facts["judge"])
+            self.metered.calls = Calls(**facts["calls"])
+            self.method.load_checkpoint_dict(_part(state, "method."))
+            self.best_state = _part(state, "best.")
+            # Preparation was done again, or its artifacts loaded again.
+            earlier = {name: seconds for name, seconds in facts["seconds"].items() if name != "prepare"}
+            self.clock.seconds |= earlier
+
     def _timed_out(self) -> bool:
         limit = self.config.timeout_seconds
         return limit is not None and self._seconds().total > limit
@@ -221,5 +279,9 @@ class _Run:
         parts = dict(self.clock.seconds)
         # Preparation is charged with what its artifacts cost when they were made, not with the time to load them.
         parts["prepare"] = parts.get("prepare", 0.0) - self.store.waited + self.store.cost
-        total = sum(seconds for name, seconds in parts.items() if name != "evaluate")
+        total = sum(seconds for name, seconds in parts.items() if name not in OFF_THE_CLOCK)
         return Seconds(total=total, **{name: parts.get(name, 0.0) for name in Seconds.model_fields if name != "total"})
+
+
+def _part(state: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

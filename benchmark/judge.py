@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,34 +13,42 @@ from benchmark.results import TOLERANCE_KEYS, TOLERANCES, ViolationCount, Violat
 from envs.constraints.base import Constraint
 
 
+@dataclass
 class Tally:
-    """Running count of summed positive violations of one kind of action."""
+    """Running count of summed positive violations of one kind of action.
 
-    def __init__(self) -> None:
-        self.n = 0
-        self.count = 0
-        self._sum = 0.0
-        self._max = 0.0
-        self._valid = [0] * len(TOLERANCES)
+    Attributes:
+        n: Actions judged.
+        count: Those with a positive summed violation.
+        sum: Of the violations.
+        max: Of the violations.
+        valid: Actions within each tolerance.
+    """
+
+    n: int = 0
+    count: int = 0
+    sum: float = 0.0
+    max: float = 0.0
+    valid: list[int] = field(default_factory=lambda: [0] * len(TOLERANCES))
 
     def add(self, size: float) -> None:
         """Count one action whose summed positive violation is ``size``."""
         self.n += 1
         if size > 0:
             self.count += 1
-            self._sum += size
-            self._max = max(self._max, size)
+            self.sum += size
+            self.max = max(self.max, size)
         for index, tol in enumerate(TOLERANCES):
-            self._valid[index] += size <= tol
+            self.valid[index] += size <= tol
 
     def record(self) -> ViolationCount:
         """The count so far; shares are 1 where nothing was judged."""
-        shares = [valid / self.n if self.n else 1.0 for valid in self._valid]
+        shares = [valid / self.n if self.n else 1.0 for valid in self.valid]
         return ViolationCount(
             n=self.n,
             count=self.count,
-            mean=self._sum / self.count if self.count else 0.0,
-            max=self._max,
+            mean=self.sum / self.count if self.count else 0.0,
+            max=self.max,
             valid_share=dict(zip(TOLERANCE_KEYS, shares, strict=True)),
         )
 
@@ -80,6 +92,15 @@ class Judge:
         sizes = self._constraint.violation(actions, obs.expand(len(given), -1)).clamp(min=0).sum(dim=1).tolist()
         for (tally, _), size in zip(given, sizes, strict=True):
             tally.add(size)
+
+    def state(self) -> dict[str, Any]:
+        """All counts so far as plain data."""
+        return {name: asdict(tally) for name, tally in vars(self).items() if isinstance(tally, Tally)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        for name, counts in state.items():
+            setattr(self, name, Tally(**counts))
 
     def record(self) -> Violations:
         """All counts so far."""

@@ -24,6 +24,16 @@ from envs.registry import TaskSpec
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 OWN_PACKAGES = ("benchmark", "envs", "methods")
+# Modules that carry settings and results about, and bear on no number: settings are in the key as data, and results
+# have a schema version.
+CARRIERS = (
+    "benchmark.checkpoint",
+    "benchmark.config",
+    "benchmark.files",
+    "benchmark.provenance",
+    "benchmark.results",
+    "benchmark.store",
+)
 LIBRARIES = ("torch", "mujoco", "gymnasium", "numpy", "cvxpy", "clarabel", "zuko", "scipy")
 
 
@@ -52,7 +62,7 @@ def code_hash(modules: Iterable[str]) -> str:
     packages = set(OWN_PACKAGES) | roots
     while waiting:
         name = waiting.pop()
-        if name in seen or name.split(".")[0] not in packages:
+        if name in seen or name in CARRIERS or name.split(".")[0] not in packages:
             continue
         path = _source(name)
         if path is not None:

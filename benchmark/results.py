@@ -220,11 +220,6 @@ def read_run(path: Path) -> RunResult:
     return read_record(path, RunResult)
 
 
-def read_runs(folder: Path) -> list[RunResult]:
-    """Every run JSON below ``folder`` (``<task>/<method>/seed-<n>.json``), in the order of their paths."""
-    return [read_record(path, RunResult) for path in sorted(folder.glob("*/*/seed-*.json"))]
-
-
 def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
     """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
     return folder / "flows" / method / (f"{task}.json" if states == "sampled" else f"{task}.visited.json")

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
+from benchmark.checkpoint import EVERY_SECONDS, RunCheckpoint
 from benchmark.config import Params, RunConfig, run_config
 from benchmark.evaluation import Evaluator
 from benchmark.files import check_writable
@@ -46,6 +47,12 @@ class Run:
     def checkpoint(self, results: Path) -> Path:
         """Where the last state of its method lies."""
         return results / self.profile / "checkpoints" / self.task / self.method / f"seed-{self.seed}.safetensors"
+
+    def unfinished(self, results: Path) -> Path:
+        """Where a run that was interrupted left its state."""
+        return (
+            results / self.profile / "unfinished" / "runs" / self.task / self.method / f"seed-{self.seed}.safetensors"
+        )
 
     def config(self, params: Params) -> RunConfig:
         """Its full configuration."""
@@ -97,8 +104,12 @@ def restore(run: Run, params: Params, results: Path) -> bool:
     return True
 
 
-def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunResult:
+def execute(
+    run: Run, params: Params, results: Path, progress: Progress, checkpoint_every: float = EVERY_SECONDS
+) -> RunResult:
     """Train, write the JSON and the method's last state, and return the result.
+
+    A run that was interrupted goes on from its last checkpoint.
 
     Raises:
         UserError: If an id, a setting or a file is bad; nothing is written then.
@@ -106,7 +117,8 @@ def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunR
     torch.set_num_threads(1)
     config, key, provenance = run.config(params), run.key(params), collect_provenance()
     check_writable(run.path(results))
-    outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress)
+    checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
+    outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress, checkpoint)
     complete = outcome.status == "complete"
     result = RunResult(
         run_key=key,
@@ -130,6 +142,7 @@ def execute(run: Run, params: Params, results: Path, progress: Progress) -> RunR
         save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
         result.write(run.kept(results, key))
     result.write(run.path(results))
+    checkpoint.remove()
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +19,22 @@ from envs.errors import UserError
 from envs.registry import TaskSpec
 from methods.base import Checkpoint, Maker, NoCheckpoint, Tensors
 
+DIGEST = "sha256"
+
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    """Write tensors and facts about them atomically."""
-    write_bytes(path, save({name: value.contiguous() for name, value in tensors.items()}, dict(facts)))
+    """Write tensors and facts about them atomically, with a digest of all."""
+    whole = {name: value.contiguous() for name, value in tensors.items()}
+    write_bytes(path, save(whole, {**facts, DIGEST: digest(whole, facts)}))
+
+
+def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    """sha256 of names, types, shapes and numbers: the format itself would not notice a flipped bit."""
+    found = hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.numpy().data)
+    return found.hexdigest()
 
 
 def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
@@ -33,9 +47,13 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise UserError(f"no such file: {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            facts = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is truncated or damaged; delete it and run again") from error
+    if facts.pop(DIGEST, None) != digest(tensors, facts):
+        raise UserError(f"{path} is damaged: its contents do not have the digest in it; delete it and run again")
+    return tensors, facts
 
 
 class FileCheckpoint:

@@ -177,6 +177,21 @@ class Method(ABC, Generic[C]):
             UserError: If an entry is missing or has another shape.
         """
 
+    def checkpoint_dict(self) -> Tensors:
+        """Everything that the rest of training depends on, asked for between two episodes.
+
+        Here :meth:`state_dict`; a method with a replay buffer adds it. Entries may share memory with the method.
+        """
+        return self.state_dict()
+
+    def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`checkpoint_dict` gave, as if there had been no interruption.
+
+        Raises:
+            UserError: If an entry is missing or has another shape.
+        """
+        self.load_state_dict(state)
+
 
 _METHODS: dict[str, type[Method[Any]]] = {}
 _loaded = False

@@ -15,6 +15,7 @@ import torch
 from gymnasium.spaces import Box
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from envs.errors import UserError
 from envs.registry import TaskSpec
@@ -49,7 +50,7 @@ def mlp(sizes: Iterable[int], last: nn.Module) -> nn.Sequential:
     """A ReLU network with the given layer sizes, ending in ``last``."""
     layers: list[nn.Module] = []
     for width_in, width_out in itertools.pairwise(sizes):
-        layers += [nn.Linear(width_in, width_out), nn.ReLU()]
+        layers += [nn.Linear(width_in, width_out), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1], last)
 
 
@@ -82,6 +83,9 @@ class DDPG(Method[D]):
         self.target_critic.load_state_dict(self.critic.state_dict())
         self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=config.actor_lr, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr, fused=True)
+        self._follow = get_ema_multi_avg_fn(1 - config.tau)  # type: ignore[no-untyped-call]
+        pairs = ((self.target_actor, self.actor), (self.target_critic, self.critic))
+        self._followers = [(list(target.parameters()), list(network.parameters())) for target, network in pairs]
         self.replay = ReplayBuffer(config.replay_size, obs_dim, n)
         self.steps = 0
 
@@ -154,9 +158,8 @@ class DDPG(Method[D]):
         actor_loss = self.actor_loss(batch.obs)
         minimise(actor_loss, self.actor_optimizer)
         with torch.no_grad():
-            for target_network, network in ((self.target_actor, self.actor), (self.target_critic, self.critic)):
-                for old, new in zip(target_network.parameters(), network.parameters(), strict=True):
-                    old.lerp_(new, self.config.tau)
+            for targets, parameters in self._followers:
+                self._follow(targets, parameters, self.steps)
         return {"critic_loss": critic_loss.item(), "actor_loss": actor_loss.item()}
 
     def q_value(self, critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
@@ -206,6 +209,19 @@ class DDPG(Method[D]):
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"this state does not belong to method '{self.id}' on {self.task.id}: {reason}") from error
+
+    def checkpoint_dict(self) -> Tensors:
+        """See :meth:`Method.checkpoint_dict`; with the replay buffer."""
+        return self.state_dict() | {f"replay.{name}": value for name, value in self.replay.state_dict().items()}
+
+    def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.load_checkpoint_dict`."""
+        self.load_state_dict(state)
+        try:
+            self.replay.load_state_dict(entries(state, "replay."))
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"this checkpoint's replay buffer does not fit method '{self.id}': {reason}") from error
 
 
 def entries(state: Mapping[str, Tensor], prefix: str) -> Tensors:

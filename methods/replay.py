@@ -1,13 +1,14 @@
-"""A ring buffer of transitions, allocated once."""
+"""A ring buffer of transitions, allocated once, that stores each observation once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from methods.base import Transition
+from methods.base import Tensors, Transition
 
 
 class Batch(NamedTuple):
@@ -21,34 +22,77 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """Holds the last ``size`` transitions.
+    """Holds the last transitions, which must come in the order of the environment's steps.
+
+    A transition's next observation is that of the row after it. The last observation of an episode takes a row of its
+    own, from which no transition starts.
 
     Args:
-        size: Capacity in transitions; memory is taken from the system only as it fills.
+        size: Capacity: so many transitions of one endless episode, one fewer for every episode that ended. Memory is
+            taken from the system only as it fills.
         obs_dim: Observation dimension o.
         action_dim: Action dimension n.
     """
 
     def __init__(self, size: int, obs_dim: int, action_dim: int) -> None:
-        self.size = size
-        self.added = 0
-        widths = (obs_dim, action_dim, 1, obs_dim, 1)
-        self._columns = Batch(*(torch.empty((size, width)) for width in widths))
+        self.rows = size + 1
+        self._columns = {
+            "obs": torch.empty((self.rows, obs_dim)),
+            "action": torch.empty((self.rows, action_dim)),
+            "reward": torch.empty((self.rows, 1)),
+            "terminated": torch.empty((self.rows, 1)),
+            "starts": torch.zeros(self.rows, dtype=torch.bool),
+        }
+        self._row = 0
+        self._filled = 0
+        self._count = 0
 
     def __len__(self) -> int:
-        return min(self.added, self.size)
+        return self._count
 
     def add(self, transition: Transition) -> None:
         """Store one transition with the executed action; a truncated episode is not a terminated one."""
-        row = self.added % self.size
-        self._columns.obs[row] = transition.obs[0]
-        self._columns.action[row] = transition.action[0]
-        self._columns.reward[row] = transition.reward
-        self._columns.next_obs[row] = transition.next_obs[0]
-        self._columns.terminated[row] = float(transition.terminated)
-        self.added += 1
+        columns, row, following = self._columns, self._row, (self._row + 1) % self.rows
+        columns["obs"][row] = transition.obs[0]
+        columns["action"][row] = transition.action[0]
+        columns["reward"][row] = transition.reward
+        columns["terminated"][row] = float(transition.terminated)
+        columns["obs"][following] = transition.next_obs[0]
+        self._mark(row, starts=True)
+        self._mark(following, starts=False)
+        self._filled = max(self._filled, row + 1, following + 1)
+        ended = transition.terminated or transition.truncated
+        self._row = (following + 1) % self.rows if ended else following
 
     def sample(self, count: int, generator: torch.Generator) -> Batch:
         """``count`` transitions, uniform with replacement."""
-        rows = torch.randint(len(self), (count,), generator=generator)
-        return Batch(*(column.index_select(0, rows) for column in self._columns))
+        rows = torch.randint(self._filled, (count,), generator=generator)
+        while not bool((starts := self._columns["starts"][rows]).all()):
+            again = torch.randint(self._filled, (count,), generator=generator)
+            rows = torch.where(starts, rows, again)
+        obs, action, reward, terminated = (
+            self._columns[name].index_select(0, rows) for name in ("obs", "action", "reward", "terminated")
+        )
+        next_obs = self._columns["obs"].index_select(0, (rows + 1) % self.rows)
+        return Batch(obs, action, reward, next_obs, terminated)
+
+    def state_dict(self) -> Tensors:
+        """What was filled so far, and where the next transition goes; shares memory with the buffer."""
+        state = {name: column[: self._filled] for name, column in self._columns.items()}
+        return state | {"counters": torch.tensor([self._row, self._filled, self._count])}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what :meth:`state_dict` gave.
+
+        Raises:
+            KeyError: If an entry is missing.
+            RuntimeError: If an entry has another shape.
+        """
+        self._row, self._filled, self._count = state["counters"].tolist()
+        for name, column in self._columns.items():
+            column[: self._filled] = state[name]
+
+    def _mark(self, row: int, starts: bool) -> None:
+        marks = self._columns["starts"]
+        self._count += int(starts) - int(marks[row])
+        marks[row] = starts

@@ -13,7 +13,7 @@ from benchmark.selection import Selection
 from benchmark.statistics import Estimate
 
 EXPERIMENT = "c6"
-LAYER = "projection layer"
+LAYER = "ddpg-projection-layer"
 LEAST_TASKS = 2
 # Quantities of the experiment, the deciding one first, and their columns and units.
 VANISHING = "vanishing share"

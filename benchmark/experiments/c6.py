@@ -28,7 +28,7 @@ from methods.ddpg import DDPG
 from methods.nfw import NFW
 
 TASKS = ("R+L2", "HC+O")
-LAYER, OWN, REGRESSION = "projection layer", "ddpg-projection", "nfw"
+LAYER, OWN, REGRESSION = "ddpg-projection-layer", "ddpg-projection", "nfw"
 # A norm below this, relative to the median norm of dQ/da, is no gradient: it is far below what Adam could tell from
 # the noise of a batch, and far above the rounding of double precision.
 VANISHING = 1e-8
@@ -69,28 +69,22 @@ def measure(context: Context) -> Measured:
     marks: list[pd.DataFrame] = []
     for task in map(context.task, tasks):
         by_method: dict[str, list[Signal]] = {}
-        for method_id in (OWN, *context.chosen.flow_methods, REGRESSION):
-            for seed in context.chosen.seeds:
-                for name, signal in signals(context, task, method_id, seed):
-                    by_method.setdefault(name, []).append(signal)
-        for name in sorted(by_method, key=lambda name: name != LAYER):
-            rows += [row | {"task": task.id, "method": name} for row in signal_rows(by_method[name])]
-            norms = torch.cat([signal.norm for signal in by_method[name]]).numpy()
+        for method_id in (LAYER, OWN, *context.chosen.flow_methods, REGRESSION):
+            by_method[method_id] = [signal_of(context, task, method_id, seed) for seed in context.chosen.seeds]
+        for name, found in by_method.items():
+            rows += [row | {"task": task.id, "method": name} for row in signal_rows(found)]
+            norms = torch.cat([signal.norm for signal in found]).numpy()
             marks.append(pd.DataFrame({"task": task.id, "method": name, "norm": norms}))
     return Measured(make_frame(KEYS, rows), pd.concat(marks, ignore_index=True))
 
 
-def signals(context: Context, task: TaskSpec, method_id: str, seed: int) -> Iterator[tuple[str, Signal]]:
-    """Train one agent and look at what its actor learns from, by name of the row."""
+def signal_of(context: Context, task: TaskSpec, method_id: str, seed: int) -> Signal:
+    """Train one agent and look at what its actor learns from."""
     agent = train_agent(context, task, method_id, seed)
-    obs = rollout(task, agent, context.settings.states, derive_seed(seed, "c6", task.id))
-    shipped = shipped_signal(agent, obs)
-    yield method_id, shipped
-    if method_id == OWN:
-        yield LAYER, layer_signal(agent, obs)
+    return actor_signal(agent, rollout(task, agent, context.settings.states, derive_seed(seed, "c6", task.id)))
 
 
-def shipped_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
+def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
     """What a method's own loss tells its actor, for observations (S, o)."""
     outputs: list[Tensor] = []
     hook = agent.actor.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
@@ -102,20 +96,6 @@ def shipped_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
     # The actor of nfw learns from a distance, which no gradient of Q is to be compared with.
     at_action = None if isinstance(agent, NFW) else critic_gradient(agent, obs, agent.policy(obs.float()))
     return Signal(norm(gradient), norm(gradient * slope(output)), at_action)
-
-
-def layer_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
-    """What the same actor and critic would give with an exact, differentiable projection between them.
-
-    Computed in double precision around the critic, so that a gradient that the projection cancels is not kept alive by
-    rounding.
-    """
-    output: Tensor = agent.actor(agent.scale_obs(obs.float())).detach()
-    wanted = output.double().requires_grad_()
-    action = agent.task.constraint.project(agent.decode(wanted, obs), obs)
-    value = agent.q_value(agent.critic, obs.float(), action).sum()
-    (gradient,) = torch.autograd.grad(value, wanted)
-    return Signal(norm(gradient), norm(gradient * slope(output)), critic_gradient(agent, obs, action))
 
 
 def critic_gradient(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
@@ -158,11 +138,10 @@ def caption(context: Context) -> str:
         "over states. Relative: to the median norm of dQ/da, in half-widths of the action box, at the action that the "
         f"critic is given. Vanishing: a norm below {VANISHING:g} times that median; before tanh: the same with the "
         "factor 1 - u² of the tanh, as in single precision, in which a saturated actor's is 0. "
-        f"{OWN}: as shipped, the gradient at the actor's own output, wherever that lies. {LAYER.capitalize()}: the "
-        f"same actors, critics and states as {OWN}, with the gradient taken through the exact projection; these agents "
-        "were not trained through it. nfw learns from a distance: its norm is that of the gradient of its squared "
-        "distance, does not compare with the others, and vanishes relative to a half-width of the action box. Mean "
-        "over seeds with its 95% interval (Student's t); no tolerance enters."
+        f"{OWN}: the gradient at the actor's own output, wherever that lies. {LAYER}: trained through the exact "
+        "projection, and its gradient taken through it. nfw learns from a distance: its norm is that of the gradient "
+        "of its squared distance, does not compare with the others, and vanishes relative to a half-width of the "
+        "action box. Mean over seeds with its 95% interval (Student's t); no tolerance enters."
     )
 
 
@@ -200,7 +179,7 @@ def draw_panel(panel: Axes, marks: pd.DataFrame, methods: list[str]) -> None:
         norms = marks.loc[marks["method"] == method, "norm"].to_numpy()
         logs = np.log10(norms[norms > 0])
         heights, _ = np.histogram(logs, edges)
-        colour = style_of(OWN if method == LAYER else method).colour
+        colour = style_of(method).colour
         half = 0.4 * heights / max(heights.max(), 1)
         panel.bar(edges[:-1], 2 * half, np.diff(edges), row - half, align="edge", color=colour, linewidth=0)
         if len(logs):

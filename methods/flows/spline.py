@@ -68,4 +68,4 @@ class SplineFlow(Flow):
     def pull(self, scaled: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Flow.pull`."""
         latent, log_det = self.couplings(context if self.context_dim else None).call_and_ladj(scaled)
-        return latent.clamp(-1, 1), log_det
+        return latent, log_det

@@ -247,7 +247,7 @@ def gradient_rows(
     """``c6``: vanishing shares as (value, low, high), or (value,) where all seeds are equal."""
     rows = []
     for task in tasks:
-        for method, number in ((FLOW, flow), ("projection layer", layer), ("nfw", (0.3, 0.2, 0.4))):
+        for method, number in ((FLOW, flow), ("ddpg-projection-layer", layer), ("nfw", (0.3, 0.2, 0.4))):
             ends = dict(zip(("low", "high"), number[1:], strict=False))
             row = {"task": task, "method": method, "quantity": "vanishing share", "value": number[0], "n": 3}
             rows.append({**row, **ends})

@@ -138,7 +138,7 @@ def test_one_task_or_one_seed_decides_nothing_of_gradients(bare: Path) -> None:
     assert "measured on one task" in judged(bare, "C6").reason
     write_experiment(bare, "c6", [row | {"n": 1} for row in rows])
     assert "fewer than two seeds" in judged(bare, "C6").reason
-    write_experiment(bare, "c6", [row for row in rows if row["method"] != "projection layer"])
+    write_experiment(bare, "c6", [row for row in rows if row["method"] != "ddpg-projection-layer"])
     assert "not measured for both" in judged(bare, "C6").reason
 
 

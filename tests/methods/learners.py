@@ -15,7 +15,7 @@ from methods.base import Transition
 from methods.ddpg import DDPG
 
 FLOW_METHODS = ("flowpg", "flowpg-gauge", "flowpg-spline")
-METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-qp", *FLOW_METHODS, "nfw")
+METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-layer", "ddpg-projection-qp", *FLOW_METHODS, "nfw")
 SMALL = {"warmup": 20, "batch_size": 8, "replay_size": 200, "hidden": [16, 16]}
 SMALL_FLOW = {
     "samples": {"train": 500, "test": 200, "rollout_steps": 100},

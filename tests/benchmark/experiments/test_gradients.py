@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.experiments.agents import agent_config, rollout
 from benchmark.experiments.base import Context
-from benchmark.experiments.c6 import Signal, critic_gradient, layer_signal, shipped_signal, signal_rows
+from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, signal_rows
 from envs import make_task
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS
@@ -47,36 +47,38 @@ def fast(task: str, count: int, speed: float) -> Tensor:
 def test_a_policy_that_saturates_outside_learns_nothing_through_a_projection() -> None:
     # At w = (10, 10) the set is |a_1| + |a_2| <= 0.1: the nearest point to (0.9999, 0.01) is its corner (0.1, 0), and
     # stays there wherever the output goes nearby.
-    agent = make_learner("ddpg-projection", "R+O10")
-    puts_out(agent, [0.9999, 0.01])
+    agent, layer = make_learner("ddpg-projection", "R+O10"), make_learner("ddpg-projection-layer", "R+O10")
     obs = fast("R+O10", 40, 10.0)
-    found = values([layer_signal(agent, obs)])
+    for learner in (agent, layer):
+        puts_out(learner, [0.9999, 0.01])
+    found = values([actor_signal(layer, obs)])
     assert found["median norm"] == 0
     assert found["vanishing share"] == 1
-    # As shipped, the actor is told what the critic thinks of its own output.
-    shipped = values([shipped_signal(agent, obs)])
+    # Without the layer, the actor is told what the critic thinks of its own output.
+    shipped = values([actor_signal(agent, obs)])
     assert shipped["vanishing share"] == 0
     assert shipped["relative norm"] == pytest.approx(1, rel=1e-5)
 
 
 def test_a_policy_that_stays_inside_loses_nothing_to_a_projection() -> None:
-    agent = make_learner("ddpg-projection", "R+L2")
-    puts_out(agent, [0.1, -0.05])
+    agent, projecting = make_learner("ddpg-projection", "R+L2"), make_learner("ddpg-projection-layer", "R+L2")
+    for learner in (agent, projecting):
+        puts_out(learner, [0.1, -0.05])
     obs = observations(agent.task, 30)
-    own, layer = shipped_signal(agent, obs), layer_signal(agent, obs)
+    own, layer = actor_signal(agent, obs), actor_signal(projecting, obs)
     assert torch.allclose(own.norm, layer.norm, rtol=1e-5)
     assert torch.allclose(own.norm, critic_gradient(agent, obs, agent.policy(obs.float())), rtol=1e-5)
 
 
 def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:
-    agent = make_learner("ddpg-projection", "R+L2")
+    agent = make_learner("ddpg-projection-layer", "R+L2")
     puts_out(agent, [0.6, 0.8])
     obs = observations(agent.task, 30)
     nearest = torch.tensor([[0.6, 0.8]]).expand(30, 2) * RADIUS
     action = nearest.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
     tangent = (gradient @ torch.tensor([-0.8, 0.6])).abs() * RADIUS
-    assert torch.allclose(layer_signal(agent, obs).norm, tangent.double(), rtol=1e-3, atol=1e-7)
+    assert torch.allclose(actor_signal(agent, obs).norm, tangent.double(), rtol=1e-3, atol=1e-7)
 
 
 def test_saturation_is_told_from_projection() -> None:
@@ -85,7 +87,7 @@ def test_saturation_is_told_from_projection() -> None:
     last = [layer for layer in agent.actor if isinstance(layer, nn.Linear)][-1]
     with torch.no_grad():
         last.bias.fill_(30.0)
-    found = values([shipped_signal(agent, observations(agent.task, 20))])
+    found = values([actor_signal(agent, observations(agent.task, 20))])
     assert found["vanishing share"] == 0
     assert found["vanishing share before tanh"] == 1
 
@@ -101,7 +103,7 @@ def test_what_nfw_learns_from_is_its_distance_to_the_target() -> None:
     target = feasible.detach() + 0.3 * (constraint.linear_oracle(gradient, obs) - feasible.detach())
     # Squared distance, averaged over two coordinates in half-widths of 1.
     expected = torch.linalg.vector_norm(output - target, dim=1).double()
-    signal = shipped_signal(agent, obs)
+    signal = actor_signal(agent, obs)
     assert torch.allclose(signal.norm, expected, rtol=1e-4)
     assert signal.at_action is None
     assert values([signal])["relative norm"] is None
@@ -119,7 +121,7 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
     action = agent.policy(obs.float()).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
     expected = torch.linalg.vector_norm((gradient[:, None].double() @ jacobian.double())[:, 0], dim=1)
-    assert torch.allclose(shipped_signal(agent, obs).norm, expected, rtol=1e-3)
+    assert torch.allclose(actor_signal(agent, obs).norm, expected, rtol=1e-3)
 
 
 def test_states_are_those_of_the_policy() -> None:
@@ -142,9 +144,9 @@ def test_agents_have_the_experiments_budget(context: Context) -> None:
 
 def test_c6_has_every_kind_of_policy(place: Path) -> None:
     found = numbers(place)
-    assert list(found["method"].unique()) == ["projection layer", "ddpg-projection", *FLOWS, "nfw"]
+    assert list(found["method"].unique()) == ["ddpg-projection-layer", "ddpg-projection", *FLOWS, "nfw"]
     rows = found.set_index(["method", "quantity"])["value"]
     assert rows["ddpg-projection", "relative norm"] == pytest.approx(1)
-    assert rows["projection layer", "relative norm"] <= 1
+    assert rows["ddpg-projection-layer", "relative norm"] <= 1
     shares = found[found["quantity"].str.startswith("vanishing")]["value"]
     assert shares.between(0, 1).all()
