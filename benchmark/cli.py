@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmark.commands.claims import claims
 from benchmark.commands.experiment import experiment
-from benchmark.commands.options import method_option, profile_option, results_option, task_option
+from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.sample import sample
 from benchmark.config import Params, load_params
 from benchmark.files import write_text
@@ -57,14 +57,15 @@ def list_command() -> None:
 @click.argument("method")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness.")
 @profile_option
+@checkpoint_option
 @results_option
-def run(task: str, method: str, seed: int, profile: str, results: Path) -> None:
+def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
     params = load_params()
     (one,) = select(params, profile, [task], [method], [seed])
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
         try:
-            result = execute(one, params, results, bar_to(bar))
+            result = execute(one, params, results, bar_to(bar), checkpoint_every)
         except MethodFailedError as error:
             record_failure(one, params, results, error_line(error))
             raise
@@ -84,9 +85,16 @@ def run(task: str, method: str, seed: int, profile: str, results: Path) -> None:
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores].")
+@checkpoint_option
 @results_option
 def sweep(
-    profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int], jobs: int | None, results: Path
+    profile: str,
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int | None,
+    checkpoint_every: float,
+    results: Path,
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
     params = load_params()
@@ -94,7 +102,7 @@ def sweep(
     wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     todo = [one for one in wanted if not restore(one, params, results)]
     click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
-    failures = run_side_by_side(todo, params, results, jobs or available_cores())
+    failures = run_side_by_side(todo, params, results, jobs or available_cores(), checkpoint_every)
     for failed, reason in failures.items():
         click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
     if failures:

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from benchmark.checkpoint import EVERY_SECONDS
 from benchmark.config import Params
 from benchmark.runs import Run, error_line, execute, record_failure
 
@@ -30,6 +31,7 @@ class _Worker:
     reports: Connection
     done: int = 0
     error: str | None = None
+    died: bool = False
 
 
 def available_cores() -> int:
@@ -37,14 +39,19 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def sweep(runs: Sequence[Run], params: Params, results: Path, jobs: int) -> dict[Run, str]:
+def sweep(
+    runs: Sequence[Run], params: Params, results: Path, jobs: int, checkpoint_every: float = EVERY_SECONDS
+) -> dict[Run, str]:
     """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
+
+    A run whose process dies is started once more, from its last checkpoint.
 
     Args:
         runs: What to run.
         params: Settings.
         results: Root folder of results.
         jobs: Processes at a time.
+        checkpoint_every: Least seconds between two checkpoints of a run.
 
     Returns:
         Reason by run, for those that failed.
@@ -53,16 +60,21 @@ def sweep(runs: Sequence[Run], params: Params, results: Path, jobs: int) -> dict
         os.environ[variable] = "1"
     steps = {run: run.config(params).steps for run in runs}
     failures: dict[Run, str] = {}
-    waiting, working = list(runs), list[_Worker]()
+    waiting, working, again = list(runs), list[_Worker](), set[Run]()
     with _stop_on_sigterm(), progress_bar(sum(steps.values())) as bar:
         try:
             while waiting or working:
                 while waiting and len(working) < jobs:
-                    working.append(_start(waiting.pop(0), params, results))
+                    working.append(_start(waiting.pop(0), params, results, checkpoint_every))
                 names = ", ".join(f"{worker.run.task} {worker.run.method} {worker.run.seed}" for worker in working)
                 bar.set_description(names, refresh=False)
                 for worker in _listen(working, bar):
                     working.remove(worker)
+                    if worker.died and worker.run not in again:
+                        again.add(worker.run)
+                        waiting.insert(0, worker.run)
+                        bar.update(-worker.done)
+                        continue
                     bar.update(steps[worker.run] - worker.done)
                     if worker.error is not None:
                         failures[worker.run] = worker.error
@@ -79,13 +91,13 @@ def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
     return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
 
 
-def _start(run: Run, params: Params, results: Path) -> _Worker:
+def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:
     # Forked from a process that has imported everything and computed nothing: imports are paid once, threads are not
     # inherited.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmark.runs", "methods.flowpg"])
     reports, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(run, params, results, sender), daemon=True)
+    process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
     # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -106,7 +118,9 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
         except (EOFError, OSError):  # OSError where it was killed in the middle of a report
             worker.process.join()
             if worker.error is None and worker.process.exitcode != 0:
-                worker.error = f"the process died with exit code {worker.process.exitcode} (killed, or out of memory)"
+                code = worker.process.exitcode
+                worker.died = True
+                worker.error = f"the process died twice, the last time with exit code {code} (killed, or out of memory)"
             yield worker
             continue
         if isinstance(report, int):
@@ -116,7 +130,7 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
             worker.error = str(report)
 
 
-def _work(run: Run, params: Params, results: Path, reports: Connection) -> None:
+def _work(run: Run, params: Params, results: Path, checkpoint_every: float, reports: Connection) -> None:
     """A worker's whole life; reports steps done as numbers and an error as text."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The sweep ends its workers by SIGTERM; leaving in order removes what is half-written.
@@ -128,7 +142,7 @@ def _work(run: Run, params: Params, results: Path, reports: Connection) -> None:
             reports.send(step)
 
     try:
-        result = execute(run, params, results, progress)
+        result = execute(run, params, results, progress, checkpoint_every)
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
         reports.send(error_line(error))
     else:

@@ -17,10 +17,10 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def measure(command: list[str], folder: Path) -> tuple[int, float, int]:
+def measure(command: list[str], folder: Path, quiet: bool = False) -> tuple[int, float, int]:
     """Exit code, seconds and peak bytes of a command and all that it starts."""
     started, peak = time.perf_counter(), 0
-    process = psutil.Popen(command, cwd=folder)
+    process = psutil.Popen(command, cwd=folder, stdout=subprocess.DEVNULL if quiet else None)
     while process.poll() is None:
         total = 0
         for member in [process, *process.children(recursive=True)]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.checkpoint import EVERY_SECONDS
 from benchmark.runs import RESULTS
 
 profile_option = click.option("--profile", "-p", default="quick", show_default=True, help="Profile of params.yaml.")
@@ -14,3 +15,10 @@ results_option = click.option(
 )
 task_option = click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
 method_option = click.option("--method", "methods", multiple=True, help="Only this method; may be repeated.")
+checkpoint_option = click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=EVERY_SECONDS,
+    show_default=True,
+    help="Least seconds between checkpoints, which an interrupted run goes on from; they take 2% of the time at most.",
+)

@@ -45,6 +45,15 @@ class Dies(DDPGProjection):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@register_method("dies-once")
+class DiesOnce(DDPGProjection):
+    def update(self):
+        if self.steps > 120 and not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().update()
+
+
 @register_method("hangs")
 class Hangs(DDPGProjection):
     def update(self):
@@ -55,7 +64,7 @@ CHOSEN = ("raises", "diverges", "dies", "nfw")
 REASONS = {
     "raises": "RuntimeError: two lines",
     "diverges": "method 'diverges' gave an action with NaN or infinity; its training diverged",
-    "dies": "the process died with exit code -9 (killed, or out of memory)",
+    "dies": "the process died twice, the last time with exit code -9 (killed, or out of memory)",
 }
 
 
@@ -126,6 +135,21 @@ def test_the_same_runs_side_by_side_and_alone(swept: tuple[Path, Done], tmp_path
     for one in results:
         del one["seconds"], one["provenance"]
     assert results[0] == results[1]
+
+
+def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_is_not(tmp_path: Path) -> None:
+    killed, whole = with_methods(tmp_path / "killed"), with_methods(tmp_path / "whole")
+    (whole / "died").touch()
+    for folder in (killed, whole):
+        chosen = ["-p", "smoke", "--task", "R+L2", "--method", "dies-once", "--checkpoint-every", "0"]
+        done = finish(start(folder, "sweep", *chosen))
+        assert (done.code, done.err) == (0, "")
+    results = [result(folder, "dies-once") for folder in (killed, whole)]
+    for one in results:
+        del one["seconds"], one["provenance"]
+    assert (killed / "died").exists()
+    assert results[0] == results[1]
+    assert list((killed / "results/smoke/unfinished").rglob("*.safetensors")) == []
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
