@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from envs.constraints.base import Constraint
@@ -19,10 +19,13 @@ LARGEST = math.log(1000)
 
 
 class RealNVPConfig(FlowConfig):
-    """FlowPG's released architecture."""
+    """FlowPG's released architecture, trained in larger steps on larger batches."""
 
     layers: PositiveInt = 6
     hidden: tuple[PositiveInt, ...] = (256, 256)
+    batch_size: PositiveInt = 512
+    learning_rate: PositiveFloat = 2e-3
+    clip: PositiveFloat = 1.0
 
     def build(self, constraint: Constraint) -> Flow:
         """See :meth:`FlowConfig.build`."""
