@@ -86,6 +86,10 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores].")
 @checkpoint_option
+@click.option(
+    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
+)
+@click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
 @results_option
 def sweep(
     profile: str,
@@ -94,15 +98,25 @@ def sweep(
     seeds: Sequence[int],
     jobs: int | None,
     checkpoint_every: float,
+    executor: str,
+    address: str | None,
     results: Path,
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    if address and executor != "ray":
+        raise UserError("--address is of a Ray cluster: add --executor ray")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     todo = [one for one in wanted if not restore(one, params, results)]
     click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
-    failures = run_side_by_side(todo, params, results, jobs or available_cores(), checkpoint_every)
+    jobs = jobs or available_cores()
+    if executor == "ray":
+        from benchmark.ray_sweep import sweep_on_ray
+
+        failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)
+    else:
+        failures = run_side_by_side(todo, params, results, jobs, checkpoint_every)
     for failed, reason in failures.items():
         click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
     if failures:
