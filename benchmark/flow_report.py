@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmark.provenance import collect_provenance
 from benchmark.results import TOLERANCE_KEYS, TOLERANCES, FlowReport, RunResult, VisitedReport
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
@@ -50,6 +51,8 @@ def report_flow(
         recall=flow_recall(flow, samples),
         curve=method.flow_curve,
         seconds=seconds,
+        artifact_key=store.key(*method.flow_recipe()),
+        provenance=collect_provenance(),
     )
 
 

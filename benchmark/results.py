@@ -157,6 +157,8 @@ class FlowReport(Record):
         recall: Share of feasible actions whose latent lies in the box.
         curve: Held-out negative log-likelihood over training.
         seconds: What drawing the samples and training took.
+        artifact_key: Of the flow: what it depends on, as one hash. Empty where it was not noted.
+        provenance: Where the report comes from.
     """
 
     schema_version: Literal[1] = 1
@@ -168,6 +170,8 @@ class FlowReport(Record):
     recall: float
     curve: dict[str, list[float]]
     seconds: float
+    artifact_key: str = ""
+    provenance: Provenance | None = None
 
 
 class VisitedReport(Record):

@@ -13,7 +13,7 @@ from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
 from benchmark.rendering import Column, escape_latex, make_view
-from benchmark.results import TOLERANCES
+from benchmark.results import TOLERANCES, Provenance
 from benchmark.selection import Selection, one_line, read_selection
 
 INTERVALS = (
@@ -259,15 +259,22 @@ def latex(table: Table, notes: list[str]) -> str:
     return "\n".join(blocks) + "\n"
 
 
+def commits(origins: Sequence[Provenance]) -> str:
+    """The commits that results come from."""
+    names = sorted({(origin.commit or "unknown")[:12] for origin in origins})
+    dirty = any(origin.dirty for origin in origins)
+    return (", ".join(names) or "unknown") + (" (with uncommitted changes)" if dirty else "")
+
+
 def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     """One Markdown page with every table and figure."""
     runs = found.everything()
     wanted = len(found.tasks) * len(found.methods) * len(found.seeds)
-    commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in runs})
-    dirty = any(run.record.provenance.dirty for run in runs)
+    flows = [report.provenance for report in found.flows.values() if report.provenance]
     facts = [
         f"{len(runs)} of {wanted} runs are complete.",
-        f"Made at commit {', '.join(commits) or 'unknown'}{' (with uncommitted changes)' if dirty else ''}.",
+        f"Made at commit {commits([run.record.provenance for run in runs])}.",
+        *([f"Flows were trained at commit {commits(flows)}."] if flows else []),
         f"Machines: {'; '.join(sorted({run.machine for run in runs})) or 'none yet'}.",
     ]
     blocks = [

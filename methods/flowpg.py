@@ -6,7 +6,7 @@ DDPG actor puts out z (tanh), f turns it into the action, and the policy gradien
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -43,10 +43,13 @@ class FlowPGBase(DDPG[F]):
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
         store = artifacts or MakeAlways()
-        config = self.config.model_dump(mode="json", include={"samples", "flow"})
-        code = ("methods.flows.training", type(self.config.flow).__module__)
-        state = store.get(f"flows/{self.id}", config, code, self._train)
+        state = store.get(f"flows/{self.id}", *self.flow_recipe(), self._train)
         self.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
+
+    def flow_recipe(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Settings and modules that determine the flow besides the task."""
+        config = self.config.model_dump(mode="json", include={"samples", "flow"})
+        return config, ("methods.flows.training", type(self.config.flow).__module__)
 
     def trained_flow(self) -> Flow:
         """The flow.

@@ -319,3 +319,11 @@ def test_interval_has_the_digits_of_its_mean(mean: float, value: float, text: st
 
 def test_latex_escapes() -> None:
     assert escape_latex("a_b & 5% <x>") == r"a\_b \& 5\% \textless{}x\textgreater{}"
+
+
+def test_the_page_names_the_commits_of_runs_and_of_flows(folder: Path) -> None:
+    origin = make_run().provenance
+    save(folder, make_flow(provenance=origin.model_copy(update={"commit": "f" * 40})))
+    page = write(folder)["README.md"]
+    assert f"- Made at commit {(origin.commit or 'unknown')[:12]}" in page
+    assert f"- Flows were trained at commit {'f' * 12}" in page
