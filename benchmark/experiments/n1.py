@@ -117,8 +117,8 @@ def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint
 def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
     """Share of feasible actions (N, n) that the flow reaches from its box of latents.
 
-    Its latent must lie in the box and be mapped back to it: the latent alone would not tell, since the inverse of a
-    spline flow gives one in the box for actions beyond its reach too.
+    Its latent must lie in the box and be mapped back to it: where a flow's inverse fails, the latent alone does not
+    tell.
     """
     latent, _ = flow.inverse(actions.float(), context)
     missed = flow.constraint.to_free(flow(latent, context)) - flow.constraint.to_free(actions)

@@ -138,7 +138,7 @@ def test_spline_flows_do_not_claim_what_they_cannot_reach(context: Context) -> N
     task = make_task("R+L2")
     flow = context.flow_method(task, "flowpg-spline").trained_flow()
     far = torch.tensor([[0.9, 0.9], [-0.5, 0.3]], dtype=torch.float64)
-    assert (flow.inverse(far.float(), torch.empty((2, 0)))[0].abs() <= 1).all()
+    assert (flow.inverse(far.float(), torch.empty((2, 0)))[0].abs() > 1).any(dim=1).all()
     assert recall_row(flow, far, torch.empty((2, 0)))["value"] == 0
 
 
