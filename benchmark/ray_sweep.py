@@ -125,6 +125,8 @@ class _Sweep:
         """Write what a run gave below our own results; returns why there is nothing to write."""
         try:
             files, error = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as failed:  # of the preparation: a run's own come back as text
+            return f"its preparation failed: {error_line(failed.cause)}"
         except self.ray.exceptions.RayError as died:
             return f"the worker died: {error_line(died)[:300]}"
         if error:

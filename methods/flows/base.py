@@ -59,7 +59,7 @@ class Flow(nn.Module):
     def standardise(self, context: Tensor) -> Tensor:
         """Contexts (B, k / 2) as the networks see them: in units of their deviation, then their magnitudes, (B, k).
 
-        A budget of power looks at magnitudes, and a network that has to find them for six joints learns far slower.
+        A budget of power is about magnitudes.
         """
         return torch.cat([(context - self.context_mean) / self.context_std, context.abs() / self.context_std], dim=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from benchmark import provenance
 from benchmark.config import Params, load_params
-from benchmark.provenance import code_hash, collect_provenance, key_of, run_key, task_modules
+from benchmark.provenance import CARRIERS, code_hash, collect_provenance, key_of, run_key, task_modules
 from benchmark.runs import Run
 from envs import make_task
 
@@ -157,3 +157,10 @@ def test_provenance_names_versions_and_the_machine() -> None:
     assert found.processor
     assert found.started.endswith("+00:00")
     assert found.dirty is None or (found.commit is not None and len(found.commit) == 40)
+
+
+def test_what_only_carries_results_is_in_no_key_and_what_measures_is() -> None:
+    assert all(importlib.util.find_spec(module) for module in CARRIERS)
+    assert code_hash(CARRIERS) == code_hash([])
+    for module in ("harness", "judge", "evaluation", "clock"):
+        assert code_hash([f"benchmark.{module}"]) != code_hash([])
