@@ -15,14 +15,14 @@ class Flow(nn.Module):
     """f(z; s): z in [-1, 1]^d to an action, and back.
 
     It works in the constraint's free coordinates, so an equality holds by construction, scaled to [-1, 1] by the
-    box around C(s); the state enters through the variables of the constraint alone, standardised, and their magnitudes.
+    box around C(s); the state enters through the variables of the constraint alone.
 
     Args:
         constraint: The set to map onto.
 
     Attributes:
         dim: Dimension d of latents and free coordinates.
-        context_dim: What the networks see of the state: k numbers.
+        context_dim: Numbers that :meth:`standardise` makes of a context.
     """
 
     box_middle: Tensor
@@ -44,20 +44,20 @@ class Flow(nn.Module):
 
     @abstractmethod
     def push(self, latent: Tensor, context: Tensor) -> Tensor:
-        """Scaled free coordinates (B, d) of latents (B, d), given the standardised context (B, k)."""
+        """Scaled free coordinates (B, d) of latents (B, d), given contexts (B, k)."""
 
     @abstractmethod
     def pull(self, scaled: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (B, d) and log |det dz/du|, shape (B,), of scaled free coordinates u (B, d)."""
 
     def fit_context(self, context: Tensor) -> None:
-        """Standardise contexts as those of the training set (N, k / 2)."""
+        """Standardise contexts as those of the training set (N, k)."""
         if self.context_dim:
             self.context_mean.copy_(context.mean(dim=0))
             self.context_std.copy_(context.std(dim=0).clamp(min=1e-6))
 
     def standardise(self, context: Tensor) -> Tensor:
-        """Contexts (B, k / 2) as the networks see them: in units of their deviation, then their magnitudes, (B, k).
+        """Contexts (B, k) as the networks see them: in units of their deviation, then their magnitudes, (B, 2 k).
 
         A budget of power is about magnitudes.
         """
@@ -65,14 +65,14 @@ class Flow(nn.Module):
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:
         """Actions (B, n) in the environment's units; float64 where an equality has to hold."""
-        scaled = self.push(latent, self.standardise(context).to(latent.dtype))
+        scaled = self.push(latent, context.to(latent.dtype))
         return self.constraint.from_free(self.box_middle + self.box_half * scaled)
 
     def inverse(self, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (B, d) and log |det dz/du|, shape (B,), of feasible actions (B, n)."""
         scaled = (self.constraint.to_free(action) - self.box_middle) / self.box_half
         dtype = self.context_mean.dtype
-        return self.pull(scaled.to(dtype), self.standardise(context).to(dtype))
+        return self.pull(scaled.to(dtype), context.to(dtype))
 
 
 def soft_box_log_density(latent: Tensor, sigma: float, steepest: float) -> Tensor:

@@ -49,7 +49,7 @@ class GaugeFlow(SplineFlow):
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:
         """Actions (B, n) in the environment's units, float64, in C(s) for every latent in the box."""
-        u = self.push(latent, self.standardise(context).to(latent.dtype)).double()
+        u = self.push(latent, context.to(latent.dtype)).double()
         obs = embed(self.constraint, context.double())
         centre = self.constraint.to_free(self.constraint.interior(obs))
         step = self.box_half.double() * u
@@ -64,7 +64,7 @@ class GaugeFlow(SplineFlow):
         scaled = step / self.box_half.double()
         shrink = 1 / self._stretch(scaled, self._gauge(centre, step, obs))
         dtype = self.context_mean.dtype
-        latent, log_det = self.pull((shrink * scaled).to(dtype), self.standardise(context).to(dtype))
+        latent, log_det = self.pull((shrink * scaled).to(dtype), context.to(dtype))
         return latent, log_det + self.dim * shrink.squeeze(1).log().to(dtype)
 
     def _gauge(self, centre: Tensor, step: Tensor, obs: Tensor) -> Tensor:

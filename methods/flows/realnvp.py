@@ -4,78 +4,131 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from envs.constraints.base import Constraint
+from envs.constraints.budget import Budget
+from envs.constraints.power import Power
+from envs.constraints.weighted_l1 import WeightedL1
 from methods.flows.base import Flow
 from methods.flows.training import FlowConfig
 
 # Largest log-scale of one layer. The paper's tanh alone bounds it by 1, which cannot follow thin sets.
 LARGEST = math.log(1000)
+# What a coordinate takes of a budget, of the product of its velocity and its torque.
+TAKEN: dict[type[Constraint], Callable[[Tensor], Tensor]] = {WeightedL1: torch.abs, Power: torch.relu}
 
 
 class RealNVPConfig(FlowConfig):
-    """FlowPG's released architecture, trained in larger steps on larger batches."""
+    """FlowPG's number and width of layers, trained in larger steps on larger batches.
+
+    Attributes:
+        moves: What a layer moves by what it is given: a coordinate by all others, or, as published, half of them by the
+            other half.
+        shares: Whether layers see what each coordinate takes of a budget of power. It was not published.
+    """
 
     layers: PositiveInt = 6
     hidden: tuple[PositiveInt, ...] = (256, 256)
     batch_size: PositiveInt = 512
     learning_rate: PositiveFloat = 2e-3
     clip: PositiveFloat = 1.0
+    moves: Literal["coordinate", "half"] = "coordinate"
+    shares: bool = True
 
     def build(self, constraint: Constraint) -> Flow:
         """See :meth:`FlowConfig.build`."""
-        return RealNVP(constraint, self.layers, self.hidden)
+        return RealNVP(constraint, self.layers, self.hidden, halves=self.moves == "half", shares=self.shares)
 
 
 class RealNVP(Flow):
-    """Layers that scale and shift one half of the coordinates by what a network makes of the other half and the state.
+    """Layers that scale and shift a few coordinates by what a network makes of all the others and the state.
 
-    The halves take turns. One network gives a layer's log-scales and shifts together, and the halves are slices, so
-    that no layer gathers or scatters: at a policy's batch sizes such calls cost as much as the arithmetic.
+    The coordinates take turns: halves, or as few at a time as let every one move in some layer, which is one if there
+    are enough layers. Where C(s) is a budget, a network may also see what share of it each of the others takes; it
+    would otherwise have to learn first to multiply velocities by torques. One network gives log-scales and shifts
+    together: at a policy's batch sizes a call costs as much as the arithmetic.
 
     Args:
         constraint: The set to map onto; of dimension 2 or more.
         layers: Coupling layers.
         hidden: Widths of each layer's network.
+        halves: Whether half of the coordinates move at a time.
+        shares: Whether networks see the shares of a budget.
     """
 
-    def __init__(self, constraint: Constraint, layers: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, constraint: Constraint, layers: int, hidden: Sequence[int], *, halves: bool, shares: bool
+    ) -> None:
         super().__init__(constraint)
-        self.halves = [(self.dim + 1) // 2, self.dim // 2]
+        self.taken = TAKEN.get(type(constraint)) if shares else None
+        self.bound = constraint.bound if isinstance(constraint, Budget) else 1.0
+        self.size = math.ceil(self.dim / (2 if halves else max(2, layers)))
+        sizes = [len(group) for group in torch.split(torch.arange(self.dim), self.size)]
+        # The last group moves first.
+        self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(layers)]
+        seen = 2 if self.taken else 1
         self.networks = nn.ModuleList(
-            _network(self.halves[layer % 2] + self.context_dim, hidden, 2 * self.halves[1 - layer % 2])
-            for layer in range(layers)
+            _network(seen * (self.dim - sizes[turn]) + self.context_dim, hidden, 2 * sizes[turn]) for turn in self.turns
         )
 
     def push(self, latent: Tensor, context: Tensor) -> Tensor:
         """See :meth:`Flow.push`."""
-        halves = list(torch.split(latent, self.halves, dim=1))
-        for layer in reversed(range(len(self.networks))):
-            kept, moved = layer % 2, 1 - layer % 2
-            log_scale, shift = self._scale_and_shift(layer, halves[kept], context)
-            halves[moved] = (halves[moved] - shift) * torch.exp(-log_scale)
-        return torch.cat(halves, dim=1)
+        groups = Groups(self, latent, context)
+        for turn, network in reversed(list(zip(self.turns, self.networks, strict=True))):
+            log_scale, shift = groups.scale_and_shift(turn, network)
+            groups.move(turn, (groups.values[turn] - shift) * torch.exp(-log_scale))
+        return torch.cat(groups.values, dim=1)
 
     def pull(self, scaled: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Flow.pull`."""
-        halves = list(torch.split(scaled, self.halves, dim=1))
+        groups = Groups(self, scaled, context)
         log_det = torch.zeros(len(scaled), dtype=scaled.dtype, device=scaled.device)
-        for layer in range(len(self.networks)):
-            kept, moved = layer % 2, 1 - layer % 2
-            log_scale, shift = self._scale_and_shift(layer, halves[kept], context)
-            halves[moved] = halves[moved] * torch.exp(log_scale) + shift
+        for turn, network in zip(self.turns, self.networks, strict=True):
+            log_scale, shift = groups.scale_and_shift(turn, network)
+            groups.move(turn, groups.values[turn] * torch.exp(log_scale) + shift)
             log_det = log_det + log_scale.sum(dim=1)
-        return torch.cat(halves, dim=1), log_det
+        return torch.cat(groups.values, dim=1), log_det
 
-    def _scale_and_shift(self, layer: int, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        inputs = torch.cat([kept, context], dim=1) if self.context_dim else kept
-        raw, shift = self.networks[layer](inputs).chunk(2, dim=1)
+
+class Groups:
+    """The coordinates on their way through the layers, in the groups that move together, and what networks see.
+
+    Attributes:
+        values: The groups, each (B, size).
+        shares: What share of the budget each coordinate takes, in the same groups; none where C(s) is no budget.
+    """
+
+    def __init__(self, flow: RealNVP, coordinates: Tensor, context: Tensor) -> None:
+        self.values = list(torch.split(coordinates, flow.size, dim=1))
+        self.state = [flow.standardise(context)] if flow.context_dim else []
+        self.shares: list[Tensor] = []
+        self.taken = flow.taken
+        if self.taken:
+            rate = context / flow.bound
+            self.offsets = torch.split(rate * flow.box_middle, flow.size, dim=1)
+            self.rates = torch.split(rate * flow.box_half, flow.size, dim=1)
+            self.shares = [self.taken(self._power(turn)) for turn in range(len(self.values))]
+
+    def scale_and_shift(self, turn: int, network: nn.Module) -> tuple[Tensor, Tensor]:
+        """Log-scales and shifts of the group whose turn it is, by all the others."""
+        others = [*self.values[:turn], *self.values[turn + 1 :], *self.shares[:turn], *self.shares[turn + 1 :]]
+        raw, shift = network(torch.cat(others + self.state, dim=1)).chunk(2, dim=1)
         return LARGEST * torch.tanh(raw / LARGEST), shift
+
+    def move(self, turn: int, value: Tensor) -> None:
+        """The group whose turn it is comes to lie at ``value``."""
+        self.values[turn] = value
+        if self.taken:
+            self.shares[turn] = self.taken(self._power(turn))
+
+    def _power(self, turn: int) -> Tensor:
+        return torch.addcmul(self.offsets[turn], self.values[turn], self.rates[turn])
 
 
 def _network(width_in: int, hidden: Sequence[int], width_out: int) -> nn.Sequential:

@@ -8,7 +8,7 @@ from functools import partial
 from pydantic import Field, PositiveInt
 from torch import Tensor
 from zuko.flows.coupling import NICE
-from zuko.transforms import MonotonicRQSTransform
+from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from envs.constraints.base import Constraint
 from methods.flows.base import Flow
@@ -61,11 +61,15 @@ class SplineFlow(Flow):
 
     def push(self, latent: Tensor, context: Tensor) -> Tensor:
         """See :meth:`Flow.push`."""
-        scaled: Tensor = self.couplings(context if self.context_dim else None).inv(latent)
+        scaled: Tensor = self._given(context).inv(latent)
         # Rounding may leave the box by one unit in the last place.
         return scaled.clamp(-1, 1)
 
     def pull(self, scaled: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Flow.pull`."""
-        latent, log_det = self.couplings(context if self.context_dim else None).call_and_ladj(scaled)
+        latent, log_det = self._given(context).call_and_ladj(scaled)
         return latent, log_det
+
+    def _given(self, context: Tensor) -> ComposedTransform:
+        couplings: ComposedTransform = self.couplings(self.standardise(context) if self.context_dim else None)
+        return couplings

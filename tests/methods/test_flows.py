@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from envs import UserError, make_task
-from envs.sampling.dataset import draw_dataset
+from envs.sampling.dataset import draw_dataset, embed
 from envs.seeding import make_generator
 from methods.base import MakeAlways, NoCheckpoint
 from methods.flows.base import Flow, boundary_latent, soft_box_log_density, uniform_latent
 from methods.flows.gauge import GaugeConfig
 from methods.flows.measure import flow_recall, flow_violations
-from methods.flows.realnvp import RealNVPConfig
+from methods.flows.realnvp import Groups, RealNVP, RealNVPConfig
 from methods.flows.spline import SplineConfig
 from methods.flows.training import (
     FlowConfig,
@@ -87,7 +87,7 @@ def test_both_ways_agree_in_double_precision(trained: Trained) -> None:
 def test_the_log_determinant_is_that_of_the_jacobian(trained: Trained) -> None:
     flow = trained.flow
     u = scaled(flow, trained.samples["test_action"][:5]).float()
-    context = flow.standardise(trained.context[:5])
+    context = trained.context[:5]
     _, log_det = flow.pull(u, context)
     for row in range(5):
 
@@ -96,6 +96,41 @@ def test_the_log_determinant_is_that_of_the_jacobian(trained: Trained) -> None:
 
         jacobian = torch.autograd.functional.jacobian(pull_row, u[row])
         assert log_det[row].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-3)
+
+
+@pytest.mark.parametrize("task_id", ["HC+O", "H+M", "R+O10"])
+def test_shares_of_a_budget_are_what_the_constraint_counts(task_id: str) -> None:
+    task = make_task(task_id)
+    flow = make_flow(task, SMALL)
+    assert isinstance(flow, RealNVP)
+    context = 5 * torch.randn((ROWS, len(task.constraint.context_indices)), generator=make_generator(0, "context"))
+    coordinates = uniform_latent(ROWS, flow.dim, make_generator(0, "coordinates"))
+    spent = torch.cat(Groups(flow, coordinates, context).shares, dim=1).sum(dim=1)
+    action = flow.constraint.from_free(flow.box_middle + flow.box_half * coordinates)
+    over = flow.constraint.violation(action.double(), embed(flow.constraint, context.double()))[:, 0]
+    torch.testing.assert_close(spent.double(), over / flow.bound + 1, atol=1e-5, rtol=1e-5)
+
+
+def test_every_coordinate_takes_its_turn() -> None:
+    for layers in range(2, 8):
+        for dim, task_id in ((2, "R+L2"), (3, "H+M"), (6, "W+M"), (8, "An+L2")):
+            flow = make_flow(make_task(task_id), RealNVPConfig(layers=layers, hidden=(4,)))
+            assert isinstance(flow, RealNVP)
+            moved = {turn * flow.size + place for turn in flow.turns for place in range(flow.size)}
+            assert set(range(dim)) <= moved
+
+
+@pytest.mark.parametrize(("dim", "task_id"), [(2, "R+L2"), (3, "H+M"), (6, "W+M")])
+def test_published_layers_move_one_half_by_the_other(dim: int, task_id: str) -> None:
+    task = make_task(task_id)
+    flow = make_flow(task, RealNVPConfig(layers=2, hidden=(4,), moves="half", shares=False))
+    context = torch.zeros((1, len(task.constraint.context_indices)))
+    jacobian = torch.autograd.functional.jacobian(lambda x: flow.pull(x[None], context)[0][0], 0.1 * torch.ones(dim))
+    first, rest = jacobian[: (dim + 1) // 2], jacobian[(dim + 1) // 2 :]
+    assert torch.count_nonzero(first[:, : (dim + 1) // 2]) >= (dim + 1) // 2
+    # What moved first depends on itself and on the first half alone: on no other coordinate of its own half.
+    own = rest[:, (dim + 1) // 2 :]
+    assert torch.equal(own, torch.diag(torch.diag(own)))
 
 
 def test_gradients_reach_the_latent(trained: Trained) -> None:
