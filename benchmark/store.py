@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -56,42 +57,58 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
     return tensors, facts
 
 
+def set_aside(path: Path) -> str:
+    """Rename a damaged file so that it is neither used nor lost; a line that says so."""
+    aside = path.with_suffix(".damaged")
+    path.replace(aside)
+    return f"{path} is truncated or damaged; it is set aside as {aside.name}"
+
+
 class FileCheckpoint:
-    """The state of an unfinished preparation in one file, under the key of what is being made.
+    """The state of unfinished work in one file, replaced atomically each time, under the key of what is being made.
 
     Args:
         path: The file.
         key: A file of another key is of other code or settings, and is not gone on from.
-        started: When this preparation started, by ``time.perf_counter``.
+
+    Attributes:
+        seconds_before: What the work took before it was gone on with.
     """
 
-    def __init__(self, path: Path, key: str, started: float) -> None:
+    def __init__(self, path: Path, key: str) -> None:
         self.path = path
         self.key = key
-        self.started = started
+        self.started = time.perf_counter()
         self.seconds_before = 0.0
 
     def load(self) -> Tensors | None:
-        """What was saved last, None if nothing of this key was.
-
-        Raises:
-            UserError: If the file is damaged.
-        """
+        """What was saved last, None if nothing of this key was; a damaged file is named, set aside and not used."""
         if not self.path.exists():
             return None
-        tensors, facts = load_tensors(self.path)
+        try:
+            tensors, facts = load_tensors(self.path)
+        except UserError:
+            click.echo(f"warning: {set_aside(self.path)}, and the work starts anew", err=True)
+            return None
         if facts.get("key") != self.key:
             return None
         self.seconds_before = float(facts["seconds"])
         return tensors
 
     def save(self, state: Tensors) -> None:
-        """Replace what was saved, atomically."""
-        seconds = time.perf_counter() - self.started + self.seconds_before
-        save_tensors(self.path, state, {"key": self.key, "seconds": f"{seconds:.6f}"})
+        """Replace what was saved.
+
+        Raises:
+            UserError: If the file cannot be written.
+        """
+        save_tensors(self.path, state, {"key": self.key, "seconds": f"{self.seconds():.6f}"})
+
+    def seconds(self) -> float:
+        """What the work took, before and now."""
+        return time.perf_counter() - self.started + self.seconds_before
 
     def remove(self) -> None:
-        """The preparation is finished."""
+        """The work is finished."""
         self.path.unlink(missing_ok=True)
 
 
@@ -126,7 +143,7 @@ class ArtifactStore:
         """See ``methods.base.Artifacts``; a kept artifact of another key is made anew.
 
         Raises:
-            UserError: If the kept file is damaged, or the new one cannot be written.
+            UserError: If the kept file is damaged, which sets it aside, or the new one cannot be written.
         """
         started = time.perf_counter()
         path, key = self.path(name), self.key(config, code)
@@ -138,15 +155,23 @@ class ArtifactStore:
 
     def _load_or_make(self, name: str, key: str, make: Maker) -> tuple[Tensors, float]:
         path = self.path(name)
-        tensors, facts = load_tensors(path) if path.exists() else ({}, {})
+        tensors, facts = self._load(path)
         if facts.get("key") == key and "seconds" in facts:
             return tensors, float(facts["seconds"])
         # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
-        started, parts = time.perf_counter(), ArtifactStore(self.folder, self.task)
-        checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key, started)
-        parts.checkpoint = checkpoint
+        parts = ArtifactStore(self.folder, self.task)
+        parts.checkpoint = checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key)
         tensors = make(parts)
-        cost = time.perf_counter() - started + checkpoint.seconds_before - parts.waited + parts.cost
+        cost = checkpoint.seconds() - parts.waited + parts.cost
         save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}"})
         checkpoint.remove()
         return tensors, cost
+
+    @staticmethod
+    def _load(path: Path) -> tuple[Tensors, dict[str, str]]:
+        if not path.exists():
+            return {}, {}
+        try:
+            return load_tensors(path)
+        except UserError as error:
+            raise UserError(f"{set_aside(path)}; run again to make it anew") from error

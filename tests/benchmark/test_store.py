@@ -38,12 +38,14 @@ def test_tensors_and_facts_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda _: b"", lambda b: b"\xff" * len(b)])
-def test_a_damaged_file_is_refused(store: ArtifactStore, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_file_is_refused_and_set_aside(store: ArtifactStore, damage: Callable[[bytes], bytes]) -> None:
     store.get("flows", {}, CODE, numbers)
     path = store.path("flows")
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match="truncated or damaged"):
+    path.write_bytes(damaged := damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"truncated or damaged; it is set aside as R\+L2.damaged"):
         store.get("flows", {}, CODE, numbers)
+    assert path.with_suffix(".damaged").read_bytes() == damaged
+    assert torch.equal(store.get("flows", {}, CODE, numbers)["numbers"], numbers(store)["numbers"])
 
 
 def test_an_artifact_is_made_once(store: ArtifactStore) -> None:
@@ -125,12 +127,15 @@ def test_its_cost_holds_the_time_before_the_interruption(store: ArtifactStore) -
     assert 100 <= again.cost < 110
 
 
-def test_a_damaged_checkpoint_is_refused(store: ArtifactStore) -> None:
+def test_a_damaged_checkpoint_is_set_aside_and_the_work_starts_anew(
+    store: ArtifactStore, capsys: pytest.CaptureFixture[str]
+) -> None:
     interrupted(store, {"a": 1})
     path = store.folder / "unfinished/flows/a/R+L2.safetensors"
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(UserError, match="truncated or damaged"):
-        found(store, {"a": 1})
+    assert found(store, {"a": 1}) is None
+    assert f"{path} is truncated or damaged; it is set aside as R+L2.damaged" in capsys.readouterr().err
+    assert path.with_suffix(".damaged").stat().st_size == 20
 
 
 # --- whole files ----------------------------------------------------------------------------------------------------
