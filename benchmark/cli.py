@@ -127,10 +127,17 @@ def sweep(
 @profile_option
 @task_option
 @method_option
+@click.option("--flows", is_flag=True, help="Say it of the reports on flows instead.")
 @results_option
-def status(profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path) -> None:
+def status(profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path) -> None:
     """Say which runs of a profile are complete, failed (and why), stale or missing."""
+    from benchmark.plan import flow_states
+
     params = load_params()
+    if flows:
+        for task, method, state in flow_states(params, profile, tasks, methods, results):
+            click.echo(f"{task:8} {method:20} {state}")
+        return
     counts: dict[str, int] = {}
     for one in select(params, profile, tasks, methods):
         state, reason = state_of(one, params, results)
@@ -145,6 +152,7 @@ def status(profile: str, tasks: Sequence[str], methods: Sequence[str], results: 
 def tables(profile: str, results: Path) -> None:
     """Make tables and figures of a profile from its result files."""
     from benchmark.figures import write_figures
+    from benchmark.plan import flow_states
     from benchmark.tables import write_tables
 
     params = load_params()
@@ -152,6 +160,11 @@ def tables(profile: str, results: Path) -> None:
     stale = [one for one in select(params, profile) if state_of(one, params, results)[0] == "stale"]
     if stale:
         click.echo(f"{len(stale)} runs are of other code or settings than today's: see `acrl status -p {profile}`")
+    older = [state for *_, state in flow_states(params, profile, [], [], results) if state == "stale"]
+    if older:
+        click.echo(
+            f"{len(older)} flows are of other code or settings than today's: see `acrl status --flows -p {profile}`"
+        )
     arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
     for path in [*write_tables(*arguments), *write_figures(*arguments)]:
         click.echo(path)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from benchmark.provenance import collect_provenance
-from benchmark.results import TOLERANCE_KEYS, TOLERANCES, FlowReport, RunResult, VisitedReport
+from benchmark.results import (
+    TOLERANCE_KEYS,
+    TOLERANCES,
+    FlowReport,
+    RunResult,
+    VisitedReport,
+    read_record,
+    report_path,
+)
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
 from envs.registry import TaskSpec
@@ -56,6 +65,22 @@ def report_flow(
     )
 
 
+def report_state(
+    task: TaskSpec, method_id: str, config: dict[str, Any], folder: Path
+) -> Literal["complete", "stale", "missing"]:
+    """Whether the report below ``folder`` (``results/<profile>``) is of the flow that today's code and settings make.
+
+    Raises:
+        UserError: If the report is damaged or the method has no flow.
+    """
+    path = report_path(folder, method_id, task.id)
+    if not path.exists():
+        return "missing"
+    recipe = make_flow_method(task, method_id, config).flow_recipe()
+    made = ArtifactStore(folder, task).key(*recipe)
+    return "complete" if read_record(path, FlowReport).artifact_key == made else "stale"
+
+
 def report_visited(task: TaskSpec, runs: Sequence[RunResult], store: ArtifactStore, draws: int) -> VisitedReport:
     """Measure a flow at the states that its own trained policies visit.
 
@@ -93,10 +118,20 @@ def flow_method(task: TaskSpec, method_id: str, config: dict[str, Any], store: A
     Raises:
         UserError: If the method has no flow, or a kept file is damaged.
     """
+    method = make_flow_method(task, method_id, config)
+    method.prepare(store)
+    return method
+
+
+def make_flow_method(task: TaskSpec, method_id: str, config: dict[str, Any]) -> FlowPGBase[Any]:
+    """A method with a flow, not yet prepared.
+
+    Raises:
+        UserError: If the method has no flow.
+    """
     method = make_method(method_id, task, config)
     if not isinstance(method, FlowPGBase):
         raise UserError(f"method '{method_id}' has no flow; flows belong to flowpg and its variants")
-    method.prepare(store)
     return method
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from benchmark.config import Params, run_config
 from benchmark.files import write_text
-from benchmark.flow_report import report_flow, report_visited
+from benchmark.flow_report import report_flow, report_state, report_visited
 from benchmark.provenance import code_hash, key_of, method_module, task_modules
 from benchmark.results import read_run, report_path
 from benchmark.runs import select
@@ -87,6 +87,29 @@ def make_flows(params: Params, profile: str, task_id: str, methods: Sequence[str
         write_text(path, report.model_dump_json(indent=1) + "\n")
         written += [store.path(f"flows/{method}"), path]
     return written
+
+
+def flow_states(
+    params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
+) -> Iterator[tuple[str, str, str]]:
+    """Task, method, and whether the report on its flow is complete, stale or missing, for a profile's flows.
+
+    Args:
+        params: Settings.
+        profile: Name of the profile.
+        tasks: Only these, if any.
+        methods: Only these, if any.
+        results: Folder of all results.
+
+    Raises:
+        UserError: If the profile is unknown or a report is damaged.
+    """
+    chosen = params.profile(profile)
+    for task_id in tasks or chosen.tasks:
+        for method in chosen.flow_methods:
+            if not methods or method in methods:
+                config = run_config(params, profile, task_id, method).method
+                yield task_id, method, report_state(make_task(task_id), method, config, results / profile)
 
 
 def measure_visited(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:

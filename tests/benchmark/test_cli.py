@@ -82,6 +82,20 @@ def test_status_tells_stale_from_complete(copy: Path) -> None:
     assert "made with other code or settings" in done.out
 
 
+def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(smoke, tmp_path / "flows"))
+    assert acrl(copy, "flows", "R+L2", "--profile", "smoke", "--method", "flowpg").code == 0
+
+    def states() -> set[str]:
+        return set(acrl(copy, "status", "--profile", "smoke", "--flows").out.splitlines())
+
+    assert {f"R+L2     {'flowpg':20} complete", f"BSS-3    {'flowpg':20} missing"} <= states()
+    params = (copy / "params.yaml").read_text()
+    (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
+    assert f"R+L2     {'flowpg':20} stale" in states()
+    assert "1 flows are of other code or settings" in acrl(copy, "tables", "--profile", "smoke").out
+
+
 def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:
     before = files(copy)
     done = acrl(copy, "sweep", "--profile", "smoke", "--task", "R+L2")
