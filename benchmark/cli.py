@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from tqdm import tqdm
@@ -15,8 +14,8 @@ from benchmark.commands.claims import claims
 from benchmark.commands.experiment import experiment
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.sample import sample
-from benchmark.config import Params, load_params
-from benchmark.files import write_text
+from benchmark.commands.tracking import track, ui
+from benchmark.config import load_params
 from benchmark.results import read_run
 from benchmark.runs import error_line, evaluate_checkpoint, execute, record_failure, restore, select, state_of
 from benchmark.sweep import available_cores, progress_bar
@@ -232,32 +231,11 @@ def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results:
             click.echo(path)
 
 
-@cli.command()
-@profile_option
-@results_option
-def track(profile: str, results: Path) -> None:
-    """Import the runs of a profile into MLflow; importing again changes nothing."""
-    from benchmark.tracking import import_runs
-
-    new = import_runs(results / profile, profile, database_path(results))
-    click.echo(f"{new} runs of profile {profile} imported into {database_path(results)}")
-    keys = [result.run_key for result in _all_results(load_params(), profile, results)]
-    write_text(results / profile / "mlflow.json", json.dumps({"run_keys": keys}, indent=1) + "\n")
-
-
-@cli.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port on this machine.")
-@results_option
-def ui(port: int, results: Path) -> None:
-    """Open the MLflow UI on the imported runs."""
-    from benchmark.tracking import serve_ui
-
-    serve_ui(database_path(results), port)
-
-
 cli.add_command(claims)
 cli.add_command(experiment)
 cli.add_command(sample)
+cli.add_command(track)
+cli.add_command(ui)
 
 
 def bar_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
@@ -267,16 +245,6 @@ def bar_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
         bar.update(step - bar.n)
 
     return move
-
-
-def database_path(results: Path) -> Path:
-    """The MLflow database of a results folder."""
-    return results / "mlflow" / "mlflow.db"
-
-
-def _all_results(params: Params, profile: str, results: Path) -> list[Any]:
-    paths = [one.path(results) for one in select(params, profile)]
-    return [read_run(path) for path in paths if path.exists()]
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ import click
 from filelock import FileLock, Timeout
 
 from benchmark.results import RunResult, read_record
-from benchmark.selection import check_place
+from benchmark.selection import check_place, one_line
 from benchmark.tracking_runs import StoredRun, import_run, is_whole, tag_of
 from envs.errors import UserError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 60
 BUSY_SECONDS = 5
 RUNS_A_PAGE = 1000
+TRIES = "2"
 # What to do about an error of SQLite, by a word of its message; anything else is taken for damage.
 HINTS = {
     "locked": "another program is writing to it; try again",
@@ -34,6 +35,7 @@ HINTS = {
     "full": "free some space and import again",
     "": "it is only a view of the result files: delete it and import again",
 }
+SERVER_HINTS = {"": "check that it runs and that MLFLOW_TRACKING_URI is its address"}
 
 
 def import_runs(folder: Path, profile: str, database: Path) -> int:
@@ -56,11 +58,29 @@ def import_runs(folder: Path, profile: str, database: Path) -> int:
     """
     found = read_files(folder, profile)
     database = database.resolve()
-    with exclusive(database), one_line_errors(database):
+    with exclusive(database), one_line_errors(f"the MLflow database {database}", HINTS):
         if not database.exists():
             create_database(database)
         check_database(database)
-        return synchronise(connect(database), f"acrl/{profile}", artifact_root(database) / profile, found)
+        client, artifacts = connect(sqlite_uri(database)), artifact_root(database) / profile
+        return synchronise(client, f"acrl/{profile}", artifacts.as_uri(), found)
+
+
+def import_runs_to_server(folder: Path, profile: str, uri: str) -> int:
+    """As :func:`import_runs`, into any store that MLflow has an address for, such as a tracking server.
+
+    Where artifacts go is the server's affair. Two imports at once may both import a run; the next one mends that.
+
+    Raises:
+        UserError: If the folder is missing, a run is damaged or of another profile, or the server does not answer or
+            refuses.
+    """
+    found = read_files(folder, profile)
+    # MLflow would try for minutes before it says that nobody answers, and print two lines for every run.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", TRIES)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    with one_line_errors(f"the MLflow server {uri}", SERVER_HINTS):
+        return synchronise(connect(uri), f"acrl/{profile}", None, found)
 
 
 def serve_ui(database: Path, port: int) -> None:
@@ -73,9 +93,9 @@ def serve_ui(database: Path, port: int) -> None:
     if not database.is_file():
         raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
     check_port(port)
-    with one_line_errors(database):
+    with one_line_errors(f"the MLflow database {database}", HINTS):
         check_database(database)
-        experiments = connect(database).search_experiments(filter_string="name LIKE 'acrl/%'")
+        experiments = connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
     for experiment in sorted(experiments, key=lambda experiment: experiment.name):
         click.echo(f"{experiment.name}: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs")
     command = ui_command(database, port)
@@ -118,21 +138,21 @@ def read_files(folder: Path, profile: str) -> list[StoredRun]:
     return found
 
 
-def connect(database: Path) -> MlflowClient:
-    """A client of the database."""
+def connect(uri: str) -> MlflowClient:
+    """A client of a database or server."""
     from mlflow import MlflowClient
 
     # Making a database logs a line for each of some fifty migrations, and errors are raised besides being logged.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    return MlflowClient(tracking_uri=sqlite_uri(database))
+    return MlflowClient(tracking_uri=uri)
 
 
 def create_database(database: Path) -> None:
     """Make an empty database aside and rename it: one that was killed while it was made would be useless."""
     temporary = database.with_name(f".{database.name}.new")
     temporary.unlink(missing_ok=True)
-    connect(temporary)
+    connect(sqlite_uri(temporary))
     temporary.replace(database)
 
 
@@ -153,7 +173,7 @@ def check_database(database: Path) -> None:
         raise sqlite3.DatabaseError(verdict)
 
 
-def synchronise(client: MlflowClient, name: str, artifacts: Path, found: list[StoredRun]) -> int:
+def synchronise(client: MlflowClient, name: str, artifacts: str | None, found: list[StoredRun]) -> int:
     """Delete from the experiment what is not on disk or not whole, import what is missing, and count that."""
     experiment = experiment_id(client, name, artifacts)
     wanted = {run.identity: run for run in found}
@@ -168,11 +188,11 @@ def synchronise(client: MlflowClient, name: str, artifacts: Path, found: list[St
     return len(wanted)
 
 
-def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
+def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
     """The id of the experiment, made or restored as needed."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        return str(client.create_experiment(name, artifact_location=artifacts.as_uri()))
+        return str(client.create_experiment(name, artifact_location=artifacts))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
@@ -222,8 +242,12 @@ def exclusive(database: Path) -> Iterator[None]:
 
 
 @contextmanager
-def one_line_errors(database: Path) -> Iterator[None]:
+def one_line_errors(place: str, hints: Mapping[str, str]) -> Iterator[None]:
     """Turn what SQLite and MLflow raise into an error that a user can mend.
+
+    Args:
+        place: What was used.
+        hints: What to do about an error, by a word of its message.
 
     Raises:
         UserError: In place of theirs.
@@ -238,5 +262,5 @@ def one_line_errors(database: Path) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         message = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        hint = next(hint for word, hint in HINTS.items() if word in message)
-        raise UserError(f"cannot use the MLflow database {database}: {message}; {hint}") from error
+        hint = next(hint for word, hint in hints.items() if word in message)
+        raise UserError(f"cannot use {place}: {one_line(message)}; {hint}") from error
