@@ -109,6 +109,7 @@ def report_visited(task: TaskSpec, runs: Sequence[RunResult], store: ArtifactSto
         states=len(context),
         draws=draws,
         validity=validity_by_latent(method.trained_flow(), context, draws, method.config.flow.seed),
+        provenance=collect_provenance(),
     )
 
 

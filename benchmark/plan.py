@@ -84,7 +84,7 @@ def make_flows(params: Params, profile: str, task_id: str, methods: Sequence[str
         store = ArtifactStore(results / profile, task)
         report = report_flow(task, method, config, store, profile, chosen.flow_draws)
         path = report_path(results / profile, method, task_id)
-        write_text(path, report.model_dump_json(indent=1) + "\n")
+        report.write(path)
         written += [store.path(f"flows/{method}"), path]
     return written
 
@@ -126,5 +126,5 @@ def measure_visited(params: Params, profile: str, task_id: str, methods: Sequenc
         runs = [read_run(path) for path in paths if path.exists()]
         report = report_visited(task, runs, ArtifactStore(results / profile, task), chosen.flow_draws)
         written.append(report_path(results / profile, method, task_id, "visited"))
-        write_text(written[-1], report.model_dump_json(indent=1) + "\n")
+        report.write(written[-1])
     return written

@@ -17,7 +17,7 @@ from typing import Any
 from benchmark.config import Params
 from benchmark.files import write_bytes
 from benchmark.results import read_run
-from benchmark.runs import Run, error_line, execute, record_failure
+from benchmark.runs import Run, error_line, execute_missing, record_failure
 from benchmark.store import ArtifactStore
 from benchmark.sweep import THREAD_VARIABLES, progress_bar
 from envs.errors import UserError
@@ -176,7 +176,7 @@ def _train(run: Run, params: Params, files: Files, checkpoint_every: float) -> t
     results = Path(tempfile.gettempdir()) / "acrl-ray" / run.key(params)
     _unpack(files, results / run.profile)
     try:
-        execute(run, params, results, lambda _: None, checkpoint_every)
+        execute_missing(run, params, results, lambda _: None, checkpoint_every)
         kept = [run.path(results), run.kept(results, run.key(params)), run.checkpoint(results)]
         made = {str(path.relative_to(results)): path.read_bytes() for path in kept if path.exists()}
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's

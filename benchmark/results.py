@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,7 +17,7 @@ SCHEMA_VERSION = 1
 TOLERANCES = (0.0, 1e-6, 1e-3, 1e-2, 0.1)
 TOLERANCE_KEYS = tuple(f"{tol:g}" for tol in TOLERANCES)
 
-R = TypeVar("R", bound="Record")
+F = TypeVar("F", bound="File")
 
 
 class Record(BaseModel):
@@ -89,7 +90,11 @@ class Calls(Record):
 
 
 class Provenance(Record):
-    """Where a result comes from."""
+    """Where a result comes from.
+
+    Attributes:
+        sha256: Of all other entries of the file; empty where it was not noted.
+    """
 
     commit: str | None
     dirty: bool | None
@@ -100,6 +105,31 @@ class Provenance(Record):
     accelerator: str | None
     threads: int
     started: str
+    sha256: str = ""
+
+
+class File(Record):
+    """Base of what is a file of its own."""
+
+    schema_version: Literal[1] = 1
+    provenance: Provenance | None = None
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` atomically, with a digest: a flipped bit may well leave valid JSON.
+
+        Raises:
+            UserError: If it cannot be written.
+        """
+        whole = self
+        if self.provenance:
+            sealed = self.provenance.model_copy(update={"sha256": self.digest()})
+            whole = self.model_copy(update={"provenance": sealed})
+        write_text(path, whole.model_dump_json(indent=1) + "\n")
+
+    def digest(self) -> str:
+        """Of all entries but the digest itself."""
+        entries = self.model_dump(mode="json", exclude={"provenance": {"sha256"}})
+        return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 class FinalPolicy(Record):
@@ -114,7 +144,7 @@ class FinalPolicy(Record):
     contexts: list[list[float]]
 
 
-class RunResult(Record):
+class RunResult(File):
     """Everything about one run of a task, a method and a seed.
 
     Attributes:
@@ -124,7 +154,6 @@ class RunResult(Record):
         visited: Contexts (k values each) of states visited, evenly spaced over training; empty when k = 0.
     """
 
-    schema_version: Literal[1] = 1
     run_key: str
     status: Literal["complete", "failed", "timeout"]
     error: str | None = None
@@ -142,12 +171,8 @@ class RunResult(Record):
     seconds: Seconds = Seconds()
     provenance: Provenance
 
-    def write(self, path: Path) -> None:
-        """Write to ``path`` atomically."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
 
-
-class FlowReport(Record):
+class FlowReport(File):
     """Quality of one trained flow on states and feasible actions that it was not trained on.
 
     Attributes:
@@ -158,10 +183,8 @@ class FlowReport(Record):
         curve: Held-out negative log-likelihood over training.
         seconds: What drawing the samples and training took.
         artifact_key: Of the flow: what it depends on, as one hash. Empty where it was not noted.
-        provenance: Where the report comes from.
     """
 
-    schema_version: Literal[1] = 1
     task: str
     flow: str
     profile: str
@@ -171,10 +194,9 @@ class FlowReport(Record):
     curve: dict[str, list[float]]
     seconds: float
     artifact_key: str = ""
-    provenance: Provenance | None = None
 
 
-class VisitedReport(Record):
+class VisitedReport(File):
     """Validity of one trained flow at states that the policies trained with it visit at the end of training.
 
     Attributes:
@@ -184,7 +206,6 @@ class VisitedReport(Record):
         validity: As in :class:`FlowReport`.
     """
 
-    schema_version: Literal[1] = 1
     task: str
     flow: str
     profile: str
@@ -194,7 +215,7 @@ class VisitedReport(Record):
     validity: dict[str, dict[str, float]]
 
 
-def read_record(path: Path, kind: type[R]) -> R:
+def read_record(path: Path, kind: type[F]) -> F:
     """Read one JSON file of the given kind.
 
     Raises:
@@ -212,11 +233,15 @@ def read_record(path: Path, kind: type[R]) -> R:
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema version {version}; this program knows version {SCHEMA_VERSION}")
     try:
-        return kind.model_validate(data)
+        found = kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path} is damaged at '{where}': {first['msg']}; delete it and run again") from error
+    noted = found.provenance.sha256 if found.provenance else ""
+    if noted and noted != found.digest():
+        raise UserError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
+    return found
 
 
 def read_run(path: Path) -> RunResult:

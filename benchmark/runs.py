@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from benchmark.checkpoint import EVERY_SECONDS, RunCheckpoint
 from benchmark.config import Params, RunConfig, run_config
 from benchmark.evaluation import Evaluator
-from benchmark.files import check_writable
+from benchmark.files import check_writable, file_lock
 from benchmark.harness import Progress, train
 from benchmark.provenance import collect_provenance, method_module, run_key
 from benchmark.results import Evaluation, RunResult, read_run
@@ -102,6 +102,20 @@ def restore(run: Run, params: Params, results: Path) -> bool:
         return False
     read_run(kept).write(run.path(results))
     return True
+
+
+def execute_missing(
+    run: Run, params: Params, results: Path, progress: Progress, checkpoint_every: float = EVERY_SECONDS
+) -> RunResult:
+    """As :func:`execute`, unless another process completes the run meanwhile.
+
+    Raises:
+        UserError: If an id, a setting or a file is bad; nothing is written then.
+    """
+    with file_lock(run.unfinished(results)):
+        if state_of(run, params, results)[0] == "complete":
+            return read_run(run.path(results))
+        return execute(run, params, results, progress, checkpoint_every)
 
 
 def execute(

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmark.checkpoint import EVERY_SECONDS
 from benchmark.config import Params
-from benchmark.runs import Run, error_line, execute, record_failure
+from benchmark.runs import Run, error_line, execute_missing, record_failure
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -142,7 +142,7 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
             reports.send(step)
 
     try:
-        result = execute(run, params, results, progress, checkpoint_every)
+        result = execute_missing(run, params, results, progress, checkpoint_every)
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
         reports.send(error_line(error))
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,17 @@ from benchmark.results import (
 PROFILE = "quick"
 STEPS = 20_000
 PROCESSOR = "Example CPU 3000"
+PROVENANCE = Provenance(
+    commit="0123456789abcdef0123456789abcdef01234567",
+    dirty=False,
+    diff_sha256=None,
+    lock_sha256="f" * 64,
+    versions={"python": "3.11.13", "torch": "2.13.0"},
+    processor=PROCESSOR,
+    accelerator=None,
+    threads=1,
+    started="2026-01-02T03:04:05+00:00",
+)
 TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
 METHODS = ("flowpg", "ddpg-projection", "nfw", "ddpg-penalty", "ddpg-projection-qp")
 SEEDS = (0, 1)
@@ -109,17 +122,7 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
         "visited": rng.normal(size=(4, 2)).tolist(),
         "calls": Calls(project=STEPS, project_rows=STEPS),
         "seconds": make_seconds(rng, method),
-        "provenance": Provenance(
-            commit="0123456789abcdef0123456789abcdef01234567",
-            dirty=False,
-            diff_sha256=None,
-            lock_sha256="f" * 64,
-            versions={"python": "3.11.13", "torch": "2.13.0"},
-            processor=PROCESSOR,
-            accelerator=None,
-            threads=1,
-            started="2026-01-02T03:04:05+00:00",
-        ),
+        "provenance": PROVENANCE,
     }
     return RunResult(**(fields | changes))
 
@@ -152,6 +155,7 @@ def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> Flo
         "recall": round(float(rng.uniform(0.9, 1.0)), 5),
         "curve": {"step": [0.0, 100.0], "nll": [2.0, 1.0]},
         "seconds": float(rng.uniform(80, 120)),
+        "provenance": PROVENANCE,
     }
     return FlowReport(**(fields | changes))
 
@@ -160,6 +164,7 @@ def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> 
     """A report on the flow of a task at visited states; ``changes`` replace its fields."""
     fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "seeds": list(SEEDS), "states": 8}
     fields |= {"draws": 100_000, "validity": make_validity(generator(task, method, "visited"))}
+    fields |= {"provenance": PROVENANCE}
     return VisitedReport(**(fields | changes))
 
 
@@ -170,8 +175,7 @@ def save(folder: Path, record: RunResult | FlowReport | VisitedReport) -> Path:
         record.write(path)
         return path
     path = report_path(folder, record.flow, record.task, "sampled" if isinstance(record, FlowReport) else "visited")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(record.model_dump_json(indent=1) + "\n")
+    record.write(path)
     return path
 
 
@@ -183,3 +187,12 @@ def fill(folder: Path, tasks: tuple[str, ...] = TASKS, methods: tuple[str, ...] 
         for method in methods:
             for seed in SEEDS:
                 save(folder, make_run(task, method, seed))
+
+
+def alter(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON as one would who means it, without the digest that tells damage."""
+    data = json.loads(path.read_text())
+    if isinstance(data.get("provenance"), dict):
+        data["provenance"]["sha256"] = ""
+    change(data)
+    path.write_text(json.dumps(data))

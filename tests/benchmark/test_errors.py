@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from tests.benchmark.command import Done, acrl, files, finish, install, start, workplace
+from tests.benchmark.factories import alter
 
 NFW = "results/smoke/runs/R+L2/nfw/seed-0.json"
 CHECKPOINT = "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors"
@@ -133,15 +135,9 @@ def test_a_damaged_result(full: Path, damage: str) -> None:
         assert "truncated or not JSON" in message
 
 
-def change_json(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-
-
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_a_result_of_another_schema(full: Path, version: Any) -> None:
-    change_json(full / NFW, lambda data: data.update(schema_version=version))
+    alter(full / NFW, lambda data: data.update(schema_version=version))
     for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW)):
         assert f"schema version {version}; this program knows version 1" in refused(full, *arguments)
 
@@ -160,8 +156,20 @@ def test_a_result_of_another_schema(full: Path, version: Any) -> None:
     ],
 )
 def test_a_result_with_a_bad_entry(full: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
-    change_json(full / NFW, change)
+    alter(full / NFW, change)
     assert message in refused(full, "evaluate", NFW)
+
+
+def test_a_result_with_another_number(full: Path) -> None:
+    text = (full / NFW).read_text()
+    number = re.search(r'"mean": -?[0-9]+[.][0-9]+', text)
+    assert number is not None
+    last = number.end() - 1
+    flipped = text[:last] + chr(ord(text[last]) ^ 1) + text[last + 1 :]
+    assert json.loads(flipped) != json.loads(text)
+    (full / NFW).write_text(flipped)
+    for command in (("evaluate", NFW), ("tables", *SMOKE), ("status", *SMOKE), ("track", *SMOKE)):
+        assert "seed-0.json is damaged: its entries do not have the digest in it" in refused(full, *command)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -54,6 +54,13 @@ class DiesOnce(DDPGProjection):
         return super().update()
 
 
+@register_method("counts")
+class Counts(DDPGProjection):
+    def prepare(self, artifacts=None):
+        with Path("prepared").open("a") as file:
+            file.write("once\\n")
+
+
 @register_method("hangs")
 class Hangs(DDPGProjection):
     def update(self):
@@ -150,6 +157,15 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_is_not(tmp_path: Path
     assert (killed / "died").exists()
     assert results[0] == results[1]
     assert list((killed / "results/smoke/unfinished").rglob("*.safetensors")) == []
+
+
+def test_two_sweeps_at_once_run_everything_once(tmp_path: Path) -> None:
+    folder = with_methods(tmp_path)
+    chosen = ["-p", "smoke", "--task", "R+L2", "--method", "counts", "--seed", "0", "--seed", "1", "-j", "2"]
+    both = [start(folder, "sweep", *chosen) for _ in range(2)]
+    assert [(done.code, done.err) for done in map(finish, both)] == [(0, "")] * 2
+    assert (folder / "prepared").read_text().splitlines() == ["once", "once"]
+    assert {result(folder, "counts")["status"]} == {"complete"}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
@@ -16,7 +15,18 @@ from benchmark.statistics import STUDENT, WELCH
 from benchmark.summaries import REFERENCE
 from benchmark.tables import write_tables
 from envs.errors import UserError
-from tests.benchmark.factories import METHODS, PROFILE, SEEDS, STEPS, fill, make_failure, make_flow, make_run, save
+from tests.benchmark.factories import (
+    METHODS,
+    PROFILE,
+    SEEDS,
+    STEPS,
+    alter,
+    fill,
+    make_failure,
+    make_flow,
+    make_run,
+    save,
+)
 
 TASKS = ("R+L2", "HC+O")
 NAMES = ("flows", "violations", "wallclock", "returns")
@@ -49,7 +59,7 @@ def row_of(table: str, *cells: str) -> list[str]:
 
 
 def change(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    alter(path, lambda data: data.update(changes))
 
 
 def test_every_table_is_written_three_times_and_on_a_page(folder: Path) -> None:

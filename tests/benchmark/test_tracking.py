@@ -20,7 +20,7 @@ from mlflow.entities import Run
 from benchmark import tracking
 from benchmark.tracking import create_database, import_runs, serve_ui, sqlite_uri, ui_command
 from envs.errors import UserError
-from tests.benchmark.factories import METHODS, PROFILE, SEEDS, fill, make_failure, make_run, save
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS, alter, fill, make_failure, make_run, save
 
 EXPERIMENT = f"acrl/{PROFILE}"
 IMPORT = """
@@ -283,7 +283,7 @@ def test_a_bad_file_stops_the_import_before_it_begins(
     folder: Path, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     path = folder / "runs/R+L2/flowpg/seed-1.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    alter(path, lambda data: data.update(changes))
     refused(folder, tmp_path / "new" / "mlflow.db", message)
     assert not (tmp_path / "new").exists()
 
