@@ -29,6 +29,12 @@ FLOW_METHOD = "flowpg"
 # Enough for a nearest neighbour to mean something, few enough to search in a second.
 NEIGHBOURS, TYPICAL = 50_000, 0.99
 DRAWS = 20_000
+Quantity = tuple[str, float | None]
+QUANTITIES: tuple[Quantity, ...] = (
+    ("within range", None),
+    ("near", None),
+    *(("valid there", tol) for tol in TOLERANCES),
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,11 @@ class Trained:
     near: float
     flow: Flow | None
 
-    def cells(self, visited: Tensor) -> dict[tuple[str, float | None], float]:
+    def cells(self, visited: Tensor) -> dict[Quantity, float]:
         """Shares for the contexts (N, k) that one run visited, by quantity and tolerance."""
         inside = ((visited >= self.low) & (visited <= self.high)).all(dim=1)
         distance, _ = self.tree.query((visited / self.scale).numpy())
-        shares: dict[tuple[str, float | None], float] = {
+        shares: dict[Quantity, float] = {
             ("within range", None): float(inside.double().mean()),
             ("near", None): float(np.mean(distance <= self.near)),
         }
@@ -75,10 +81,9 @@ def coverage(found: Selection, folder: Path) -> pd.DataFrame:
         if reference is None or not runs:
             return []
         by_run = [reference.cells(torch.tensor(run.record.visited)) for run in runs]
-        return [
-            make_cell(quantity, "share", mean_interval([shares[quantity, tol] for shares in by_run], SHARE), tol)
-            for quantity, tol in by_run[0]
-        ]
+        # Without a flow there is nothing to say of its validity.
+        found_of = {name: [shares[name] for shares in by_run if name in shares] for name in QUANTITIES}
+        return [make_cell(name, "share", mean_interval(shares, SHARE), tol) for (name, tol), shares in found_of.items()]
 
     return make_frame(("task", "method"), over_runs(found, cells))
 

@@ -57,6 +57,10 @@ class Budget(ExactConstraint):
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
         """Cost c_i >= 0 of a unit of a_i in the ``direction`` (B, n), of which only the signs matter: (B, n)."""
 
+    @abstractmethod
+    def spend(self, power: Tensor) -> Tensor:
+        """What coordinates take of the bound, by their products ``w_i a_i``; of any shape."""
+
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest box around C(s): two tensors (B, n)."""
         lower, upper = super().bounding_box(obs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from envs.constraints.budget import Budget
 from envs.constraints.knapsack import Array, Namespace
 
@@ -23,6 +25,10 @@ class Power(Budget):
 
         w = obs_row[list(self.context_indices)]
         return [cp.sum(cp.pos(cp.multiply(w, x))) <= self.bound, x >= self.lower, x <= self.upper]
+
+    def spend(self, power: Tensor) -> Tensor:
+        """See :meth:`Budget.spend`."""
+        return power.clamp(min=0)
 
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
         # The signs are multiplied, not the numbers, which could underflow.

@@ -29,6 +29,10 @@ class WeightedL1(Budget):
         w = obs_row[list(self.context_indices)]
         return [cp.norm1(cp.multiply(w, x)) <= self.bound, x >= self.lower, x <= self.upper]
 
+    def spend(self, power: Tensor) -> Tensor:
+        """See :meth:`Budget.spend`."""
+        return power.abs()
+
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:  # noqa: ARG002
         return xp.abs(context)
 

@@ -12,16 +12,11 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from envs.constraints.base import Constraint
-from envs.constraints.budget import Budget
-from envs.constraints.power import Power
-from envs.constraints.weighted_l1 import WeightedL1
 from methods.flows.base import Flow
 from methods.flows.training import FlowConfig
 
 # Largest log-scale of one layer. The paper's tanh alone bounds it by 1, which cannot follow thin sets.
 LARGEST = math.log(1000)
-# What a coordinate takes of a budget, of the product of its velocity and its torque.
-TAKEN: dict[type[Constraint], Callable[[Tensor], Tensor]] = {WeightedL1: torch.abs, Power: torch.relu}
 
 
 class RealNVPConfig(FlowConfig):
@@ -66,13 +61,14 @@ class RealNVP(Flow):
         self, constraint: Constraint, layers: int, hidden: Sequence[int], *, halves: bool, shares: bool
     ) -> None:
         super().__init__(constraint)
-        self.taken = TAKEN.get(type(constraint)) if shares else None
-        self.bound = constraint.bound if isinstance(constraint, Budget) else 1.0
+        # Of a Budget; asked for by name, since the harness hands over a constraint that is wrapped to be metered.
+        self.spend: Callable[[Tensor], Tensor] | None = getattr(constraint, "spend", None) if shares else None
+        self.bound = float(getattr(constraint, "bound", 1.0))
         self.size = math.ceil(self.dim / (2 if halves else max(2, layers)))
         sizes = [len(group) for group in torch.split(torch.arange(self.dim), self.size)]
         # The last group moves first.
         self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(layers)]
-        seen = 2 if self.taken else 1
+        seen = 2 if self.spend else 1
         self.networks = nn.ModuleList(
             _network(seen * (self.dim - sizes[turn]) + self.context_dim, hidden, 2 * sizes[turn]) for turn in self.turns
         )
@@ -108,12 +104,12 @@ class Groups:
         self.values = list(torch.split(coordinates, flow.size, dim=1))
         self.state = [flow.standardise(context)] if flow.context_dim else []
         self.shares: list[Tensor] = []
-        self.taken = flow.taken
-        if self.taken:
+        self.spend = flow.spend
+        if self.spend:
             rate = context / flow.bound
             self.offsets = torch.split(rate * flow.box_middle, flow.size, dim=1)
             self.rates = torch.split(rate * flow.box_half, flow.size, dim=1)
-            self.shares = [self.taken(self._power(turn)) for turn in range(len(self.values))]
+            self.shares = [self.spend(self._power(turn)) for turn in range(len(self.values))]
 
     def scale_and_shift(self, turn: int, network: nn.Module) -> tuple[Tensor, Tensor]:
         """Log-scales and shifts of the group whose turn it is, by all the others."""
@@ -124,8 +120,8 @@ class Groups:
     def move(self, turn: int, value: Tensor) -> None:
         """The group whose turn it is comes to lie at ``value``."""
         self.values[turn] = value
-        if self.taken:
-            self.shares[turn] = self.taken(self._power(turn))
+        if self.spend:
+            self.shares[turn] = self.spend(self._power(turn))
 
     def _power(self, turn: int) -> Tensor:
         return torch.addcmul(self.offsets[turn], self.values[turn], self.rates[turn])
