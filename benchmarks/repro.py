@@ -43,7 +43,7 @@ def main() -> int:
     for name, command in (
         ("make setup", ["make", "setup"]),
         ("make repro", ["make", "repro"]),
-        ("dvc repro with nothing to do", [str(folder.resolve() / ".venv/bin/dvc"), "repro"]),
+        ("make repro with nothing to do", ["make", "repro"]),
     ):
         code, seconds, peak = measure(command, folder)
         lines.append(f"{name}: exit {code}, {seconds:.1f} s, peak memory {peak / 2**30:.2f} GiB")
