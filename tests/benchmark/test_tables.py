@@ -335,5 +335,6 @@ def test_the_page_names_the_commits_of_runs_and_of_flows(folder: Path) -> None:
     origin = make_run().provenance
     save(folder, make_flow(provenance=origin.model_copy(update={"commit": "f" * 40})))
     page = write(folder)["README.md"]
-    assert f"- Made at commit {(origin.commit or 'unknown')[:12]}" in page
-    assert f"- Flows were trained at commit {'f' * 12}" in page
+    own = (origin.commit or "unknown")[:12]
+    assert f"- Made at commit {own}" in page
+    assert f"- Flows were trained at commit {own}, {'f' * 12}" in page
