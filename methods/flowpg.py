@@ -27,7 +27,7 @@ class FlowPGConfig(DDPGConfig):
 
 
 class RealNVPFlowPGConfig(FlowPGConfig):
-    """Settings of FlowPG with the paper's flow."""
+    """Settings of FlowPG with a RealNVP, the paper's kind of flow."""
 
     flow: RealNVPConfig = Field(default_factory=RealNVPConfig)
 
@@ -78,6 +78,6 @@ class FlowPGBase(DDPG[F]):
 
 @register_method("flowpg")
 class FlowPG(FlowPGBase[RealNVPFlowPGConfig]):
-    """FlowPG with RealNVP, as in the paper."""
+    """FlowPG with a RealNVP; docs/methods.md says where it differs from the published one."""
 
     Config = RealNVPFlowPGConfig

@@ -18,7 +18,7 @@ from benchmark.tracking import import_runs_to_server
 from envs.errors import UserError
 from tests.benchmark.command import acrl, workplace
 from tests.benchmark.factories import PROFILE, make_run, save
-from tests.benchmark.test_tracking import wait_for
+from tests.benchmark.test_tracking_ui import wait_for
 
 pytestmark = pytest.mark.slow
 
