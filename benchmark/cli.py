@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import click
-from tqdm import tqdm
 
 from benchmark.commands.claims import claims
 from benchmark.commands.experiment import experiment
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.sample import sample
+from benchmark.commands.timing import timing
 from benchmark.commands.tracking import track, ui
 from benchmark.config import load_params
 from benchmark.results import read_run
 from benchmark.runs import error_line, evaluate_checkpoint, execute, record_failure, restore, select, state_of
-from benchmark.sweep import available_cores, progress_bar
+from benchmark.sweep import available_cores, move_to, progress_bar
 from benchmark.sweep import sweep as run_side_by_side
 from envs.errors import MethodFailedError, UserError
 from envs.registry import list_tasks, make_task
@@ -64,7 +64,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     (one,) = select(params, profile, [task], [method], [seed])
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
         try:
-            result = execute(one, params, results, bar_to(bar), checkpoint_every)
+            result = execute(one, params, results, move_to(bar), checkpoint_every)
         except MethodFailedError as error:
             record_failure(one, params, results, error_line(error))
             raise
@@ -153,6 +153,7 @@ def tables(profile: str, results: Path) -> None:
     from benchmark.figures import write_figures
     from benchmark.plan import flow_states
     from benchmark.tables import write_tables
+    from benchmark.timing import timing_state
 
     params = load_params()
     chosen = params.profile(profile)
@@ -163,6 +164,11 @@ def tables(profile: str, results: Path) -> None:
     if older:
         click.echo(
             f"{len(older)} flows are of other code or settings than today's: see `acrl status --flows -p {profile}`"
+        )
+    timings = [task for task in chosen.tasks if timing_state(params, profile, task, results) == "stale"]
+    if timings:
+        click.echo(
+            f"timings are of other code or settings than today's: `acrl timing {' '.join(timings)} -p {profile}`"
         )
     arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
     for path in [*write_tables(*arguments), *write_figures(*arguments)]:
@@ -234,17 +240,9 @@ def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results:
 cli.add_command(claims)
 cli.add_command(experiment)
 cli.add_command(sample)
+cli.add_command(timing)
 cli.add_command(track)
 cli.add_command(ui)
-
-
-def bar_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
-    """Moves a progress bar to a number of steps."""
-
-    def move(step: int) -> None:
-        bar.update(step - bar.n)
-
-    return move
 
 
 def main() -> None:

@@ -73,6 +73,18 @@ class ExperimentSettings(Settings):
     states: PositiveInt = 500
 
 
+class TimingSettings(Settings):
+    """Sizes of the timing of training steps.
+
+    Attributes:
+        steps: Training steps of a round.
+        rounds: How often each method has its turn.
+    """
+
+    steps: PositiveInt = 1000
+    rounds: PositiveInt = 5
+
+
 class Profile(Settings):
     """A budget and a choice of runs.
 
@@ -86,6 +98,7 @@ class Profile(Settings):
         learner: Settings shared by all methods that have them.
         methods_config: Settings of single methods.
         experiments: Sizes of the experiments.
+        timing: Sizes of the timing of training steps.
     """
 
     tasks: tuple[str, ...]
@@ -99,6 +112,7 @@ class Profile(Settings):
     timeout_seconds: PositiveFloat | None = None
     flow_draws: PositiveInt = 1_000_000
     experiments: ExperimentSettings = Field(default_factory=ExperimentSettings)
+    timing: TimingSettings = Field(default_factory=TimingSettings)
     learner: dict[str, Any] = Field(default_factory=dict)
     methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

@@ -11,17 +11,26 @@ from typing import TypeVar
 from benchmark.results import (
     TOLERANCE_KEYS,
     FlowReport,
+    Provenance,
     Returns,
     RunResult,
+    TimingReport,
     Violations,
     VisitedReport,
     read_record,
     report_path,
+    timing_path,
 )
 from envs.errors import UserError
 
 ERROR_WIDTH = 200
 Report = TypeVar("Report", FlowReport, VisitedReport)
+
+
+def machine_of(provenance: Provenance) -> str:
+    """What wall-clock depends on besides the program."""
+    threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
+    return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads) if part)
 
 
 @dataclass(frozen=True)
@@ -36,9 +45,7 @@ class CompleteRun:
     @property
     def machine(self) -> str:
         """What its wall-clock depends on besides the program."""
-        provenance = self.record.provenance
-        threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
-        return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads) if part)
+        return machine_of(self.record.provenance)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Selection:
         failures: Runs that ended otherwise than complete; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
         visited: The same at the states that trained policies visit.
+        timing: What a training step costs, by task.
         unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
     """
 
@@ -60,6 +68,7 @@ class Selection:
     failures: list[RunResult] = field(default_factory=list)
     flows: dict[tuple[str, str], FlowReport] = field(default_factory=dict)
     visited: dict[tuple[str, str], VisitedReport] = field(default_factory=dict)
+    timing: dict[str, TimingReport] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
@@ -107,6 +116,10 @@ def read_selection(
         path = report_path(folder, method, task, "visited")
         if path.exists():
             found.visited[task, method] = check_flow(path, read_record(path, VisitedReport), profile, task, method)
+    for task in tasks:
+        path = timing_path(folder, task)
+        if path.exists():
+            found.timing[task] = check_timing(path, read_record(path, TimingReport), profile, task)
     arrange(found)
     check_comparable(found)
     return found
@@ -155,6 +168,19 @@ def check_flow(path: Path, flow: Report, profile: str, task: str, method: str) -
     if any(set(shares) != set(TOLERANCE_KEYS) for shares in flow.validity.values()):
         raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; make it again")
     return flow
+
+
+def check_timing(path: Path, timing: TimingReport, profile: str, task: str) -> TimingReport:
+    """A timing, if it is of this profile and task.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if (timing.profile, timing.task) != (profile, task):
+        raise UserError(f"{path} holds the timing of {timing.task}, profile '{timing.profile}': move it or delete it")
+    if any(one.step <= 0 for rounds in timing.rounds.values() for one in rounds):
+        raise UserError(f"{path} has a training step that took no time; run `acrl timing {task} -p {profile}` again")
+    return timing
 
 
 def arrange(found: Selection) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -89,6 +89,15 @@ def sweep(
 def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
     """A bar of steps with the time left; nothing where no terminal could show it move."""
     return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
+
+
+def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
+    """Moves a progress bar to a number of steps."""
+
+    def move(step: int) -> None:
+        bar.update(step - bar.n)
+
+    return move
 
 
 def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:

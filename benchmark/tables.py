@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,44 +11,17 @@ from benchmark import summaries
 from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
-from benchmark.rendering import Column, escape_latex, make_view
+from benchmark.rendering import Column, make_view
 from benchmark.results import TOLERANCES, Provenance
 from benchmark.selection import Selection, one_line, read_selection
+from benchmark.table import Table, View, bullets, latex, markdown
+from benchmark.timing_table import timing_tables
 
 INTERVALS = (
     "Each cell is the mean over seeds with its 95% interval [low, high] by Student's t, cut at what is possible; there "
     "is no interval for a single seed or seeds that are all equal. A dash means no complete run."
 )
 VALIDITY = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
-
-
-@dataclass(frozen=True)
-class View:
-    """One formatted table.
-
-    Attributes:
-        heading: What it shows, where a table consists of several; else empty.
-        cells: The text of every cell.
-    """
-
-    heading: str
-    cells: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table in every form: all numbers, and the views of them that are printed.
-
-    Attributes:
-        notes: What a reader has to know about single rows.
-    """
-
-    name: str
-    title: str
-    caption: str
-    frame: pd.DataFrame
-    views: list[View]
-    notes: list[str]
 
 
 def write_tables(
@@ -68,11 +40,11 @@ def write_tables(
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
     tables = [flow_table(found), violation_table(found), wallclock_table(found), return_table(found)]
-    tables += coverage_tables(found, folder)
+    tables += [*timing_tables(found), *coverage_tables(found, folder)]
     failures = describe_failures(found)
     texts: dict[str, str] = {}
     for table in tables:
-        notes = table.notes if table.name == "flows" else table.notes + failures
+        notes = table.notes if table.name in ("flows", "timing") else table.notes + failures
         texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, lineterminator="\n")
         texts[f"{table.name}.md"] = markdown(table, notes, "#")
         texts[f"{table.name}.tex"] = latex(table, notes)
@@ -152,7 +124,8 @@ def wallclock_table(found: Selection) -> Table:
     ratios += [Column("total without prepare [s]", "training"), Column("ratio without prepare", "training ratio")]
     machines = sorted({run.machine for run in found.everything()})
     caption = (
-        f"{describe(found)} Wall-clock of training without evaluation. Runs are made side by side, a process each, on: "
+        f"{describe(found)} Wall-clock of training without evaluation, as the runs were made: side by side, a process "
+        "each, so that it says what they took and not which method is faster (see Time of a training step), on: "
         f"{'; '.join(machines) or 'no machine yet'}. Prepare is the work before training, such as a flow's; other is "
         "the harness itself. Ratios are of geometric means to those of "
         f"{summaries.REFERENCE} on the same task, with Welch's interval for the difference of logarithms. {INTERVALS}"
@@ -219,44 +192,6 @@ def describe_failures(found: Selection) -> list[str]:
     if found.unused:
         notes.append(f"Not part of this selection, so not shown: {', '.join(found.unused)}.")
     return notes
-
-
-def markdown(table: Table, notes: list[str], level: str) -> str:
-    """A table as Markdown; ``level`` is the mark of its heading."""
-    blocks = [f"{level} {table.title}", table.caption]
-    for view in table.views:
-        if view.heading:
-            blocks.append(f"{level}# {view.heading}")
-        blocks.append(view.cells.to_markdown(index=False, disable_numparse=True))
-    if notes:
-        blocks.append(bullets(notes))
-    return "\n\n".join(blocks) + "\n"
-
-
-def bullets(notes: list[str]) -> str:
-    """Notes as a Markdown list; what an error message holds is never read as markup."""
-    return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|$~"}) for note in notes)
-
-
-def latex(table: Table, notes: list[str]) -> str:
-    """A table as LaTeX, for the packages booktabs and graphicx."""
-    blocks = ["% Generated from the run files; needs \\usepackage{booktabs,graphicx}."]
-    for number, view in enumerate(table.views):
-        heading = f"{table.title}: {view.heading}" if view.heading else table.title
-        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading}. As in the table before."
-        blocks += [
-            "\\begin{table}[tbp]",
-            "\\centering\\footnotesize",
-            f"\\caption{{{escape_latex(caption)}}}",
-            f"\\label{{tab:{table.name}-{number}}}",
-            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
-            view.cells.to_latex(index=False, escape=True).rstrip() + "%",
-            "}",
-        ]
-        if notes and number == len(table.views) - 1:
-            blocks += ["\\begin{itemize}", *(f"\\item {escape_latex(note)}" for note in notes), "\\end{itemize}"]
-        blocks.append("\\end{table}")
-    return "\n".join(blocks) + "\n"
 
 
 def commits(origins: Sequence[Provenance]) -> str:

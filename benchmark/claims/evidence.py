@@ -12,6 +12,8 @@ PAPER_TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
 FLOW = "flowpg"
 BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty")
 LEAST_SEEDS = 2
+# FlowPG's released configuration: 100 epochs of 500,000 samples in batches of 256.
+PUBLISHED_UPDATES = 100 * (500_000 // 256)
 # Of the published budget, where the whole of it is not needed (docs/claims.md, "Budget").
 LEAST_SHARE = 0.1
 # The paper counts an action as valid up to the first of these; the second is what the constraint says.
@@ -32,6 +34,18 @@ def steps_of(found: Selection, task: str) -> Budget | None:
     """Steps of a task's runs and those published; None without a complete run."""
     steps = found.steps(task)
     return None if steps is None else Budget(steps, make_task(task).steps)
+
+
+def updates_of(found: Selection, task: str, flow: str) -> Budget | None:
+    """Updates that the flow was allowed, by the runs' settings; without runs, those that it made."""
+    for run in found.runs(task, flow):
+        updates = run.record.config.get("method", {}).get("flow", {}).get("updates")
+        if updates is not None:
+            return Budget(int(updates), PUBLISHED_UPDATES, "updates")
+    report = found.flows.get((task, flow))
+    if report is None or not report.curve.get("update"):
+        return None
+    return Budget(int(report.curve["update"][-1]), PUBLISHED_UPDATES, "updates")
 
 
 def short_of(budget: Budget | None, share: float) -> str:

@@ -20,7 +20,8 @@ from benchmark.claims.wallclock import judge_wallclock
 from benchmark.files import write_text
 from benchmark.rendering import DASH, like, percent
 from benchmark.selection import Selection, read_selection
-from benchmark.tables import bullets, describe, describe_failures
+from benchmark.table import bullets
+from benchmark.tables import describe, describe_failures
 
 MARKS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "open": "?", "not counted": "·"}
 LEGEND = (

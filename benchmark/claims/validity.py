@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from benchmark.claims.effects import exact_share, share_over_seeds
-from benchmark.claims.evidence import DECIDING_TOLERANCES, FLOW, LEAST_SHARE, PAPER_TASKS, gap, short_of, steps_of
-from benchmark.claims.rule import NOT_RUN, Budget, Claim, Finding, Reading, decide
+from benchmark.claims.evidence import (
+    DECIDING_TOLERANCES,
+    FLOW,
+    LEAST_SHARE,
+    PAPER_TASKS,
+    gap,
+    short_of,
+    steps_of,
+    updates_of,
+)
+from benchmark.claims.rule import NOT_RUN, Claim, Finding, Reading, decide
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
 from benchmark.statistics import Estimate, point
 
 THRESHOLD = 0.9998
-# FlowPG's released configuration: 100 epochs of 500,000 samples in batches of 256.
-PUBLISHED_UPDATES = 100 * (500_000 // 256)
 SAMPLED = ("sampled", "uniform")
 POLICY = ("visited", "policy")
 SOURCES = (SAMPLED, ("sampled", "boundary"), ("visited", "uniform"), ("visited", "boundary"), POLICY)
@@ -60,7 +67,7 @@ def _reading(found: Selection, flow: str, states: str, latents: str, tolerance: 
 
 def _finding(found: Selection, task: str, flow: str, source: tuple[str, str], tolerance: str) -> Finding:
     effect = _effect(found, task, flow, source, tolerance)
-    updates = _updates(found, task, flow)
+    updates = updates_of(found, task, flow)
     if source[0] == "sampled":
         budget, wanted = updates, 1
         no_support = "" if effect.n else NOT_RUN
@@ -84,15 +91,3 @@ def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tol
         return point(None, 0)
     flows_or_seeds = len(visited.seeds) if states == "visited" and visited else 1
     return exact_share(report.validity[latents][tolerance], report.draws, flows_or_seeds)
-
-
-def _updates(found: Selection, task: str, flow: str) -> Budget | None:
-    """Updates that the flow was allowed, by the runs' settings; without runs, those that it made."""
-    for run in found.runs(task, flow):
-        updates = run.record.config.get("method", {}).get("flow", {}).get("updates")
-        if updates is not None:
-            return Budget(int(updates), PUBLISHED_UPDATES, "updates")
-    report = found.flows.get((task, flow))
-    if report is None or not report.curve.get("update"):
-        return None
-    return Budget(int(report.curve["update"][-1]), PUBLISHED_UPDATES, "updates")

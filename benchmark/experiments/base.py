@@ -20,7 +20,7 @@ from benchmark.runs import select, state_of
 from benchmark.selection import CompleteRun, Selection, read_selection
 from benchmark.statistics import Estimate
 from benchmark.store import ArtifactStore, load_tensors
-from benchmark.tables import View
+from benchmark.table import View
 from benchmark.tables import describe as budget_and_seeds
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task

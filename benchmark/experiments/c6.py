@@ -20,7 +20,7 @@ from benchmark.figures import style_of
 from benchmark.rendering import Column
 from benchmark.statistics import mean_interval
 from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.tables import View
+from benchmark.table import View
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed

@@ -29,7 +29,7 @@ from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_vio
 from benchmark.figures import style_of
 from benchmark.rendering import Column, percent
 from benchmark.statistics import point
-from benchmark.tables import View
+from benchmark.table import View
 from envs.constraints import Ball
 from envs.registry import make_task
 from envs.seeding import make_generator

@@ -25,7 +25,7 @@ from benchmark.rendering import Column
 from benchmark.sampling import SampleReport, run_sampler
 from benchmark.statistics import mean_interval
 from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.tables import View
+from benchmark.table import View
 from envs.registry import make_task
 
 TASKS = ("R+L2", "R+Ring", "R+2D")

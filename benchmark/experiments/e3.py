@@ -22,7 +22,7 @@ from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
 from benchmark.statistics import mean_interval
 from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.tables import View
+from benchmark.table import View
 from envs.errors import UserError
 
 TASK = "R+L2"

@@ -32,7 +32,7 @@ from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.statistics import mean_interval, point
 from benchmark.summaries import SHARE
-from benchmark.tables import View
+from benchmark.table import View
 from envs.constraints import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task

@@ -18,7 +18,7 @@ from benchmark.experiments.polytope import cross_polytope, random_polytope
 from benchmark.experiments.timing import hmc_rows, integer_rejection_rows, probe, psdd_rows, rejection_rows
 from benchmark.figures import COLOURS
 from benchmark.rendering import Column
-from benchmark.tables import View
+from benchmark.table import View
 from envs.constraints import Allocation, Constraint
 from envs.seeding import make_generator
 

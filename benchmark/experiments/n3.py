@@ -31,7 +31,7 @@ from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
 from benchmark.statistics import Estimate, mean_interval, point
 from benchmark.summaries import SHARE
-from benchmark.tables import View
+from benchmark.table import View
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts
 from envs.seeding import derive_seed, make_generator

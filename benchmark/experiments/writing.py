@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmark.experiments.base import Context, Experiment, Measured
 from benchmark.figures import SETTINGS
 from benchmark.files import check_writable, write_bytes
-from benchmark.tables import Table, markdown
+from benchmark.table import Table, markdown
 
 # No dates and no versions: the same numbers give the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}

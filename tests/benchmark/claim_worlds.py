@@ -24,10 +24,13 @@ from benchmark.results import (
     Returns,
     RunResult,
     Seconds,
+    TimedRound,
+    TimingReport,
     ViolationCount,
     Violations,
     VisitedReport,
     report_path,
+    timing_path,
 )
 from benchmark.selection import read_selection
 from envs.registry import make_task
@@ -50,13 +53,13 @@ class Arm:
 
     Attributes:
         missed: Policy outputs that violate in training, of ``JUDGED``.
-        seconds: Training without preparation.
-        prepare: Preparation.
+        seconds: Of the published number of training steps, a round of timing each.
+        prepare: Samples and training of its flow.
         returns: Of the final policy.
         best: Of the best policy; as the final one if None.
         first: Return at the first evaluation.
         valid: Share of the last policy's outputs that is valid, of ``FINAL_JUDGED``.
-        machine: Processor.
+        machine: Processor that the flow was trained on.
     """
 
     missed: tuple[int, ...] | Mapping[float, tuple[int, ...]]
@@ -88,6 +91,8 @@ class World:
         validity: Of the flow with uniform latents at sampled states, by task; a share or one by tolerance.
         missing: Runs left out, as (task, method, seed).
         failed: Runs that failed, likewise.
+        untimed: Tasks that were not timed.
+        busy_cores: What else the machine did during the timing.
     """
 
     tasks: tuple[str, ...] = TASKS
@@ -99,6 +104,8 @@ class World:
     validity: dict[str, Shares] = field(default_factory=lambda: dict.fromkeys(TASKS, 0.99995))
     missing: set[tuple[str, str, int]] = field(default_factory=set)
     failed: set[tuple[str, str, int]] = field(default_factory=set)
+    untimed: set[str] = field(default_factory=set)
+    busy_cores: float = 0.01
 
     def change(self, methods: Iterable[str], tasks: Iterable[str] = TASKS, **changes: Any) -> World:
         """Let these methods have done otherwise on these tasks."""
@@ -111,6 +118,8 @@ class World:
         folder = results / self.profile
         folder.mkdir(parents=True)
         for task in self.tasks:
+            if task not in self.untimed:
+                self.timing(task).write(timing_path(folder, task))
             for flow in (FLOW, "flowpg-spline"):
                 for states in ("sampled", "visited"):
                     path = report_path(folder, flow, task, states)
@@ -131,7 +140,28 @@ class World:
         if states == "visited":
             return VisitedReport(**shared, seeds=list(self.seeds), states=100, validity=validity)
         curve = {"update": [float(self.updates)], "test_nll": [1.0]}
-        return FlowReport(**shared, validity=validity, recall=0.99, curve=curve, seconds=10.0)
+        arm = self.arms[task, flow]
+        shared |= {"recall": 0.99, "seconds": arm.prepare, "provenance": provenance(arm.machine)}
+        return FlowReport(**shared, validity=validity, curve=curve)
+
+    def timing(self, task: str) -> TimingReport:
+        """What a training step of each method costs; it is all update."""
+        rest = {"act": 0.0, "project": 0.0, "env": 0.0, "other": 0.0, "busy_cores": self.busy_cores}
+        steps = make_task(task).steps
+        rounds = {
+            method: [TimedRound(update=seconds / steps, **rest) for seconds in self.arms[task, method].seconds]
+            for method in METHODS
+        }
+        return TimingReport(
+            task=task,
+            profile=self.profile,
+            steps=100,
+            rounds=rounds,
+            solvers={method: "cvxpy" if method == QP else "exact" for method in METHODS},
+            flows=[method for method in METHODS if method.startswith("flowpg")],
+            keys=dict.fromkeys(METHODS, "0"),
+            provenance=provenance("Example CPU 3000"),
+        )
 
     def run(self, task: str, method: str, seed: int, place: int) -> RunResult:
         """One run."""
@@ -147,7 +177,7 @@ class World:
             return RunResult(**fields, status="failed", error="RuntimeError: diverged")
         missed = arm.missed if isinstance(arm.missed, Mapping) else dict.fromkeys(TOLERANCES, arm.missed)
         policy = count(JUDGED, {tol: 1 - seeds[place] / JUDGED for tol, seeds in missed.items()})
-        total = arm.prepare + arm.seconds[place]
+        total = arm.prepare + arm.seconds[place % len(arm.seconds)]
         final = evaluation(steps, arm.returns[place])
         return RunResult(
             **fields,
@@ -159,7 +189,7 @@ class World:
             ),
             violations=Violations(policy=policy, behaviour=policy, executed=policy),
             final_policy=FinalPolicy(violations=count(FINAL_JUDGED, arm.valid), contexts=[]),
-            seconds=Seconds(prepare=arm.prepare, update=arm.seconds[place], total=total),
+            seconds=Seconds(prepare=arm.prepare, update=arm.seconds[place % len(arm.seconds)], total=total),
         )
 
     def judge(self, folder: Path) -> dict[str, Claim]:

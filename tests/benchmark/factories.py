@@ -21,10 +21,13 @@ from benchmark.results import (
     Returns,
     RunResult,
     Seconds,
+    TimedRound,
+    TimingReport,
     ViolationCount,
     Violations,
     VisitedReport,
     report_path,
+    timing_path,
 )
 
 PROFILE = "quick"
@@ -168,8 +171,24 @@ def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> 
     return VisitedReport(**(fields | changes))
 
 
-def save(folder: Path, record: RunResult | FlowReport | VisitedReport) -> Path:
+def make_timing(task: str = "R+L2", methods: tuple[str, ...] = METHODS, **changes: Any) -> TimingReport:
+    """What a training step of these methods costs; ``changes`` replace its fields."""
+    rounds = {}
+    for method in methods:
+        seconds = [make_seconds(generator(task, method, "round", number), method) for number in range(3)]
+        parts = [{name: getattr(one, name) / STEPS for name in ("act", "project", "env", "update")} for one in seconds]
+        rounds[method] = [TimedRound(**one, other=0.0001, busy_cores=0.01) for one in parts]
+    fields: dict[str, Any] = {"task": task, "profile": PROFILE, "steps": 200, "rounds": rounds, "flows": ["flowpg"]}
+    fields |= {"solvers": dict.fromkeys(methods, "exact"), "keys": dict.fromkeys(methods, "0")}
+    return TimingReport(**(fields | {"provenance": PROVENANCE} | changes))
+
+
+def save(folder: Path, record: RunResult | FlowReport | VisitedReport | TimingReport) -> Path:
     """Write a record to its place below ``folder`` (``results/<profile>``)."""
+    if isinstance(record, TimingReport):
+        path = timing_path(folder, record.task)
+        record.write(path)
+        return path
     if isinstance(record, RunResult):
         path = folder / "runs" / record.task / record.method / f"seed-{record.seed}.json"
         record.write(path)

@@ -167,7 +167,7 @@ def test_the_csv_has_every_comparison_with_where_it_is_from(written: Path) -> No
         "claim == 'C3' and task == 'R+L2' and reading == \"ddpg-projection-qp, with the flow's training\""
     )
     row = one.iloc[0]
-    assert (row["n"], row["N"], row["budget"], row["published"]) == (3, 3, 300_000, 300_000)
+    assert (row["n"], row["N"], row["budget"], row["published"]) == (3, 3, 195_300, 195_300)
     assert (row["solver"], row["outcome"], row["reading_verdict"]) == ("cvxpy", "supported", "partly")
     assert 2 < row["low"] < row["effect"] < row["high"]
 

@@ -68,7 +68,7 @@ def stages_run(done: subprocess.CompletedProcess[str]) -> set[str]:
 def test_makes_results_tables_figures_and_the_database(reproduced: Path) -> None:
     assert {result(reproduced, method)["status"] for method in METHODS} == {"complete"}
     made = reproduced / "results/quick"
-    for name in ("flows", "violations", "wallclock", "returns"):
+    for name in ("flows", "violations", "wallclock", "timing", "returns"):
         assert all((made / "tables" / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
     assert len(list((made / "figures").glob("*.png"))) == len(list((made / "figures").glob("*.svg"))) > 0
     assert (reproduced / "results/mlflow/mlflow.db").exists()

@@ -1,0 +1,115 @@
+"""The table of what a training step costs, and the evidence on wall-clock that claims are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from benchmark.rendering import Column, make_view
+from benchmark.results import TimedRound, TimingReport
+from benchmark.selection import Selection, machine_of
+from benchmark.statistics import Estimate, mean_interval, point, ratio_interval
+from benchmark.summaries import NOT_NEGATIVE, REFERENCE, Cell, make_cell, make_frame
+from benchmark.table import Table, View
+from envs.registry import make_task
+
+STEP_PARTS = ("act", "project", "env", "update", "other")
+# Next to a process of one core, less of everything else does not show in its times.
+IDLE_CORES = 0.1
+
+
+def step_seconds(rounds: Iterable[TimedRound]) -> list[float]:
+    """Seconds of a training step, a round each."""
+    return [one.step for one in rounds]
+
+
+def training_seconds(found: Selection, task: str, method: str) -> list[float] | None:
+    """Seconds of the published number of steps at that cost and of the method's flow, a round each.
+
+    None where the method is not timed, or has a flow that there is no report on.
+    """
+    report, timing = found.flows.get((task, method)), found.timing.get(task)
+    if timing is None or not timing.rounds.get(method) or (method in timing.flows and report is None):
+        return None
+    flow = report.seconds if report else 0.0
+    return [seconds * make_task(task).steps + flow for seconds in step_seconds(timing.rounds[method])]
+
+
+def same_machine(found: Selection, task: str, method: str) -> bool:
+    """Whether a method's flow, if there is a report on it, was trained on the machine that the task was timed on."""
+    timing, report = found.timing[task].provenance, found.flows.get((task, method))
+    flow = report.provenance if report else None
+    return timing is None or flow is None or machine_of(timing) == machine_of(flow)
+
+
+def busy(timing: TimingReport, methods: Iterable[str]) -> float:
+    """The most cores that everything else kept busy during a round of these methods."""
+    return max((one.busy_cores for method in methods for one in timing.rounds.get(method, [])), default=0.0)
+
+
+def timing_frame(found: Selection) -> pd.DataFrame:
+    """Milliseconds of a training step by part, seconds of a whole training, and ratios to the reference."""
+    cells = [
+        cell | {"task": task, "method": method, "N": len(next(iter(timing.rounds.values()))), "steps": timing.steps}
+        for task, timing in found.timing.items()
+        for method in found.methods
+        for cell in _cells(found, task, method)
+    ]
+    frame = make_frame(("task", "method"), [cell | {"profile": found.profile} for cell in cells])
+    return frame.astype({"steps": "Int64"}).drop(columns=["seeds"])
+
+
+def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
+    timing = found.timing[task]
+    rounds, reference = timing.rounds.get(method, []), timing.rounds.get(REFERENCE, [])
+    most = busy(timing, [method])
+    note = f"up to {most:.1f} cores were busy with other work" if most > IDLE_CORES else ""
+    for part in STEP_PARTS:
+        spent = [1000 * getattr(one, part) for one in rounds]
+        yield make_cell(part, "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
+    spent = [1000 * seconds for seconds in step_seconds(rounds)]
+    yield make_cell("step", "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
+    yield make_cell("step ratio", "ratio", _ratio(method, step_seconds(rounds), step_seconds(reference)), note=note)
+    whole, whole_reference = training_seconds(found, task, method), training_seconds(found, task, REFERENCE)
+    if whole and not same_machine(found, task, method):
+        note = "; ".join([*([note] if note else []), "the flow was trained on another machine"])
+    yield make_cell("training", "seconds", mean_interval(whole or [], NOT_NEGATIVE), note=note)
+    yield make_cell("training ratio", "ratio", _ratio(method, whole or [], whole_reference or []), note=note)
+
+
+def _ratio(method: str, above: list[float], below: list[float]) -> Estimate:
+    if method == REFERENCE:
+        return point(1.0 if above else None, len(above), "none: the reference itself")
+    return ratio_interval(above, below)
+
+
+def timing_tables(found: Selection) -> list[Table]:
+    """What a training step costs; no table where nothing was timed."""
+    frame = timing_frame(found)
+    if frame.empty:
+        return []
+    machines = sorted({machine_of(timing.provenance) for timing in found.timing.values() if timing.provenance})
+    sizes = sorted(
+        {(len(rounds), timing.steps) for timing in found.timing.values() for rounds in timing.rounds.values()}
+    )
+    listed = ", ".join(f"{rounds} rounds of {steps:,} steps" for rounds, steps in sizes)
+    caption = (
+        f"Profile {found.profile}. Measured by `acrl timing`, one method after the other in one process, in turns: "
+        f"{listed}, an update each step from the first one on, evaluation left out, on: "
+        f"{'; '.join(machines)}. Each cell is the mean over rounds with its 95% interval by Student's t. Training: the "
+        "published number of steps at this cost, with the flow's samples and training as this profile trains it "
+        "(random steps at the start, which have no update, are 4% of the published steps at most and count as the "
+        f"others). Ratios are of geometric means to those of {REFERENCE}, with Welch's interval for the difference of "
+        "logarithms."
+    )
+    ratios = [Column("step [ms]", "step"), Column("ratio", "step ratio")]
+    ratios += [Column("training with flow [s]", "training"), Column("ratio with flow", "training ratio")]
+    parts = [Column(f"{part} [ms]", part) for part in STEP_PARTS]
+    views = [
+        View("A training step, and a whole training", make_view(frame, ["task", "method"], ratios, "rounds")),
+        View("Parts of a step", make_view(frame, ["task", "method"], parts, "rounds")),
+    ]
+    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"], keep="last")
+    notes = [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    return [Table("timing", "Time of a training step", caption, frame, views, notes)]
