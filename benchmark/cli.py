@@ -17,7 +17,16 @@ from benchmark.commands.timing import timing
 from benchmark.commands.tracking import track, ui
 from benchmark.config import load_params
 from benchmark.results import read_run
-from benchmark.runs import error_line, evaluate_checkpoint, execute, record_failure, restore, select, state_of
+from benchmark.runs import (
+    error_line,
+    evaluate_checkpoint,
+    execute,
+    record_failure,
+    restore,
+    select,
+    set_damaged_aside,
+    state_of,
+)
 from benchmark.sweep import available_cores, move_to, progress_bar
 from benchmark.sweep import sweep as run_side_by_side
 from envs.errors import MethodFailedError, UserError
@@ -106,6 +115,8 @@ def sweep(
         raise UserError("--address is of a Ray cluster: add --executor ray")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
+    for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
+        click.echo(f"warning: {line}", err=True)
     wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     todo = [one for one in wanted if not restore(one, params, results)]
     click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")

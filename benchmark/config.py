@@ -81,7 +81,7 @@ class TimingSettings(Settings):
         rounds: How often each method has its turn.
     """
 
-    steps: PositiveInt = 1000
+    steps: PositiveInt = 500
     rounds: PositiveInt = 5
 
 

@@ -20,6 +20,10 @@ TOLERANCE_KEYS = tuple(f"{tol:g}" for tol in TOLERANCES)
 F = TypeVar("F", bound="File")
 
 
+class DamagedFileError(UserError):
+    """A file does not hold what was written to it."""
+
+
 class Record(BaseModel):
     """Base of everything that is written: unknown fields, NaN and infinities are refused."""
 
@@ -260,7 +264,8 @@ def read_record(path: Path, kind: type[F]) -> F:
     """Read one JSON file of the given kind.
 
     Raises:
-        UserError: If it is missing, truncated, damaged, or of a schema version unknown here.
+        DamagedFileError: If it is truncated or damaged.
+        UserError: If it is missing or of a schema version unknown here.
     """
     try:
         data = json.loads(path.read_bytes())
@@ -269,7 +274,7 @@ def read_record(path: Path, kind: type[F]) -> F:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise UserError(f"{path} is truncated or not JSON; delete it and run again") from error
+        raise DamagedFileError(f"{path} is truncated or not JSON; delete it and run again") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema version {version}; this program knows version {SCHEMA_VERSION}")
@@ -278,10 +283,10 @@ def read_record(path: Path, kind: type[F]) -> F:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path} is damaged at '{where}': {first['msg']}; delete it and run again") from error
+        raise DamagedFileError(f"{path} is damaged at '{where}': {first['msg']}; delete it and run again") from error
     noted = found.provenance.sha256 if found.provenance else ""
     if noted and noted != found.digest():
-        raise UserError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
+        raise DamagedFileError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
     return found
 
 

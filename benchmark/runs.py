@@ -16,8 +16,8 @@ from benchmark.evaluation import Evaluator
 from benchmark.files import check_writable, file_lock
 from benchmark.harness import Progress, train
 from benchmark.provenance import collect_provenance, method_module, run_key
-from benchmark.results import Evaluation, RunResult, read_run
-from benchmark.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.results import DamagedFileError, Evaluation, RunResult, read_run
+from benchmark.store import ArtifactStore, load_tensors, save_tensors, set_aside
 from envs.errors import UserError
 from envs.registry import make_task
 from envs.seeding import derive_seed
@@ -93,6 +93,18 @@ def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
     if result.run_key != run.key(params):
         return "stale", "made with other code or settings"
     return "complete", ""
+
+
+def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
+    """Take a run's damaged JSON, or the kept copy of it, out of the way; a line for each that says so."""
+    said = []
+    for path in (run.path(results), run.kept(results, run.key(params))):
+        try:
+            if path.exists():
+                read_run(path)
+        except DamagedFileError:
+            said.append(set_aside(path))
+    return said
 
 
 def restore(run: Run, params: Params, results: Path) -> bool:

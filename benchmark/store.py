@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -59,7 +60,8 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
 
 def set_aside(path: Path) -> str:
     """Rename a damaged file so that it is neither used nor lost; a line that says so."""
-    aside = path.with_suffix(".damaged")
+    names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+    aside = next(name for name in map(path.with_suffix, names) if not name.exists())
     path.replace(aside)
     return f"{path} is truncated or damaged; it is set aside as {aside.name}"
 

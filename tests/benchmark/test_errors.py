@@ -129,10 +129,28 @@ def test_a_bad_setting(folder: Path, changes: dict[str, Any], message: str) -> N
 def test_a_damaged_result(full: Path, damage: str) -> None:
     path = full / NFW
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
-    for arguments in (("status", *SMOKE, "--method", "nfw"), ("sweep", *SMOKE), ("tables", *SMOKE), ("evaluate", NFW)):
+    for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW)):
         message = refused(full, *arguments)
         assert "seed-0.json" in message
         assert "truncated or not JSON" in message
+
+
+def test_a_sweep_sets_damaged_results_aside_and_makes_them_anew(full: Path) -> None:
+    path, whole = full / NFW, (full / NFW).read_bytes()
+    for name in ("seed-0.damaged", "seed-0.damaged-2"):
+        damaged = DAMAGE["truncated"](whole) + name.encode()
+        path.write_bytes(damaged)
+        # The copy that a sweep keeps for the pipeline is whole, or is damaged as well.
+        if name == "seed-0.damaged-2":
+            (kept,) = (one for one in (full / "results/smoke/kept").glob("*.json") if one.read_bytes() == whole)
+            kept.write_bytes(damaged)
+        done = acrl(full, "sweep", *SMOKE, "--task", "R+L2", "--method", "nfw")
+        assert done.code == 0
+        assert f"warning: {NFW} is truncated or damaged; it is set aside as {name}\n" in done.err
+        assert (path.parent / name).read_bytes() == damaged
+        again, before = json.loads(path.read_bytes()), json.loads(whole)
+        assert again["returns"] == before["returns"]
+    assert f"{kept.relative_to(full)} is truncated or damaged; it is set aside as" in done.err
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
@@ -191,13 +209,18 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str, damage: str) -> No
     damaged = DAMAGE[damage](path.read_bytes())
     if kept == SAMPLES:
         (full / FLOW).unlink()
-    for arguments in (("run", "R+L2", "flowpg", *SMOKE), ("flows", "R+L2", *SMOKE)):
+    aside: dict[str, bytes] = {}
+    for name, arguments in (
+        ("R+L2.damaged", ("run", "R+L2", "flowpg", *SMOKE)),
+        ("R+L2.damaged-2", ("flows", "R+L2", *SMOKE)),
+    ):
         path.write_bytes(damaged)
         others = {name: content for name, content in files(full).items() if not name.startswith(kept[:-12])}
         done = acrl(full, *arguments)
-        line = f"{kept} is truncated or damaged; it is set aside as R+L2.damaged; run again to make it anew"
+        line = f"{kept} is truncated or damaged; it is set aside as {name}; run again to make it anew"
         assert (done.code, done.err) == (2, f"error: {line}\n")
-        assert files(full) == others | {kept.replace(".safetensors", ".damaged"): damaged}
+        aside[kept.replace("R+L2.safetensors", name)] = damaged
+        assert files(full) == others | aside
 
 
 # --- places that cannot be used ---------------------------------------------------------------------------------------
