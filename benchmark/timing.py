@@ -28,7 +28,7 @@ from envs.registry import TaskSpec, make_task
 from methods.base import method_class
 
 # Learning starts with the first step. A frozen flow costs the same however long it was trained.
-SHORT = {
+SHORT_SETTINGS = {
     "warmup": 1,
     "samples": {"train": 2000, "test": 500, "rollout_steps": 500},
     "flow": {"updates": 50},
@@ -63,12 +63,12 @@ def time_steps(
     with tempfile.TemporaryDirectory() as folder:
         for turn, method in enumerate(chosen.methods):
             steps = max(1, round(WARM_UP_SHARE * settings.steps))
-            _time_round(task, method, configs[method], steps, Path(folder))
+            time_round(task, method, configs[method], steps, Path(folder))
             progress(turn + 1)
         for number in range(settings.rounds):
             # Back and forth, so that a slow drift of the machine's speed favours no method.
             for turn, method in enumerate(chosen.methods[:: -1 if number % 2 else 1]):
-                rounds[method].append(_time_round(task, method, configs[method], settings.steps, Path(folder)))
+                rounds[method].append(time_round(task, method, configs[method], settings.steps, Path(folder)))
                 progress((number + 1) * len(chosen.methods) + turn + 1)
     TimingReport(
         task=task_id,
@@ -107,7 +107,7 @@ def timing_state(params: Params, profile: str, task_id: str, results: Path) -> L
 def _short_config(params: Params, profile: str, task_id: str, method: str) -> RunConfig:
     """A run's configuration, without what a step of training does not cost."""
     config = run_config(params, profile, task_id, method)
-    short = {name: value for name, value in SHORT.items() if name in config.method}
+    short = {name: value for name, value in SHORT_SETTINGS.items() if name in config.method}
     return config.model_copy(update={"method": merge(config.method, short), "timeout_seconds": None})
 
 
@@ -120,7 +120,12 @@ def _keys(task: TaskSpec, configs: dict[str, RunConfig], settings: TimingSetting
     return keys
 
 
-def _time_round(task: TaskSpec, method: str, config: RunConfig, steps: int, artifacts: Path) -> TimedRound:
+def time_round(task: TaskSpec, method: str, config: RunConfig, steps: int, artifacts: Path) -> TimedRound:
+    """Train a method for so many steps and say what one cost; preparation is kept below ``artifacts`` for the next.
+
+    Raises:
+        MethodFailedError: If the method fails.
+    """
     once = EvaluationSettings(every=steps, episodes=1, final_episodes=1)
     config = config.model_copy(update={"steps": steps, "evaluation": once})
     with _others() as others:
