@@ -1,0 +1,184 @@
+"""Many seeds of one method as one batch: stacked parameters, one call for all.
+
+Each seed keeps its own learner (:class:`methods.ddpg.DDPG`), whose parameters, moments and replay buffer are views into
+the stack. What is done for all at once, the policy's actions and the updates, is done by one more learner of the same
+method whose networks are the stack and whose batch is that of all seeds, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from envs.errors import UserError
+from methods.base import Method, Transition
+from methods.ddpg import DDPG
+from methods.replay import Batch
+
+
+class StackedLinear(nn.Module):
+    """The linear layers of all seeds: rows (S B, in) to (S B, out), each seed's rows through its own layer.
+
+    Args:
+        layers: One a seed; their parameters become views into this one's.
+        batched: Whether to multiply all at once, or one after the other, which gives the bits of a layer by itself.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear], batched: bool) -> None:
+        super().__init__()
+        trained = layers[0].weight.requires_grad
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]), requires_grad=trained)
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]), requires_grad=trained)
+        self.batched = batched
+        for layer, weight, bias in zip(layers, self.weight.detach(), self.bias.detach(), strict=True):
+            layer.weight.data, layer.bias.data = weight, bias
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """See the class."""
+        if self.batched:
+            by_seed = rows.view(len(self.weight), -1, rows.shape[1])
+            return torch.baddbmm(self.bias[:, None], by_seed, self.weight.transpose(1, 2)).flatten(0, 1)
+        parts = zip(rows.chunk(len(self.weight)), self.weight.unbind(), self.bias.unbind(), strict=True)
+        return torch.cat([nn.functional.linear(part, weight, bias) for part, weight, bias in parts])
+
+
+def stack(networks: Sequence[nn.Sequential], batched: bool) -> nn.Sequential:
+    """The networks of all seeds as one; see :class:`StackedLinear`.
+
+    Raises:
+        UserError: If a layer with parameters is not linear.
+    """
+    stacked: list[nn.Module] = []
+    for layers in zip(*networks, strict=True):
+        if all(isinstance(layer, nn.Linear) for layer in layers):
+            stacked.append(StackedLinear(layers, batched))
+        elif next(layers[0].parameters(), None) is None:
+            stacked.append(layers[0])
+        else:
+            raise UserError(f"seeds cannot be trained together: no stack for a layer {type(layers[0]).__name__}")
+    return nn.Sequential(*stacked)
+
+
+class StackedReplay:
+    """The replay buffers of all seeds, drawn from together; each seed's rows are those that it would draw by itself."""
+
+    def __init__(self, members: Sequence[DDPG[Any]], device: torch.device) -> None:
+        self.members = members
+        self.device = device
+
+    def __len__(self) -> int:
+        return min(len(member.replay) for member in self.members)
+
+    def sample(self, count: int, generator: torch.Generator) -> Batch:
+        """``count`` transitions a seed, by the generators of the seeds: (S count, .), on the device in one copy."""
+        del generator
+        batches = [member.replay.sample(count, member.replay_generator) for member in self.members]
+        columns = [torch.cat(parts) for parts in zip(*batches, strict=True)]
+        widths = [column.shape[1] for column in columns]
+        return Batch(*torch.cat(columns, dim=1).to(self.device, non_blocking=True).split(widths, dim=1))
+
+
+class SeedsTogether:
+    """Learners of one method and task, one a seed, that act and learn as one batch.
+
+    Losses are means over all seeds; what they are the means of is each seed's own, and so is every gradient, which is
+    scaled back by the number of seeds. A method's losses have to be means over the batch for that.
+
+    Args:
+        members: One a seed, prepared.
+        lead: One more of the same, prepared; its networks are replaced.
+        device: Where networks, flows and updates are.
+        batched: See :class:`StackedLinear`; by default where it pays, which is not on a processor.
+
+    Raises:
+        UserError: If the method is no DDPG, or learns more than an actor and a critic.
+    """
+
+    def __init__(
+        self, members: Sequence[Method[Any]], lead: Method[Any], device: torch.device, batched: bool | None = None
+    ) -> None:
+        self.lead, *self.members = (_checked(method, device) for method in (lead, *members))
+        self.device = device
+        batched = device.type != "cpu" if batched is None else batched
+        for name in self.lead._parts():
+            setattr(self.lead, name, stack([getattr(member, name) for member in self.members], batched))
+        self._stack_optimizers()
+        pairs = ((self.lead.target_actor, self.lead.actor), (self.lead.target_critic, self.lead.critic))
+        self.lead._followers = [(list(target.parameters()), list(network.parameters())) for target, network in pairs]
+        self.lead.replay = StackedReplay(self.members, device)  # type: ignore[assignment]
+        self._box = (self.lead.action_middle.cpu(), self.lead.action_half.cpu())
+
+    def act_pairs(self, obs: Mapping[int, Tensor]) -> dict[int, tuple[Tensor | None, Tensor]]:
+        """For some seeds' observations (1, o), what :meth:`Method.act_pair` of each would give, on the CPU.
+
+        All seeds' networks are evaluated whoever asks, so that every call is of one shape.
+        """
+        some = next(iter(obs.values()))
+        rows = torch.cat([obs.get(seat, some) for seat in range(len(self.members))])
+        with torch.no_grad():
+            actions = self.lead.policy(rows.to(self.device)).cpu()
+        return {seat: self._explore(self.members[seat], actions[seat : seat + 1]) for seat in obs}
+
+    def observe(self, seat: int, transition: Transition) -> None:
+        """One seed's environment step."""
+        self.members[seat].observe(transition)
+
+    def learns(self, seat: int) -> bool:
+        """Whether an update of this seed would do anything yet."""
+        member = self.members[seat]
+        return member.steps >= member.config.warmup and len(member.replay) > 0
+
+    def update(self) -> dict[str, float]:
+        """One update of every seed; losses are means over the seeds."""
+        self.lead.steps = min(member.steps for member in self.members)
+        return self.lead.update()
+
+    def broken(self, seat: int) -> bool:
+        """Whether a seed's networks hold NaN or infinities."""
+        return not all(bool(value.isfinite().all()) for value in self.members[seat].actor.parameters())
+
+    def _explore(self, member: DDPG[Any], action: Tensor) -> tuple[Tensor | None, Tensor]:
+        if member.steps < member.config.warmup:
+            middle, half = self._box
+            return None, middle + half * (2 * torch.rand(action.shape, generator=member.noise_generator) - 1)
+        noise = torch.randn(action.shape, generator=member.noise_generator, dtype=action.dtype)
+        return action, action + member.config.noise * noise
+
+    def _stack_optimizers(self) -> None:
+        """One optimiser a network for all seeds; the moments of each seed's own become views of it."""
+        for name in ("actor", "critic"):
+            own = [getattr(member, f"{name}_optimizer") for member in self.members]
+            parameters = list(getattr(self.lead, name).parameters())
+            for parameter in parameters:
+                parameter.register_hook(lambda gradient: gradient * len(self.members))
+            optimizer = type(own[0])(parameters, **own[0].defaults)
+            setattr(self.lead, f"{name}_optimizer", optimizer)
+            for place, parameter in enumerate(parameters):
+                moments = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
+                step = torch.zeros((), device=self.device)
+                optimizer.state[parameter] = {"step": step, **moments}
+                for seat, one in enumerate(own):
+                    views = {key: moment[seat] for key, moment in moments.items()}
+                    one.state[list(one.param_groups[0]["params"])[place]] = {"step": step, **views}
+
+
+def _checked(method: Method[Any], device: torch.device) -> DDPG[Any]:
+    """The method, moved to the device, if its seeds can be trained together.
+
+    Raises:
+        UserError: If they cannot.
+    """
+    if not isinstance(method, DDPG):
+        raise UserError(f"seeds of '{method.id}' cannot be trained together: it does not stand on methods.ddpg.DDPG")
+    known = method._parts()
+    for name, value in vars(method).items():
+        if isinstance(value, nn.Module):
+            if name not in known and any(parameter.requires_grad for parameter in value.parameters()):
+                raise UserError(f"seeds of '{method.id}' cannot be trained together: it learns '{name}' too")
+            value.to(device)
+        elif isinstance(value, Tensor):
+            setattr(method, name, value.to(device))
+    return method
