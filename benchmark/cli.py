@@ -97,6 +97,14 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 @click.option(
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
 )
+@click.option("--together", is_flag=True, help="Train the seeds of a task and method as one batch, in one process.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where networks are; cuda means --together.",
+)
 @click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
 @results_option
 def sweep(
@@ -107,12 +115,17 @@ def sweep(
     jobs: int | None,
     checkpoint_every: float,
     executor: str,
+    together: bool,
+    device: str,
     address: str | None,
     results: Path,
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    together = together or device == "cuda"
     if address and executor != "ray":
         raise UserError("--address is of a Ray cluster: add --executor ray")
+    if together and (executor == "ray" or jobs is not None):
+        raise UserError("seeds together are one process on this machine: leave --executor ray and --jobs out")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
@@ -121,7 +134,11 @@ def sweep(
     todo = [one for one in wanted if not restore(one, params, results)]
     click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
     jobs = jobs or available_cores()
-    if executor == "ray":
+    if together:
+        from benchmark.together_sweep import sweep_together
+
+        failures = sweep_together(todo, params, results, device)
+    elif executor == "ray":
         from benchmark.ray_sweep import sweep_on_ray
 
         failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)

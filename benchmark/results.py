@@ -97,6 +97,7 @@ class Provenance(Record):
     """Where a result comes from.
 
     Attributes:
+        together: Seeds that were trained as one batch, and share its wall-clock.
         sha256: Of all other entries of the file; empty where it was not noted.
     """
 
@@ -109,6 +110,7 @@ class Provenance(Record):
     accelerator: str | None
     threads: int
     started: str
+    together: int = 1
     sha256: str = ""
 
 
@@ -126,14 +128,15 @@ class File(Record):
         """
         whole = self
         if self.provenance:
-            sealed = self.provenance.model_copy(update={"sha256": self.digest()})
+            sealed = self.provenance.model_copy(update={"sha256": digest(json.loads(self.model_dump_json()))})
             whole = self.model_copy(update={"provenance": sealed})
         write_text(path, whole.model_dump_json(indent=1) + "\n")
 
-    def digest(self) -> str:
-        """Of all entries but the digest itself."""
-        entries = self.model_dump(mode="json", exclude={"provenance": {"sha256"}})
-        return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+def digest(entries: dict[str, Any]) -> str:
+    """Of a file's entries as they stand there, but for the digest itself; those of a newer program may be more."""
+    origin = {name: value for name, value in entries["provenance"].items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(entries | {"provenance": origin}, sort_keys=True).encode()).hexdigest()
 
 
 class FinalPolicy(Record):
@@ -285,7 +288,7 @@ def read_record(path: Path, kind: type[F]) -> F:
         where = ".".join(str(part) for part in first["loc"])
         raise DamagedFileError(f"{path} is damaged at '{where}': {first['msg']}; delete it and run again") from error
     noted = found.provenance.sha256 if found.provenance else ""
-    if noted and noted != found.digest():
+    if noted and noted != digest(data):
         raise DamagedFileError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
     return found
 

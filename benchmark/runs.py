@@ -14,9 +14,9 @@ from benchmark.checkpoint import EVERY_SECONDS, RunCheckpoint
 from benchmark.config import Params, RunConfig, run_config
 from benchmark.evaluation import Evaluator
 from benchmark.files import check_writable, file_lock
-from benchmark.harness import Progress, train
+from benchmark.harness import Outcome, Progress, train
 from benchmark.provenance import collect_provenance, method_module, run_key
-from benchmark.results import DamagedFileError, Evaluation, RunResult, read_run
+from benchmark.results import DamagedFileError, Evaluation, Provenance, RunResult, read_run
 from benchmark.store import ArtifactStore, load_tensors, save_tensors, set_aside
 from envs.errors import UserError
 from envs.registry import make_task
@@ -145,6 +145,19 @@ def execute(
     check_writable(run.path(results))
     checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
     outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress, checkpoint)
+    result = write_outcome(run, key, config, provenance, outcome, results)
+    checkpoint.remove()
+    return result
+
+
+def write_outcome(
+    run: Run, key: str, config: RunConfig, provenance: Provenance, outcome: Outcome, results: Path
+) -> RunResult:
+    """Write a run's JSON and, if it is complete, the method's last state and the copy that is kept.
+
+    Raises:
+        UserError: If a file cannot be written.
+    """
     complete = outcome.status == "complete"
     result = RunResult(
         run_key=key,
@@ -168,7 +181,6 @@ def execute(
         save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
         result.write(run.kept(results, key))
     result.write(run.path(results))
-    checkpoint.remove()
     return result
 
 

@@ -30,7 +30,8 @@ Report = TypeVar("Report", FlowReport, VisitedReport)
 def machine_of(provenance: Provenance) -> str:
     """What wall-clock depends on besides the program."""
     threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
-    return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads) if part)
+    together = f"{provenance.together} seeds together" if provenance.together > 1 else ""
+    return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads, together) if part)
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ class _Member(Method[Any]):
         self.together = together
         self.seat = seat
         self.own = own = together.members[seat]
+        self.id = own.id  # type: ignore[misc]
         super().__init__(own.task, own.config, own.seed)
 
     @property

@@ -1,8 +1,8 @@
 """Many seeds of one method as one batch: stacked parameters, one call for all.
 
-Each seed keeps its own learner (:class:`methods.ddpg.DDPG`), whose parameters, moments and replay buffer are views into
-the stack. What is done for all at once, the policy's actions and the updates, is done by one more learner of the same
-method whose networks are the stack and whose batch is that of all seeds, one after the other.
+Each seed keeps its own learner (:class:`methods.ddpg.DDPG`). What is done for all at once, the policy's actions and the
+updates, is done by one more learner of the same method, whose networks are those of all seeds and whose batch is that
+of all seeds, one after the other.
 """
 
 from __future__ import annotations
@@ -14,39 +14,55 @@ import torch
 from torch import Tensor, nn
 
 from envs.errors import UserError
-from methods.base import Method, Transition
+from methods.base import Method, Tensors, Transition
 from methods.ddpg import DDPG
 from methods.replay import Batch
 
 
+class SideBySide(nn.Module):
+    """The layers of all seeds one after the other: rows (S B, in) to (S B, out), to the bit what each gives by itself.
+
+    Args:
+        layers: One a seed.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """See the class."""
+        parts = rows.chunk(len(self.layers))
+        return torch.cat([layer(part) for layer, part in zip(self.layers, parts, strict=True)])
+
+
 class StackedLinear(nn.Module):
-    """The linear layers of all seeds: rows (S B, in) to (S B, out), each seed's rows through its own layer.
+    """The same in one product.
 
     Args:
         layers: One a seed; their parameters become views into this one's.
-        batched: Whether to multiply all at once, or one after the other, which gives the bits of a layer by itself.
     """
 
-    def __init__(self, layers: Sequence[nn.Linear], batched: bool) -> None:
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
         trained = layers[0].weight.requires_grad
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]), requires_grad=trained)
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]), requires_grad=trained)
-        self.batched = batched
         for layer, weight, bias in zip(layers, self.weight.detach(), self.bias.detach(), strict=True):
             layer.weight.data, layer.bias.data = weight, bias
 
     def forward(self, rows: Tensor) -> Tensor:
         """See the class."""
-        if self.batched:
-            by_seed = rows.view(len(self.weight), -1, rows.shape[1])
-            return torch.baddbmm(self.bias[:, None], by_seed, self.weight.transpose(1, 2)).flatten(0, 1)
-        parts = zip(rows.chunk(len(self.weight)), self.weight.unbind(), self.bias.unbind(), strict=True)
-        return torch.cat([nn.functional.linear(part, weight, bias) for part, weight, bias in parts])
+        by_seed = rows.view(len(self.weight), -1, rows.shape[1])
+        return torch.baddbmm(self.bias[:, None], by_seed, self.weight.transpose(1, 2)).flatten(0, 1)
 
 
 def stack(networks: Sequence[nn.Sequential], batched: bool) -> nn.Sequential:
-    """The networks of all seeds as one; see :class:`StackedLinear`.
+    """The networks of all seeds as one.
+
+    Args:
+        networks: One a seed.
+        batched: Whether of :class:`StackedLinear` or of :class:`SideBySide`.
 
     Raises:
         UserError: If a layer with parameters is not linear.
@@ -54,7 +70,7 @@ def stack(networks: Sequence[nn.Sequential], batched: bool) -> nn.Sequential:
     stacked: list[nn.Module] = []
     for layers in zip(*networks, strict=True):
         if all(isinstance(layer, nn.Linear) for layer in layers):
-            stacked.append(StackedLinear(layers, batched))
+            stacked.append(StackedLinear(layers) if batched else SideBySide(layers))
         elif next(layers[0].parameters(), None) is None:
             stacked.append(layers[0])
         else:
@@ -78,7 +94,8 @@ class StackedReplay:
         batches = [member.replay.sample(count, member.replay_generator) for member in self.members]
         columns = [torch.cat(parts) for parts in zip(*batches, strict=True)]
         widths = [column.shape[1] for column in columns]
-        return Batch(*torch.cat(columns, dim=1).to(self.device, non_blocking=True).split(widths, dim=1))
+        whole = torch.cat(columns, dim=1).to(self.device, non_blocking=True)
+        return Batch(*torch.split(whole, widths, dim=1))
 
 
 class SeedsTogether:
@@ -91,7 +108,7 @@ class SeedsTogether:
         members: One a seed, prepared.
         lead: One more of the same, prepared; its networks are replaced.
         device: Where networks, flows and updates are.
-        batched: See :class:`StackedLinear`; by default where it pays, which is not on a processor.
+        batched: See :func:`stack`; by default where it pays, which is not on a processor.
 
     Raises:
         UserError: If the method is no DDPG, or learns more than an actor and a critic.
@@ -153,16 +170,22 @@ class SeedsTogether:
             own = [getattr(member, f"{name}_optimizer") for member in self.members]
             parameters = list(getattr(self.lead, name).parameters())
             for parameter in parameters:
-                parameter.register_hook(lambda gradient: gradient * len(self.members))
+                # The fused optimiser takes gradients to lie in memory as parameters do; a batched product's does not.
+                parameter.register_hook(lambda gradient: (gradient * len(self.members)).contiguous())
             optimizer = type(own[0])(parameters, **own[0].defaults)
             setattr(self.lead, f"{name}_optimizer", optimizer)
-            for place, parameter in enumerate(parameters):
+            for parameter in parameters:
                 moments = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
-                step = torch.zeros((), device=self.device)
-                optimizer.state[parameter] = {"step": step, **moments}
-                for seat, one in enumerate(own):
-                    views = {key: moment[seat] for key, moment in moments.items()}
-                    one.state[list(one.param_groups[0]["params"])[place]] = {"step": step, **views}
+                optimizer.state[parameter] = {"step": torch.zeros((), device=self.device), **moments}
+            for seat, one in enumerate(own):
+                for place, parameter in enumerate(one.param_groups[0]["params"]):
+                    shared = optimizer.state.get(parameter)
+                    one.state[parameter] = shared or _slice(optimizer.state[parameters[place]], seat)
+
+
+def _slice(state: Mapping[str, Tensor], seat: int) -> Tensors:
+    """One seed's part of a stacked parameter's moments, as views; the number of steps is that of all."""
+    return {key: value[seat] if value.dim() else value for key, value in state.items()}
 
 
 def _checked(method: Method[Any], device: torch.device) -> DDPG[Any]:

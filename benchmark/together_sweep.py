@@ -1,0 +1,80 @@
+"""Sweeps in which the seeds of a task and method are trained as one batch, on a GPU or on a processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from benchmark.config import Params
+from benchmark.files import check_writable, file_lock
+from benchmark.harness import Outcome
+from benchmark.provenance import collect_provenance
+from benchmark.runs import Run, error_line, record_failure, state_of, write_outcome
+from benchmark.sweep import move_to, progress_bar
+from benchmark.together import train_together
+from envs.registry import make_task
+
+
+def sweep_together(runs: Sequence[Run], params: Params, results: Path, device: str) -> dict[Run, str]:
+    """Execute all runs, the seeds of a task and method as one batch, batch after batch.
+
+    A batch leaves no checkpoints: one that is killed starts anew.
+
+    Args:
+        runs: What to run.
+        params: Settings.
+        results: Root folder of results.
+        device: "cpu" or "cuda".
+
+    Returns:
+        Reason by run, for those that failed; that is in their JSON too.
+
+    Raises:
+        UserError: If seeds of a method cannot be trained together, there is no such device, or a file cannot be
+            written.
+    """
+    torch.set_num_threads(1)
+    batches: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        batches.setdefault((run.profile, run.task, run.method), []).append(run)
+    failures: dict[Run, str] = {}
+    for batch in batches.values():
+        with ExitStack() as locks:
+            for run in sorted(batch, key=lambda run: run.seed):
+                locks.enter_context(file_lock(run.unfinished(results)))
+            todo = [run for run in batch if state_of(run, params, results)[0] != "complete"]
+            if todo:
+                failures |= _execute(todo, params, results, device)
+    return failures
+
+
+def _execute(runs: Sequence[Run], params: Params, results: Path, device: str) -> dict[Run, str]:
+    """Train one batch and write what came of every seed."""
+    first, config = runs[0], runs[0].config(params)
+    provenance = collect_provenance().model_copy(update={"together": len(runs)})
+    for run in runs:
+        check_writable(run.path(results))
+    failures: dict[Run, str] = {}
+    with progress_bar(len(runs) * config.steps, f"{first.task} {first.method}, {len(runs)} seeds together") as bar:
+        done, move = [0] * len(runs), move_to(bar)
+
+        def progress(place: int, step: int) -> None:
+            done[place] = step
+            move(sum(done))
+
+        seeds = [run.seed for run in runs]
+        folder = results / first.profile
+        found = train_together(make_task(first.task), first.method, config, seeds, folder, progress, device)
+    for run in runs:
+        outcome = found[run.seed]
+        if isinstance(outcome, Outcome):
+            error = write_outcome(run, run.key(params), config, provenance, outcome, results).error
+        else:
+            error = error_line(outcome)
+            record_failure(run, params, results, error)
+        if error is not None:
+            failures[run] = error
+    return failures
