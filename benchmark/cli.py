@@ -13,22 +13,13 @@ from benchmark.commands.claims import claims
 from benchmark.commands.experiment import experiment
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.sample import sample
+from benchmark.commands.sweep import sweep
 from benchmark.commands.timing import timing
 from benchmark.commands.tracking import track, ui
 from benchmark.config import load_params
 from benchmark.results import read_run
-from benchmark.runs import (
-    error_line,
-    evaluate_checkpoint,
-    execute,
-    record_failure,
-    restore,
-    select,
-    set_damaged_aside,
-    state_of,
-)
-from benchmark.sweep import available_cores, move_to, progress_bar
-from benchmark.sweep import sweep as run_side_by_side
+from benchmark.runs import error_line, evaluate_checkpoint, execute, record_failure, select, state_of
+from benchmark.sweep import move_to, progress_bar
 from envs.errors import MethodFailedError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods
@@ -85,69 +76,6 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     click.echo(one.path(results))
     if result.error is not None:
         raise click.ClickException(result.error)
-
-
-@cli.command()
-@profile_option
-@task_option
-@method_option
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores].")
-@checkpoint_option
-@click.option(
-    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
-)
-@click.option("--together", is_flag=True, help="Train the seeds of a task and method as one batch, in one process.")
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    show_default=True,
-    help="Where networks are; cuda means --together.",
-)
-@click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
-@results_option
-def sweep(
-    profile: str,
-    tasks: Sequence[str],
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    jobs: int | None,
-    checkpoint_every: float,
-    executor: str,
-    together: bool,
-    device: str,
-    address: str | None,
-    results: Path,
-) -> None:
-    """Run what is missing, stale or failed of a profile, each run in a process of its own."""
-    together = together or device == "cuda"
-    if address and executor != "ray":
-        raise UserError("--address is of a Ray cluster: add --executor ray")
-    if together and (executor == "ray" or jobs is not None):
-        raise UserError("seeds together are one process on this machine: leave --executor ray and --jobs out")
-    params = load_params()
-    chosen = list(select(params, profile, tasks, methods, seeds))
-    for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
-        click.echo(f"warning: {line}", err=True)
-    wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
-    todo = [one for one in wanted if not restore(one, params, results)]
-    click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
-    jobs = jobs or available_cores()
-    if together:
-        from benchmark.together_sweep import sweep_together
-
-        failures = sweep_together(todo, params, results, device)
-    elif executor == "ray":
-        from benchmark.ray_sweep import sweep_on_ray
-
-        failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)
-    else:
-        failures = run_side_by_side(todo, params, results, jobs, checkpoint_every)
-    for failed, reason in failures.items():
-        click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
-    if failures:
-        raise click.ClickException(f"{len(failures)} of {len(chosen)} runs failed; the others are complete")
 
 
 @cli.command()
@@ -268,6 +196,7 @@ def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results:
 cli.add_command(claims)
 cli.add_command(experiment)
 cli.add_command(sample)
+cli.add_command(sweep)
 cli.add_command(timing)
 cli.add_command(track)
 cli.add_command(ui)

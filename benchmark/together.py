@@ -29,7 +29,7 @@ from methods.base import Artifacts, Method, Tensors, Transition, make_method
 from methods.together import SeedsTogether
 
 # In the order in which requests are served: an update is only made when nobody waits for anything else.
-KINDS = ("act", "step", "update")
+KINDS = ("act", "evaluate", "step", "update")
 Progress = Callable[[int, int], None]
 
 
@@ -82,7 +82,8 @@ class _Batch:
         device: torch.device,
         batched: bool | None,
     ) -> None:
-        self.task = task
+        # What a run makes of the task, for training and evaluation, are environments that wait for each other.
+        self.task = _WaitingTask(**vars(task))
         self.clocks = [Clock() for _ in seeds]
         self.meters = [MeteredConstraint(task.constraint, clock) for clock in self.clocks]
         self.stores = [ArtifactStore(artifacts, task) for _ in seeds]
@@ -134,12 +135,14 @@ class _Batch:
 
     def _run(self, seat: int, config: RunConfig, progress: Callable[[int], None]) -> _Run:
         method, meter, store = _Member(self.together, seat), self.meters[seat], self.stores[seat]
-        return _Turns(self.task, method, config, self.clocks[seat], meter, store, progress, None)
+        return _Run(self.task, method, config, self.clocks[seat], meter, store, progress, None)
 
     def _serve(self, kind: str, asked: Mapping[int, Any]) -> Mapping[int, Any]:
         """Do for all who ask what they ask for."""
         if kind == "act":
             return self.together.act_pairs(asked)
+        if kind == "evaluate":
+            return self.together.act(asked)
         if kind == "step":
             # MuJoCo lets other threads run while it steps.
             return dict(zip(asked, self.pool.map(lambda call: call(), asked.values()), strict=True))
@@ -166,23 +169,18 @@ class _Batch:
         self.meter.calls = type(calls)()
 
 
-class _Turns(_Run):
-    """A run whose environment steps wait for those of the other seeds."""
+class _WaitingTask(TaskSpec):
+    """The task, with environments whose steps are made when those of all seeds are."""
 
-    def _loop(self, env: gymnasium.Env[Any, Any]) -> Literal["complete", "timeout"]:
-        return super()._loop(cast("gymnasium.Env[Any, Any]", _WaitingEnv(env)))
+    def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+        """See :meth:`TaskSpec.make_env`."""
+        return _WaitingEnv(super().make_env(**kwargs))
 
 
-class _WaitingEnv:
-    """An environment whose ``step`` is made when it is made for all."""
-
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        self._env = env
-        self.reset = env.reset
-
+class _WaitingEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         """See ``gymnasium.Env.step``."""
-        return ask("step", lambda: self._env.step(action))
+        return ask("step", lambda: self.env.step(action))
 
 
 class _Member(Method[Any]):
@@ -205,7 +203,9 @@ class _Member(Method[Any]):
 
     def act(self, obs: Tensor, explore: bool) -> Tensor:
         """See :meth:`Method.act`."""
-        return self.own.act(obs.to(self.together.device), explore).cpu()
+        assert not explore, "the harness explores by act_pair"
+        action: Tensor = ask("evaluate", obs)
+        return action
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
         """See :meth:`Method.act_pair`."""

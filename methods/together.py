@@ -119,7 +119,7 @@ class SeedsTogether:
     ) -> None:
         self.lead, *self.members = (_checked(method, device) for method in (lead, *members))
         self.device = device
-        batched = device.type != "cpu" if batched is None else batched
+        self.batched = batched = device.type != "cpu" if batched is None else batched
         for name in self.lead._parts():
             setattr(self.lead, name, stack([getattr(member, name) for member in self.members], batched))
         self._stack_optimizers()
@@ -138,6 +138,18 @@ class SeedsTogether:
         with torch.no_grad():
             actions = self.lead.policy(rows.to(self.device)).cpu()
         return {seat: self._explore(self.members[seat], actions[seat : seat + 1]) for seat in obs}
+
+    def act(self, obs: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """For some seeds' observations (B, o), B of each its own, what their policies do without noise, on the CPU."""
+        if not self.batched:
+            return {seat: self.members[seat].act(rows, explore=False) for seat, rows in obs.items()}
+        most = max(map(len, obs.values()))
+        some = next(iter(obs.values()))[:1]
+        padded = [obs.get(seat, some) for seat in range(len(self.members))]
+        rows = torch.cat([row for one in padded for row in (one, one[:1].expand(most - len(one), -1))])
+        with torch.no_grad():
+            actions = torch.split(self.lead.policy(rows.to(self.device)).cpu(), most)
+        return {seat: actions[seat][: len(rows)] for seat, rows in obs.items()}
 
     def observe(self, seat: int, transition: Transition) -> None:
         """One seed's environment step."""

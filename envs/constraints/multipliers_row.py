@@ -50,20 +50,21 @@ def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[
 def _second_alone(items: Items, square: float, eps: float) -> float | None:
     """The m that ``sum q x^2 = square`` needs without the other constraint."""
     # Where a coordinate leaves its end of the box; below the first of them nothing changes with m.
-    leaves = [(y - up) / (up * q + TINY) for y, _, q, up in items]
-    m = max(min(leaves), 0.0)
+    parts = [((y - up) / (up * q + TINY), y, q, q * up * up) for y, _, q, up in items]
+    m = max(min(parts)[0], 0.0)
+    close = CLOSE * eps * square
     for _ in range(ROUNDS):
         value = slope = 0.0
-        for (y, _, q, up), leave in zip(items, leaves, strict=True):
+        for leave, y, q, held in parts:
             if leave > m:
-                value += q * up * up
+                value += held
                 continue
             divisor = 1 + m * q
             x = y / divisor
             bent = q * x
             slope += bent * bent / divisor
             value += bent * x
-        if abs(value - square) <= CLOSE * eps * square:
+        if abs(value - square) <= close:
             return m
         if not slope:
             return None
@@ -74,22 +75,27 @@ def _second_alone(items: Items, square: float, eps: float) -> float | None:
 def _both(items: Items, budget: float, square: float, most_t: float, most_m: float, eps: float) -> list[float] | None:
     """The point where both constraints are active, by Newton's method on both multipliers, as ``multipliers._both``."""
     t, m = most_t / 2, most_m / 2
+    close_budget, close_square = CLOSE * eps * budget, CLOSE * eps * square
     for _ in range(ROUNDS):
-        point = []
         over, value, first, cross, second = -budget, 0.0, 0.0, 0.0, 0.0
         for y, w, q, up in items:
+            x = y - t * w
+            if x <= 0:
+                continue
             divisor = 1 + m * q
-            x = min(max((y - t * w) / divisor, 0.0), up)
-            bent = q * x
+            x /= divisor
+            if x >= up:
+                over += w * up
+                value += q * up * up
+                continue
+            bent, pull = q * x, w / divisor
             over += w * x
             value += bent * x
-            if 0 < x < up:
-                first += w * w / divisor
-                cross += w * bent / divisor
-                second += bent * bent / divisor
-            point.append(x)
-        if abs(over) <= CLOSE * eps * budget and abs(value - square) <= CLOSE * eps * square:
-            return point
+            first += w * pull
+            cross += bent * pull
+            second += bent * bent / divisor
+        if abs(over) <= close_budget and abs(value - square) <= close_square:
+            return [min(max((y - t * w) / (1 + m * q), 0.0), up) for y, w, q, up in items]
         determinant = first * second - cross * cross
         if not determinant > 1e-10 * first * second:
             return None

@@ -118,6 +118,18 @@ def test_actions_and_noise_are_those_of_each_seed_alone() -> None:
                 assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_policies_act_on_batches_of_different_sizes(batched: bool) -> None:
+    alone, members = ([filled("ddpg-projection", seed) for seed in SEEDS[:3]] for _ in range(2))
+    together = SeedsTogether(members, filled("ddpg-projection", 0), CPU, batched)
+    width = len(alone[0].obs_middle)
+    obs = {seat: torch.rand((rows, width), generator=make_generator(rows, "obs")) for seat, rows in ((2, 5), (0, 2))}
+    found = together.act(obs)
+    assert list(found) == [2, 0]
+    for seat, rows in obs.items():
+        assert torch.allclose(found[seat], alone[seat].act(rows, explore=False), atol=1e-6)
+
+
 def test_random_actions_of_the_warm_up_are_those_of_each_seed_alone() -> None:
     task = make_task("R+L2")
     alone, members = ([make_method("nfw", task, SMALL, seed) for seed in SEEDS[:2]] for _ in range(2))
