@@ -1,4 +1,4 @@
-"""What makes RealNVP valid: the edge of its base density, what its layers move, what they see; one change at a time.
+"""What makes RealNVP valid: the edge of its density, what its layers move, see, and how wide they are; one at a time.
 
 Run ``python -m benchmarks.flow_variants [TASK] [--updates N]``. Same samples, batches, steps and seed; the share of the
 action box that is feasible is what a flow that does nothing is valid at.
@@ -29,7 +29,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "published: halves, Gaussian edge of sigma 1e-4": PUBLISHED | GAUSSIAN,
     "slope of the edge at most 150": PUBLISHED,
     "and layers move one coordinate": {"shares": False},
-    "and see shares of the budget (ours)": {},
+    "and see shares of the budget": {},
+    "and are 128 wide (ours)": {"hidden": (128, 128)},
+    "and are 64 wide": {"hidden": (64, 64)},
 }
 
 
