@@ -46,4 +46,4 @@ lock: setup
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) results/quick/runs results/quick/kept results/quick/flows results/quick/samples results/quick/plan results/smoke
+	rm -rf $(VENV) results/quick/runs results/quick/kept results/quick/flows results/quick/samples results/quick/timing results/quick/plan results/smoke

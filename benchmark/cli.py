@@ -106,26 +106,13 @@ def status(profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bo
 @results_option
 def tables(profile: str, results: Path) -> None:
     """Make tables and figures of a profile from its result files."""
+    from benchmark.commands.stale import warn_of_stale
     from benchmark.figures import write_figures
-    from benchmark.plan import flow_states
     from benchmark.tables import write_tables
-    from benchmark.timing import timing_state
 
     params = load_params()
     chosen = params.profile(profile)
-    stale = [one for one in select(params, profile) if state_of(one, params, results)[0] == "stale"]
-    if stale:
-        click.echo(f"{len(stale)} runs are of other code or settings than today's: see `acrl status -p {profile}`")
-    older = [state for *_, state in flow_states(params, profile, [], [], results) if state == "stale"]
-    if older:
-        click.echo(
-            f"{len(older)} flows are of other code or settings than today's: see `acrl status --flows -p {profile}`"
-        )
-    timings = [task for task in chosen.tasks if timing_state(params, profile, task, results) == "stale"]
-    if timings:
-        click.echo(
-            f"timings are of other code or settings than today's: `acrl timing {' '.join(timings)} -p {profile}`"
-        )
+    warn_of_stale(params, profile, results)
     arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
     for path in [*write_tables(*arguments), *write_figures(*arguments)]:
         click.echo(path)

@@ -98,6 +98,7 @@ class Provenance(Record):
 
     Attributes:
         together: Seeds that were trained as one batch, and share its wall-clock.
+        together_code: Hash of the code that did so; empty for a seed alone.
         sha256: Of all other entries of the file; empty where it was not noted.
     """
 
@@ -111,6 +112,7 @@ class Provenance(Record):
     threads: int
     started: str
     together: int = 1
+    together_code: str = ""
     sha256: str = ""
 
 
@@ -222,47 +224,6 @@ class VisitedReport(File):
     validity: dict[str, dict[str, float]]
 
 
-class TimedRound(Record):
-    """A stretch of training by itself: seconds a step by part.
-
-    Attributes:
-        other: What no part accounts for: the harness itself.
-        busy_cores: Cores that everything else on the machine kept busy meanwhile, on average.
-    """
-
-    act: float
-    project: float
-    env: float
-    update: float
-    other: float
-    busy_cores: float
-
-    @property
-    def step(self) -> float:
-        """Seconds of a whole step."""
-        return self.act + self.project + self.env + self.update + self.other
-
-
-class TimingReport(File):
-    """What a training step of each method costs on one task, measured serially, in turns.
-
-    Attributes:
-        steps: Training steps of each round, every one with an update.
-        rounds: By method.
-        solvers: Who projects, by method.
-        flows: Methods that train a flow first, which is in no round.
-        keys: What each method's steps depend on, as one hash.
-    """
-
-    task: str
-    profile: str
-    steps: int
-    rounds: dict[str, list[TimedRound]]
-    solvers: dict[str, str]
-    flows: list[str]
-    keys: dict[str, str]
-
-
 def read_record(path: Path, kind: type[F]) -> F:
     """Read one JSON file of the given kind.
 
@@ -281,16 +242,18 @@ def read_record(path: Path, kind: type[F]) -> F:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema version {version}; this program knows version {SCHEMA_VERSION}")
-    try:
-        found = kind.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DamagedFileError(f"{path} is damaged at '{where}': {first['msg']}; delete it and run again") from error
-    noted = found.provenance.sha256 if found.provenance else ""
+    origin = data.get("provenance")
+    noted = origin.get("sha256") if isinstance(origin, dict) else None
     if noted and noted != digest(data):
         raise DamagedFileError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
-    return found
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"'{'.'.join(str(part) for part in first['loc'])}': {first['msg']}"
+        if noted:
+            raise UserError(f"{path} was written by another version of this program: at {where}") from error
+        raise DamagedFileError(f"{path} is damaged at {where}; delete it and run again") from error
 
 
 def read_run(path: Path) -> RunResult:
@@ -301,8 +264,3 @@ def read_run(path: Path) -> RunResult:
 def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
     """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
     return folder / "flows" / method / (f"{task}.json" if states == "sampled" else f"{task}.visited.json")
-
-
-def timing_path(folder: Path, task: str) -> Path:
-    """Where the timing of a task lies below ``results/<profile>``."""
-    return folder / "timing" / f"{task}.json"

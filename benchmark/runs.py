@@ -15,7 +15,7 @@ from benchmark.config import Params, RunConfig, run_config
 from benchmark.evaluation import Evaluator
 from benchmark.files import check_writable, file_lock
 from benchmark.harness import Outcome, Progress, train
-from benchmark.provenance import collect_provenance, method_module, run_key
+from benchmark.provenance import code_hash, collect_provenance, method_module, run_key
 from benchmark.results import DamagedFileError, Evaluation, Provenance, RunResult, read_run
 from benchmark.store import ArtifactStore, load_tensors, save_tensors, set_aside
 from envs.errors import UserError
@@ -90,20 +90,34 @@ def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
     result = read_run(path)
     if result.status != "complete":
         return result.status, result.error or ""
-    if result.run_key != run.key(params):
+    if not is_current(result, run.key(params)):
         return "stale", "made with other code or settings"
     return "complete", ""
+
+
+def is_current(result: RunResult, key: str) -> bool:
+    """Whether a result is of today's code and settings, that which trained its seed together with others included."""
+    origin = result.provenance
+    return result.run_key == key and (origin.together == 1 or origin.together_code == together_code())
+
+
+def together_code() -> str:
+    """Hash of the code that trains seeds together, which no run's key covers."""
+    return code_hash(("benchmark.together", "methods.together"))
 
 
 def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
     """Take a run's damaged JSON, or the kept copy of it, out of the way; a line for each that says so."""
     said = []
     for path in (run.path(results), run.kept(results, run.key(params))):
-        try:
-            if path.exists():
+        if not path.exists():
+            continue
+        # Another sweep may be putting a whole one in its place.
+        with file_lock(run.unfinished(results)):
+            try:
                 read_run(path)
-        except DamagedFileError:
-            said.append(set_aside(path))
+            except DamagedFileError:
+                said.append(set_aside(path))
     return said
 
 
@@ -112,8 +126,11 @@ def restore(run: Run, params: Params, results: Path) -> bool:
     kept = run.kept(results, run.key(params))
     if not kept.exists():
         return False
-    read_run(kept).write(run.path(results))
-    return True
+    result = read_run(kept)
+    if is_current(result, run.key(params)):
+        result.write(run.path(results))
+        return True
+    return False
 
 
 def execute_missing(

@@ -14,13 +14,12 @@ from benchmark.results import (
     Provenance,
     Returns,
     RunResult,
-    TimingReport,
     Violations,
     VisitedReport,
     read_record,
     report_path,
-    timing_path,
 )
+from benchmark.timing_report import TimingReport, timing_path
 from envs.errors import UserError
 
 ERROR_WIDTH = 200
@@ -179,6 +178,8 @@ def check_timing(path: Path, timing: TimingReport, profile: str, task: str) -> T
     """
     if (timing.profile, timing.task) != (profile, task):
         raise UserError(f"{path} holds the timing of {timing.task}, profile '{timing.profile}': move it or delete it")
+    if not timing.rounds or set(timing.solvers) != set(timing.rounds):
+        raise UserError(f"{path} lacks rounds or solvers; run `acrl timing {task} -p {profile}` again")
     if any(one.step <= 0 for rounds in timing.rounds.values() for one in rounds):
         raise UserError(f"{path} has a training step that took no time; run `acrl timing {task} -p {profile}` again")
     return timing

@@ -62,7 +62,10 @@ def set_aside(path: Path) -> str:
     """Rename a damaged file so that it is neither used nor lost; a line that says so."""
     names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
     aside = next(name for name in map(path.with_suffix, names) if not name.exists())
-    path.replace(aside)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise UserError(f"{path} is damaged and cannot be renamed: {error.strerror}; delete it") from error
     return f"{path} is truncated or damaged; it is set aside as {aside.name}"
 
 

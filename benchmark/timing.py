@@ -21,13 +21,14 @@ from benchmark.config import EvaluationSettings, Params, RunConfig, TimingSettin
 from benchmark.files import check_writable
 from benchmark.harness import train
 from benchmark.provenance import collect_provenance, key_of, method_module, run_key
-from benchmark.results import Seconds, TimedRound, TimingReport, read_record, timing_path
+from benchmark.results import Seconds, read_record
 from benchmark.runs import error_line
+from benchmark.timing_report import TimedRound, TimingReport, timing_path
 from envs.errors import MethodFailedError, UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import method_class
 
-# Learning starts with the first step. A frozen flow costs the same however long it was trained.
+# Learning starts with the first step. A pass through a frozen flow costs the same however long it was trained.
 SHORT_SETTINGS = {
     "warmup": 1,
     "samples": {"train": 2000, "test": 500, "rollout_steps": 500},

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import pandas as pd
 
 from benchmark.rendering import Column, make_view
-from benchmark.results import TimedRound, TimingReport
 from benchmark.selection import Selection, machine_of
 from benchmark.statistics import Estimate, mean_interval, point, ratio_interval
 from benchmark.summaries import NOT_NEGATIVE, REFERENCE, Cell, make_cell, make_frame
 from benchmark.table import Table, View
+from benchmark.timing_report import TimedRound, TimingReport
 from envs.registry import make_task
 
 STEP_PARTS = ("act", "project", "env", "update", "other")
@@ -40,7 +40,7 @@ def same_machine(found: Selection, task: str, method: str) -> bool:
     """Whether a method's flow, if there is a report on it, was trained on the machine that the task was timed on."""
     timing, report = found.timing[task].provenance, found.flows.get((task, method))
     flow = report.provenance if report else None
-    return timing is None or flow is None or machine_of(timing) == machine_of(flow)
+    return report is None or (timing is not None and flow is not None and machine_of(timing) == machine_of(flow))
 
 
 def busy(timing: TimingReport, methods: Iterable[str]) -> float:
@@ -70,6 +70,9 @@ def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
         yield make_cell(part, "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
     spent = [1000 * seconds for seconds in step_seconds(rounds)]
     yield make_cell("step", "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
+    # A ratio is as good as the worse of its two sides.
+    most = busy(timing, [method, REFERENCE])
+    note = f"up to {most:.1f} cores were busy with other work" if most > IDLE_CORES else ""
     yield make_cell("step ratio", "ratio", _ratio(method, step_seconds(rounds), step_seconds(reference)), note=note)
     whole, whole_reference = training_seconds(found, task, method), training_seconds(found, task, REFERENCE)
     if whole and not same_machine(found, task, method):

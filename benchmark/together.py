@@ -8,6 +8,7 @@ own sequence of steps and updates is what it would be alone; only whose turn it 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,15 +16,16 @@ from typing import Any, Literal, cast
 
 import gymnasium
 import torch
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import getcurrent, greenlet
 from torch import Tensor
 
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import RunConfig
 from benchmark.harness import Outcome, _Run
+from benchmark.results import Calls
 from benchmark.store import ArtifactStore
 from envs.constraints.base import Constraint
-from envs.errors import UserError
+from envs.errors import MethodFailedError, UserError
 from envs.registry import TaskSpec
 from methods.base import Artifacts, Method, Tensors, Transition, make_method
 from methods.together import SeedsTogether
@@ -45,7 +47,8 @@ def train_together(
 ) -> dict[int, Outcome | Exception]:
     """Train several seeds of one method on one task as one batch; see :func:`benchmark.harness.train`.
 
-    Wall-clock of every seed is that of the batch, since each waits for all. A batch that is killed starts anew.
+    Wall-clock of every seed is that of the batch, since each waits for all, for their evaluations too where episodes
+    differ in length. A batch that is killed starts anew.
 
     Args:
         task: The task.
@@ -63,10 +66,19 @@ def train_together(
     Raises:
         UserError: If seeds of this method cannot be trained together, or there is no such device.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no GPU that torch can use: leave --device cuda out, or install torch's CUDA build")
+    check_device(device)
     batch = _Batch(task, method_id, config, seeds, artifacts, torch.device(device), batched)
     return dict(zip(seeds, batch.train(config, progress), strict=True))
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("no GPU that torch can use: leave --device cuda out, or install torch's CUDA build")
 
 
 class _Batch:
@@ -96,7 +108,7 @@ class _Batch:
         for meter, method, store in zip(
             [*self.meters, self.meter], [*members, lead], [*self.stores, ArtifactStore(artifacts, task)], strict=True
         ):
-            with meter.unmetered():
+            with meter._clock.part("prepare"), meter.unmetered():
                 method.prepare(store)
         self.together = SeedsTogether(members, lead, device, batched)
         self.pool = ThreadPoolExecutor()
@@ -110,8 +122,6 @@ class _Batch:
             def live() -> None:
                 try:
                     found[seat] = self._run(seat, config, lambda step: progress(seat, step)).train()
-                except GreenletExit:
-                    raise
                 except Exception as error:  # whatever a method raises ends its own run only
                     found[seat] = error
 
@@ -124,9 +134,11 @@ class _Batch:
             while waiting := {seat: request for seat, request in requests.items() if seat not in found}:
                 kind = next(kind for kind in KINDS if any(request[0] == kind for request in waiting.values()))
                 asked = {seat: request[1] for seat, request in waiting.items() if request[0] == kind}
-                answers = self._serve(kind, asked)
-                for seat in asked:
-                    requests[seat] = turns[seat].switch(answers[seat])
+                for seat, answer in self._serve(kind, asked).items():
+                    go_on = turns[seat].throw if isinstance(answer, Exception) else turns[seat].switch
+                    requests[seat] = go_on(answer)
+                    if seat in found:
+                        self.together.leave(seat)
         finally:
             for turn in turns.values():
                 turn.throw()
@@ -138,35 +150,46 @@ class _Batch:
         return _Run(self.task, method, config, self.clocks[seat], meter, store, progress, None)
 
     def _serve(self, kind: str, asked: Mapping[int, Any]) -> Mapping[int, Any]:
-        """Do for all who ask what they ask for."""
-        if kind == "act":
-            return self.together.act_pairs(asked)
-        if kind == "evaluate":
-            return self.together.act(asked)
+        """Do for those who ask what they ask for; an exception in place of an answer ends that seed's run.
+
+        Where the batch as a whole fails, those whose networks diverged are to blame, and the others ask again.
+        """
         if kind == "step":
             # MuJoCo lets other threads run while it steps.
-            return dict(zip(asked, self.pool.map(lambda call: call(), asked.values()), strict=True))
-        losses = self.together.update()
-        self._charge()
-        whole = all(torch.isfinite(torch.tensor(value)) for value in losses.values())
-        return {seat: losses if whole else self._losses_of(seat) for seat in asked}
+            return dict(zip(asked, self.pool.map(attempt, asked.values()), strict=True))
+        try:
+            if kind == "act":
+                pairs = self.together.act_pairs(asked)
+                self._charge("act", [seat for seat, (policy, _) in pairs.items() if policy is not None])
+                return pairs
+            if kind == "evaluate":
+                with self.meter.unmetered():
+                    return self.together.act(asked)
+            losses = self.together.update()
+        except Exception as error:
+            return self._diverged() or dict.fromkeys(asked, error)
+        self._charge("update", list(asked))
+        if all(map(math.isfinite, losses.values())):
+            return dict.fromkeys(asked, losses)
+        # One seed that diverged spoils the mean over all: the others hear nothing.
+        return {seat: {} for seat in asked} | self._diverged()
 
-    def _losses_of(self, seat: int) -> dict[str, float]:
-        """A seed that diverged spoils the mean over all: it hears so, and the others hear nothing."""
-        return {"critic_loss": float("nan")} if self.together.broken(seat) else {}
+    def _diverged(self) -> dict[int, Exception]:
+        error = MethodFailedError("its networks hold NaN or infinity; it diverged")
+        return dict.fromkeys(self.together.broken(), error)
 
-    def _charge(self) -> None:
-        """Count what the batch asked of the constraint for the seeds, each with its share of the rows."""
+    def _charge(self, part: str, seats: Sequence[int]) -> None:
+        """Count what the batch asked of the constraint for these seeds, each with its share of the rows."""
         spent = self.meter._clock.seconds.pop("project", 0.0)
-        calls = self.meter.calls
-        for meter, clock in zip(self.meters, self.clocks, strict=True):
-            for name in ("project", "oracle"):
-                setattr(meter.calls, name, getattr(meter.calls, name) + getattr(calls, name))
-                rows = getattr(calls, f"{name}_rows") // len(self.meters)
-                setattr(meter.calls, f"{name}_rows", getattr(meter.calls, f"{name}_rows") + rows)
-            clock.seconds["project"] = clock.seconds.get("project", 0.0) + spent
-            clock.seconds["update"] = clock.seconds.get("update", 0.0) - spent
-        self.meter.calls = type(calls)()
+        calls, self.meter.calls = self.meter.calls, Calls()
+        for seat in seats:
+            own, seconds = self.meters[seat].calls, self.clocks[seat].seconds
+            own.project += calls.project
+            own.oracle += calls.oracle
+            own.project_rows += calls.project_rows // len(self.meters)
+            own.oracle_rows += calls.oracle_rows // len(self.meters)
+            seconds["project"] = seconds.get("project", 0.0) + spent
+            seconds[part] = seconds.get(part, 0.0) - spent
 
 
 class _WaitingTask(TaskSpec):
@@ -232,8 +255,20 @@ class _Member(Method[Any]):
         self.own.load_state_dict(state)
 
 
+def attempt(call: Callable[[], Any]) -> Any:
+    """What a call returns, or the exception that it ended with."""
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
 def ask(kind: str, about: Any) -> Any:
-    """Halt the run that calls this until it was served."""
+    """Halt the run that calls this until it was served.
+
+    Raises:
+        Exception: What serving it ended with.
+    """
     hub = getcurrent().parent
     assert hub is not None
     return hub.switch((kind, about))

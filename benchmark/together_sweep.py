@@ -12,9 +12,9 @@ from benchmark.config import Params
 from benchmark.files import check_writable, file_lock
 from benchmark.harness import Outcome
 from benchmark.provenance import collect_provenance
-from benchmark.runs import Run, error_line, record_failure, state_of, write_outcome
+from benchmark.runs import Run, error_line, record_failure, state_of, together_code, write_outcome
 from benchmark.sweep import move_to, progress_bar
-from benchmark.together import train_together
+from benchmark.together import check_device, train_together
 from envs.registry import make_task
 
 
@@ -33,10 +33,10 @@ def sweep_together(runs: Sequence[Run], params: Params, results: Path, device: s
         Reason by run, for those that failed; that is in their JSON too.
 
     Raises:
-        UserError: If seeds of a method cannot be trained together, there is no such device, or a file cannot be
-            written.
+        UserError: If there is no such device, or a file cannot be written.
     """
     torch.set_num_threads(1)
+    check_device(device)
     batches: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         batches.setdefault((run.profile, run.task, run.method), []).append(run)
@@ -54,7 +54,7 @@ def sweep_together(runs: Sequence[Run], params: Params, results: Path, device: s
 def _execute(runs: Sequence[Run], params: Params, results: Path, device: str) -> dict[Run, str]:
     """Train one batch and write what came of every seed."""
     first, config = runs[0], runs[0].config(params)
-    provenance = collect_provenance().model_copy(update={"together": len(runs)})
+    provenance = collect_provenance().model_copy(update={"together": len(runs), "together_code": together_code()})
     for run in runs:
         check_writable(run.path(results))
     failures: dict[Run, str] = {}
@@ -67,11 +67,17 @@ def _execute(runs: Sequence[Run], params: Params, results: Path, device: str) ->
 
         seeds = [run.seed for run in runs]
         folder = results / first.profile
-        found = train_together(make_task(first.task), first.method, config, seeds, folder, progress, device)
+        found: dict[int, Outcome | Exception]
+        try:
+            found = train_together(make_task(first.task), first.method, config, seeds, folder, progress, device)
+        except Exception as reason:  # a method that does not apply, or that cannot be trained so: the others can
+            found = dict.fromkeys(seeds, reason)
     for run in runs:
         outcome = found[run.seed]
         if isinstance(outcome, Outcome):
             error = write_outcome(run, run.key(params), config, provenance, outcome, results).error
+            # What an earlier sweep, one by one, may have left.
+            run.unfinished(results).unlink(missing_ok=True)
         else:
             error = error_line(outcome)
             record_failure(run, params, results, error)

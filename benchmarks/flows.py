@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.flows [--task T ...]``. Forward: latents to actions, as in acting and in the critic's target.
 Backward: the same with the gradient to the latents, as in the actor's update. Inverse: actions to latents with the
 density, as in the flow's training. The actor is the published 400-300 network on the task's observations, forward and
-backward to its input. Times are CPU seconds of this thread, medians over rounds that take all in turns; flows are
+backward to its input; flows are those of profile small. Times are CPU seconds of this thread, medians over rounds that take all in turns; flows are
 trained for a few updates only, since what a pass costs does not depend on how good they are.
 """
 
@@ -19,6 +19,7 @@ import tabulate
 import torch
 from torch import Tensor
 
+from benchmark.config import load_params, merge, run_config
 from benchmark.timing import SHORT_SETTINGS
 from envs import make_task
 from envs.seeding import make_generator
@@ -70,8 +71,9 @@ def backward(function: Callable[[Tensor], Tensor], given: Tensor) -> Callable[[]
 def row(task_id: str, method: str, batch: int) -> list[str]:
     """One flow on one task."""
     task = make_task(task_id)
-    settings = {name: value for name, value in SHORT_SETTINGS.items() if name != "warmup"}
-    learner = make_method(method, task, settings)
+    learner = make_method(
+        method, task, merge(run_config(load_params(), "small", task_id, method).method, SHORT_SETTINGS)
+    )
     learner.prepare()
     assert isinstance(learner, FlowPGBase)
     assert isinstance(learner, DDPG)

@@ -24,7 +24,7 @@ import tabulate
 import torch
 from gymnasium.spaces import Box
 
-from benchmark.config import EvaluationSettings, RunConfig, merge
+from benchmark.config import EvaluationSettings, RunConfig, load_params, merge
 from benchmark.experiments.polytope import random_polytope
 from benchmark.timing import SHORT_SETTINGS, time_round
 from envs import make_task
@@ -84,8 +84,9 @@ def made_up(name: str, constraint: Constraint) -> TaskSpec:
 
 
 def run_settings(method: str, **over: Any) -> RunConfig:
-    """Published networks and batches but for ``over``, learning from the first step on."""
-    known = method_class(method).Config().model_dump(mode="json")
+    """Profile small's networks and batches but for ``over``, learning from the first step on."""
+    own = load_params().profile("small").methods_config.get(method, {})
+    known = merge(method_class(method).Config().model_dump(mode="json"), own)
     short = {name: value for name, value in {**SHORT_SETTINGS, "replay_size": 20_000}.items() if name in known}
     once = EvaluationSettings(every=1, episodes=1, final_episodes=1)
     settings = merge(known, {**short, **over})

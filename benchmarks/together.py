@@ -26,10 +26,10 @@ from envs.registry import TaskSpec
 
 
 def returns_text(outcomes: Sequence[Outcome]) -> str:
-    """The mean final return with its interval."""
+    """The mean final return with its interval, and of how many seeds."""
     estimate = mean_interval([outcome.returns.final.mean for outcome in outcomes if outcome.returns])
     ends = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return f"{estimate.mean:.2f}{ends}"
+    return "none" if estimate.mean is None else f"{estimate.mean:.2f}{ends} (n = {estimate.n})"
 
 
 def one_by_one(task: TaskSpec, method: str, config: RunConfig, seeds: Sequence[int], folder: Path) -> list[Outcome]:
@@ -53,6 +53,8 @@ def main() -> int:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder, alone = Path(name), seeds[: given.alone or len(seeds)]
+        # Makes the flow, if there is one, and what first calls compile and allocate.
+        one_by_one(task, given.method, config.model_copy(update={"steps": 10}), seeds[:1], folder)
         started = time.perf_counter()
         single = one_by_one(task, given.method, config, alone, folder)
         seconds = (time.perf_counter() - started) * len(seeds) / len(alone)

@@ -20,17 +20,28 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("R+L2", "HC+O", "BSS-3")
 METHODS = ("ddpg-penalty", "ddpg-projection", "nfw", "flowpg", "flowpg-spline", "flowpg-gauge")
-FLOW = {"samples": {"train": 2000, "test": 500, "rollout_steps": 500}, "flow": {"updates": 50}}
+FLOW: dict[str, dict[str, Any]] = {
+    "samples": {"train": 2000, "test": 500, "rollout_steps": 500},
+    "flow": {"updates": 50},
+}
 PARTS = ("act", "project", "env", "update")
 Times = dict[str, float]
 
 
 def settings(method: str) -> dict[str, Any]:
-    """Published networks and batches, learning from the first step on."""
-    return {"warmup": 1, "replay_size": 20_000, **(FLOW if method.startswith("flowpg") else {})}
+    """Published networks and batches, flows as in profile small, learning from the first step on."""
+    if not method.startswith("flowpg"):
+        return {"warmup": 1, "replay_size": 20_000}
+    # As wide as the tree's own profile has it.
+    profile = yaml.safe_load(Path("params.yaml").read_text())["profiles"]["small"]
+    own = profile["methods_config"].get(method, {}).get("flow", {})
+    flow = FLOW["flow"] | {name: value for name, value in own.items() if name == "hidden"}
+    return {"warmup": 1, "replay_size": 20_000, **FLOW, "flow": flow}
 
 
 def by_harness(task_id: str, method: str, steps: int) -> Times:

@@ -85,13 +85,22 @@ class StackedReplay:
         self.members = members
         self.device = device
 
+        self.alive = list(range(len(members)))
+
     def __len__(self) -> int:
-        return min(len(member.replay) for member in self.members)
+        return min(len(self.members[seat].replay) for seat in self.alive)
 
     def sample(self, count: int, generator: torch.Generator) -> Batch:
-        """``count`` transitions a seed, by the generators of the seeds: (S count, .), on the device in one copy."""
+        """``count`` transitions a seed, by the generators of the seeds: (S count, .), on the device in one copy.
+
+        In place of a seed that is not alive any more stand the rows of one that is.
+        """
         del generator
-        batches = [member.replay.sample(count, member.replay_generator) for member in self.members]
+        drawn = {
+            seat: self.members[seat].replay.sample(count, self.members[seat].replay_generator) for seat in self.alive
+        }
+        some = next(iter(drawn.values()))
+        batches = [drawn.get(seat, some) for seat in range(len(self.members))]
         columns = [torch.cat(parts) for parts in zip(*batches, strict=True)]
         widths = [column.shape[1] for column in columns]
         whole = torch.cat(columns, dim=1).to(self.device, non_blocking=True)
@@ -125,7 +134,8 @@ class SeedsTogether:
         self._stack_optimizers()
         pairs = ((self.lead.target_actor, self.lead.actor), (self.lead.target_critic, self.lead.critic))
         self.lead._followers = [(list(target.parameters()), list(network.parameters())) for target, network in pairs]
-        self.lead.replay = StackedReplay(self.members, device)  # type: ignore[assignment]
+        self.replay = StackedReplay(self.members, device)
+        self.lead.replay = self.replay  # type: ignore[assignment]
         self._box = (self.lead.action_middle.cpu(), self.lead.action_half.cpu())
 
     def act_pairs(self, obs: Mapping[int, Tensor]) -> dict[int, tuple[Tensor | None, Tensor]]:
@@ -162,12 +172,27 @@ class SeedsTogether:
 
     def update(self) -> dict[str, float]:
         """One update of every seed; losses are means over the seeds."""
-        self.lead.steps = min(member.steps for member in self.members)
+        self.lead.steps = min(self.members[seat].steps for seat in self.replay.alive)
         return self.lead.update()
 
-    def broken(self, seat: int) -> bool:
-        """Whether a seed's networks hold NaN or infinities."""
-        return not all(bool(value.isfinite().all()) for value in self.members[seat].actor.parameters())
+    def leave(self, seat: int) -> None:
+        """A seed has ended: what stands in its place from now on is no more than a copy of one that has not."""
+        self.replay.alive.remove(seat)
+        if self.replay.alive:
+            with torch.no_grad():
+                for name in self.lead._parts():
+                    own, other = (getattr(self.members[one], name) for one in (seat, self.replay.alive[0]))
+                    for parameter, value in zip(own.parameters(), other.parameters(), strict=True):
+                        parameter.copy_(value)
+
+    def broken(self) -> list[int]:
+        """The seeds, of those that have not ended, whose networks hold NaN or infinities."""
+        found = []
+        for seat in self.replay.alive:
+            networks = (self.members[seat].actor, self.members[seat].critic)
+            if not all(bool(value.isfinite().all()) for network in networks for value in network.parameters()):
+                found.append(seat)
+        return found
 
     def _explore(self, member: DDPG[Any], action: Tensor) -> tuple[Tensor | None, Tensor]:
         if member.steps < member.config.warmup:
@@ -208,6 +233,9 @@ def _checked(method: Method[Any], device: torch.device) -> DDPG[Any]:
     """
     if not isinstance(method, DDPG):
         raise UserError(f"seeds of '{method.id}' cannot be trained together: it does not stand on methods.ddpg.DDPG")
+    for name in ("act", "act_pair"):
+        if getattr(type(method), name) is not getattr(DDPG, name):
+            raise UserError(f"seeds of '{method.id}' cannot be trained together: it explores in its own way ({name})")
     known = method._parts()
     for name, value in vars(method).items():
         if isinstance(value, nn.Module):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.config import load_params
@@ -48,12 +49,16 @@ def sweep(
     address: str | None,
     results: Path,
 ) -> None:
-    """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    """Run what is missing, stale or failed of a profile, each run in a process of its own, or seeds together."""
     together = together or device == "cuda"
     if address and executor != "ray":
         raise UserError("--address is of a Ray cluster: add --executor ray")
-    if together and (executor == "ray" or jobs is not None):
-        raise UserError("seeds together are one process on this machine: leave --executor ray and --jobs out")
+    every = click.get_current_context().get_parameter_source("checkpoint_every")
+    if together and (executor == "ray" or jobs is not None or every is not ParameterSource.DEFAULT):
+        raise UserError(
+            "seeds together are one process here without checkpoints: leave --executor ray, --jobs and "
+            "--checkpoint-every out"
+        )
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):

@@ -24,15 +24,13 @@ from benchmark.results import (
     Returns,
     RunResult,
     Seconds,
-    TimedRound,
-    TimingReport,
     ViolationCount,
     Violations,
     VisitedReport,
     report_path,
-    timing_path,
 )
 from benchmark.selection import read_selection
+from benchmark.timing_report import TimedRound, TimingReport, timing_path
 from envs.registry import make_task
 
 TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")

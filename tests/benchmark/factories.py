@@ -21,14 +21,12 @@ from benchmark.results import (
     Returns,
     RunResult,
     Seconds,
-    TimedRound,
-    TimingReport,
     ViolationCount,
     Violations,
     VisitedReport,
     report_path,
-    timing_path,
 )
+from benchmark.timing_report import TimedRound, TimingReport, timing_path
 
 PROFILE = "quick"
 STEPS = 20_000

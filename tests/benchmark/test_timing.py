@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import re
-import time
+from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import benchmark.timing as module
 from benchmark.config import Params, load_params
-from benchmark.results import TimedRound, TimingReport, read_record, timing_path
+from benchmark.results import read_record
 from benchmark.selection import read_selection
 from benchmark.table import markdown
 from benchmark.timing import time_steps, timing_state, turns
+from benchmark.timing_report import TimedRound, TimingReport, timing_path
 from benchmark.timing_table import timing_frame, timing_tables
 from envs.errors import MethodFailedError, UserError
 from tests.benchmark.command import acrl, workplace
@@ -86,25 +87,21 @@ def test_a_method_that_fails_is_named_and_nothing_written(
     assert not timing_path(tmp_path / "smoke", "R+L2").exists()
 
 
-def test_other_work_is_seen() -> None:
-    def busy_cores(seconds: float) -> float:
-        with module._others() as others:
-            time.sleep(seconds)
-        return others.busy_cores
+def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own:
+        def cpu_times(self) -> SimpleNamespace:
+            return SimpleNamespace(user=own[0], system=own[1])
 
-    worker = multiprocessing.get_context("spawn").Process(target=burn, daemon=True)
-    worker.start()
-    try:
-        # It may have to share its core with the other tests, but not with an idle one.
-        assert max(busy_cores(1.0) for _ in range(10)) > 0.3
-    finally:
-        worker.terminate()
-        worker.join()
-
-
-def burn() -> None:
-    while True:
-        pass
+    Times = namedtuple("Times", ["user", "system", "idle", "iowait", "guest"])
+    machine, own, now = [Times(10.0, 5.0, 100.0, 3.0, 2.0)], [4.0, 1.0], [50.0]
+    monkeypatch.setattr("benchmark.timing.psutil.cpu_times", lambda: machine[0])
+    monkeypatch.setattr("benchmark.timing.psutil.Process", Own)
+    monkeypatch.setattr("benchmark.timing.time.perf_counter", lambda: now[0])
+    with module._others() as others:
+        # In 40 seconds on two cores this process had 31 and others 15, one a guest's, which is user time too.
+        machine[0] = Times(10.0 + 40, 5.0 + 6, 100.0 + 30, 3.0 + 4, 2.0 + 1)
+        own[:], now[0] = [4.0 + 28, 1.0 + 3], 90.0
+    assert others.busy_cores == pytest.approx(15 / 40)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -164,9 +161,14 @@ def test_without_timings_there_is_no_table(tmp_path: Path) -> None:
         ({"task": "HC+O"}, "holds the timing of HC+O"),
         ({"profile": "small"}, "profile 'small'"),
         (
-            {"rounds": {"nfw": [TimedRound(act=0, project=0, env=0, update=0, other=0, busy_cores=0)]}},
+            {
+                "rounds": {"nfw": [TimedRound(act=0, project=0, env=0, update=0, other=0, busy_cores=0)]},
+                "solvers": {"nfw": "exact"},
+            },
             "a training step that took no time",
         ),
+        ({"rounds": {}}, "lacks rounds or solvers"),
+        ({"solvers": {}}, "lacks rounds or solvers"),
     ],
 )
 def test_a_timing_from_elsewhere_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:

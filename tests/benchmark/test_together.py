@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from envs import UserError, make_task
 from envs.errors import MethodFailedError
 from methods.base import Transition
 from tests.benchmark.command import acrl, workplace
+from tests.benchmark.factories import alter
 from tests.methods.learners import settings
 
 SEEDS = (3, 5)
@@ -92,12 +95,16 @@ def test_losses_are_means_over_the_seeds(tmp_path: Path) -> None:
         assert mean is None if None in losses else mean == pytest.approx(np.mean(losses), rel=1e-3)
 
 
-def test_a_seed_that_fails_leaves_the_others_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# Before learning starts, and after.
+@pytest.mark.parametrize("step", [10, 100])
+def test_a_seed_that_fails_leaves_the_others_what_they_were(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = alone("R+L2", "ddpg-penalty", tmp_path)
     seen = together._Member.observe
 
     def observe(self: together._Member, transition: Transition) -> None:
-        if self.seat == 0 and self.own.steps == 100:
+        if self.seat == 0 and self.own.steps == step:
             raise RuntimeError("on purpose")
         seen(self, transition)
 
@@ -107,7 +114,8 @@ def test_a_seed_that_fails_leaves_the_others_what_they_were(tmp_path: Path, monk
     assert found[SEEDS[1]].returns == expected[SEEDS[1]].returns
 
 
-def test_a_seed_that_diverges_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["ddpg-penalty", "nfw", "ddpg-projection-layer", "flowpg-gauge"])
+def test_a_seed_that_diverges_fails_alone(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = together._Member.observe
 
     def observe(self: together._Member, transition: Transition) -> None:
@@ -117,10 +125,37 @@ def test_a_seed_that_diverges_fails_alone(tmp_path: Path, monkeypatch: pytest.Mo
         seen(self, transition)
 
     monkeypatch.setattr(together._Member, "observe", observe)
-    found = as_one("R+L2", "ddpg-penalty", tmp_path)
+    found = as_one("R+L2", method, tmp_path)
     assert found[SEEDS[0]].status == "complete"
+    assert found[SEEDS[0]].curves["update/critic_loss"][0] is not None
     assert isinstance(found[SEEDS[1]], MethodFailedError)
     assert "diverged" in str(found[SEEDS[1]])
+
+
+def test_an_environment_that_fails_ends_its_own_seed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, calls = together._WaitingEnv.step, itertools.count()
+
+    def fail_once(self: together._WaitingEnv, action: Any) -> Any:
+        if next(calls) == 50:
+            self.env = Broken(self.env)
+        return step(self, action)
+
+    monkeypatch.setattr(together._WaitingEnv, "step", fail_once)
+    found = as_one("R+L2", "ddpg-penalty", tmp_path)
+    assert sorted(type(outcome).__name__ for outcome in found.values()) == ["Outcome", "ZeroDivisionError"]
+
+
+class Broken(gymnasium.Wrapper[Any, Any, Any, Any]):
+    def step(self, action: Any) -> Any:
+        raise ZeroDivisionError(action)
+
+
+def test_what_preparation_cost_is_charged_as_to_each_alone(tmp_path: Path) -> None:
+    found = as_one("R+L2", "flowpg", tmp_path, steps=60)
+    alone_after = alone("R+L2", "flowpg", tmp_path, steps=60)
+    for seed in SEEDS:
+        assert found[seed].seconds.prepare == pytest.approx(alone_after[seed].seconds.prepare, abs=0.5)
+        assert found[seed].seconds.prepare > 0
 
 
 def test_time_runs_out_for_all(tmp_path: Path) -> None:
@@ -151,13 +186,27 @@ def test_a_sweep_of_seeds_together_leaves_the_jsons_of_one_by_one(folder: Path) 
         assert one == other
     again = acrl(folder, "sweep", *chosen, "--together", "--results", "other")
     assert "2 complete, 0 to do" in again.out
+    # What was trained together by other code is stale.
+    alter(folder / "other" / place / "seed-0.json", lambda data: data["provenance"].update(together_code="0"))
+    status = acrl(folder, "status", "-p", "smoke", "--task", "R+L2", "--method", "ddpg-penalty", "--results", "other")
+    assert "seed 0  stale" in status.out
+
+
+def test_a_method_that_does_not_apply_is_recorded_and_the_others_are_run(folder: Path) -> None:
+    chosen = ("-p", "smoke", "--task", "R+Ring", "--method", "nfw", "--method", "ddpg-penalty", "--seed", "0")
+    done = acrl(folder, "sweep", *chosen, "--seed", "1", "--together")
+    assert done.code == 1
+    runs = folder / "results/smoke/runs/R+Ring"
+    assert json.loads((runs / "nfw/seed-0.json").read_text())["status"] == "failed"
+    assert json.loads((runs / "ddpg-penalty/seed-1.json").read_text())["status"] == "complete"
 
 
 def test_bad_requests_are_refused_in_one_line(folder: Path) -> None:
     chosen = ("sweep", "-p", "smoke", "--task", "R+L2", "--method", "nfw")
     for more, message in (
-        (("--together", "-j", "2"), "leave --executor ray and --jobs out"),
-        (("--device", "cuda", "--executor", "ray"), "leave --executor ray and --jobs out"),
+        (("--together", "-j", "2"), "leave --executor ray, --jobs and --checkpoint-every out"),
+        (("--device", "cuda", "--executor", "ray"), "leave --executor ray, --jobs and --checkpoint-every out"),
+        (("--together", "--checkpoint-every", "1"), "leave --executor ray, --jobs and --checkpoint-every out"),
     ):
         done = acrl(folder, *chosen, *more)
         assert done.code == 2
