@@ -3,8 +3,9 @@
 Run ``python -m benchmarks.flows [--task T ...]``. Forward: latents to actions, as in acting and in the critic's target.
 Backward: the same with the gradient to the latents, as in the actor's update. Inverse: actions to latents with the
 density, as in the flow's training. The actor is the published 400-300 network on the task's observations, forward and
-backward to its input; flows are those of profile small. Times are CPU seconds of this thread, medians over rounds that take all in turns; flows are
-trained for a few updates only, since what a pass costs does not depend on how good they are.
+backward to its input; flows are those of profile small. Times are CPU seconds of this thread, medians over rounds that
+take all in turns; flows are trained for a few updates only, since what a pass costs does not depend on how good they
+are.
 """
 
 from __future__ import annotations
