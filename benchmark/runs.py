@@ -115,7 +115,8 @@ def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
         # Another sweep may be putting a whole one in its place.
         with file_lock(run.unfinished(results)):
             try:
-                read_run(path)
+                if path.exists():
+                    read_run(path)
             except DamagedFileError:
                 said.append(set_aside(path))
     return said
@@ -230,7 +231,7 @@ def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episod
     """
     torch.set_num_threads(1)
     run = Run(result.profile, result.task, result.method, result.seed)
-    if result.run_key != run.key(params):
+    if not is_current(result, run.key(params)):
         raise UserError(f"{run.path(results)} was made with other code or settings than today's; run it again")
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:

@@ -14,6 +14,8 @@ from benchmark.table import Table, View
 from benchmark.timing_report import TimedRound, TimingReport
 from envs.registry import make_task
 
+# The same projection as the reference's in closed form.
+EXACT = "ddpg-projection"
 STEP_PARTS = ("act", "project", "env", "update", "other")
 # Next to a process of one core, less of everything else does not show in its times.
 IDLE_CORES = 0.1
@@ -62,27 +64,34 @@ def timing_frame(found: Selection) -> pd.DataFrame:
 
 def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
     timing = found.timing[task]
-    rounds, reference = timing.rounds.get(method, []), timing.rounds.get(REFERENCE, [])
-    most = busy(timing, [method])
-    note = f"up to {most:.1f} cores were busy with other work" if most > IDLE_CORES else ""
+    rounds, reference, exact = (timing.rounds.get(name, []) for name in (method, REFERENCE, EXACT))
+    note = _busy_note(timing, method)
     for part in STEP_PARTS:
         spent = [1000 * getattr(one, part) for one in rounds]
         yield make_cell(part, "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
-    spent = [1000 * seconds for seconds in step_seconds(rounds)]
-    yield make_cell("step", "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
+    step = step_seconds(rounds)
+    yield make_cell("step", "milliseconds", mean_interval([1000 * one for one in step], NOT_NEGATIVE), note=note)
     # A ratio is as good as the worse of its two sides.
-    most = busy(timing, [method, REFERENCE])
-    note = f"up to {most:.1f} cores were busy with other work" if most > IDLE_CORES else ""
-    yield make_cell("step ratio", "ratio", _ratio(method, step_seconds(rounds), step_seconds(reference)), note=note)
-    whole, whole_reference = training_seconds(found, task, method), training_seconds(found, task, REFERENCE)
+    note = _busy_note(timing, method, EXACT)
+    yield make_cell("step to exact", "ratio", _ratio(method, step, step_seconds(exact), EXACT), note=note)
+    own, others = ([one.update for one in side] for side in (rounds, exact))
+    yield make_cell("update to exact", "ratio", _ratio(method, own, others, EXACT), note=note)
+    note = _busy_note(timing, method, REFERENCE)
+    yield make_cell("step ratio", "ratio", _ratio(method, step, step_seconds(reference), REFERENCE), note=note)
+    whole, whole_reference = (training_seconds(found, task, name) or [] for name in (method, REFERENCE))
     if whole and not same_machine(found, task, method):
         note = "; ".join([*([note] if note else []), "the flow was trained on another machine"])
-    yield make_cell("training", "seconds", mean_interval(whole or [], NOT_NEGATIVE), note=note)
-    yield make_cell("training ratio", "ratio", _ratio(method, whole or [], whole_reference or []), note=note)
+    yield make_cell("training", "seconds", mean_interval(whole, NOT_NEGATIVE), note=note)
+    yield make_cell("training ratio", "ratio", _ratio(method, whole, whole_reference, REFERENCE), note=note)
 
 
-def _ratio(method: str, above: list[float], below: list[float]) -> Estimate:
-    if method == REFERENCE:
+def _busy_note(timing: TimingReport, *methods: str) -> str:
+    most = busy(timing, methods)
+    return f"up to {most:.2f} cores were busy with other work" if most > IDLE_CORES else ""
+
+
+def _ratio(method: str, above: list[float], below: list[float], reference: str) -> Estimate:
+    if method == reference:
         return point(1.0 if above else None, len(above), "none: the reference itself")
     return ratio_interval(above, below)
 
@@ -103,14 +112,16 @@ def timing_tables(found: Selection) -> list[Table]:
         f"{'; '.join(machines)}. Each cell is the mean over rounds with its 95% interval by Student's t. Training: the "
         "published number of steps at this cost, with the flow's samples and training as this profile trains it "
         "(random steps at the start, which have no update, are 4% of the published steps at most and count as the "
-        f"others). Ratios are of geometric means to those of {REFERENCE}, with Welch's interval for the difference of "
-        "logarithms."
+        f"others). Ratios are of geometric means, to those of {REFERENCE} where nothing else is said, with Welch's "
+        "interval for the difference of logarithms."
     )
     ratios = [Column("step [ms]", "step"), Column("ratio", "step ratio")]
     ratios += [Column("training with flow [s]", "training"), Column("ratio with flow", "training ratio")]
+    exact = [Column("step", "step to exact"), Column("update, its projections left out", "update to exact")]
     parts = [Column(f"{part} [ms]", part) for part in STEP_PARTS]
     views = [
         View("A training step, and a whole training", make_view(frame, ["task", "method"], ratios, "rounds")),
+        View(f"Ratios to {EXACT}", make_view(frame, ["task", "method"], exact, "rounds")),
         View("Parts of a step", make_view(frame, ["task", "method"], parts, "rounds")),
     ]
     marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"], keep="last")

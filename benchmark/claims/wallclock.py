@@ -7,11 +7,9 @@ from benchmark.claims.rule import Claim, Finding, Reading, decide
 from benchmark.selection import Selection, machine_of
 from benchmark.statistics import point, ratio_interval
 from benchmark.summaries import REFERENCE
-from benchmark.timing_table import IDLE_CORES, busy, same_machine, step_seconds, training_seconds
+from benchmark.timing_table import EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
 
 THRESHOLD = 2.0
-# The same projection in closed form.
-EXACT = "ddpg-projection"
 WITHOUT, WITH = "without the flow's training", "with the flow's training"
 LEAST_ROUNDS = 2
 NOT_TIMED, NO_FLOW = "not timed", "no flow was trained"

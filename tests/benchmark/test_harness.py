@@ -18,39 +18,11 @@ from benchmark.config import EvaluationSettings, RunConfig
 from benchmark.harness import Outcome, train
 from envs import UserError, make_task
 from methods import base, list_methods
-from methods.base import Method, MethodConfig, Tensors, Transition
+from methods.base import Method, Transition
 from tests.methods.learners import METHODS, settings
+from tests.methods.scripted import Scripted
 
 STEPS, EVERY, WARMUP, EPISODE = 130, 40, 60, 50
-
-
-class Scripted(Method[MethodConfig]):
-    """Does nothing, and can be told to do anything; its state is the number of steps it saw."""
-
-    id = "scripted"
-    Config = MethodConfig
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.steps = 0
-        self.loaded: list[int] = []
-
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        return torch.full((len(obs), self.task.constraint.dim), 0.05 * explore, dtype=torch.float64)
-
-    def observe(self, transition: Transition) -> None:
-        del transition
-        self.steps += 1
-
-    def update(self) -> dict[str, float]:
-        return {"loss": float(self.steps)}
-
-    def state_dict(self) -> Tensors:
-        return {"steps": torch.tensor(self.steps)}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self.steps = int(state["steps"])
-        self.loaded.append(self.steps)
 
 
 def config(method: Mapping[str, Any] | None = None, **changes: Any) -> RunConfig:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from envs import make_task
 from envs.errors import UserError
 from envs.seeding import make_generator
-from methods.base import Method, Transition, make_method
+from methods.base import Transition, make_method
 from methods.ddpg import DDPG, DDPGConfig, mlp
 from methods.together import SeedsTogether, StackedLinear, stack
+from tests.methods.scripted import Scripted
 
 CPU = torch.device("cpu")
 SMALL = {"hidden": [32, 16], "batch_size": 8, "warmup": 10, "replay_size": 200}
@@ -142,25 +143,6 @@ def test_random_actions_of_the_warm_up_are_those_of_each_seed_alone() -> None:
 
 
 def test_what_cannot_be_stacked_is_refused() -> None:
-    class Other(Method[DDPGConfig]):
-        id = "other"
-        Config = DDPGConfig
-
-        def act(self, obs: Tensor, explore: bool) -> Tensor:
-            raise NotImplementedError
-
-        def observe(self, transition: Transition) -> None:
-            raise NotImplementedError
-
-        def update(self) -> dict[str, float]:
-            raise NotImplementedError
-
-        def state_dict(self) -> dict[str, Tensor]:
-            raise NotImplementedError
-
-        def load_state_dict(self, state: Any) -> None:
-            raise NotImplementedError
-
     class TwoCritics(DDPG[DDPGConfig]):
         id = "two-critics"
         Config = DDPGConfig
@@ -169,8 +151,19 @@ def test_what_cannot_be_stacked_is_refused() -> None:
             super().__init__(*arguments)
             self.second_critic = nn.Linear(2, 1)
 
+    class OwnNoise(DDPG[DDPGConfig]):
+        id = "own-noise"
+        Config = DDPGConfig
+
+        def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+            return None, super().act_pair(obs)[1]
+
     task, config = make_task("R+L2"), DDPGConfig()
-    for kind, reason in ((Other, "does not stand on methods.ddpg.DDPG"), (TwoCritics, "it learns 'second_critic' too")):
+    for kind, reason in (
+        (Scripted, "does not stand on methods.ddpg.DDPG"),
+        (TwoCritics, "it learns 'second_critic' too"),
+        (OwnNoise, r"it explores in its own way \(act_pair\)"),
+    ):
         with pytest.raises(UserError, match=reason):
             SeedsTogether([kind(task, config, 0)], kind(task, config, 0), CPU)
     with pytest.raises(UserError, match="no stack for a layer LayerNorm"):
