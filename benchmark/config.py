@@ -91,6 +91,7 @@ class Profile(Settings):
     Attributes:
         plain_methods: Methods that need no flow.
         flow_methods: Methods that train a flow first.
+        unconstrained: Tasks without a constraint whose returns those of ``tasks`` are measured by.
         steps: Environment steps of a run; left out: the published budget of each task.
         task_steps: Steps of single tasks that differ from ``steps``.
         update_at: Whether the updates of an episode are made at its end, as published, or after each step.
@@ -105,6 +106,7 @@ class Profile(Settings):
     plain_methods: tuple[str, ...]
     flow_methods: tuple[str, ...]
     seeds: tuple[NonNegativeInt, ...]
+    unconstrained: tuple[str, ...] = ()
     steps: PositiveInt | None = None
     task_steps: dict[str, PositiveInt] = Field(default_factory=dict)
     evaluation: EvaluationSettings

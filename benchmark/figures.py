@@ -6,9 +6,8 @@ import io
 import math
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,8 +21,10 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from benchmark.files import write_bytes
+from benchmark.leaderboard_figure import LEADERBOARD, draw_leaderboard
 from benchmark.selection import CompleteRun, Selection, read_selection
 from benchmark.statistics import mean_interval
+from benchmark.styles import COLOURS, style_of
 from benchmark.summaries import NOT_NEGATIVE, PARTS, part_seconds, total
 
 # The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
@@ -34,6 +35,7 @@ SPREAD = (
     "Axes follow the single seeds, and cut off a wider band."
 )
 FIGURES = {
+    "leaderboard": LEADERBOARD,
     "learning": f"Evaluation return of the policy without noise, over training. {SPREAD}",
     "violations": (
         "Cumulative number of the policy's outputs, before noise and repair, that missed C(s) (tolerance 0). The axis "
@@ -56,25 +58,6 @@ SETTINGS: dict[RcKeyType, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Style:
-    """How a method is drawn: the same in every figure, whichever others are there."""
-
-    colour: tuple[float, float, float]
-    marker: str
-    dashes: Literal["-"] | tuple[float, tuple[float, ...]]
-
-
-COLOURS = sns.color_palette("colorblind", 10)
-STYLES = {
-    "flowpg": Style(COLOURS[0], "o", "-"),
-    "flowpg-spline": Style(COLOURS[9], "P", "-"),
-    "flowpg-gauge": Style(COLOURS[4], "X", "-"),
-    "ddpg-projection": Style(COLOURS[1], "s", (0, (6, 2))),
-    "nfw": Style(COLOURS[2], "^", (0, (6, 2, 1, 2))),
-    "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
-    "ddpg-projection-qp": Style(COLOURS[7], "v", (0, (6, 2, 1, 2, 1, 2))),
-}
 PART_COLOURS = {
     "prepare": COLOURS[4],
     "act": COLOURS[9],
@@ -83,14 +66,6 @@ PART_COLOURS = {
     "update": COLOURS[0],
     "other": (0.75, 0.75, 0.75),
 }
-
-
-def style_of(method: str) -> Style:
-    """The style of a method; one that is not built in gets a style from its name."""
-    if method in STYLES:
-        return STYLES[method]
-    number = zlib.crc32(method.encode())
-    return Style(COLOURS[(4, 5, 6, 8, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))
 
 
 def write_figures(
@@ -108,7 +83,12 @@ def write_figures(
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
     paths = []
-    draw = {"learning": draw_learning, "violations": draw_violations, "time": draw_time}
+    draw = {
+        "leaderboard": draw_leaderboard,
+        "learning": draw_learning,
+        "violations": draw_violations,
+        "time": draw_time,
+    }
     with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
         for name in FIGURES:
             figure = draw[name](found)

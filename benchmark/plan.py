@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
+from benchmark.anchors import anchor_pairs
 from benchmark.config import Params, run_config
 from benchmark.files import write_text
 from benchmark.flow_report import report_flow, report_state, report_visited
@@ -45,9 +47,10 @@ def write_plan(params: Params, profile: str, results: Path) -> None:
             }
             write_text(folder / task_id / "samples.key", key_of(samples) + "\n")
             write_text(folder / task_id / f"{method}-flow.key", key_of(flows) + "\n")
-        for method in chosen.methods:
-            keys = [f"seed {run.seed}: {run.key(params)}" for run in select(params, profile, [task_id], [method])]
-            write_text(folder / task_id / f"{method}.key", "\n".join(keys) + "\n")
+    pairs = [*itertools.product(chosen.tasks, chosen.methods), *anchor_pairs(chosen.tasks, chosen.unconstrained)]
+    for task_id, method in pairs:
+        keys = [f"seed {run.seed}: {run.key(params)}" for run in select(params, profile, [task_id], [method])]
+        write_text(folder / task_id / f"{method}.key", "\n".join(keys) + "\n")
 
 
 def make_samples(params: Params, profile: str, task_id: str, results: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
+from benchmark.anchors import anchor_pairs
 from benchmark.checkpoint import EVERY_SECONDS, RunCheckpoint
 from benchmark.config import Params, RunConfig, run_config
 from benchmark.evaluation import Evaluator
@@ -68,18 +70,20 @@ class Run:
 def select(
     params: Params, profile: str, tasks: Sequence[str] = (), methods: Sequence[str] = (), seeds: Sequence[int] = ()
 ) -> Iterator[Run]:
-    """The runs of a profile, or of the given tasks, methods and seeds at its budget.
+    """The runs of a profile with those of its anchors, or of the given tasks, methods and seeds at its budget.
 
     Raises:
         UnknownIdError: If a profile, task or method is unknown.
     """
     chosen = params.profile(profile)
-    for task in tasks or chosen.tasks:
+    pairs = list(itertools.product(tasks or chosen.tasks, methods or chosen.methods))
+    if not tasks and not methods:
+        pairs += anchor_pairs(chosen.tasks, chosen.unconstrained)
+    for task, method in pairs:
         make_task(task)
-        for method in methods or chosen.methods:
-            method_class(method)
-            for seed in seeds or chosen.seeds:
-                yield Run(profile, task, method, seed)
+        method_class(method)
+        for seed in seeds or chosen.seeds:
+            yield Run(profile, task, method, seed)
 
 
 def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.anchors import HIGH_METHOD, LOW_METHOD, anchor_pairs, unconstrained_task
 from benchmark.results import (
     TOLERANCE_KEYS,
     FlowReport,
@@ -21,6 +22,7 @@ from benchmark.results import (
 )
 from benchmark.timing_report import TimingReport, timing_path
 from envs.errors import UserError
+from envs.registry import make_task
 
 ERROR_WIDTH = 200
 Report = TypeVar("Report", FlowReport, VisitedReport)
@@ -53,6 +55,7 @@ class Selection:
     """Results of one profile for the given tasks, methods and seeds.
 
     Attributes:
+        complete: Complete runs by task and method, those that returns are measured by included.
         failures: Runs that ended otherwise than complete; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
         visited: The same at the states that trained policies visit.
@@ -74,6 +77,11 @@ class Selection:
     def runs(self, task: str, method: str) -> list[CompleteRun]:
         """The complete runs of a task and method, by seed."""
         return self.complete.get((task, method), [])
+
+    def anchors(self, task: str) -> tuple[list[CompleteRun], list[CompleteRun]]:
+        """The complete runs that a task's returns are measured by: those of its 0, and those of its 1."""
+        free = unconstrained_task(make_task(task))
+        return self.runs(task, LOW_METHOD), self.runs(free, HIGH_METHOD) if free else []
 
     def of_task(self, task: str) -> list[CompleteRun]:
         """The complete runs of a task, by method and seed."""
@@ -100,14 +108,17 @@ def read_selection(
     if not folder.is_dir():
         raise UserError(f"no results of profile '{profile}': {folder} does not exist; run `acrl sweep` first")
     found = Selection(profile, tuple(tasks), tuple(methods), tuple(seeds))
+    wanted = set(itertools.product(tasks, methods))
+    anchors = set(anchor_pairs(tasks, filter(None, (unconstrained_task(make_task(task)) for task in tasks))))
     for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
         run = read_record(path, RunResult)
         check_place(path, run, profile)
-        if run.task not in tasks or run.method not in methods or run.seed not in seeds:
+        pair = (run.task, run.method)
+        if run.seed not in seeds or pair not in wanted | anchors:
             found.unused.append(path.relative_to(folder).as_posix())
         elif run.status == "complete":
-            found.complete.setdefault((run.task, run.method), []).append(check_complete(path, run))
-        else:
+            found.complete.setdefault(pair, []).append(check_complete(path, run))
+        elif pair in wanted:
             found.failures.append(run)
     for task, method in itertools.product(tasks, methods):
         path = report_path(folder, method, task)
@@ -199,7 +210,8 @@ def check_comparable(found: Selection) -> None:
         UserError: If a task's runs had different budgets, or a row's seeds different configurations.
     """
     for task in found.tasks:
-        budgets = sorted({run.steps for run in found.of_task(task)})
+        low, high = found.anchors(task)
+        budgets = sorted({run.steps for run in [*found.of_task(task), *low, *high]})
         if len(budgets) > 1:
             listed = ", ".join(str(steps) for steps in budgets)
             raise UserError(f"runs of {task} in profile '{found.profile}' have different budgets: {listed} steps")

@@ -11,6 +11,7 @@ from benchmark import summaries
 from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
+from benchmark.leaderboard_table import leaderboard_table
 from benchmark.rendering import Column, make_view
 from benchmark.results import TOLERANCES, Provenance
 from benchmark.selection import Selection, one_line, read_selection
@@ -39,7 +40,13 @@ def write_tables(
             (see :func:`benchmark.selection.read_selection`), or a file cannot be written.
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
-    tables = [flow_table(found), violation_table(found), wallclock_table(found), return_table(found)]
+    tables = [
+        leaderboard_table(found, describe(found)),
+        flow_table(found),
+        violation_table(found),
+        wallclock_table(found),
+        return_table(found),
+    ]
     tables += [*timing_tables(found), *coverage_tables(found, folder)]
     failures = describe_failures(found)
     texts: dict[str, str] = {}

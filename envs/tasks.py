@@ -146,6 +146,8 @@ WALKER_TH = tuple(range(2, 8))
 WALKER_W = tuple(range(11, 17))
 
 HERE = f"set here, after the claim of {FLOWPG}, that sets may be other than convex"
+BOX_ALONE = f"set here, as R+N in {ACRL_BENCH}"
+ENVIRONMENT_ALLOCATES = "Any point of the box is an action: the environment itself takes the nearest allocation."
 NOT_CONVEX = (
     "What that means: ddpg-projection and ddpg-penalty repair by the exact nearest point, which jumps where two points "
     "are equally near. ddpg-projection-qp does not apply, since the set has no QP, nor does nfw: a step "
@@ -178,6 +180,13 @@ TASKS = (
     row("H+O+S", HOPPER, l1_and_sines(3, HOPPER_W, HOPPER_TH), ACRL_BENCH),
     row("W+O+S", WALKER, l1_and_sines(6, WALKER_W, WALKER_TH), ACRL_BENCH),
     row("An+L2", ANT, Ball(2.0, *unit_box(8)), ARAM),
+    # The environments with their action box alone: what a return without the constraint is taken from.
+    row("HC+N", HALF_CHEETAH, Box(*unit_box(6)), BOX_ALONE),
+    row("H+N", HOPPER, Box(*unit_box(3)), BOX_ALONE),
+    row("W+N", WALKER, Box(*unit_box(6)), BOX_ALONE),
+    row("An+N", ANT, Box(*unit_box(8)), BOX_ALONE),
+    row("BSS-3+N", bike_sharing(3), Box(np.zeros(3), np.full(3, 35.0)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
+    row("BSS-5+N", bike_sharing(5), Box(np.zeros(5), np.full(5, 35.0)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
     # Sets that are not convex: a ring, and two discs whose centres and sizes were chosen here.
     row(
         "R+Ring",

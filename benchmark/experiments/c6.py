@@ -16,9 +16,9 @@ from torch import Tensor
 
 from benchmark.experiments.agents import rollout, train_agent
 from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_row, make_table
-from benchmark.figures import style_of
 from benchmark.rendering import Column
 from benchmark.statistics import mean_interval
+from benchmark.styles import style_of
 from benchmark.summaries import NOT_NEGATIVE, SHARE
 from benchmark.table import View
 from envs.errors import UserError

@@ -26,9 +26,9 @@ from benchmark.experiments.base import (
     make_table,
 )
 from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_violation, validity_rows
-from benchmark.figures import style_of
 from benchmark.rendering import Column, percent
 from benchmark.statistics import point
+from benchmark.styles import style_of
 from benchmark.table import View
 from envs.constraints import Ball
 from envs.registry import make_task

@@ -20,10 +20,10 @@ from benchmark.experiments.base import (
     make_row,
     make_table,
 )
-from benchmark.figures import COLOURS
 from benchmark.rendering import Column
 from benchmark.sampling import SampleReport, run_sampler
 from benchmark.statistics import mean_interval
+from benchmark.styles import COLOURS
 from benchmark.summaries import NOT_NEGATIVE, SHARE
 from benchmark.table import View
 from envs.registry import make_task

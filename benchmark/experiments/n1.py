@@ -27,10 +27,10 @@ from benchmark.experiments.base import (
 from benchmark.experiments.changed import threshold_of, with_threshold
 from benchmark.experiments.panels import add_legend, make_grid
 from benchmark.experiments.validity import VALID, draw_actions, share_within, summed_violation, validity_rows
-from benchmark.figures import style_of
 from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.statistics import mean_interval, point
+from benchmark.styles import style_of
 from benchmark.summaries import SHARE
 from benchmark.table import View
 from envs.constraints import Constraint

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.figures import style_of
+from benchmark.styles import style_of
 
 WIDEST = 3
 

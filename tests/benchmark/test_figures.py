@@ -10,8 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmark import figures
-from benchmark.figures import FIGURES, draw_learning, draw_time, draw_violations, style_of, write_figures
+from benchmark.figures import FIGURES, draw_learning, draw_time, draw_violations, write_figures
 from benchmark.selection import Selection, read_selection
+from benchmark.styles import style_of
 from envs.errors import UserError
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, TASKS, fill, make_failure, make_run, save
 
@@ -136,7 +137,7 @@ def test_nothing_is_cut_off_or_overlaps(folder: Path, number: int, draw: Callabl
 
 
 def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
-    assert len(write_figures(tmp_path, PROFILE, ("R+L2",), METHODS, SEEDS)) == 6
+    assert len(write_figures(tmp_path, PROFILE, ("R+L2",), METHODS, SEEDS)) == 2 * len(FIGURES)
 
 
 def test_missing_folder_is_said(tmp_path: Path) -> None:

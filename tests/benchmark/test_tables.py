@@ -29,7 +29,7 @@ from tests.benchmark.factories import (
 )
 
 TASKS = ("R+L2", "HC+O")
-NAMES = ("flows", "violations", "wallclock", "returns")
+NAMES = ("leaderboard", "flows", "violations", "wallclock", "returns")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_same_results_give_the_same_bytes(folder: Path) -> None:
 def test_page_links_the_figures_that_are_drawn(folder: Path) -> None:
     write_figures(folder, PROFILE, TASKS, METHODS, SEEDS)
     links = re.findall(r"!\[\w+\]\(([^)]+)\)", write(folder)["README.md"])
-    assert len(links) == 3
+    assert len(links) == 4
     for link in links:
         assert (folder / "tables" / link).is_file()
 

@@ -31,7 +31,8 @@ def test_tasks_are_listed_in_table_order() -> None:
     assert list_tasks() == [
         *("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5"),
         *("R+N", "R+O03", "R+O10", "R+O30", "R+M"),
-        *("R+T", "HC+MA", "H+O+S", "W+O+S", "An+L2", "R+Ring", "R+2D"),
+        *("R+T", "HC+MA", "H+O+S", "W+O+S", "An+L2"),
+        *("HC+N", "H+N", "W+N", "An+N", "BSS-3+N", "BSS-5+N", "R+Ring", "R+2D"),
     ]
 
 

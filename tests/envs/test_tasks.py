@@ -46,6 +46,12 @@ TABLE = [
     ("H+O+S", "Hopper-v5", 3, 1_000_000),
     ("W+O+S", "Walker2d-v5", 6, 1_000_000),
     ("An+L2", "Ant-v5", 8, 1_000_000),
+    ("HC+N", "HalfCheetah-v5", 6, 1_000_000),
+    ("H+N", "Hopper-v5", 3, 1_000_000),
+    ("W+N", "Walker2d-v5", 6, 1_000_000),
+    ("An+N", "Ant-v5", 8, 1_000_000),
+    ("BSS-3+N", "BikeSharing", 3, 1_000_000),
+    ("BSS-5+N", "BikeSharing", 5, 1_000_000),
     ("R+Ring", "Reacher-v5", 2, 300_000),
     ("R+2D", "Reacher-v5", 2, 300_000),
 ]

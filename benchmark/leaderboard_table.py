@@ -1,0 +1,117 @@
+"""The leaderboard as a table: all tasks together, single tasks, and every pair of methods."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from benchmark.leaderboard import (
+    ALL_TASKS,
+    BASELINE,
+    final_returns,
+    improvements,
+    leaderboard,
+    ranked_methods,
+    scale,
+    scored_tasks,
+)
+from benchmark.rendering import DASH, Column, format_cell, make_view
+from benchmark.results import TOLERANCES
+from benchmark.selection import Selection
+from benchmark.table import Table, View
+
+VALID_LAST = tuple(Column(f"valid at {tol:g} [%]", "final valid share", tol) for tol in TOLERANCES)
+VALID_TRAINING = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+
+
+def leaderboard_table(found: Selection, described: str) -> Table:
+    """The leaderboard.
+
+    Args:
+        found: Results of a profile.
+        described: Its profile, budget and seeds in one sentence.
+    """
+    frame = leaderboard(found)
+    whole, single = frame[frame["task"] == ALL_TASKS], frame[frame["task"] != ALL_TASKS]
+    columns = [
+        Column("score", "score"),
+        Column("score, other tasks", "score, other tasks"),
+        Column(f"better than {BASELINE} [%]", "improvement"),
+    ]
+    views = [
+        View("All tasks", with_rank(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]))),
+        View(
+            "Single tasks", make_view(single, ["task", "method"], [Column("score", "score"), *returns(), *VALID_LAST])
+        ),
+        View("Valid over the whole training", make_view(single, ["task", "method"], VALID_TRAINING)),
+        View("How often the method of a row is better than that of a column [%]", pair_view(found)),
+    ]
+    return Table("leaderboard", "Leaderboard", caption(found, described), frame, views, notes(found))
+
+
+def returns() -> list[Column]:
+    """The return as it is."""
+    return [Column("final return", "final return")]
+
+
+def caption(found: Selection, described: str) -> str:
+    """What the numbers mean."""
+    return (
+        f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
+        "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
+        "(interquartile mean), with the 95% interval of a bootstrap of seeds within each task; other tasks: of whole "
+        f"tasks, from three tasks on. All tasks are {', '.join(scored_tasks(found)) or 'none yet'}. Rank: every rank "
+        "that the intervals of the scores allow; where they overlap, methods are tied. Better: how likely a run has a "
+        f"higher return than one of {BASELINE} on the same task. Valid: share of the policy's own outputs that lie in "
+        "C(s) within each tolerance, without noise and repair, by the last policy on the states it visits; over all "
+        "tasks their mean. Single tasks: Student's t over seeds for returns and shares. Nothing here is of wall-clock, "
+        "which compares on one machine alone: see Time of a training step."
+    )
+
+
+def with_rank(frame: pd.DataFrame, view: pd.DataFrame) -> pd.DataFrame:
+    """The view with a column of ranks, ordered by score."""
+    single = frame[frame["tolerance"].isna()]
+    cells = dict(zip(zip(single["method"], single["quantity"], strict=True), single["mean"], strict=True))
+    order = sorted(view["method"], key=lambda method: -cells[method, "score"])
+    ranks = [rank_text(cells[method, "best rank"], cells[method, "worst rank"]) for method in view["method"]]
+    view.insert(1, "rank", ranks)
+    return view.set_index("method").loc[order].reset_index() if len(view) else view
+
+
+def rank_text(best: float, worst: float) -> str:
+    """One rank where it is certain, such as "1 to 3" where it is not."""
+    if pd.isna(best):
+        return DASH
+    return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
+
+
+def pair_view(found: Selection) -> pd.DataFrame:
+    """A row and a column for every ranked method."""
+    methods = ranked_methods(found)
+    cells = {(cell["method"], cell["other"]): cell for cell in improvements(found).to_dict("records")}
+    rows = [
+        {"method": row}
+        | {other: format_cell(cells[row, other], cells[row, other]["n"]) if row != other else DASH for other in methods}
+        for row in methods
+    ]
+    return pd.DataFrame(rows, columns=["method", *methods])
+
+
+def notes(found: Selection) -> list[str]:
+    """The scale of every task, and which methods are not ranked."""
+    lines = []
+    for task in found.tasks:
+        ends = scale(found, task)
+        if isinstance(ends, str):
+            lines.append(f"{task} has no scores: {ends}.")
+            continue
+        low, high = (len(final_returns(runs)) for runs in found.anchors(task))
+        wanted = len(found.seeds)
+        lines.append(
+            f"{task}: score 0 is a return of {ends[0]:.4g} ({low}/{wanted} runs), score 1 is {ends[1]:.4g} "
+            f"({high}/{wanted} runs)."
+        )
+    unranked = [method for method in found.methods if method not in ranked_methods(found)]
+    if unranked and scored_tasks(found):
+        lines.append(f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
+    return lines

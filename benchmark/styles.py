@@ -1,0 +1,38 @@
+"""How a method is drawn: the same in every figure and on every page, whichever others are there."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+import seaborn as sns
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn: the same in every figure, whichever others are there."""
+
+    colour: tuple[float, float, float]
+    marker: str
+    dashes: Literal["-"] | tuple[float, tuple[float, ...]]
+
+
+COLOURS = sns.color_palette("colorblind", 10)
+STYLES = {
+    "flowpg": Style(COLOURS[0], "o", "-"),
+    "flowpg-spline": Style(COLOURS[9], "P", "-"),
+    "flowpg-gauge": Style(COLOURS[4], "X", "-"),
+    "ddpg-projection": Style(COLOURS[1], "s", (0, (6, 2))),
+    "nfw": Style(COLOURS[2], "^", (0, (6, 2, 1, 2))),
+    "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
+    "ddpg-projection-qp": Style(COLOURS[7], "v", (0, (6, 2, 1, 2, 1, 2))),
+}
+
+
+def style_of(method: str) -> Style:
+    """The style of a method; one that is not built in gets a style from its name."""
+    if method in STYLES:
+        return STYLES[method]
+    number = zlib.crc32(method.encode())
+    return Style(COLOURS[(4, 5, 6, 8, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))

@@ -1,0 +1,51 @@
+"""Random feasible actions: learns nothing, and is what every return is measured from (docs/leaderboard.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from envs.seeding import make_generator
+from methods.base import Method, MethodConfig, Tensors, Transition, register_method
+
+
+@register_method("random-feasible")
+class RandomFeasible(Method[MethodConfig]):
+    """Uniform on C(s) at every step, with and without exploration."""
+
+    Config = MethodConfig
+
+    def __init__(self, task: TaskSpec, config: MethodConfig, seed: int) -> None:
+        super().__init__(task, config, seed)
+        self.generator = make_generator(seed, "random feasible actions")
+
+    def act(self, obs: Tensor, explore: bool) -> Tensor:
+        """See :meth:`Method.act`."""
+        del explore
+        return self.task.constraint.sample(obs, self.generator)
+
+    def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        """One draw for both: there is no noise beside it."""
+        action = self.act(obs, explore=True)
+        return action, action
+
+    def observe(self, transition: Transition) -> None:
+        """Forget it; see :meth:`Method.observe`."""
+        del transition
+
+    def update(self) -> dict[str, float]:
+        """Nothing to learn; see :meth:`Method.update`."""
+        return {}
+
+    def state_dict(self) -> Tensors:
+        """See :meth:`Method.state_dict`."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.load_state_dict`."""
+        if "generator" not in state:
+            raise UserError("checkpoint lacks the entry 'generator': it is of another method; run again")
+        self.generator.set_state(state["generator"])
