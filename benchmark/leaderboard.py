@@ -89,9 +89,14 @@ def _below(one: Estimate, other: Estimate) -> bool:
 
 def leaderboard(found: Selection) -> pd.DataFrame:
     """One tidy frame: rows of single tasks, and of all tasks together for each method that has them all."""
+    single = {
+        task: {m: interquartile_mean(_one_task(scores(found, task, m)), generator()) for m in found.methods}
+        for task in found.tasks
+    }
+    ranks_by_task = {task: rank_ranges(estimates) for task, estimates in single.items()}
 
     def cells(task: str, method: str) -> Iterable[Cell]:
-        return task_cells(found, task, method)
+        return task_cells(found, task, method, single[task][method], ranks_by_task[task].get(method))
 
     rows = over_runs(found, cells)
     tasks, methods = scored_tasks(found), ranked_methods(found)
@@ -105,16 +110,28 @@ def leaderboard(found: Selection) -> pd.DataFrame:
     return make_frame(("task", "method"), rows).astype({"steps": "Int64"})
 
 
-def task_cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
+def _one_task(values: list[float]) -> Values:
+    return [values] if values else []
+
+
+def task_cells(
+    found: Selection, task: str, method: str, score: Estimate, rank: tuple[int, int] | None
+) -> Iterable[Cell]:
     """A method on one task."""
-    runs, values = found.runs(task, method), scores(found, task, method)
-    ends = scale(found, task)
+    runs, ends = found.runs(task, method), scale(found, task)
     yield make_cell("final return", "return", mean_interval(final_returns(runs)))
-    own = interquartile_mean([values] if values else [], generator())
-    yield make_cell("score", "score", own, note=ends if isinstance(ends, str) and runs else "")
+    yield make_cell("score", "score", score, note=ends if isinstance(ends, str) and runs else "")
+    yield from rank_cells(score, rank)
     for name, counts in valid_shares([runs]).items():
         for tolerance, shares in counts.items():
             yield make_cell(name, "share", mean_interval(shares[0] if shares else [], SHARE), tolerance)
+
+
+def rank_cells(score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
+    """Best and worst rank."""
+    best, worst = rank or (None, None)
+    yield make_cell("best rank", "rank", point(best, score.n, "none: of the score's interval"))
+    yield make_cell("worst rank", "rank", point(worst, score.n, "none: of the score's interval"))
 
 
 def aggregate_cells(
@@ -124,9 +141,7 @@ def aggregate_cells(
     values: Values = [scores(found, task, method) for task in tasks]
     yield make_cell("score", "score", score)
     yield make_cell("score, other tasks", "score", interquartile_mean_of_other_tasks(values, generator()))
-    best, worst = rank or (None, None)
-    yield make_cell("best rank", "rank", point(best, score.n, "none: of the score's interval"))
-    yield make_cell("worst rank", "rank", point(worst, score.n, "none: of the score's interval"))
+    yield from rank_cells(score, rank)
     theirs: Values = [scores(found, task, BASELINE) for task in tasks]
     if method == BASELINE or not all(theirs):
         better = point(None, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from benchmark.leaderboard import (
@@ -37,20 +39,15 @@ def leaderboard_table(found: Selection, described: str) -> Table:
         Column("score, other tasks", "score, other tasks"),
         Column(f"better than {BASELINE} [%]", "improvement"),
     ]
+    keys = ["task", "method"]
+    one_task = [Column("score", "score"), Column("final return", "final return"), *VALID_LAST]
     views = [
-        View("All tasks", with_rank(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]))),
-        View(
-            "Single tasks", make_view(single, ["task", "method"], [Column("score", "score"), *returns(), *VALID_LAST])
-        ),
-        View("Valid over the whole training", make_view(single, ["task", "method"], VALID_TRAINING)),
+        View("All tasks", with_ranks(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
+        View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
+        View("Valid over the whole training", make_view(single, keys, VALID_TRAINING)),
         View("How often the method of a row is better than that of a column [%]", pair_view(found)),
     ]
     return Table("leaderboard", "Leaderboard", caption(found, described), frame, views, notes(found))
-
-
-def returns() -> list[Column]:
-    """The return as it is."""
-    return [Column("final return", "final return")]
 
 
 def caption(found: Selection, described: str) -> str:
@@ -68,14 +65,20 @@ def caption(found: Selection, described: str) -> str:
     )
 
 
-def with_rank(frame: pd.DataFrame, view: pd.DataFrame) -> pd.DataFrame:
-    """The view with a column of ranks, ordered by score."""
-    single = frame[frame["tolerance"].isna()]
-    cells = dict(zip(zip(single["method"], single["quantity"], strict=True), single["mean"], strict=True))
-    order = sorted(view["method"], key=lambda method: -cells[method, "score"])
-    ranks = [rank_text(cells[method, "best rank"], cells[method, "worst rank"]) for method in view["method"]]
-    view.insert(1, "rank", ranks)
-    return view.set_index("method").loc[order].reset_index() if len(view) else view
+def with_ranks(frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The view with a column of ranks, tasks in their order and each by score."""
+    ranked, places = view.copy(), []
+    known = frame[frame["tolerance"].isna()].pivot(index=keys, columns="quantity", values="mean")
+    texts = [rank_text(known["best rank"][key], known["worst rank"][key]) for key in known.index]
+    texts_by_key = dict(zip(known.index, texts, strict=True))
+    tasks = list(dict.fromkeys(view["task"])) if "task" in keys else []
+    for row in view[keys].itertuples(index=False):
+        key = tuple(row) if len(keys) > 1 else row[0]
+        score = known["score"][key]
+        places.append((tasks.index(row[0]) if tasks else 0, -score if pd.notna(score) else math.inf, texts_by_key[key]))
+    ranked.insert(len(keys), "rank", [place[2] for place in places])
+    order = sorted(range(len(places)), key=lambda index: places[index][:2])
+    return ranked.iloc[order].reset_index(drop=True)
 
 
 def rank_text(best: float, worst: float) -> str:

@@ -52,9 +52,7 @@ def test_profile_agrees_with_counting() -> None:
 
 # Nominally 95%. Two standard errors of 200 repetitions are 3%.
 @pytest.mark.parametrize(("tasks", "seeds", "least"), [(1, 3, 0.88), (3, 3, 0.88), (6, 3, 0.91), (6, 10, 0.92)])
-def test_interquartile_mean_is_covered(
-    tasks: int, seeds: int, least: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interquartile_mean_is_covered(tasks: int, seeds: int, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aggregate, "RESAMPLES", 999)
     centres, draw, hits = np.linspace(0, 1, tasks), rng(1), 0
     truth = float(metrics.aggregate_iqm(draw.normal(centres, 0.2, (100_000, tasks))))
