@@ -1,0 +1,1 @@
+"""The report: one static site, read from disk."""

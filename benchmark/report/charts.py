@@ -1,0 +1,192 @@
+"""Interactive charts of the report as Vega-Lite: plain data that the page draws by itself, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from benchmark.aggregate import performance_profile
+from benchmark.leaderboard import ALL_TASKS, generator, ranked_methods, scored_tasks, scores, thresholds
+from benchmark.selection import CompleteRun, Selection
+from benchmark.statistics import UNBOUNDED, mean_interval
+from benchmark.styles import style_of
+from benchmark.summaries import NOT_NEGATIVE, PARTS, part_seconds
+
+Spec = dict[str, Any]
+# Matplotlib's markers as Vega calls them.
+SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
+SHAPES |= {"X": "M-1,-1L1,1M1,-1L-1,1", "*": "M0,-1L0.6,0.8L-0.95,-0.3L0.95,-0.3L-0.6,0.8Z"}
+SHAPES |= {
+    "p": "M0,-1L0.95,-0.3L0.6,0.8L-0.6,0.8L-0.95,-0.3Z",
+    "h": "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z",
+}
+OTHER_SHAPE = "wedge"
+DASHES = {"-": [1, 0]}
+HEIGHT = 280
+
+
+def colours(methods: Sequence[str]) -> alt.Scale:
+    """The colour of each method, as in every other figure."""
+    return alt.Scale(domain=list(methods), range=[to_hex(style_of(method).colour) for method in methods])
+
+
+def shapes(methods: Sequence[str]) -> alt.Scale:
+    """The marker of each method: colour alone tells nobody everything."""
+    marks = [SHAPES.get(style_of(method).marker, OTHER_SHAPE) for method in methods]
+    return alt.Scale(domain=list(methods), range=marks)
+
+
+def finish(chart: alt.Chart | alt.LayerChart, description: str) -> Spec:
+    """A chart as plain data, as wide as its place in the page, with what a screen reader says of it."""
+    spec: Spec = chart.properties(width="container", height=HEIGHT, description=description).to_dict()
+    spec.pop("config", None)
+    return spec
+
+
+def score_chart(frame: pd.DataFrame, methods: Sequence[str], described: str) -> Spec:
+    """Score over all tasks with its interval, the highest on top."""
+    rows = frame[(frame["task"] == ALL_TASKS) & (frame["quantity"] == "score")]
+    data = rows[["method", "mean", "low", "high"]].sort_values("mean", ascending=False)
+    base = alt.Chart(data).encode(y=alt.Y("method:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)))
+    colour = alt.Color("method:N", scale=colours(methods), legend=None)
+    tooltip = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{end}:Q", format=".3f") for end in ("mean", "low", "high"))]
+    x = alt.X("low:Q", title="score (0: random feasible actions, 1: learner without the constraint)")
+    rule = base.mark_rule(strokeWidth=3).encode(x=x, x2="high:Q", color=colour, tooltip=tooltip)
+    shape = alt.Shape("method:N", scale=shapes(methods), legend=None)
+    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
+        x="mean:Q", color=colour, shape=shape, tooltip=tooltip
+    )
+    return finish(rule + dot, described)
+
+
+def profile_chart(found: Selection, described: str) -> Spec:
+    """Share of runs above each score."""
+    methods, tasks, points = ranked_methods(found), scored_tasks(found), thresholds(found)
+    rows = [
+        {"method": method, "score": threshold, "share": share.mean, "low": share.low, "high": share.high}
+        for method in methods
+        for threshold, share in performance_profile(
+            [scores(found, task, method) for task in tasks], points, generator()
+        )
+    ]
+    data = pd.DataFrame(rows, columns=["method", "score", "share", "low", "high"])
+    return finish(_curves(data, methods, "score", "share", "score above", "share of runs"), described)
+
+
+def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, described: str) -> Spec:
+    """Final return against the share of the last policy's outputs that are valid, both with intervals."""
+    returns = frame[frame["quantity"] == "final return"].set_index("method")[["mean", "low", "high"]]
+    valid = frame[(frame["quantity"] == "final valid share") & (frame["tolerance"] == tolerance)]
+    shares = valid.set_index("method")[["mean", "low", "high"]].add_prefix("valid_")
+    data = returns.join(shares).dropna(subset=["mean", "valid_mean"]).reset_index()
+    base = alt.Chart(data).encode(color=alt.Color("method:N", scale=colours(methods), legend=_legend()))
+    x = alt.X("valid_mean:Q", title=f"valid outputs of the last policy at tolerance {tolerance:g}")
+    x = x.axis(format="%").scale(zero=False, padding=12)
+    y = alt.Y("mean:Q", title="final return").scale(zero=False, padding=12)
+    tooltip = [alt.Tooltip("method:N"), alt.Tooltip("mean:Q", title="return", format=",.4~f")]
+    tooltip += [alt.Tooltip("valid_mean:Q", title="valid", format=".3%")]
+    across = base.mark_rule(opacity=0.6).encode(x="valid_low:Q", x2="valid_high:Q", y="mean:Q")
+    up = base.mark_rule(opacity=0.6).encode(x="valid_mean:Q", y="low:Q", y2="high:Q")
+    shape = alt.Shape("method:N", scale=shapes(methods), legend=_legend())
+    dots = base.mark_point(filled=True, size=120, opacity=1).encode(x=x, y=y, shape=shape, tooltip=tooltip)
+    return finish(across + up + dots, described)
+
+
+def learning_chart(found: Selection, task: str, described: str) -> Spec:
+    """Evaluation returns over training."""
+
+    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
+        return ((float(one.step), one.mean) for one in run.returns.evaluations)
+
+    data = curve_data(found, task, points, UNBOUNDED)
+    return finish(_curves(data, found.methods, "step", "value", "environment steps", "return of an episode"), described)
+
+
+def violation_chart(found: Selection, task: str, described: str) -> Spec:
+    """Violations of the policy's own output so far, over training."""
+
+    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
+        curves = run.record.curves
+        pairs = zip(curves.get("step", []), curves.get("violations/policy", []), strict=True)
+        return ((step, count) for step, count in pairs if step is not None and count is not None)
+
+    data = curve_data(found, task, points, NOT_NEGATIVE)
+    chart = _curves(data, found.methods, "step", "value", "environment steps", "violations so far", "symlog")
+    return finish(chart, described)
+
+
+def curve_data(found: Selection, task: str, points: Any, bounds: tuple[float, float]) -> pd.DataFrame:
+    """Mean over seeds at each step, with its interval where the data supports one."""
+    rows = []
+    for method in found.methods:
+        by_step: dict[float, list[float]] = {}
+        for run in found.runs(task, method):
+            for step, value in points(run):
+                by_step.setdefault(step, []).append(value)
+        for step, values in sorted(by_step.items()):
+            one = mean_interval(values, bounds)
+            ends = {"low": one.low, "high": one.high} if len(values) > 2 else {"low": None, "high": None}
+            rows.append({"method": method, "step": step, "value": one.mean} | ends)
+    return pd.DataFrame(rows, columns=["method", "step", "value", "low", "high"])
+
+
+def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], described: str) -> Spec:
+    """Where the wall-clock of training went: a stacked bar for each (label, task, method)."""
+    rows = []
+    for label, task, method in pairs:
+        runs = found.runs(task, method)
+        for place, part in enumerate(PARTS):
+            if runs:
+                seconds = sum(max(part_seconds(run, part), 0.0) for run in runs) / len(runs)
+                rows.append({"bar": label, "part": part, "seconds": round(seconds, 3), "place": place})
+    data = pd.DataFrame(rows, columns=["bar", "part", "seconds", "place"])
+    order = alt.Scale(domain=list(PARTS), scheme="tableau10")
+    bars = (
+        alt.Chart(data)
+        .mark_bar()
+        .encode(
+            y=alt.Y("bar:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
+            x=alt.X("seconds:Q", title="seconds of training, mean over runs"),
+            color=alt.Color("part:N", scale=order, legend=_legend()),
+            order="place:Q",
+            tooltip=["bar:N", "part:N", alt.Tooltip("seconds:Q", format=",.1f")],
+        )
+    )
+    return finish(bars, described)
+
+
+def _curves(
+    data: pd.DataFrame, methods: Sequence[str], x: str, y: str, x_title: str, y_title: str, scale: str = "linear"
+) -> alt.LayerChart:
+    chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
+    colour = alt.Color("method:N", scale=colours(methods), legend=_legend())
+    base = alt.Chart(data, name="curves").encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s")))
+    band = base.mark_area(clip=True).encode(
+        y=alt.Y("low:Q", title=y_title),
+        y2="high:Q",
+        color=colour,
+        opacity=alt.when(chosen).then(alt.value(0.15)).otherwise(alt.value(0)),
+    )
+    axis = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(type=scale, zero=scale == "symlog"))
+    dashes = [list(_dash(method)) for method in methods]
+    line = base.mark_line(strokeWidth=2.2, clip=True).encode(
+        y=axis,
+        color=colour,
+        strokeDash=alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=dashes), legend=None),
+        opacity=alt.when(chosen).then(alt.value(1.0)).otherwise(alt.value(0.1)),
+        tooltip=["method:N", alt.Tooltip(f"{x}:Q", format=",~f"), alt.Tooltip(f"{y}:Q", format=",.4~f")],
+    )
+    return (band + line).add_params(chosen)
+
+
+def _dash(method: str) -> Sequence[float]:
+    dashes = style_of(method).dashes
+    return (1, 0) if dashes == "-" else [float(length) for length in dashes[1]]
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="bottom", columns=3, symbolLimit=0, labelLimit=220)

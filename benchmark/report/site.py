@@ -1,0 +1,233 @@
+"""The report as one static site: leaderboard, tasks, methods, claims and where every number is from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markdown
+import vl_convert
+from markupsafe import Markup
+
+from benchmark.files import write_bytes, write_text
+from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
+from benchmark.leaderboard_table import pair_view
+from benchmark.report import charts, content
+from benchmark.results import TOLERANCES
+from benchmark.selection import Selection, read_selection
+from benchmark.tables import describe, describe_failures
+from envs.errors import UserError
+from envs.registry import make_task
+from methods.base import method_class
+
+STATIC = ("style.css", "report.js")
+PICTURES = (".png", ".svg", ".gif")
+
+
+def write_site(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> list[Path]:
+    """Write the report of a profile to ``folder / "site"`` (``folder`` is ``results/<profile>``).
+
+    The same results give the same bytes. Pages that an earlier report had and this one has not are removed.
+
+    Returns:
+        The files written, the first page first.
+
+    Raises:
+        UserError: As :func:`benchmark.selection.read_selection`, or if a file cannot be written.
+    """
+    found = read_selection(folder, profile, tasks, methods, seeds)
+    files = make_files(found, folder)
+    site = folder / "site"
+    for path in sorted(site.rglob("*")) if site.exists() else []:
+        if path.is_file() and path.relative_to(site).as_posix() not in files:
+            remove(path)
+    for name, data in files.items():
+        write_bytes(site / name, data) if isinstance(data, bytes) else write_text(site / name, data)
+    return [site / name for name in files]
+
+
+def remove(path: Path) -> None:
+    """Delete a page of an earlier report.
+
+    Raises:
+        UserError: If it cannot be deleted.
+    """
+    try:
+        path.unlink()
+        if not any(path.parent.iterdir()):
+            shutil.rmtree(path.parent)
+    except OSError as error:
+        raise UserError(f"cannot remove {path}: {error.strerror}; delete the folder site and run again") from error
+
+
+def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
+    """Every file of the site by its path."""
+    frame = leaderboard(found)
+    tasks = [task for task in found.tasks if found.of_task(task)]
+    methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
+    shown = {"found": found, "tasks": tasks, "methods": methods, "described": describe(found)}
+    pictures = picture_files(folder, tasks)
+    pages = Pages(shown)
+    files: dict[str, str | bytes] = {
+        "index.html": pages.render("index.html.j2", "", **index_page(found, frame, methods)),
+        "claims.html": pages.render("claims.html.j2", "", claims=claims_html(folder)),
+        "provenance.html": pages.render("provenance.html.j2", "", **provenance_page(found)),
+    }
+    for task in tasks:
+        page = task_page(found, frame, task, methods) | {"pictures": pictures_of(pictures, task)}
+        files[f"tasks/{task}.html"] = pages.render("task.html.j2", "../", **page)
+    for method in methods:
+        files[f"methods/{method}.html"] = pages.render("method.html.j2", "../", **method_page(found, frame, method))
+    for name in STATIC:
+        files[f"static/{name}"] = resources.files("benchmark.report").joinpath("static", name).read_text("utf-8")
+    # Its own scope: the bundle declares names of one letter, which would be everybody's.
+    files["static/vega.js"] = f"(() => {{{vl_convert.javascript_bundle()}}})();\n"
+    files["static/runs.js"] = f"window.RUNS = {as_script(content.runs_behind(found))};\n"
+    return files | pictures
+
+
+class Pages:
+    """Renders templates with what every page shows."""
+
+    def __init__(self, shared: Mapping[str, Any]) -> None:
+        self.environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("benchmark.report"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters["script"] = as_script
+        self.shared = shared
+
+    def render(self, template: str, root: str, **values: Any) -> str:
+        """One page; ``root`` leads from it to the site's folder."""
+        return self.environment.get_template(template).render(root=root, **self.shared, **values) + "\n"
+
+
+def as_script(data: Any) -> Any:
+    """JSON that can stand inside a script element, whatever text it holds."""
+    text = json.dumps(data, sort_keys=True, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
+
+
+def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str, Any]:
+    """The leaderboard."""
+    ranked = ranked_methods(found)
+    tasks = ", ".join(scored_tasks(found))
+    figures = {}
+    if ranked:
+        figures = {
+            "Scores": charts.score_chart(frame, ranked, f"Score of each method over {tasks}, with 95% intervals."),
+            "Performance profiles": charts.profile_chart(
+                found, f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
+            ),
+        }
+    pairs = pair_view(found)
+    return {
+        "rows": [asdict(row) for row in content.leaderboard_rows(found, frame)],
+        "counted": content.VALIDITY,
+        "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
+        "all_tasks": ALL_TASKS,
+        "baseline": BASELINE,
+        "scales": content.scales(found),
+        "charts": figures,
+        "pairs": pairs.to_dict("split"),
+        "unranked": [method for method in methods if method not in ranked],
+        "failures": describe_failures(found),
+    }
+
+
+def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -> dict[str, Any]:
+    """One task."""
+    own = frame[frame["task"] == task]
+    spec = make_task(task)
+    pareto = {
+        f"{tolerance:g}": charts.pareto_chart(
+            own, methods, tolerance, f"Return against validity at tolerance {tolerance:g} on {task}, a point a method."
+        )
+        for tolerance in TOLERANCES
+    }
+    times = [(method, task, method) for method in methods]
+    return {
+        "task": task,
+        "spec": spec,
+        "family": type(spec.constraint).__name__,
+        "rows": [asdict(row) for row in content.leaderboard_rows(found, own)],
+        "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
+        "pareto": pareto,
+        "charts": {
+            "Learning curves": charts.learning_chart(found, task, f"Evaluation return over training on {task}."),
+            "Constraint violations": charts.violation_chart(
+                found, task, f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
+            ),
+            "Where the time went": charts.time_chart(found, times, f"Seconds of training by part on {task}."),
+        },
+    }
+
+
+def method_page(found: Selection, frame: Any, method: str) -> dict[str, Any]:
+    """One method."""
+    rows = content.leaderboard_rows(found, frame[frame["method"] == method])
+    tasks = [task for task in found.tasks if found.runs(task, method)]
+    times = [(task, task, method) for task in tasks]
+    return {
+        "method": method,
+        "about": content.about_method(method_class(method)),
+        "rows": [asdict(row) for row in rows],
+        "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
+        "settings": {task: content.settings_of(found.runs(task, method)) for task in tasks},
+        "charts": {
+            "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by part, by task.")
+        },
+    }
+
+
+def provenance_page(found: Selection) -> dict[str, Any]:
+    """Every run, those that returns are measured by, and the flows."""
+    origins = [(task, method, report.provenance) for (task, method), report in sorted(found.flows.items())]
+    flows = [
+        {"task": task, "method": method, "commit": (origin.commit or "unknown")[:12], "machine": origin.processor}
+        for task, method, origin in origins
+        if origin
+    ]
+    return {
+        "runs": [content.describe_run(run) for run in found.everything()],
+        "anchors": content.anchor_runs(found),
+        "flows": flows,
+    }
+
+
+def claims_html(folder: Path) -> Any:
+    """The page on claims as HTML; None where ``acrl claims`` was not run."""
+    path = folder / "claims.md"
+    if not path.exists():
+        return None
+    text = path.read_text("utf-8").partition("\n")[2]
+    text = text.replace("](../../docs/", "](../../../docs/")
+    return Markup(markdown.markdown(text, extensions=["tables"]))
+
+
+def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, str | bytes]:
+    """Pictures that ``acrl pictures`` made of these tasks."""
+    found = sorted((folder / "pictures").glob("*")) if (folder / "pictures").is_dir() else []
+    wanted = {task: [path for path in found if is_of(path, task)] for task in tasks}
+    return {f"pictures/{path.name}": path.read_bytes() for paths in wanted.values() for path in paths}
+
+
+def is_of(path: Path, task: str) -> bool:
+    """Whether a file is a picture of a task: named by its id, alone or with a hyphen and more."""
+    return path.suffix in PICTURES and (path.stem == task or path.stem.startswith(f"{task}-"))
+
+
+def pictures_of(pictures: Mapping[str, Any], task: str) -> list[str]:
+    """Names of a task's pictures."""
+    return [name for name in pictures if is_of(Path(name), task)]
