@@ -22,12 +22,16 @@ from methods.base import method_class
 from methods.flows.training import SampleConfig, draw_samples
 
 
-def write_plan(params: Params, profile: str, results: Path) -> None:
+def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
     """Write, for each stage of the pipeline, one file with the key of what it makes.
 
     The files' contents are what DVC goes by, so that a new task, a new method or an edit to one method leaves
     everything else alone.
+
+    Returns:
+        The files written.
     """
+    keys: dict[Path, str] = {}
     chosen, folder = params.profile(profile), results / profile / "plan"
     for task_id in chosen.tasks:
         task = make_task(task_id)
@@ -45,12 +49,15 @@ def write_plan(params: Params, profile: str, results: Path) -> None:
                 "draws": chosen.flow_draws,
                 "code": code_hash((module, "methods.flows.training", "benchmark.flow_report")),
             }
-            write_text(folder / task_id / "samples.key", key_of(samples) + "\n")
-            write_text(folder / task_id / f"{method}-flow.key", key_of(flows) + "\n")
+            keys[folder / task_id / "samples.key"] = key_of(samples)
+            keys[folder / task_id / f"{method}-flow.key"] = key_of(flows)
     pairs = [*itertools.product(chosen.tasks, chosen.methods), *anchor_pairs(chosen.tasks, chosen.unconstrained)]
     for task_id, method in pairs:
-        keys = [f"seed {run.seed}: {run.key(params)}" for run in select(params, profile, [task_id], [method])]
-        write_text(folder / task_id / f"{method}.key", "\n".join(keys) + "\n")
+        runs = select(params, profile, [task_id], [method])
+        keys[folder / task_id / f"{method}.key"] = "\n".join(f"seed {run.seed}: {run.key(params)}" for run in runs)
+    for path, key in keys.items():
+        write_text(path, key + "\n")
+    return list(keys)
 
 
 def make_samples(params: Params, profile: str, task_id: str, results: Path) -> Path:

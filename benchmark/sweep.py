@@ -61,7 +61,7 @@ def sweep(
     steps = {run: run.config(params).steps for run in runs}
     failures: dict[Run, str] = {}
     waiting, working, again = list(runs), list[_Worker](), set[Run]()
-    with _stop_on_sigterm(), progress_bar(sum(steps.values())) as bar:
+    with stop_on_sigterm(), progress_bar(sum(steps.values())) as bar:
         try:
             while waiting or working:
                 while waiting and len(working) < jobs:
@@ -161,8 +161,8 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
 
 
 @contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that the workers are ended with the sweep."""
+def stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that what was started is ended with this process."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         del signum, frame

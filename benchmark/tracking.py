@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sqlite3
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 from filelock import FileLock, Timeout
 
 from benchmark.results import RunResult, read_record
@@ -81,45 +78,6 @@ def import_runs_to_server(folder: Path, profile: str, uri: str) -> int:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     with one_line_errors(f"the MLflow server {uri}", SERVER_HINTS):
         return synchronise(connect(uri), f"acrl/{profile}", None, found)
-
-
-def serve_ui(database: Path, port: int) -> None:
-    """Replace this process by MLflow's interface on the local machine, after printing where the runs are.
-
-    Raises:
-        UserError: If there is no database yet, it cannot be used, or the port is taken.
-    """
-    database = database.resolve()
-    if not database.is_file():
-        raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
-    check_port(port)
-    with one_line_errors(f"the MLflow database {database}", HINTS):
-        check_database(database)
-        experiments = connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
-    for experiment in sorted(experiments, key=lambda experiment: experiment.name):
-        click.echo(f"{experiment.name}: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs")
-    command = ui_command(database, port)
-    # Only runs are shown here: MLflow's background jobs, which take a process each, serve other things.
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    os.execv(command[0], command)
-
-
-def check_port(port: int) -> None:
-    """Refuse a port that something else listens on, which the server would say with a traceback.
-
-    Raises:
-        UserError: If it does.
-    """
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise UserError(f"port {port} is in use: choose another with --port")
-
-
-def ui_command(database: Path, port: int) -> list[str]:
-    """The command that serves the interface."""
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    roots = ["--backend-store-uri", sqlite_uri(database), "--default-artifact-root", artifact_root(database).as_uri()]
-    return command + roots
 
 
 def read_files(folder: Path, profile: str) -> list[StoredRun]:

@@ -7,13 +7,15 @@ from pathlib import Path
 import click
 
 from benchmark.commands.options import profile_option, results_option
+from benchmark.commands.output import json_option, show_paths
 from benchmark.config import load_params
 
 
 @click.command()
 @profile_option
 @results_option
-def claims(profile: str, results: Path) -> None:
+@json_option
+def claims(profile: str, results: Path, as_json: bool) -> None:
     """Judge FlowPG's claims by a profile's results, by the rule written down in docs/claims.md."""
     from benchmark.claims.page import write_claims
     from benchmark.commands.stale import warn_of_stale
@@ -21,5 +23,5 @@ def claims(profile: str, results: Path) -> None:
     params = load_params()
     chosen = params.profile(profile)
     warn_of_stale(params, profile, results)
-    for path in write_claims(results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds):
-        click.echo(path)
+    made = write_claims(results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
+    show_paths(made, as_json, profile=profile)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
+from benchmark.commands.complete import completer
 from benchmark.commands.options import profile_option, results_option
+from benchmark.commands.output import json_option, show_paths
 from benchmark.config import load_params
 
 
+def _experiments() -> Iterable[str]:
+    from benchmark.experiments.catalogue import EXPERIMENTS
+
+    return EXPERIMENTS
+
+
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completer(_experiments))
 @profile_option
 @results_option
-def experiment(names: Sequence[str], profile: str, results: Path) -> None:
+@json_option
+def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
@@ -28,6 +37,5 @@ def experiment(names: Sequence[str], profile: str, results: Path) -> None:
     params.profile(profile)
     chosen = {name: find_experiment(name) for name in names or EXPERIMENTS}
     context = Context(params, profile, results)
-    for name, one in chosen.items():
-        for path in write_experiment(name, one, context):
-            click.echo(path)
+    made = (path for name, one in chosen.items() for path in write_experiment(name, one, context))
+    show_paths(made, as_json, profile=profile, experiments=list(chosen))

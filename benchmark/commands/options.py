@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,14 +7,32 @@ from pathlib import Path
 import click
 
 from benchmark.checkpoint import EVERY_SECONDS
+from benchmark.commands.complete import complete_method, complete_profile, complete_task
 from benchmark.runs import RESULTS
 
-profile_option = click.option("--profile", "-p", default="quick", show_default=True, help="Profile of params.yaml.")
+task_argument = click.argument("task", shell_complete=complete_task)
+tasks_argument = click.argument("tasks", nargs=-1, shell_complete=complete_task)
+method_argument = click.argument("method", shell_complete=complete_method)
+profile_option = click.option(
+    "--profile",
+    "-p",
+    default="quick",
+    show_default=True,
+    shell_complete=complete_profile,
+    help="Profile of params.yaml.",
+)
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="Folder of all results."
 )
-task_option = click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
-method_option = click.option("--method", "methods", multiple=True, help="Only this method; may be repeated.")
+task_option = click.option(
+    "--task", "tasks", multiple=True, shell_complete=complete_task, help="Only this task; may be repeated."
+)
+method_option = click.option(
+    "--method", "methods", multiple=True, shell_complete=complete_method, help="Only this method; may be repeated."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness."
+)
 checkpoint_option = click.option(
     "--checkpoint-every",
     type=click.FloatRange(min=0),

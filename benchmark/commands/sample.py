@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import numpy as np
 
+from benchmark.commands.complete import completer
+from benchmark.commands.options import seed_option, task_argument
+from benchmark.commands.output import json_option, show
 from benchmark.files import check_writable, write_bytes
 from envs.errors import UserError
 from envs.registry import make_task
 
 
+def _samplers() -> Iterable[str]:
+    from benchmark.sampling import SAMPLERS
+
+    return SAMPLERS
+
+
 @click.command()
-@click.argument("task")
-@click.option("--sampler", required=True, help="rejection, hmc, or psdd (whole units, bike sharing alone).")
+@task_argument
+@click.option(
+    "--sampler",
+    required=True,
+    shell_complete=completer(_samplers),
+    help="rejection, hmc, or psdd (whole units, bike sharing alone).",
+)
 @click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness.")
+@seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="Write the actions (N, n) to this .npy file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one line of JSON.")
+@json_option
 def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_json: bool) -> None:
     """Draw feasible actions of TASK with a sampler and say how fast and how good it is.
 
@@ -38,4 +53,4 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
         buffer = io.BytesIO()
         np.save(buffer, actions.numpy())
         write_bytes(out, buffer.getvalue())
-    click.echo(report.model_dump_json() if as_json else describe(report))
+    show(report, [describe(report)], as_json)

@@ -13,7 +13,7 @@ from benchmark.timing import timing_state
 
 
 def warn_of_stale(params: Params, profile: str, results: Path) -> None:
-    """Say how many runs, flows and timings of a profile are stale, and how to see or mend it.
+    """Say how many runs, flows and timings of a profile are stale, and how to see or mend it, on stderr.
 
     Raises:
         UserError: If the profile is unknown or a file is damaged.
@@ -28,4 +28,4 @@ def warn_of_stale(params: Params, profile: str, results: Path) -> None:
         (len(timings), "timings", f"make them anew with `acrl timing {' '.join(timings)} -p {profile}`"),
     ):
         if count:
-            click.echo(f"{count} {kind} are of other code or settings than today's: {command}")
+            click.echo(f"{count} {kind} are of other code or settings than today's: {command}", err=True)

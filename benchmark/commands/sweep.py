@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
+from benchmark.commands.output import json_option, show
 from benchmark.config import load_params
 from benchmark.runs import restore, select, set_damaged_aside, state_of
 from benchmark.sweep import available_cores
@@ -36,6 +37,7 @@ from envs.errors import UserError
 )
 @click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
 @results_option
+@json_option
 def sweep(
     profile: str,
     tasks: Sequence[str],
@@ -48,6 +50,7 @@ def sweep(
     device: str,
     address: str | None,
     results: Path,
+    as_json: bool,
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own, or seeds together."""
     together = together or device == "cuda"
@@ -65,7 +68,9 @@ def sweep(
         click.echo(f"warning: {line}", err=True)
     wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     todo = [one for one in wanted if not restore(one, params, results)]
-    click.echo(f"{len(chosen)} runs of profile {profile}: {len(chosen) - len(todo)} complete, {len(todo)} to do")
+    complete = len(chosen) - len(todo)
+    if not as_json:
+        click.echo(f"{len(chosen)} runs of profile {profile}: {complete} complete, {len(todo)} to do")
     jobs = jobs or available_cores()
     if together:
         from benchmark.together_sweep import sweep_together
@@ -79,5 +84,10 @@ def sweep(
         failures = run_side_by_side(todo, params, results, jobs, checkpoint_every)
     for failed, reason in failures.items():
         click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
+    failed_runs = [
+        {"task": run.task, "method": run.method, "seed": run.seed, "reason": reason} for run, reason in failures.items()
+    ]
+    counts = {"runs": len(chosen), "complete": complete, "done": len(todo) - len(failures)}
+    show({"profile": profile, **counts, "failures": failed_runs}, [], as_json)
     if failures:
         raise click.ClickException(f"{len(failures)} of {len(chosen)} runs failed; the others are complete")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from benchmark.commands.options import profile_option, results_option
+from benchmark.commands.options import profile_option, results_option, tasks_argument
+from benchmark.commands.output import json_option, show_paths
 from benchmark.config import load_params
 
 
 @click.command()
-@click.argument("tasks", nargs=-1)
+@tasks_argument
 @profile_option
 @results_option
-def timing(tasks: Sequence[str], profile: str, results: Path) -> None:
+@json_option
+def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Time a training step of every method on TASKS, or on a profile's tasks, one after the other.
 
     For times that mean something the machine has to be idle otherwise; how busy it was is noted with them.
@@ -24,6 +26,11 @@ def timing(tasks: Sequence[str], profile: str, results: Path) -> None:
     from benchmark.timing import time_steps, turns
 
     params = load_params()
-    for task in tasks or params.profile(profile).tasks:
-        with progress_bar(turns(params, profile), task) as bar:
-            click.echo(time_steps(params, profile, task, results, move_to(bar)))
+
+    def made() -> Iterator[Path]:
+        for task in tasks or params.profile(profile).tasks:
+            with progress_bar(turns(params, profile), task) as bar:
+                path = time_steps(params, profile, task, results, move_to(bar))
+            yield path
+
+    show_paths(made(), as_json, profile=profile)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands.options import profile_option, results_option
+from benchmark.commands.output import json_option, show
 from benchmark.config import load_params
 from benchmark.files import write_text
 from benchmark.results import read_run
@@ -18,7 +19,8 @@ from benchmark.runs import select
 @click.command()
 @profile_option
 @results_option
-def track(profile: str, results: Path) -> None:
+@json_option
+def track(profile: str, results: Path, as_json: bool) -> None:
     """Import the runs of a profile into MLflow; importing again changes nothing.
 
     They go into the server that MLFLOW_TRACKING_URI names if it is set, else into a database below the results.
@@ -30,20 +32,28 @@ def track(profile: str, results: Path) -> None:
         new = import_runs_to_server(results / profile, profile, server)
     else:
         new = import_runs(results / profile, profile, database)
-    click.echo(f"{new} runs of profile {profile} imported into {server or database}")
     paths = [one.path(results) for one in select(load_params(), profile)]
     keys = [read_run(path).run_key for path in paths if path.exists()]
     write_text(results / profile / "mlflow.json", json.dumps({"run_keys": keys}, indent=1) + "\n")
+    store = server or str(database)
+    document = {"profile": profile, "imported": new, "store": store, "run_keys": keys}
+    show(document, [f"{new} runs of profile {profile} imported into {store}"], as_json)
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port on this machine.")
 @results_option
-def ui(port: int, results: Path) -> None:
-    """Open the MLflow UI on the imported runs."""
-    from benchmark.tracking import serve_ui
+@json_option
+def ui(port: int, results: Path, as_json: bool) -> None:
+    """Serve the MLflow UI on the imported runs until it is stopped; prints their addresses once it serves."""
+    from benchmark.tracking_ui import serve_ui
 
-    serve_ui(database_path(results), port)
+    def announce(links: dict[str, str]) -> None:
+        experiments = [{"name": name, "address": address} for name, address in links.items()]
+        document = {"address": f"http://127.0.0.1:{port}", "experiments": experiments}
+        show(document, [f"{name}: {address}" for name, address in links.items()], as_json)
+
+    serve_ui(database_path(results), port, announce)
 
 
 def database_path(results: Path) -> Path:

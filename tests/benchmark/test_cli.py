@@ -93,7 +93,7 @@ def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> No
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
     assert f"R+L2     {'flowpg':20} stale" in states()
-    assert "1 flows are of other code or settings" in acrl(copy, "tables", "--profile", "smoke").out
+    assert "1 flows are of other code or settings" in acrl(copy, "tables", "--profile", "smoke").err
 
 
 def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:

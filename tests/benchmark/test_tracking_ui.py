@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from benchmark.tracking import create_database, import_runs, serve_ui, ui_command
+from benchmark.cli import EXIT_INTERRUPTED
+from benchmark.tracking import create_database, import_runs
+from benchmark.tracking_ui import answers, serve_ui, ui_command
 from envs.errors import UserError
+from tests.benchmark.command import start
 from tests.benchmark.factories import PROFILE, SEEDS, make_run, save
 
 
@@ -37,7 +35,7 @@ def database(tmp_path: Path) -> Path:
 
 def test_interface_without_a_database_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="import the runs first, with `acrl track`"):
-        serve_ui(tmp_path / "mlflow.db", 5000)
+        serve_ui(tmp_path / "mlflow.db", 5000, print)
 
 
 def test_interface_on_a_port_in_use_is_refused(database: Path) -> None:
@@ -46,7 +44,7 @@ def test_interface_on_a_port_in_use_is_refused(database: Path) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} is in use"):
-            serve_ui(database, port)
+            serve_ui(database, port, print)
 
 
 def test_interface_is_given_absolute_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,35 +56,27 @@ def test_interface_is_given_absolute_addresses(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_interface_shows_the_runs(folder: Path, database: Path) -> None:
+def test_interface_shows_the_runs(folder: Path, database: Path, tmp_path: Path) -> None:
     import_runs(folder, PROFILE, database)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = "import sys; from pathlib import Path; from benchmark.tracking import serve_ui\n"
-    program += "serve_ui(Path(sys.argv[1]), int(sys.argv[2]))"
-    command = [sys.executable, "-c", program, str(database), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = start(tmp_path, "ui", "--port", str(port), "--json", "--results", str(tmp_path))
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == f"acrl/{PROFILE}: http://127.0.0.1:{port}/#/experiments/1/runs\n"
-        wait_for(f"http://127.0.0.1:{port}/health")
+        root = f"http://127.0.0.1:{port}"
+        experiments = [{"name": f"acrl/{PROFILE}", "address": f"{root}/#/experiments/1/runs"}]
+        assert json.loads(process.stdout.readline()) == {"address": root, "experiments": experiments}
+        with urllib.request.urlopen(f"{root}/health") as answer:
+            assert answer.status == 200
         body = json.dumps({"experiment_ids": ["1"]}).encode()
         address = f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search"
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             assert len(json.load(answer)["runs"]) == 2
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
-
-
-def wait_for(address: str) -> None:
-    limit = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(address):
-                return
-        except OSError:
-            assert time.monotonic() < limit, "the interface did not start"
-            time.sleep(0.2)
+        process.terminate()
+        rest, _ = process.communicate(timeout=60)
+    # The server is ended with the command, and nothing but the document was printed.
+    assert (rest, process.returncode) == ("", EXIT_INTERRUPTED)
+    assert not answers(port)

@@ -1,0 +1,54 @@
+"""``acrl status``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from benchmark.commands.options import method_option, profile_option, results_option, task_option
+from benchmark.commands.output import json_option, show
+from benchmark.config import Params, load_params
+from benchmark.runs import select, state_of
+
+
+@click.command()
+@profile_option
+@task_option
+@method_option
+@click.option("--flows", is_flag=True, help="Say it of the reports on flows instead.")
+@results_option
+@json_option
+def status(
+    profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path, as_json: bool
+) -> None:
+    """Say which runs of a profile are complete, failed (and why), stale or missing."""
+    params = load_params()
+    if flows:
+        _show_flows(params, profile, tasks, methods, results, as_json)
+        return
+    names = ("task", "method", "seed", "state", "reason")
+    chosen = list(select(params, profile, tasks, methods))
+    states = [(one.task, one.method, one.seed, *state_of(one, params, results)) for one in chosen]
+    counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
+    lines = [
+        f"{task:8} {method:20} seed {seed}  {state}{': ' if reason else ''}{reason}"
+        for task, method, seed, state, reason in states
+    ]
+    lines.append(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    runs = [dict(zip(names, row, strict=True)) for row in states]
+    show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
+
+
+def _show_flows(
+    params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path, as_json: bool
+) -> None:
+    from benchmark.plan import flow_states
+
+    states = list(flow_states(params, profile, tasks, methods, results))
+    flows = [{"task": task, "method": method, "state": state} for task, method, state in states]
+    counts = dict(sorted(Counter(state for *_, state in states).items()))
+    lines = [f"{task:8} {method:20} {state}" for task, method, state in states]
+    show({"profile": profile, "flows": flows, "counts": counts}, lines, as_json)
