@@ -14,6 +14,7 @@ from benchmark.commands.experiment import experiment
 from benchmark.commands.flows import flows, samples, visited
 from benchmark.commands.listing import list_command
 from benchmark.commands.plan import plan
+from benchmark.commands.report import report
 from benchmark.commands.run import run
 from benchmark.commands.sample import sample
 from benchmark.commands.status import status
@@ -39,6 +40,7 @@ cli.add_command(experiment)
 cli.add_command(flows)
 cli.add_command(list_command)
 cli.add_command(plan)
+cli.add_command(report)
 cli.add_command(run)
 cli.add_command(sample)
 cli.add_command(samples)

@@ -25,7 +25,6 @@ SHAPES |= {
     "h": "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z",
 }
 OTHER_SHAPE = "wedge"
-DASHES = {"-": [1, 0]}
 HEIGHT = 280
 
 
@@ -47,15 +46,20 @@ def finish(chart: alt.Chart | alt.LayerChart, description: str) -> Spec:
     return spec
 
 
+def with_ends(frame: pd.DataFrame) -> pd.DataFrame:
+    """Intervals of width zero where there is none to draw: a chart of nothing but gaps has no scale."""
+    return frame.assign(low=frame["low"].fillna(frame["mean"]), high=frame["high"].fillna(frame["mean"]))
+
+
 def score_chart(frame: pd.DataFrame, methods: Sequence[str], described: str) -> Spec:
     """Score over all tasks with its interval, the highest on top."""
     rows = frame[(frame["task"] == ALL_TASKS) & (frame["quantity"] == "score")]
-    data = rows[["method", "mean", "low", "high"]].sort_values("mean", ascending=False)
+    data = with_ends(rows[["method", "mean", "low", "high"]].sort_values("mean", ascending=False))
     base = alt.Chart(data).encode(y=alt.Y("method:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)))
     colour = alt.Color("method:N", scale=colours(methods), legend=None)
     tooltip = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{end}:Q", format=".3f") for end in ("mean", "low", "high"))]
-    x = alt.X("low:Q", title="score (0: random feasible actions, 1: learner without the constraint)")
-    rule = base.mark_rule(strokeWidth=3).encode(x=x, x2="high:Q", color=colour, tooltip=tooltip)
+    x = alt.X("low:Q", title="score").scale(zero=False, padding=12)
+    rule = base.mark_rule(strokeWidth=3, aria=False).encode(x=x, x2="high:Q", color=colour, tooltip=tooltip)
     shape = alt.Shape("method:N", scale=shapes(methods), legend=None)
     dot = base.mark_point(filled=True, size=110, opacity=1).encode(
         x="mean:Q", color=colour, shape=shape, tooltip=tooltip
@@ -79,9 +83,10 @@ def profile_chart(found: Selection, described: str) -> Spec:
 
 def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, described: str) -> Spec:
     """Final return against the share of the last policy's outputs that are valid, both with intervals."""
-    returns = frame[frame["quantity"] == "final return"].set_index("method")[["mean", "low", "high"]]
+    final = frame[frame["quantity"] == "final return"]
+    returns = with_ends(final).set_index("method")[["mean", "low", "high"]]
     valid = frame[(frame["quantity"] == "final valid share") & (frame["tolerance"] == tolerance)]
-    shares = valid.set_index("method")[["mean", "low", "high"]].add_prefix("valid_")
+    shares = with_ends(valid).set_index("method")[["mean", "low", "high"]].add_prefix("valid_")
     data = returns.join(shares).dropna(subset=["mean", "valid_mean"]).reset_index()
     base = alt.Chart(data).encode(color=alt.Color("method:N", scale=colours(methods), legend=_legend()))
     x = alt.X("valid_mean:Q", title=f"valid outputs of the last policy at tolerance {tolerance:g}")
@@ -89,8 +94,8 @@ def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, 
     y = alt.Y("mean:Q", title="final return").scale(zero=False, padding=12)
     tooltip = [alt.Tooltip("method:N"), alt.Tooltip("mean:Q", title="return", format=",.4~f")]
     tooltip += [alt.Tooltip("valid_mean:Q", title="valid", format=".3%")]
-    across = base.mark_rule(opacity=0.6).encode(x="valid_low:Q", x2="valid_high:Q", y="mean:Q")
-    up = base.mark_rule(opacity=0.6).encode(x="valid_mean:Q", y="low:Q", y2="high:Q")
+    across = base.mark_rule(aria=False).encode(x="valid_low:Q", x2="valid_high:Q", y="mean:Q")
+    up = base.mark_rule(aria=False).encode(x="valid_mean:Q", y="low:Q", y2="high:Q")
     shape = alt.Shape("method:N", scale=shapes(methods), legend=_legend())
     dots = base.mark_point(filled=True, size=120, opacity=1).encode(x=x, y=y, shape=shape, tooltip=tooltip)
     return finish(across + up + dots, described)
@@ -150,7 +155,7 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
         .mark_bar()
         .encode(
             y=alt.Y("bar:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
-            x=alt.X("seconds:Q", title="seconds of training, mean over runs"),
+            x=alt.X("seconds:Q", title="seconds of training, mean over runs", axis=alt.Axis(tickCount=6)),
             color=alt.Color("part:N", scale=order, legend=_legend()),
             order="place:Q",
             tooltip=["bar:N", "part:N", alt.Tooltip("seconds:Q", format=",.1f")],
@@ -163,30 +168,35 @@ def _curves(
     data: pd.DataFrame, methods: Sequence[str], x: str, y: str, x_title: str, y_title: str, scale: str = "linear"
 ) -> alt.LayerChart:
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
+    base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
     colour = alt.Color("method:N", scale=colours(methods), legend=_legend())
-    base = alt.Chart(data, name="curves").encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s")))
-    band = base.mark_area(clip=True).encode(
-        y=alt.Y("low:Q", title=y_title),
-        y2="high:Q",
-        color=colour,
-        opacity=alt.when(chosen).then(alt.value(0.15)).otherwise(alt.value(0)),
-    )
     axis = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(type=scale, zero=scale == "symlog"))
-    dashes = [list(_dash(method)) for method in methods]
-    line = base.mark_line(strokeWidth=2.2, clip=True).encode(
-        y=axis,
-        color=colour,
-        strokeDash=alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=dashes), legend=None),
-        opacity=alt.when(chosen).then(alt.value(1.0)).otherwise(alt.value(0.1)),
-        tooltip=["method:N", alt.Tooltip(f"{x}:Q", format=",~f"), alt.Tooltip(f"{y}:Q", format=",.4~f")],
+    dashes = alt.Scale(domain=list(methods), range=[_dash(method) for method in methods])
+    line = (
+        base.mark_line(strokeWidth=2.2)
+        .encode(
+            y=axis,
+            color=colour,
+            strokeDash=alt.StrokeDash("method:N", scale=dashes, legend=_legend()),
+            opacity=alt.when(chosen).then(alt.value(1.0)).otherwise(alt.value(0.1)),
+            tooltip=["method:N", alt.Tooltip(f"{x}:Q", format=",~f"), alt.Tooltip(f"{y}:Q", format=",.4~f")],
+        )
+        .add_params(chosen)
+        .properties(name="curves")
     )
-    return (band + line).add_params(chosen)
+    banded = data.dropna(subset=["low", "high"])
+    if banded.empty:
+        return alt.layer(line)
+    band = (
+        alt.Chart(banded).mark_area(aria=False, opacity=0.12).encode(x=f"{x}:Q", y="low:Q", y2="high:Q", color=colour)
+    )
+    return alt.layer(band, line)
 
 
-def _dash(method: str) -> Sequence[float]:
+def _dash(method: str) -> list[float]:
     dashes = style_of(method).dashes
-    return (1, 0) if dashes == "-" else [float(length) for length in dashes[1]]
+    return [1, 0] if dashes == "-" else [float(length) for length in dashes[1]]
 
 
 def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="bottom", columns=3, symbolLimit=0, labelLimit=220)
+    return alt.Legend(title=None, orient="bottom", columns=2, symbolOpacity=1, symbolLimit=0, labelLimit=220)

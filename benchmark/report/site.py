@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from typing import Any
 import jinja2
 import markdown
 import vl_convert
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from benchmark.files import write_bytes, write_text
 from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
@@ -105,7 +106,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters["script"] = as_script
+        self.environment.filters |= {"script": as_script, "arxiv": link_papers}
         self.shared = shared
 
     def render(self, template: str, root: str, **values: Any) -> str:
@@ -117,6 +118,12 @@ def as_script(data: Any) -> Any:
     """JSON that can stand inside a script element, whatever text it holds."""
     text = json.dumps(data, sort_keys=True, allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
+
+
+def link_papers(text: str) -> Any:
+    """Text with every arXiv number as a link."""
+    linked = re.sub(r"arXiv (\d{4}\.\d{5})", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', str(escape(text)))
+    return Markup(linked)
 
 
 def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str, Any]:
@@ -160,6 +167,7 @@ def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -
     return {
         "task": task,
         "spec": spec,
+        "formula": type(spec.constraint).__doc__.splitlines()[0],
         "family": type(spec.constraint).__name__,
         "rows": [asdict(row) for row in content.leaderboard_rows(found, own)],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
@@ -228,6 +236,6 @@ def is_of(path: Path, task: str) -> bool:
     return path.suffix in PICTURES and (path.stem == task or path.stem.startswith(f"{task}-"))
 
 
-def pictures_of(pictures: Mapping[str, Any], task: str) -> list[str]:
-    """Names of a task's pictures."""
-    return [name for name in pictures if is_of(Path(name), task)]
+def pictures_of(pictures: Mapping[str, Any], task: str) -> dict[str, str]:
+    """A task's pictures, and what each shows."""
+    return {name: name for name in pictures if is_of(Path(name), task)}

@@ -25,6 +25,10 @@ function leaderboard(table, form, status) {
         span.hidden = tolerance !== form.elements.tolerance.value || counted !== form.elements.counted.value;
       }
     }
+    // Columns that say nothing about what is shown.
+    table.classList.toggle("no-task", task !== "");
+    table.classList.toggle("no-single", task === "all");
+    table.classList.toggle("no-whole", task !== "all");
     status.textContent = `${count} rows shown`;
     sort();
   }

@@ -1,0 +1,145 @@
+"""The report in a real Chromium, read from disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.benchmark.factories import METHODS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium, such as Debian's package chromium"),
+]
+PAGES = ("index.html", "claims.html", "provenance.html", "tasks/R+L2.html", "methods/flowpg.html")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """What a page complained of, or asked of a network."""
+    return []
+
+
+def open_page(
+    browser: Browser, site: Path, name: str, faults: list[str], width: int = 1280, scheme: str = "light"
+) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request", lambda request: None if request.url.startswith(("file:", "data:")) else faults.append(request.url)
+    )
+    page.goto((site / name).as_uri())
+    return page
+
+
+def draw_everything(page: Page) -> None:
+    """Charts are drawn when they are near."""
+    for plot in page.locator(".plot:visible").all():
+        plot.scroll_into_view_if_needed()
+        plot.locator("svg").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_fits_and_keeps_nobody_out(
+    browser: Browser, site: Path, faults: list[str], name: str, width: int, scheme: str
+) -> None:
+    page = open_page(browser, site, name, faults, width, scheme)
+    draw_everything(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page)["violations"]
+    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert serious == []
+    assert faults == []
+    page.close()
+
+
+def shown(page: Page, column: str) -> list[str]:
+    """Texts of a column of the leaderboard, top to bottom."""
+    cells = page.locator(f"#leaderboard tbody tr:not([hidden]) [data-column={column}]")
+    return [cell.inner_text().strip() for cell in cells.all()]
+
+
+def scores(page: Page) -> list[float]:
+    return [float(text.split()[0]) for text in shown(page, "score")]
+
+
+def test_the_leaderboard_shows_all_tasks_first_best_on_top(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "index.html", faults)
+    assert sorted(shown(page, "method")) == sorted(METHODS)
+    assert scores(page) == sorted(scores(page), reverse=True)
+    page.close()
+
+
+def test_sorting_by_keyboard(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "index.html", faults)
+    head = page.locator("th[data-sort=score]")
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert scores(page) == sorted(scores(page))
+    page.locator("th[data-sort=method] button").click()
+    assert head.get_attribute("aria-sort") is None
+    assert shown(page, "method") == sorted(METHODS, reverse=True)
+    page.close()
+
+
+def test_filters_and_the_switch_of_tolerance(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "index.html", faults)
+    page.get_by_label("Task").select_option("R+L2")
+    assert not page.locator("th.task").is_visible()
+    assert len(shown(page, "method")) == len(METHODS)
+    strict = shown(page, "valid")
+    page.get_by_label("Valid at tolerance").select_option("0.1")
+    loose = shown(page, "valid")
+    assert loose != strict
+    assert all(float(b.split()[0]) >= float(a.split()[0]) for a, b in zip(strict, loose, strict=True))
+    page.get_by_label("counted over").select_option("valid share")
+    assert shown(page, "valid") != loose
+    page.locator("details.methods summary").click()
+    page.get_by_role("checkbox", name="nfw").uncheck()
+    assert "nfw" not in shown(page, "method")
+    page.get_by_label("Task").select_option("")
+    assert set(shown(page, "task")) == {"R+L2", "HC+O"}
+    assert page.locator("#shown").inner_text() == f"{2 * (len(METHODS) - 1)} rows shown"
+    page.close()
+
+
+def test_a_number_opens_its_runs(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "tasks/HC+O.html", faults)
+    row = page.locator("tr", has=page.get_by_role("link", name="nfw"))
+    row.locator("button.number").first.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("heading").inner_text() == "Runs of HC+O, nfw"
+    assert dialog.locator("tbody tr").count() == 1
+    assert "0123456789ab" in dialog.inner_text()
+    assert "Example CPU 3000" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.close()
+
+
+def test_a_tolerance_has_its_own_chart(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "tasks/R+L2.html", faults)
+    page.get_by_label("Valid at tolerance").select_option("0.1")
+    assert page.locator("#pareto h3:visible").inner_text() == "Tolerance 0.1"
+    page.locator("#pareto .plot:visible svg").wait_for()
+    assert faults == []
+    page.close()
