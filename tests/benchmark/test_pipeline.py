@@ -32,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(source, target)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     methods = {"flow_methods": ["flowpg"], "plain_methods": list(METHODS[1:])}
-    params["profiles"]["quick"] = params["profiles"]["smoke"] | methods | {"tasks": ["R+L2"]}
+    params["profiles"]["quick"] = params["profiles"]["smoke"] | methods | {"tasks": ["R+L2"], "unconstrained": ["R+N"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     dvc(folder, "config", "core.no_scm", "true")
     return folder
@@ -68,11 +68,12 @@ def stages_run(done: subprocess.CompletedProcess[str]) -> set[str]:
 def test_makes_results_tables_figures_and_the_database(reproduced: Path) -> None:
     assert {result(reproduced, method)["status"] for method in METHODS} == {"complete"}
     made = reproduced / "results/quick"
-    for name in ("flows", "violations", "wallclock", "timing", "returns"):
+    for name in ("leaderboard", "flows", "violations", "wallclock", "timing", "returns"):
         assert all((made / "tables" / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
     assert len(list((made / "figures").glob("*.png"))) == len(list((made / "figures").glob("*.svg"))) > 0
     assert (reproduced / "results/mlflow/mlflow.db").exists()
     assert {path.stem for path in (made / "experiments").glob("*.csv")} == {"e1", "e2", "e3", "n1", "n2", "n3", "c6"}
+    assert (made / "site/index.html").exists()
     assert "not testable at this budget" in (made / "claims.md").read_text()
 
 
