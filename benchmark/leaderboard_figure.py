@@ -82,7 +82,7 @@ def draw_profiles(panel: Axes, found: Selection, methods: list[str]) -> None:
         style = style_of(method)
         values = [scores(found, task, method) for task in tasks]
         curve = [estimate for _, estimate in performance_profile(values, points, generator())]
-        share = [estimate.mean for estimate in curve]
+        share = [estimate.mean or 0.0 for estimate in curve]
         panel.plot(points, share, color=style.colour, linestyle=style.dashes, linewidth=1.8)
         ends = [(e.mean if e.low is None else e.low, e.mean if e.high is None else e.high) for e in curve]
         low, high = zip(*ends, strict=True)

@@ -66,24 +66,21 @@ def caption(found: Selection, described: str) -> str:
 
 
 def with_ranks(frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The view with a column of ranks, tasks in their order and each by score."""
-    ranked, places = view.copy(), []
+    """The view with a column of ranks, tasks in their order and within each the highest score first."""
     known = frame[frame["tolerance"].isna()].pivot(index=keys, columns="quantity", values="mean")
-    texts = [rank_text(known["best rank"][key], known["worst rank"][key]) for key in known.index]
-    texts_by_key = dict(zip(known.index, texts, strict=True))
-    tasks = list(dict.fromkeys(view["task"])) if "task" in keys else []
-    for row in view[keys].itertuples(index=False):
-        key = tuple(row) if len(keys) > 1 else row[0]
-        score = known["score"][key]
-        places.append((tasks.index(row[0]) if tasks else 0, -score if pd.notna(score) else math.inf, texts_by_key[key]))
-    ranked.insert(len(keys), "rank", [place[2] for place in places])
-    order = sorted(range(len(places)), key=lambda index: places[index][:2])
-    return ranked.iloc[order].reset_index(drop=True)
+    known = known.reindex(columns=["best rank", "worst rank", "score"]).reset_index()
+    ends = zip(known["best rank"], known["worst rank"], strict=True)
+    ranks = known[keys].assign(rank=[rank_text(best, worst) for best, worst in ends], order=known["score"])
+    whole = view.merge(ranks, on=keys).sort_values("order", ascending=False, kind="stable")
+    if "task" in keys:
+        place = {task: index for index, task in enumerate(view["task"].unique())}
+        whole = whole.sort_values("task", key=lambda tasks: tasks.map(place), kind="stable")
+    return whole[[*keys, "rank", *(name for name in view if name not in keys)]].reset_index(drop=True)
 
 
-def rank_text(best: float, worst: float) -> str:
+def rank_text(best: float | None, worst: float | None) -> str:
     """One rank where it is certain, such as "1 to 3" where it is not."""
-    if pd.isna(best):
+    if best is None or worst is None or math.isnan(best):
         return DASH
     return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -39,7 +39,7 @@ def shapes(methods: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(methods), range=marks)
 
 
-def finish(chart: alt.Chart | alt.LayerChart, description: str) -> Spec:
+def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
     """A chart as plain data, as wide as its place in the page, with what a screen reader says of it."""
     spec: Spec = chart.properties(width="container", height=HEIGHT, description=description).to_dict()
     spec.pop("config", None)
@@ -165,8 +165,14 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
 
 
 def _curves(
-    data: pd.DataFrame, methods: Sequence[str], x: str, y: str, x_title: str, y_title: str, scale: str = "linear"
-) -> alt.LayerChart:
+    data: pd.DataFrame,
+    methods: Sequence[str],
+    x: str,
+    y: str,
+    x_title: str,
+    y_title: str,
+    scale: Literal["linear", "symlog"] = "linear",
+) -> alt.LayerChart | alt.FacetChart:
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
     base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
     colour = alt.Color("method:N", scale=colours(methods), legend=_legend())

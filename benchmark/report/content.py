@@ -52,7 +52,7 @@ class Row:
 def leaderboard_rows(found: Selection, frame: pd.DataFrame) -> list[Row]:
     """Rows of all tasks together, then of each task, the highest score first."""
     rows = [
-        make_row(task, method, group)
+        make_row(str(task), str(method), group)
         for (task, method), group in frame.groupby(["task", "method"], sort=False)
         if int(group["n"].max())
     ]
