@@ -275,8 +275,9 @@ class StableBaselines3(Method[S]):
 
             algorithm = self.algorithm()
         except ModuleNotFoundError as error:
-            missing = f"needs the package '{error.name}', which is not installed"
-            raise UserError(f"method '{self.id}' {missing}; install it with pip") from error
+            package = (error.name or "").partition(".")[0]
+            missing = f"needs the package '{package}', which is not installed; install it with pip"
+            raise UserError(f"method '{self.id}' {missing}") from error
         if not issubclass(algorithm, OffPolicyAlgorithm):
             raise UserError(f"method '{self.id}': {algorithm.__name__} is no off-policy algorithm of stable-baselines3")
         model = at_two_rates(algorithm, self.config)(

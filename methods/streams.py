@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +14,9 @@ from torch import Tensor
 from envs.seeding import derive_seed, make_generator
 from methods.base import Tensors
 
-# A Mersenne twister: 624 words and a position, then what its owner keeps of a pair of normal numbers.
-NUMPY_ENTRIES = 624 + 3
-PYTHON_ENTRIES = 624 + 2
+# Of a Mersenne twister, and of its owner, who draws normal numbers in pairs: words, position, whether the second of a
+# pair is kept, and that number.
+ENTRIES = 624 + 3
 PYTHON_VERSION = 3
 
 
@@ -57,13 +56,13 @@ class Streams:
     def state_dict(self) -> Tensors:
         """The states as tensors; a word of 32 bits is exact in float64."""
         own = self._own.numpy
-        words, position = own["state"]["key"], own["state"]["pos"]
-        _, python_words, python_normal = self._own.python
-        python_normal = math.nan if python_normal is None else python_normal
+        numpy_state = [*own["state"]["key"].tolist(), own["state"]["pos"], own["has_gauss"], own["gauss"]]
+        _, words, normal = self._own.python
+        python_state = [*words, normal is not None, normal or 0.0]
         return {
             "torch": self._own.torch.clone(),
-            "numpy": torch.tensor([*words.tolist(), position, own["has_gauss"], own["gauss"]], dtype=torch.float64),
-            "python": torch.tensor([*python_words, python_normal], dtype=torch.float64),
+            "numpy": torch.tensor(numpy_state, dtype=torch.float64),
+            "python": torch.tensor(python_state, dtype=torch.float64),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -75,21 +74,14 @@ class Streams:
             ValueError: If another entry has another length.
         """
         torch_state = torch.Generator().set_state(state["torch"]).get_state()
-        numpy_state, python_state = state["numpy"].tolist(), state["python"].tolist()
-        if len(numpy_state) != NUMPY_ENTRIES or len(python_state) != PYTHON_ENTRIES:
-            raise ValueError("a generator's state has another length")
-        *words, position, has_normal, normal = numpy_state
-        *python_words, python_normal = python_state
-        self._own = States(
-            torch_state,
-            {
-                "bit_generator": "MT19937",
-                "state": {"key": np.array(words, dtype=np.uint32), "pos": int(position)},
-                "has_gauss": int(has_normal),
-                "gauss": normal,
-            },
-            (PYTHON_VERSION, tuple(map(int, python_words)), None if math.isnan(python_normal) else python_normal),
-        )
+        if any(state[name].shape != (ENTRIES,) for name in ("numpy", "python")):
+            raise ValueError(f"the state of a generator does not have {ENTRIES} entries")
+        *words, position, has_normal, normal = state["numpy"].tolist()
+        twister = {"key": np.array(words, dtype=np.uint32), "pos": int(position)}
+        numpy_state = {"bit_generator": "MT19937", "state": twister, "has_gauss": int(has_normal), "gauss": normal}
+        *words, has_normal, normal = state["python"].tolist()
+        python_state = (PYTHON_VERSION, tuple(map(int, words)), normal if has_normal else None)
+        self._own = States(torch_state, numpy_state, python_state)
 
 
 def _read() -> States:
