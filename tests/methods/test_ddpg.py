@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from methods import list_methods, make_method
 from methods.base import Transition, method_class
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 from tests.methods.bandit import bandit_task, error_after
+from tests.methods.global_generators import global_states
 from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations, settings
 
 REACHER = make_task("R+L2")
@@ -190,13 +189,6 @@ def test_a_damaged_state_is_refused(spoil: Any) -> None:
 
 
 # --- randomness -----------------------------------------------------------------------------------------------------
-
-
-def global_states() -> tuple[Any, ...]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
-    assert isinstance(numpy_state, dict)
-    key, position = numpy_state["state"]["key"], numpy_state["state"]["pos"]
-    return tuple(torch.get_rng_state().tolist()), tuple(key.tolist()), position, random.getstate()
 
 
 @pytest.mark.parametrize("method", METHODS)
