@@ -18,10 +18,12 @@ from benchmark.commands.report import report
 from benchmark.commands.run import run
 from benchmark.commands.sample import sample
 from benchmark.commands.status import status
+from benchmark.commands.submit import submit
 from benchmark.commands.sweep import sweep
 from benchmark.commands.tables import tables
 from benchmark.commands.timing import timing
 from benchmark.commands.tracking import track, ui
+from benchmark.commands.verify import verify
 from envs.errors import UserError
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -45,11 +47,13 @@ cli.add_command(run)
 cli.add_command(sample)
 cli.add_command(samples)
 cli.add_command(status)
+cli.add_command(submit)
 cli.add_command(sweep)
 cli.add_command(tables)
 cli.add_command(timing)
 cli.add_command(track)
 cli.add_command(ui)
+cli.add_command(verify)
 cli.add_command(visited)
 
 
