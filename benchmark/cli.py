@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from benchmark.commands.claims import claims
+from benchmark.commands.compare import compare
 from benchmark.commands.completion import PROGRAM, VARIABLE, completion
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.experiment import experiment
@@ -36,6 +37,7 @@ def cli() -> None:
 
 
 cli.add_command(claims)
+cli.add_command(compare)
 cli.add_command(completion)
 cli.add_command(evaluate)
 cli.add_command(experiment)

@@ -19,6 +19,7 @@ NO_DATA = "none: no data"
 ONE_SEED = "none: one seed"
 ALL_EQUAL = "none: all seeds equal"
 NOT_ESTIMATED = "none: not estimated"
+OTHER_MACHINES = "none: different machines"
 
 
 @dataclass(frozen=True)

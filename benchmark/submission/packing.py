@@ -87,8 +87,8 @@ def submit(
     if missing and not incomplete:
         raise UserError(
             f"{len(found.runs)} of {len(everything)} runs of profile {profile} are chosen and complete; missing: "
-            f"{listed([name(run) for run in missing])}; make them with `acrl sweep {options(profile, methods)}`, or add "
-            "--incomplete to submit what there is, which is then said of it"
+            f"{listed([name(run) for run in missing])}; make them with `acrl sweep {options(profile, methods)}`, or "
+            "add --incomplete to submit what there is, which is then said of it"
         )
     files = {inside(run): content for run, (_, content) in found.runs.items()}
     files[CONFIGS] = json_bytes(configurations(params, found))
