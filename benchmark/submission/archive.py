@@ -47,23 +47,30 @@ def unpack(path: Path) -> dict[str, bytes]:
         UserError: If it cannot be read at all.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            check_members(members)
-            found: dict[str, bytes] = {}
-            left = MOST_BYTES_IN_ALL
-            for info in members:
-                found[info.filename] = _read(archive, info, min(MOST_BYTES, left))
-                left -= len(found[info.filename])
-            return found
+        if path.stat().st_size > MOST_BYTES_IN_ALL:
+            raise BadArchiveError(f"the archive is larger than any submission ({MOST_BYTES_IN_ALL:,} bytes)")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _unpack(archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        raise BadArchiveError(
-            f"the archive is damaged: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadArchiveError(f"the archive is damaged: {reason}") from error
+
+
+def _unpack(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    members = archive.infolist()
+    check_members(members)
+    found: dict[str, bytes] = {}
+    left = MOST_BYTES_IN_ALL
+    for info in members:
+        found[info.filename] = _read(archive, info, min(MOST_BYTES, left))
+        left -= len(found[info.filename])
+    return found
 
 
 def check_members(members: list[zipfile.ZipInfo]) -> None:
