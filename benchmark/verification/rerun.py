@@ -28,7 +28,7 @@ from envs.registry import make_task
 SHORT = 2_000
 # On another machine last digits differ; before they had time to grow, that is all that may.
 CLOSE = 1e-6
-# A check that one honest submission in a hundred would fail, for each of its three numbers.
+# A check that one honest submission in a hundred would fail, for each of its numbers.
 CONFIDENCE = 0.99
 LEAST_SEEDS = 3
 
@@ -239,5 +239,7 @@ def _summary(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, 
     assert run.returns is not None
     index = stretch.evaluations - 1
     yield f"the return at step {stretch.steps:,}", run.returns.evaluations[index].mean
+    if stretch.whole:
+        yield "the final return", run.returns.final.mean
     for name in ("policy", "behaviour"):
         yield f"violations of the {name} up to there", run.curves[f"violations/{name}"][index] or 0.0

@@ -190,7 +190,7 @@ def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", UserWarning)
         for content in (b"{}", b"[]"):
             bad.writestr(MANIFEST, content)
-    with pytest.raises(BadArchiveError, match="'manifest.json' twice"):
+    with pytest.raises(BadArchiveError, match=r"'manifest\.json' twice"):
         unpack(path)
 
 
@@ -198,7 +198,7 @@ def test_a_file_larger_than_any_result_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(archive, "MOST_BYTES", 1000)
     path = tmp_path / "bad.zip"
     path.write_bytes(pack({MANIFEST: b"0" * 1001, CONFIGS: b"{}"}))
-    with pytest.raises(BadArchiveError, match=r"'manifest.json', which is larger than any result"):
+    with pytest.raises(BadArchiveError, match=r"'manifest\.json', which is larger than any result"):
         unpack(path)
     path.write_bytes(pack({MANIFEST: b"0" * 1000, CONFIGS: b"{}"}))
     assert len(unpack(path)[MANIFEST]) == 1000
@@ -222,13 +222,15 @@ def test_an_archive_without_a_manifest_is_none(tmp_path: Path) -> None:
 def test_damage_anywhere_is_an_error_and_never_a_crash(folder: Path) -> None:
     path, _ = submit(folder)
     whole, files = path.read_bytes(), unpack(path)
+    refused = 0
     for place in range(0, len(whole), max(1, len(whole) // 150)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         try:
             # What a flipped bit may change unseen is what nothing reads: times and attributes.
             assert unpack(path) == files
-        except BadArchiveError as error:
-            assert "\n" not in str(error)
+        except BadArchiveError:
+            refused += 1
+    assert refused > 100
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadArchiveError, match="the archive is damaged"):
         unpack(path)
