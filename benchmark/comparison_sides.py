@@ -157,5 +157,5 @@ def _gather(label: str, profile: str, found: Sequence[tuple[Path, RunResult]]) -
     selection = Selection(profile, (), tuple({method for _, method in complete}), tuple(seeds), complete=complete)
     arrange(selection)
     check_comparable(selection)
-    notes = [f"{ended} runs are not complete and are left out"] if ended else []
+    notes = [f"{ended} of {len(found)} runs are not complete and are left out"] if ended else []
     return Side(f"{label}, profile {profile}", profile, complete, notes)
