@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.complete import complete_method
 from benchmark.commands.options import profile_option, results_option, task_option
+from benchmark.commands.output import json_option, show
 from benchmark.commands.tracking import database_path
 from benchmark.config import load_params
 
@@ -18,10 +20,16 @@ from benchmark.config import load_params
 @click.argument("b")
 @profile_option
 @task_option
-@click.option("--method", "methods", multiple=True, help="Only this method of a git revision; may be repeated.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    shell_complete=complete_method,
+    help="Only this method of a git revision; may be repeated.",
+)
 @click.option("--mlflow", "track", is_flag=True, help="Log the comparison to MLflow, where `acrl track` puts the runs.")
-@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @results_option
+@json_option
 def compare(
     a: str,
     b: str,
@@ -29,8 +37,8 @@ def compare(
     tasks: Sequence[str],
     methods: Sequence[str],
     track: bool,
-    as_json: bool,
     results: Path,
+    as_json: bool,
 ) -> None:
     """Compare B with A, each a run's JSON, a method or a git revision: B - A with its 95% interval, task by task.
 
@@ -48,4 +56,4 @@ def compare(
         new = log_comparison(compared, database, server)
         where = server or database
         click.echo(f"comparison {'logged to' if new else 'is already in'} {where}", err=True)
-    click.echo(compared.model_dump_json(indent=1) if as_json else text(compared))
+    show(compared, [text(compared)], as_json)

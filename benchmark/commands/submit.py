@@ -7,12 +7,21 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.complete import complete_method
 from benchmark.commands.options import profile_option, results_option, task_option
+from benchmark.commands.output import json_option, show
 from benchmark.config import load_params
 
 
 @click.command()
-@click.option("--method", "methods", multiple=True, required=True, help="Method submitted; may be repeated.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    required=True,
+    shell_complete=complete_method,
+    help="Method submitted; may be repeated.",
+)
 @profile_option
 @task_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The archive, such as my-method.zip.")
@@ -22,8 +31,8 @@ from benchmark.config import load_params
 @click.option(
     "--incomplete", is_flag=True, help="Pack fewer runs than the profile asks for, and say so in the archive."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @results_option
+@json_option
 def submit(
     methods: Sequence[str],
     profile: str,
@@ -33,8 +42,8 @@ def submit(
     author: str,
     paper: str,
     incomplete: bool,
-    as_json: bool,
     results: Path,
+    as_json: bool,
 ) -> None:
     """Pack the runs of a method at a profile into one archive, as docs/submit.md says.
 
@@ -44,12 +53,9 @@ def submit(
 
     about = About(source, author, paper)
     manifest = submit(load_params(), profile, methods, tasks, results, out, about, incomplete)
-    if as_json:
-        click.echo(manifest.model_dump_json(indent=1))
-        return
     said = f"{manifest.complete} of {manifest.expected} runs of profile {profile}"
-    click.echo(f"{said}, {', '.join(manifest.methods)}{': INCOMPLETE' if manifest.incomplete else ''}")
+    lines = [f"{said}, {', '.join(manifest.methods)}{': INCOMPLETE' if manifest.incomplete else ''}"]
     for adapter in manifest.adapters:
         origin = f"{adapter.package} {adapter.version}, {adapter.entry_point}" if adapter.package else adapter.module
-        click.echo(f"{adapter.method}: {adapter.kind} {origin}")
-    click.echo(out)
+        lines.append(f"{adapter.method}: {adapter.kind} {origin}")
+    show(manifest, [*lines, str(out)], as_json)

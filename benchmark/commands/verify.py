@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands.options import results_option
+from benchmark.commands.output import json_option, show
 from benchmark.config import load_params
 
 
@@ -20,9 +21,9 @@ from benchmark.config import load_params
 )
 @click.option("--no-rerun", is_flag=True, help="Make no run again.")
 @click.option("--strict", is_flag=True, help="Let every warning be a failure.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything found as JSON.")
 @results_option
-def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, as_json: bool, results: Path) -> int:
+@json_option
+def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, results: Path, as_json: bool) -> int:
     """Verify PATH: a run's JSON, a folder of them, or a submission, as docs/submit.md says.
 
     Exits with 0 if nothing failed, 1 if a check failed, 2 if there is nothing to verify.
@@ -39,5 +40,5 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, as
 
         options = Options(strict, not no_rerun, rerun_steps, results, make_progress)
         verification = verify(path, load_params(), options)
-    click.echo(verification.model_dump_json(indent=1) if as_json else "\n".join(lines(verification)))
+    show(verification, lines(verification), as_json)
     return 0 if verification.verdict == "verified" else 1
