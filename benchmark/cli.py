@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from benchmark.commands.check import check
 from benchmark.commands.claims import claims
 from benchmark.commands.experiment import experiment
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
@@ -180,6 +181,7 @@ def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results:
             click.echo(path)
 
 
+cli.add_command(check)
 cli.add_command(claims)
 cli.add_command(experiment)
 cli.add_command(sample)
