@@ -161,4 +161,4 @@ CHECKS: tuple[Check[ConstraintCase], ...] = (
 def _gradients(case: ConstraintCase) -> Tensor:
     """Directions (ROWS, n) of length 1."""
     drawn = torch.randn((ROWS, case.dim), generator=case.generator("gradients"), dtype=torch.float64)
-    return drawn / drawn.norm(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(drawn)

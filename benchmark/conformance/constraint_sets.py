@@ -49,7 +49,7 @@ def violation_includes_box(case: ConstraintCase) -> str:
 
 
 def contains_agrees(case: ConstraintCase) -> str:
-    """``contains`` is whether the summed positive violation is within the tolerance, so that tolerances are monotone."""
+    """``contains`` is whether the summed positive violation is within the tolerance: larger ones hold more."""
     feasible = case.constraint.sample(case.obs, case.generator("contains"))
     actions, obs = torch.cat([case.actions, feasible]), torch.cat([case.obs, case.obs])
     size = case.size(actions, obs)

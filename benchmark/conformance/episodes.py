@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 
 import torch
@@ -30,8 +31,23 @@ def observations(task: TaskSpec, count: int, seed: int) -> Tensor:
             for _ in range(EPISODE):
                 obs = torch.as_tensor(observation, dtype=torch.float64)[None]
                 rows.append(obs)
-                action = task.constraint.sample(obs, generator)
-                observation, _, terminated, truncated, _ = env.step(action[0].numpy())
+                observation, _, terminated, truncated, _ = env.step(_action(task, obs, generator).numpy())
                 if terminated or truncated:
                     break
     return torch.cat(rows[:count])
+
+
+def _action(task: TaskSpec, obs: Tensor, generator: torch.Generator) -> Tensor:
+    """A random feasible action (n,), or a uniform one of the box where the constraint gives none.
+
+    That it does not is for the checks of its samples to say; the others go on.
+    """
+    constraint = task.constraint
+    try:
+        action = constraint.sample(obs, generator)[0]
+        if action.shape == (constraint.dim,) and bool(action.isfinite().all()):
+            return action
+    except Exception as error:
+        logging.getLogger(__name__).debug("sample() failed: %s", error)
+    lower, upper = (torch.as_tensor(end) for end in (constraint.lower, constraint.upper))
+    return lower + torch.rand(constraint.dim, generator=generator, dtype=torch.float64) * (upper - lower)

@@ -70,8 +70,8 @@ def losses_finite(case: MethodCase) -> str:
         for name, value in losses.items():
             require(isinstance(value, float | int), f"update returned '{name}' of {type(value).__name__}; use .item()")
             require(abs(value) < float("inf"), f"update {number} returned {name} = {value}; lower the learning rate")
-    for name, value in method.state_dict().items():
-        finite = not value.is_floating_point() or bool(value.isfinite().all())
+    for name, entry in method.state_dict().items():
+        finite = not entry.is_floating_point() or bool(entry.isfinite().all())
         require(finite, f"state_dict entry '{name}' holds NaN or infinity after some updates")
     return f"{sum(1 for losses in trace.losses if losses)} updates with losses"
 

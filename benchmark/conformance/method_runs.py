@@ -152,7 +152,8 @@ def _recording(method_id: str, found: Recorded) -> Iterator[None]:
             # Evaluation asks here: what this asks of act_pair is no step of training.
             before, self.inside = self.inside, True
             try:
-                return super().act(obs, explore)
+                action: Tensor = super().act(obs, explore)
+                return action
             finally:
                 self.inside = before
 

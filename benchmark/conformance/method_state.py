@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -116,7 +117,7 @@ def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
     return ", ".join(f"'{name}'" for name in names[:3])
 
 
-def _actions(method: Method[object], case: MethodCase) -> list[Tensor]:
+def _actions(method: Method[Any], case: MethodCase) -> list[Tensor]:
     """What it does without exploration, and then with: the latter shows the generators too."""
     return [method.act(case.obs, explore).clone() for explore in (False, True)]
 
