@@ -12,6 +12,7 @@ import click
 from benchmark.commands.check import check
 from benchmark.commands.claims import claims
 from benchmark.commands.experiment import experiment
+from benchmark.commands.new import new
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.sample import sample
 from benchmark.commands.sweep import sweep
@@ -184,6 +185,7 @@ def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results:
 cli.add_command(check)
 cli.add_command(claims)
 cli.add_command(experiment)
+cli.add_command(new)
 cli.add_command(sample)
 cli.add_command(sweep)
 cli.add_command(timing)

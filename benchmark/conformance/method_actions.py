@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmark.conformance.method_case import EPISODES, SEED, MethodCase
 from benchmark.conformance.randomness import global_seed, undisturbed
-from benchmark.conformance.verdicts import Check, CheckFailedError, require
+from benchmark.conformance.verdicts import Check, CheckFailedError, NotApplicableError, require
 from envs.errors import MethodFailedError, UserError
 from methods.base import make_method
 
@@ -73,7 +73,10 @@ def losses_finite(case: MethodCase) -> str:
     for name, entry in method.state_dict().items():
         finite = not entry.is_floating_point() or bool(entry.isfinite().all())
         require(finite, f"state_dict entry '{name}' holds NaN or infinity after some updates")
-    return f"{sum(1 for losses in trace.losses if losses)} updates with losses"
+    updates = sum(1 for losses in trace.losses if losses)
+    if not updates:
+        raise NotApplicableError(f"update returned no losses in {len(trace.losses)} steps")
+    return f"{updates} updates with losses"
 
 
 def same_seed(case: MethodCase) -> str:

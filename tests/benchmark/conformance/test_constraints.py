@@ -36,6 +36,10 @@ def test_a_wrong_one_is_caught(cls: type[Right], check: str) -> None:
     assert "raised" not in found.message.split()[:1], found.message
 
 
+def test_every_check_has_one_that_it_catches() -> None:
+    assert {check for _, check in BROKEN} == set(CHECKS)
+
+
 def test_the_families_are_all_there_are() -> None:
     assert {type(make_task(task).constraint) for task in FAMILIES} == {
         type(make_task(task).constraint) for task in list_tasks()

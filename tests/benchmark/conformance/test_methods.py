@@ -16,7 +16,7 @@ from envs import UserError, make_task
 from envs.constraints import Ball
 from methods import base
 from methods.base import Method
-from tests.benchmark.conformance.methods import BROKEN, Learner, Slow
+from tests.benchmark.conformance.methods import BROKEN, Learner, Silent, Slow
 from tests.methods.learners import FLOW_METHODS, METHODS
 
 CHECKS = {name_of(check): check for check in METHOD_CHECKS}
@@ -54,6 +54,15 @@ def test_a_wrong_one_is_caught(cls: type[Learner], check: str, verdict) -> None:
 def test_a_slow_one_is_caught(verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(method_runs, "SLOWEST", 0.02)
     assert verdict(Slow, "step-time").outcome == "fail"
+
+
+def test_every_check_has_one_that_it_catches() -> None:
+    assert {check for _, check in BROKEN} | {"step-time"} == set(CHECKS)
+
+
+def test_a_method_without_losses_is_no_failure(verdict) -> None:
+    found = verdict(Silent, "losses-finite")
+    assert (found.outcome, found.message) == ("not applicable", "update returned no losses in 60 steps")
 
 
 def test_what_was_replaced_is_put_back(verdict) -> None:
