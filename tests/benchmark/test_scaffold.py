@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.conformance import environments
+from benchmark.conformance.suite import CONSTRAINT_CHECKS, METHOD_CHECKS
+from benchmark.conformance.verdicts import name_of
 from tests.benchmark.command import ROOT, SECONDS, Done, acrl, files, finish, install, start, workplace
 
 
@@ -66,6 +69,19 @@ def test_what_is_written_is_clean(tmp_path: Path) -> None:
     for command in (["check", "--ignore", "D103"], ["format", "--check"]):
         done = subprocess.run([ruff, *command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "module"), [("method", "my-method", "my_method"), ("task", "My+Task", "my_task")]
+)
+def test_the_documentation_shows_what_is_written(kind: str, name: str, module: str, tmp_path: Path) -> None:
+    acrl(tmp_path, "new", kind, name)
+    source = (tmp_path / f"{module}.py").read_text()
+    page = (ROOT / f"docs/add-a-{kind}.md").read_text()
+    assert f"```python\n{source}```" in page
+    assert f"one of {len(source.splitlines())} lines" in page
+    checks = METHOD_CHECKS if kind == "method" else (*CONSTRAINT_CHECKS, *environments.CHECKS)
+    assert [name for name in map(name_of, checks) if f"\n| `{name}` | " not in page] == []
 
 
 @pytest.mark.parametrize(
