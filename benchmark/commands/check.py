@@ -24,7 +24,8 @@ def check(plugin: str | None, tasks: Sequence[str], given: Sequence[str], as_jso
     """Check that PLUGIN does what the benchmark relies on: a method, a task, or everything if left out.
 
     PLUGIN is an id, or the path of a Python file that registers methods or tasks. Methods are checked with small
-    networks on R+L2, HC+O and BSS-3, which takes seconds a task. The exit code is 1 if a check fails.
+    networks on R+L2, HC+O and BSS-3, which takes seconds a task, and minutes for everything. The exit code is 1 if a
+    check fails.
     """
     from benchmark.conformance import check_plugin
     from benchmark.conformance.verdicts import OUTCOMES

@@ -44,9 +44,11 @@ def small_settings(method_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that make the method's work seconds, as far as it has them, with ``given`` on top.
 
     Raises:
-        UserError: If a given setting is unknown or ill-typed.
+        UserError: If a given setting is unknown or ill-typed, or the method has no settings at all.
     """
     cls = method_class(method_id)
+    if not hasattr(cls, "Config"):
+        raise UserError(f"method '{method_id}' has no Config; give it one that inherits from MethodConfig")
     settings: dict[str, Any] = {}
     for name, value in SMALL.items():
         if name in cls.Config.model_fields:

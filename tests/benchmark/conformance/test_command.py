@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.command import acrl
+from benchmark.conformance.plugins import Plugins, find_plugins
+from envs import list_tasks
+from methods import list_methods
+from tests.benchmark.command import ROOT, acrl
 
 BROKEN = """
 import torch
@@ -64,6 +67,14 @@ def test_a_file_is_checked_and_what_fails_is_said(tmp_path: Path) -> None:
     assert {one["task"] for one in verdicts} == {"R+L2"}
 
 
+def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
+    assert find_plugins(None) == Plugins(tuple(list_methods()), tuple(list_tasks()))
+    assert find_plugins("nfw") == Plugins(methods=("nfw",))
+    assert find_plugins("H+M") == Plugins(tasks=("H+M",))
+    assert find_plugins(ROOT / "methods" / "nfw.py") == Plugins(methods=("nfw",))
+    assert find_plugins(ROOT / "envs" / "constraints" / "discs.py") == Plugins(tasks=("R+2D",))
+
+
 def test_a_task_is_checked(tmp_path: Path) -> None:
     done = acrl(tmp_path, "check", "R+N")
     assert done.code == 0
@@ -96,6 +107,7 @@ def test_settings_reach_the_method(tmp_path: Path) -> None:
         (["syntax.py"], "syntax.py cannot be imported: SyntaxError"),
         (["raises.py"], "raises.py cannot be imported: ZeroDivisionError"),
         (["taken.py"], "method 'nfw' is registered twice"),
+        (["bare.py"], "method 'bare' has no Config; give it one that inherits from MethodConfig"),
         (["json.py"], "a module 'json' is imported already; rename json.py"),
     ],
 )
@@ -106,6 +118,7 @@ def test_a_users_error_is_one_line(arguments: list[str], message: str, tmp_path:
     (tmp_path / "raises.py").write_text("1 / 0\n")
     taken = "from methods.base import register_method\n@register_method('nfw')\nclass Mine: pass\n"
     (tmp_path / "taken.py").write_text(taken)
+    (tmp_path / "bare.py").write_text(taken.replace("nfw", "bare"))
     done = acrl(tmp_path, "check", *arguments)
     assert done.code == 2
     assert done.out == ""
