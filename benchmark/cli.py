@@ -13,6 +13,7 @@ from benchmark.commands.evaluate import evaluate
 from benchmark.commands.experiment import experiment
 from benchmark.commands.flows import flows, samples, visited
 from benchmark.commands.listing import list_command
+from benchmark.commands.pictures import pictures
 from benchmark.commands.plan import plan
 from benchmark.commands.run import run
 from benchmark.commands.sample import sample
@@ -38,6 +39,7 @@ cli.add_command(evaluate)
 cli.add_command(experiment)
 cli.add_command(flows)
 cli.add_command(list_command)
+cli.add_command(pictures)
 cli.add_command(plan)
 cli.add_command(run)
 cli.add_command(sample)
