@@ -14,7 +14,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -41,8 +40,8 @@ MOTION, BIKES = (2, 80), (1, 400)
 BACKENDS = ("egl", "osmesa")
 SECONDS = 180
 NO_RENDERER = (
-    "no off-screen renderer for episodes: install EGL or OSMesa (Debian: libegl1 and libegl-mesa0, or libosmesa6), or "
-    "leave --episodes out"
+    "no off-screen renderer; install EGL or OSMesa (Debian: libegl1 and libegl-mesa0, or libosmesa6), or leave "
+    "--episodes out"
 )
 
 
@@ -173,7 +172,7 @@ def draw_bikes(episode: Episode) -> Frames:
     frames = []
     with mpl.rc_context({"font.size": 7.0}):
         figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="constrained")
-        canvas, axes = FigureCanvasAgg(figure), figure.subplots()
+        axes = figure.subplots()
         handles = [
             Patch(facecolor=FEASIBLE, label="bikes"),
             Line2D([], [], color=EDGE, marker="_", markersize=7, linestyle="", label="wanted"),
@@ -191,8 +190,12 @@ def draw_bikes(episode: Episode) -> Frames:
                 axes.plot(range(1, zones + 1), row[:zones], color=INFEASIBLE, marker="x", markersize=5, linestyle="")
             axes.set(ylim=(0, top), xlim=(0.4, zones + 0.6), xticks=range(1, zones + 1), xlabel="zone")
             axes.set_title(f"step {step}", fontsize=8)
-            canvas.draw()
-            frames.append(np.asarray(canvas.buffer_rgba())[:, :, :3].copy())
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png")
+            # Laid out once: nothing is to move but what is shown.
+            figure.set_layout_engine("none")
+            with Image.open(buffer) as image:
+                frames.append(np.asarray(image.convert("RGB")))
     return np.stack(frames)
 
 

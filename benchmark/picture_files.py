@@ -11,6 +11,7 @@ from benchmark.files import write_bytes
 from benchmark.flow_report import make_flow_method
 from benchmark.pictures import Picture, draw_constraint, draw_flow
 from benchmark.store import ArtifactStore, load_tensors
+from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from methods.flows.base import Flow
 
@@ -35,8 +36,8 @@ class PictureFile:
 def write_pictures(params: Params, profile: str, task_id: str, results: Path, episodes: bool) -> Iterator[PictureFile]:
     """Draw the pictures of a task into ``results/<profile>/pictures``.
 
-    Flows are those that are kept of today's code and settings; none is trained. Where there is no off-screen renderer
-    the episode is left out, with the reason.
+    Flows are those that are kept of today's code and settings; none is trained. What cannot be drawn is left out, with
+    the reason: a set that has no plane or no interior, an episode where there is no off-screen renderer.
 
     Args:
         params: Settings.
@@ -52,7 +53,12 @@ def write_pictures(params: Params, profile: str, task_id: str, results: Path, ep
         UserError: If an id is unknown, or a file is damaged or cannot be written.
     """
     task, chosen, folder = make_task(task_id), params.profile(profile), results / profile / "pictures"
-    yield _write(task, folder / task_id, draw_constraint(task))
+    try:
+        picture = draw_constraint(task)
+    except UserError as error:
+        yield PictureFile(task_id, None, reason=f"no picture of its constraint: {error}")
+        return
+    yield _write(task, folder / task_id, picture)
     for method in chosen.flow_methods:
         flow = kept_flow(params, profile, task, method, results)
         if flow is not None:
@@ -63,7 +69,7 @@ def write_pictures(params: Params, profile: str, task_id: str, results: Path, ep
         try:
             picture = record_episode(task)
         except NoRendererError as error:
-            yield PictureFile(task_id, None, reason=str(error))
+            yield PictureFile(task_id, None, reason=f"no episode: {error}")
         else:
             yield _write(task, folder / task_id, picture)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import torch
@@ -17,6 +18,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.typing import RcKeyType
 from PIL import Image
 from torch import Tensor
 
@@ -33,7 +35,12 @@ from methods.flows.base import Flow
 
 FEASIBLE, INFEASIBLE, REPAIRED, EDGE = COLOURS[9], COLOURS[3], COLOURS[0], "0.15"
 # A panel is about a third of a phone's width: letters have to be large beside it.
-SETTINGS = {"font.size": 12.0, "axes.titlesize": 12.0, "axes.labelsize": 13.0, "legend.fontsize": 12.0}
+SETTINGS: dict[RcKeyType, Any] = {
+    "font.size": 12.0,
+    "axes.titlesize": 12.0,
+    "axes.labelsize": 13.0,
+    "legend.fontsize": 12.0,
+}
 ONE_PANEL, OF_THREE = 2.7, 1.9
 DPI, PALETTE = 140, 48
 # Infeasible actions: one in each field of a chequered window.
@@ -109,7 +116,7 @@ def draw_constraint(task: TaskSpec, seed: int = 0) -> Picture:
     for panel, obs in zip(panels, view.states, strict=True):
         draw_region(panel, view, obs[None])
         arrows += draw_repairs(panel, view, obs[None], make_generator(seed, "picture", task.id))
-    handles = [
+    handles: list[Patch | Line2D] = [
         Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible"),
         Line2D([], [], color=INFEASIBLE, marker="x", markersize=7, markeredgewidth=2, linestyle="", label="infeasible"),
     ]
@@ -156,7 +163,7 @@ def draw_flow(task: TaskSpec, flow: Flow, name: str, seed: int = 0) -> Picture:
         draw_points(panel, points[~good], "x", INFEASIBLE, 4)
         valid.append(f"{percent(float(good.double().mean()))}%")
         panel.set_title(f"{valid[-1]} valid")
-    handles = [Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible")]
+    handles: list[Patch | Line2D] = [Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible")]
     if not view.plane.whole:
         handles = [Line2D([], [], color="0.75", marker="o", markersize=5, linestyle="", label="feasible, uniform")]
     handles.append(Line2D([], [], color=REPAIRED, marker="o", markersize=5, linestyle="", label="valid"))
@@ -254,7 +261,7 @@ def draw_points(panel: Axes, points: Tensor, marker: str, colour: object, size: 
     )
 
 
-def add_legend(figure: Figure, handles: Sequence[Line2D | Patch], panels: int) -> None:
+def add_legend(figure: Figure, handles: Sequence[Patch | Line2D], panels: int) -> None:
     """A legend below the panels; where there is one alone, in a column that it is as wide as."""
     with mpl.rc_context(SETTINGS):
         figure.legend(

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from benchmark.formulas import subscript
 from envs.constraints.base import Constraint
+from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.sampling.dataset import embed, rollout_contexts
 
 ROLLOUT_STEPS = 300
-SHOWN = 3
+SIDES = 2
 # Points along each side of the grids on which shares are taken.
 COARSE, FINE = 13, 201
 # A plane that more of the box than this is feasible in shows nothing of the constraint.
@@ -99,8 +100,13 @@ def choose_slice(constraint: Constraint, states: Tensor) -> Slice:
     """Of the planes of two coordinates the one that C(s) cuts most at the states (N, o).
 
     Where it cuts none, as a ball that holds them all, half of the coordinates move together along each axis.
+
+    Raises:
+        UserError: If there is one free coordinate alone.
     """
     dim = constraint.free_dim
+    if dim < SIDES:
+        raise UserError(f"{type(constraint).__name__}: a set of one free coordinate has no plane to be drawn in")
     pairs = [Slice(constraint, (i,), (j,)) for i, j in itertools.combinations(range(dim), 2)]
     if len(pairs) == 1:
         return pairs[0]

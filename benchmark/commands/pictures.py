@@ -31,7 +31,7 @@ def pictures(tasks: Sequence[str], profile: str, episodes: bool, results: Path, 
         for one in write_pictures(params, profile, task, results, episodes):
             if one.path is None:
                 left_out.append({"task": one.task, "reason": one.reason})
-                click.echo(f"warning: {one.task} without its episode: {one.reason}", err=True)
+                click.echo(f"warning: {one.task}: {one.reason}", err=True)
                 continue
             made.append({"task": one.task, "path": str(one.path), "alt": one.alt})
             if not as_json:

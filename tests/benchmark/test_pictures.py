@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -228,10 +229,10 @@ def test_without_a_renderer_episodes_are_left_out_and_said_to_be(
     monkeypatch.setenv("MUJOCO_GL", "none-such")
     made = list(write_pictures(load_params(PARAMS), "smoke", "R+L2", tmp_path, episodes=True))
     assert [one.path for one in made] == [tmp_path / "smoke/pictures/R+L2.png", None]
-    assert made[1].reason.startswith("no off-screen renderer for episodes: install EGL or OSMesa")
+    assert made[1].reason.startswith("no episode: no off-screen renderer; install EGL or OSMesa")
     done = acrl(workplace(tmp_path / "place"), "pictures", "R+L2", "-p", "smoke", "--episodes", "--json")
     assert done.code == 0
-    assert done.err.startswith("warning: R+L2 without its episode: no off-screen renderer")
+    assert done.err.startswith("warning: R+L2: no episode: no off-screen renderer")
     document = json.loads(done.out)
     assert document["paths"] == ["results/smoke/pictures/R+L2.png"]
     assert document["left_out"][0]["task"] == "R+L2"
@@ -244,3 +245,14 @@ def test_unknown_names_are_refused_before_anything_is_drawn(tmp_path: Path) -> N
         assert (done.code, done.out) == (2, "")
         assert "did you mean" in done.err
     assert not (folder / "results").exists()
+
+
+def test_a_set_without_a_plane_is_left_out_and_said_to_be(tmp_path: Path) -> None:
+    line = dataclasses.replace(make_task("R+L2"), id="Line", constraint=Ball(0.5, [-1.0], [1.0]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.picture_files.make_task", lambda _: line)
+        (one,) = write_pictures(load_params(PARAMS), "smoke", "Line", tmp_path, episodes=True)
+    assert (one.path, one.reason) == (
+        None,
+        "no picture of its constraint: Ball: a set of one free coordinate has no plane to be drawn in",
+    )
