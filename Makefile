@@ -38,7 +38,7 @@ lint: setup
 	mypy
 
 docs: setup
-	mkdocs build --strict --quiet
+	mkdocs build --strict
 
 ui: setup
 	acrl ui

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -30,15 +31,39 @@ class Loads(HTMLParser):
             self.addresses.append(address)
 
 
+def build(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site as `make docs` does; with ``--quiet`` MkDocs would not count warnings."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    variables = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `make docs` builds it."""
+    """The site of this repository."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    variables = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    done = build(ROOT, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nowhere.md", "start.md links to docs/nowhere.md, which does not exist"),
+        ("../nowhere.py", "start.md links to nowhere.py, which does not exist"),
+        ("methods.md#nowhere", "does not contain an anchor '#nowhere'"),
+    ],
+)
+def test_a_link_to_nowhere_ends_the_build(tmp_path: Path, target: str, said: str) -> None:
+    for name in ("mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "start.md").open("a") as page:
+        page.write(f"\n[x]({target})\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode == 1
+    assert said in done.stderr
 
 
 def test_every_page_is_in_the_site(site: Path) -> None:
