@@ -50,12 +50,12 @@ def shown_commands(page: Path) -> list[str]:
     return [*lines, *(" ".join(token.content.split()) for token in inline(page, "code_inline"))]
 
 
-@pytest.mark.parametrize("page", page_tests())
-def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
+def follow(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a page in a folder; stdout and stderr together."""
+    return subprocess.run(
         [sys.executable, "-m", "tests.pages", str(page)],
-        cwd=tmp_path,
-        env=make_folder(tmp_path),
+        cwd=folder,
+        env=make_folder(folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,6 +63,52 @@ def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
         timeout=SECONDS,
         check=False,
     )
+
+
+@pytest.mark.parametrize("page", page_tests())
+def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
+    done = follow(page, tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nassert 1 + 1 == 3\n```\n",
+        "```sh\nfalse\ntrue\n```\n",
+        "```sh\nfalse | true\n```\n",
+        "- a list\n\n  ```python\n  undefined\n  ```\n",
+    ],
+)
+def test_a_page_that_does_not_work_is_found(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert follow(page, tmp_path).returncode == 1
+
+
+def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '```toml title="sub/a.toml"\nx = 1\n```\n'
+        "```python\nfrom pathlib import Path\n\nread = Path('sub/a.toml').read_text()\n```\n"
+        "```sh\nmake test\necho more >> sub/a.toml\n```\n"
+        "```python\nassert read == 'x = 1\\n'\nassert Path('sub/a.toml').read_text() == read + 'more\\n'\n```\n"
+    )
+    done = follow(page, tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_page_can_install_a_method_and_run_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '```python title="mine/mine.py"\nfrom methods.base import register_method\nfrom methods.nfw import NFW\n\n\n'
+        '@register_method("mine")\nclass Mine(NFW):\n    pass\n```\n'
+        '```toml title="mine/pyproject.toml"\n[project]\nname = "mine"\nversion = "1.0"\n'
+        '[project.entry-points."acrl.methods"]\nmine = "mine"\n[tool.setuptools]\npy-modules = ["mine"]\n```\n'
+        "```sh\npip install --editable ./mine\nacrl run R+L2 mine -p smoke\n```\n"
+    )
+    done = follow(page, tmp_path)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
