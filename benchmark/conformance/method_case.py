@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import merge
 from benchmark.conformance.episodes import observations
+from benchmark.conformance.training import Training, train_recorded
 from benchmark.evaluation import check_action
 from benchmark.store import ArtifactStore
 from envs.constraints.base import Constraint
@@ -123,6 +124,11 @@ class MethodCase:
     def reference(self) -> Trace:
         """The trace that others are compared with."""
         return self.trace()
+
+    @cached_property
+    def training(self) -> Training:
+        """A real training run in the harness's hands."""
+        return train_recorded(self.method_id, self.task, self.settings, SEED, self.artifacts)
 
     def run(self, method: Method[Any], first: int, last: int) -> Trace:
         """Let a method act and learn in episodes ``first`` to ``last`` - 1, whose number alone decides their start.
