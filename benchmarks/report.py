@@ -36,7 +36,7 @@ def findings(browser: Browser, page_path: Path) -> list[str]:
     found = []
     for width in WIDTHS:
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             page.goto(page_path.as_uri())
             for plot in page.locator(".plot:visible").all():
                 plot.scroll_into_view_if_needed()
