@@ -24,11 +24,9 @@ from benchmark.files import write_bytes
 from benchmark.leaderboard_figure import LEADERBOARD, draw_leaderboard
 from benchmark.selection import CompleteRun, Selection, read_selection
 from benchmark.statistics import mean_interval
-from benchmark.styles import COLOURS, style_of
+from benchmark.styles import COLOURS, SEEDS_FOR_BAND, style_of
 from benchmark.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds, total
 
-# The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
-SEEDS_FOR_BAND = 3
 SPREAD = (
     "Thick line: mean over seeds. Thin lines: single seeds. Band: 95% interval of Student's t, at each step by itself, "
     f"from {SEEDS_FOR_BAND} seeds on (that of two would cover the panel; the tables give it at the end of training). "

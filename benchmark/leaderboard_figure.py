@@ -18,13 +18,13 @@ from benchmark.leaderboard import (
 )
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
-from benchmark.styles import style_of
+from benchmark.styles import SEEDS_FOR_BAND, style_of
 
 LEADERBOARD = (
     "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner without "
     "the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid at each "
     "tolerance, mean over tasks. Right: share of runs with a score above each threshold, with 95% bands at each "
-    "threshold by itself."
+    f"threshold by itself from {SEEDS_FOR_BAND} seeds on."
 )
 
 
@@ -84,6 +84,8 @@ def draw_profiles(panel: Axes, found: Selection, methods: list[str]) -> None:
         curve = [estimate for _, estimate in performance_profile(values, points, generator())]
         share = [estimate.mean or 0.0 for estimate in curve]
         panel.plot(points, share, color=style.colour, linestyle=style.dashes, linewidth=1.8)
+        if len(found.seeds) < SEEDS_FOR_BAND:
+            continue
         ends = [(e.mean if e.low is None else e.low, e.mean if e.high is None else e.high) for e in curve]
         low, high = zip(*ends, strict=True)
         panel.fill_between(points, low, high, color=style.colour, alpha=0.12, linewidth=0)

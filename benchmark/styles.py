@@ -18,6 +18,8 @@ class Style:
     dashes: Literal["-"] | tuple[float, tuple[float, ...]]
 
 
+# The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
+SEEDS_FOR_BAND = 3
 COLOURS = sns.color_palette("colorblind", 10)
 STYLES = {
     "flowpg": Style(COLOURS[0], "o", "-"),
@@ -37,4 +39,4 @@ def style_of(method: str) -> Style:
     if method in STYLES:
         return STYLES[method]
     number = zlib.crc32(method.encode())
-    return Style(COLOURS[(4, 5, 6, 8, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))
+    return Style(COLOURS[(0, 2, 4, 5, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))

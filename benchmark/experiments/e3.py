@@ -16,12 +16,11 @@ from benchmark.experiments.base import (
     make_table,
 )
 from benchmark.experiments.stretches import Stretch, stretches_of
-from benchmark.figures import SEEDS_FOR_BAND
 from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
 from benchmark.statistics import mean_interval
-from benchmark.styles import style_of
+from benchmark.styles import SEEDS_FOR_BAND, style_of
 from benchmark.summaries import NOT_NEGATIVE, SHARE
 from benchmark.table import View
 from envs.errors import UserError

@@ -12,14 +12,17 @@ from matplotlib.colors import to_hex
 from benchmark.aggregate import performance_profile
 from benchmark.leaderboard import ALL_TASKS, generator, ranked_methods, scored_tasks, scores, thresholds
 from benchmark.selection import CompleteRun, Selection
-from benchmark.statistics import UNBOUNDED, mean_interval
-from benchmark.styles import style_of
+from benchmark.statistics import UNBOUNDED, Estimate, mean_interval
+from benchmark.styles import SEEDS_FOR_BAND, style_of
 from benchmark.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds
 
 Spec = dict[str, Any]
 # Matplotlib's markers as Vega calls them.
 SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
-SHAPES |= {"X": "M-1,-1L1,1M1,-1L-1,1", "*": "M0,-1L0.6,0.8L-0.95,-0.3L0.95,-0.3L-0.6,0.8Z"}
+SHAPES |= {
+    "X": "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z",
+    "*": "M0,-1L0.6,0.8L-0.95,-0.3L0.95,-0.3L-0.6,0.8Z",
+}
 SHAPES |= {
     "p": "M0,-1L0.95,-0.3L0.6,0.8L-0.6,0.8L-0.95,-0.3Z",
     "h": "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z",
@@ -72,7 +75,7 @@ def profile_chart(found: Selection, described: str) -> Spec:
     """Share of runs above each score."""
     methods, tasks, points = ranked_methods(found), scored_tasks(found), thresholds(found)
     rows = [
-        {"method": method, "score": threshold, "share": share.mean, "low": share.low, "high": share.high}
+        {"method": method, "score": threshold, "share": share.mean} | _band(share, len(found.seeds))
         for method in methods
         for threshold, share in performance_profile(
             [scores(found, task, method) for task in tasks], points, generator()
@@ -91,7 +94,9 @@ def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, 
     data = returns.join(shares).dropna(subset=["mean", "valid_mean"]).reset_index()
     base = alt.Chart(data).encode(color=alt.Color("method:N", scale=colours(methods), legend=_legend()))
     x = alt.X("valid_mean:Q", title=f"valid outputs of the last policy at tolerance {tolerance:g}")
-    x = x.axis(format="%").scale(zero=False, padding=12)
+    # No share is below 0 or above 1, whatever room the points want.
+    ends = [0.0, 1.0] if data.empty else [data["valid_low"].min() - 0.02, data["valid_high"].max() + 0.02]
+    x = x.axis(format="%").scale(domain=[max(ends[0], 0.0), min(ends[1], 1.0)], nice=False, zero=False)
     y = alt.Y("mean:Q", title="final return").scale(zero=False, padding=12)
     tooltip = [alt.Tooltip("method:N"), alt.Tooltip("mean:Q", title="return", format=",.4~f")]
     tooltip += [alt.Tooltip("valid_mean:Q", title="valid", format=".3%")]
@@ -135,8 +140,7 @@ def curve_data(found: Selection, task: str, points: Any, bounds: tuple[float, fl
                 by_step.setdefault(step, []).append(value)
         for step, values in sorted(by_step.items()):
             one = mean_interval(values, bounds)
-            ends = {"low": one.low, "high": one.high} if len(values) > 2 else {"low": None, "high": None}
-            rows.append({"method": method, "step": step, "value": one.mean} | ends)
+            rows.append({"method": method, "step": step, "value": one.mean} | _band(one, len(values)))
     return pd.DataFrame(rows, columns=["method", "step", "value", "low", "high"])
 
 
@@ -165,6 +169,10 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
         )
     )
     return finish(bars, described)
+
+
+def _band(one: Estimate, seeds: int) -> dict[str, float | None]:
+    return {"low": one.low, "high": one.high} if seeds >= SEEDS_FOR_BAND else {"low": None, "high": None}
 
 
 def _curves(

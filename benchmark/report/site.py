@@ -232,6 +232,8 @@ def claims_html(folder: Path) -> Any:
 def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:
     """Pictures that ``acrl pictures`` made of these tasks, by task in their order."""
     found = sorted((folder / "pictures").glob("*")) if (folder / "pictures").is_dir() else []
+    # What is feasible, then what flows put out, then the episode.
+    found.sort(key=lambda path: (path.suffix == ".gif", "-flow-" in path.name, path.name))
     wanted = [path for task in tasks for path in found if is_of(path, task)]
     return {f"pictures/{path.name}": path.read_bytes() for path in wanted}
 
