@@ -119,6 +119,8 @@ def make_folder(folder: Path) -> dict[str, str]:
         program.chmod(0o755)
     return os.environ | {
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        # What a page writes for its reader's shell stays in the folder.
+        "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
         "PIP_NO_INDEX": "1",

@@ -1,4 +1,4 @@
-"""What ties the site to the rest of the repository: pages that lie outside of docs/, and links that lead there.
+"""What ties the site to the rest of the repository: pages that lie outside of docs/, their images, and links to there.
 
 Every link of a page is one of the repository, where people follow it as well. In the site a link to another page
 becomes one between pages; of any other file, which the site does not hold, the path is given.
@@ -15,15 +15,20 @@ from typing import Any
 from mkdocs.structure.files import File
 
 OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+IMAGE = re.compile(r"!\[[^\]]*\]\((?!\w+:)([^)\s]+)\)")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 # MkDocs counts the warnings of loggers below its own, and ends a strict build that has any.
 log = logging.getLogger("mkdocs.hooks.repository")
 
 
 def on_files(files: Any, *, config: Any, **_: Any) -> Any:
-    """Add the pages that lie outside of docs/."""
+    """Add the pages that lie outside of docs/, and the images that they show."""
+    root = Path(config.docs_dir).parent
     for name, page in OUTSIDE.items():
-        files.append(File.generated(config, page, abs_src_path=str(Path(config.docs_dir).parent / name)))
+        files.append(File.generated(config, page, abs_src_path=str(root / name)))
+        for image in set(IMAGE.findall((root / name).read_text())):
+            if (root / image).exists():
+                files.append(File.generated(config, image, abs_src_path=str(root / image)))
     return files
 
 
