@@ -103,8 +103,8 @@ def quantities() -> Iterator[Quantity]:
     yield Quantity("final return", "return", lambda run: run.returns.final.mean)
     yield Quantity("best return", "return", lambda run: run.returns.best.mean)
     for tolerance in TOLERANCES:
-        yield Quantity("valid share", "share", _valid_share(tolerance), tolerance, SHARES)
-    yield Quantity("violations", "actions", lambda run: run.violations.policy.count, 0.0)
+        yield Quantity("valid share in training", "share", _valid_share(tolerance), tolerance, SHARES)
+    yield Quantity("violations in training", "actions", lambda run: run.violations.policy.count, 0.0)
     yield Quantity("total", "seconds", total, clock=True)
     yield Quantity("total without prepare", "seconds", training, clock=True)
 

@@ -65,6 +65,17 @@ def scored_tasks(found: Selection) -> list[str]:
     return [task for task in found.tasks if any(scores(found, task, method) for method in found.methods)]
 
 
+def judged_tasks(found: Selection) -> list[str]:
+    """Tasks that validity is taken over in the aggregate: those with a run of any method, with a scale or without."""
+    return [task for task in found.tasks if any(found.runs(task, method) for method in found.methods)]
+
+
+def whole_methods(found: Selection) -> list[str]:
+    """Methods with a row of all tasks together: ranked ones, and those with a run of every judged task."""
+    ranked, tasks = ranked_methods(found), judged_tasks(found)
+    return [m for m in found.methods if m in ranked or (tasks and all(found.runs(task, m) for task in tasks))]
+
+
 def ranked_methods(found: Selection) -> list[str]:
     """Methods with a run of every such task; others would be compared on easier or harder tasks."""
     tasks = scored_tasks(found)
@@ -88,7 +99,7 @@ def _below(one: Estimate, other: Estimate) -> bool:
 
 
 def leaderboard(found: Selection) -> pd.DataFrame:
-    """One tidy frame: rows of single tasks, and of all tasks together for each method that has them all."""
+    """One tidy frame: rows of single tasks, and of all tasks together for each method that has them."""
     single = {
         task: {m: interquartile_mean(_one_task(scores(found, task, m)), generator()) for m in found.methods}
         for task in found.tasks
@@ -99,14 +110,16 @@ def leaderboard(found: Selection) -> pd.DataFrame:
         return task_cells(found, task, method, single[task][method], ranks_by_task[task].get(method))
 
     rows = over_runs(found, cells)
-    tasks, methods = scored_tasks(found), ranked_methods(found)
-    whole = {m: interquartile_mean([scores(found, task, m) for task in tasks], generator()) for m in methods}
+    tasks, ranked = scored_tasks(found), ranked_methods(found)
+    whole = {m: interquartile_mean([scores(found, task, m) for task in tasks], generator()) for m in ranked}
     ranks = rank_ranges(whole)
-    shared = {"task": ALL_TASKS, "N": len(tasks) * len(found.seeds), "profile": found.profile}
-    shared |= {"seeds": " ".join(map(str, found.seeds)), "steps": None}
-    for method in methods:
-        cells_of_all = aggregate_cells(found, tasks, method, whole[method], ranks.get(method))
-        rows += [cell | shared | {"method": method} for cell in cells_of_all]
+    shared = {"task": ALL_TASKS, "profile": found.profile, "seeds": " ".join(map(str, found.seeds)), "steps": None}
+    for method in whole_methods(found):
+        scored = aggregate_cells(found, tasks, method, whole.get(method, point(None, 0)), ranks.get(method))
+        valid = validity_cells(found, judged_tasks(found), method)
+        for cells_of_all, count in ((scored, len(tasks)), (valid, len(judged_tasks(found)))):
+            row = shared | {"method": method, "N": count * len(found.seeds)}
+            rows += [cell | row for cell in cells_of_all]
     return make_frame(("task", "method"), rows).astype({"steps": "Int64"})
 
 
@@ -137,17 +150,21 @@ def rank_cells(score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
 def aggregate_cells(
     found: Selection, tasks: Sequence[str], method: str, score: Estimate, rank: tuple[int, int] | None
 ) -> Iterable[Cell]:
-    """A method on all tasks together."""
-    values: Values = [scores(found, task, method) for task in tasks]
+    """A method on all scored tasks together; without a score there is nothing but its place."""
+    values: Values = [scores(found, task, method) for task in tasks] if score.n else []
     yield make_cell("score", "score", score)
     yield make_cell("score, other tasks", "score", interquartile_mean_of_other_tasks(values, generator()))
     yield from rank_cells(score, rank)
     theirs: Values = [scores(found, task, BASELINE) for task in tasks]
-    if method == BASELINE or not all(theirs):
+    if method == BASELINE or not score.n or not all(theirs):
         better = point(None, 0)
     else:
         better = probability_of_improvement(values, theirs, generator())
     yield make_cell("improvement", "share", better)
+
+
+def validity_cells(found: Selection, tasks: Sequence[str], method: str) -> Iterable[Cell]:
+    """Validity of a method, mean of all judged tasks."""
     for name, counts in valid_shares([found.runs(task, method) for task in tasks]).items():
         for tolerance, shares in counts.items():
             yield make_cell(name, "share", mean_of_tasks(shares, generator(), SHARE), tolerance)

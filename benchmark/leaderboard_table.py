@@ -11,6 +11,7 @@ from benchmark.leaderboard import (
     BASELINE,
     final_returns,
     improvements,
+    judged_tasks,
     leaderboard,
     ranked_methods,
     scale,
@@ -52,16 +53,17 @@ def leaderboard_table(found: Selection, described: str) -> Table:
 
 def caption(found: Selection, described: str) -> str:
     """What the numbers mean."""
+    scored, judged = (", ".join(tasks) or "none yet" for tasks in (scored_tasks(found), judged_tasks(found)))
     return (
         f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
         "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
         "(interquartile mean), with the 95% interval of a bootstrap of seeds within each task; other tasks: of whole "
-        f"tasks, from three tasks on. All tasks are {', '.join(scored_tasks(found)) or 'none yet'}. Rank: every rank "
-        "that the intervals of the scores allow; where they overlap, methods are tied. Better: how likely a run has a "
-        f"higher return than one of {BASELINE} on the same task. Valid: share of the policy's own outputs that lie in "
-        "C(s) within each tolerance, without noise and repair, by the last policy on the states it visits; over all "
-        "tasks their mean. Single tasks: Student's t over seeds for returns and shares. Nothing here is of wall-clock, "
-        "which compares on one machine alone: see Time of a training step."
+        f"tasks, from three tasks on. Tasks with scores: {scored}. Rank: every rank that the intervals of the scores "
+        "allow; where they overlap, methods are tied. Better: how likely a run has a higher return than one of "
+        f"{BASELINE} on the same task. Valid: share of the policy's own outputs that lie in C(s) within each "
+        "tolerance, without noise and repair, by the last policy on the states it visits; over all tasks the mean of "
+        f"{judged}. Single tasks: Student's t over seeds for returns and shares. Nothing here is of wall-clock, which "
+        "compares on one machine alone: see Time of a training step."
     )
 
 

@@ -91,7 +91,7 @@ def turns(params: Params, profile: str) -> int:
 
 
 def timing_state(params: Params, profile: str, task_id: str, results: Path) -> Literal["complete", "stale", "missing"]:
-    """Whether a task's timing is there and of today's code and settings.
+    """Whether a task's timing is there and of today's code and settings; methods that were not timed change nothing.
 
     Raises:
         UserError: If an id is unknown or the report is damaged.
@@ -102,7 +102,8 @@ def timing_state(params: Params, profile: str, task_id: str, results: Path) -> L
     chosen = params.profile(profile)
     configs = {method: _short_config(params, profile, task_id, method) for method in chosen.methods}
     keys = _keys(make_task(task_id), configs, chosen.timing)
-    return "complete" if read_record(path, TimingReport).keys == keys else "stale"
+    known = read_record(path, TimingReport).keys
+    return "stale" if any(known[method] != keys[method] for method in known.keys() & keys.keys()) else "complete"
 
 
 def _short_config(params: Params, profile: str, task_id: str, method: str) -> RunConfig:

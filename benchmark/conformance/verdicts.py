@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 Outcome = Literal["pass", "fail", "not applicable"]
+LIBRARIES = {"site-packages", "dist-packages"}
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not applicable")
 Case = TypeVar("Case")
 # A check returns what is worth knowing of a pass, often nothing.
@@ -62,6 +65,14 @@ def require(holds: bool, message: str) -> None:
         raise CheckFailedError(message)
 
 
+def place_of(error: Exception) -> str:
+    """File and line that raised: the last outside of installed libraries, which are seldom what is wrong."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not LIBRARIES.intersection(Path(frame.filename).parts)]
+    last = (own or frames)[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"
+
+
 def judge(
     check: Check[Case], case: Case, subject: str, kind: Literal["method", "constraint", "environment"], task: str
 ) -> Verdict:
@@ -78,7 +89,7 @@ def judge(
     except CheckFailedError as failure:
         outcome, message = "fail", str(failure)
     except Exception as error:
-        outcome, message = "fail", f"raised {type(error).__name__}: {error}"
+        outcome, message = "fail", f"raised {type(error).__name__}: {error} ({place_of(error)})"
     return Verdict(
         subject=subject,
         kind=kind,

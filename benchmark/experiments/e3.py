@@ -27,6 +27,8 @@ from envs.errors import UserError
 
 TASK = "R+L2"
 KEYS = ["method", "from_step", "to_step"]
+# Stretches that are averaged over seeds and tabulated; lines of single seeds have every evaluation.
+MOST = 10
 # Below this the axis is linear, so that a share of 0 has a place.
 LINEAR_UP_TO = 1e-3
 
@@ -55,7 +57,7 @@ def measure(context: Context) -> Measured:
 def method_rows(runs: list[CompleteRun], wanted: int) -> list[Row]:
     """Rows of one method: its stretches, then all of the training."""
     rows: list[Row] = []
-    for same in zip(*(stretches_of(run) for run in runs), strict=True):
+    for same in zip(*(stretches_of(run, MOST) for run in runs), strict=True):
         counts = mean_interval([stretch.violating for stretch in same], NOT_NEGATIVE)
         shares = mean_interval([share_of(stretch) for stretch in same if stretch.judged], SHARE)
         judged = mean_interval([stretch.judged for stretch in same], NOT_NEGATIVE)
@@ -84,10 +86,12 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     return (
         f"{describe_runs(context)} Task {TASK}. The policy's own output, before noise and repair, in training; the "
-        "warm-up, where actions are random, is left out. A stretch lies between two evaluations; its share is that of "
-        "outputs with a positive summed violation (tolerance 0), since the curves of a run hold no other. Mean over "
-        "seeds with its 95% interval (Student's t); none for one seed or seeds that are all equal. All methods of the "
-        "profile are shown: projection happens after the output, so only the flows claim to keep the constraint."
+        "warm-up, where actions are random, is left out. A stretch lies between two evaluations, with more than "
+        f"{MOST} of them between those nearest to equal parts (thin lines: single seeds at every evaluation); its "
+        "share is that of outputs with a positive summed violation (tolerance 0), since the curves of a run hold no "
+        "other. Mean over seeds with its 95% interval (Student's t); none for one seed or seeds that are all equal. "
+        "All methods of the profile are shown: projection happens after the output, so only the flows claim to keep "
+        "the constraint."
     )
 
 

@@ -93,7 +93,7 @@ def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, 
     shares = with_ends(valid).set_index("method")[["mean", "low", "high"]].add_prefix("valid_")
     data = returns.join(shares).dropna(subset=["mean", "valid_mean"]).reset_index()
     base = alt.Chart(data).encode(color=alt.Color("method:N", scale=colours(methods), legend=_legend()))
-    x = alt.X("valid_mean:Q", title=f"valid outputs of the last policy at tolerance {tolerance:g}")
+    x = alt.X("valid_mean:Q", title=f"valid at tolerance {tolerance:g}")
     # No share is below 0 or above 1, whatever room the points want.
     ends = [0.0, 1.0] if data.empty else [data["valid_low"].min() - 0.02, data["valid_high"].max() + 0.02]
     x = x.axis(format="%").scale(domain=[max(ends[0], 0.0), min(ends[1], 1.0)], nice=False, zero=False)
@@ -156,13 +156,13 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
     data = pd.DataFrame(rows, columns=["bar", "part", "seconds", "place"])
     order = alt.Scale(domain=list(PARTS), scheme="tableau10")
     mixed = different_machines([run for _, task, method in pairs for run in found.runs(task, method)])
-    title = "seconds of training, mean over runs" + (", of different machines: do not compare" if mixed else "")
+    described += " Mean over runs" + (", of different machines: do not compare." if mixed else ".")
     bars = (
         alt.Chart(data)
         .mark_bar()
         .encode(
             y=alt.Y("bar:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
-            x=alt.X("seconds:Q", title=title, axis=alt.Axis(tickCount=6)),
+            x=alt.X("seconds:Q", title="seconds", axis=alt.Axis(tickCount=6)),
             color=alt.Color("part:N", scale=order, legend=_legend()),
             order="place:Q",
             tooltip=["bar:N", "part:N", alt.Tooltip("seconds:Q", format=",.1f")],

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.leaderboard import ALL_TASKS, ranked_methods, scale, scored_tasks
+from benchmark.leaderboard import ALL_TASKS, judged_tasks, scale, whole_methods
 from benchmark.leaderboard_table import rank_text
 from benchmark.rendering import DASH, format_cell
 from benchmark.results import TOLERANCES
@@ -86,15 +86,15 @@ def make_row(task: str, method: str, group: pd.DataFrame) -> Row:
 
 
 def runs_behind(found: Selection) -> dict[str, list[dict[str, Any]]]:
-    """The runs behind each cell, by its key: a task and a method, or all tasks and a ranked method."""
+    """The runs behind each cell, by its key: a task and a method, or all tasks and a method that has them."""
     by_key = {
         f"{task}/{method}": [describe_run(run) for run in found.runs(task, method)]
         for task in found.tasks
         for method in found.methods
     }
-    for method in ranked_methods(found):
+    for method in whole_methods(found):
         by_key[f"{ALL_TASKS}/{method}"] = [
-            describe_run(run) for task in scored_tasks(found) for run in found.runs(task, method)
+            describe_run(run) for task in judged_tasks(found) for run in found.runs(task, method)
         ]
     return {key: runs for key, runs in by_key.items() if runs}
 
@@ -123,12 +123,19 @@ def describe_run(run: CompleteRun) -> dict[str, Any]:
     }
 
 
+def describe_scale(ends: tuple[float, float] | str) -> str:
+    """What scores of a task mean, or why it has none."""
+    if isinstance(ends, str):
+        return f"no scores, and so no part of the score over all tasks: {ends}"
+    return f"score 0 is a return of {ends[0]:,.4g}, score 1 is {ends[1]:,.4g}"
+
+
 def scales(found: Selection) -> list[tuple[str, str]]:
     """For each task what its scores mean, or why it has none."""
     lines = []
     for task in found.tasks:
         ends = scale(found, task)
-        lines.append((task, ends if isinstance(ends, str) else f"0 is {ends[0]:,.4g}, 1 is {ends[1]:,.4g}"))
+        lines.append((task, describe_scale(ends)))
     return lines
 
 

@@ -44,9 +44,12 @@ def write_site(
         The files written, the first page first.
 
     Raises:
-        UserError: As :func:`benchmark.selection.read_selection`, or if a file cannot be written.
+        UserError: As :func:`benchmark.selection.read_selection`, if there is no complete run, or if a file cannot be
+            written.
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
+    if not any(found.of_task(task) for task in found.tasks):
+        raise UserError(f"no complete run of profile '{profile}' in {folder}: make runs with `acrl sweep -p {profile}`")
     files = make_files(found, folder)
     site = folder / "site"
     for path in sorted(site.rglob("*")) if site.exists() else []:
@@ -178,13 +181,21 @@ def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "pareto": pareto,
         "charts": {
-            "Learning curves": charts.learning_chart(found, task, f"Evaluation return over training on {task}."),
+            "Learning curves": charts.learning_chart(found, task, learning_caption(task)),
             "Constraint violations": charts.violation_chart(
                 found, task, f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
             ),
             "Where the time went": charts.time_chart(found, times, f"Seconds of training by part on {task}."),
         },
     }
+
+
+def learning_caption(task: str) -> str:
+    """What the learning curves are of."""
+    return (
+        f"Return of the evaluations during training on {task}, mean over seeds. They have fewer episodes than the "
+        "final evaluation, which tables and scores are of."
+    )
 
 
 def method_page(found: Selection, frame: Any, method: str) -> dict[str, Any]:

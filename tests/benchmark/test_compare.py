@@ -81,8 +81,8 @@ def test_two_methods_differ_by_what_their_runs_do(folder: Path) -> None:
     assert found.a == pytest.approx(sum(final["flowpg"]) / 3)
     assert (found.n_a, found.n_b, found.interval) == (3, 3, DIFFERENCE)
     # flowpg's violations are a hundredth of nfw's: factories.py.
-    assert one(compared, "R+L2", "violations", 0.0).shown == "B higher"
-    assert one(compared, "R+L2", "valid share", 0.0).shown == "A higher"
+    assert one(compared, "R+L2", "violations in training", 0.0).shown == "B higher"
+    assert one(compared, "R+L2", "valid share in training", 0.0).shown == "A higher"
     # Three seeds of three times the time.
     assert one(compared, "R+L2", "total").shown == "A higher"
 
@@ -303,7 +303,10 @@ def test_a_comparison_is_logged_once(folder: Path, empty: Path, monkeypatch: pyt
     assert len(shown(database)) == 13
     assert (row.info.status, row.data.tags["comparison_key"]) == ("FINISHED", compared.key)
     assert row.data.metrics["R_L2/final return/difference"] == one(compared, "R+L2", "final return").difference
-    assert row.data.metrics["HC_O/valid share/0.001/a"] == one(compared, "HC+O", "valid share", 1e-3).a
+    assert (
+        row.data.metrics["HC_O/valid share in training/0.001/a"]
+        == one(compared, "HC+O", "valid share in training", 1e-3).a
+    )
     client = MlflowClient(tracking_uri=sqlite_uri(database))
     copy = Path(client.download_artifacts(row.info.run_id, "comparison.json"))
     assert Compared.model_validate_json(copy.read_text()) == compared

@@ -139,7 +139,29 @@ def test_a_task_without_anchors_has_no_scores_and_says_why(folder: Path) -> None
     assert scale(found, "R+L2") == "no complete unconstrained run to measure returns by"
     assert scores(found, "R+L2", "nfw") == []
     assert "R+L2 has no scores" in leaderboard_table(found, "").notes[0]
-    assert set(leaderboard(found)["N"][lambda n: n > 3]) == set()
+    frame = leaderboard(found)
+    assert row(frame, ALL_TASKS, "nfw", "score")["N"] == len(SEEDS)
+
+
+def test_validity_over_all_tasks_counts_tasks_without_scores(folder: Path) -> None:
+    for seed in SEEDS:
+        (folder / "runs" / "R+N" / "ddpg-projection" / f"seed-{seed}.json").unlink()
+    valid = leaderboard(select(folder))[lambda frame: (frame["quantity"] == "valid share") & (frame["tolerance"] == 0)]
+    shares = valid.set_index(["task", "method"])
+    whole = shares.loc[(ALL_TASKS, "nfw")]
+    assert (whole["n"], whole["N"]) == (6, 6)
+    assert whole["mean"] == pytest.approx((shares["mean"]["R+L2", "nfw"] + shares["mean"]["HC+O", "nfw"]) / 2)
+
+
+def test_without_any_score_there_are_still_rows_of_all_tasks(folder: Path) -> None:
+    for task in ("R+N", "HC+N"):
+        for seed in SEEDS:
+            (folder / "runs" / task / "ddpg-projection" / f"seed-{seed}.json").unlink()
+    frame = leaderboard(select(folder))
+    assert pd.isna(row(frame, ALL_TASKS, "nfw", "score")["mean"])
+    whole = frame[(frame["task"] == ALL_TASKS) & (frame["quantity"] == "valid share")]
+    assert set(whole["method"]) == set(METHODS)
+    assert whole["mean"].notna().all()
 
 
 def test_anchors_that_do_not_tell_good_from_bad_give_no_scale(folder: Path) -> None:

@@ -67,10 +67,16 @@ def test_nothing_but_the_report_is_left(timed: Path) -> None:
 def test_is_stale_when_settings_change_and_missing_before(params: Params, timed: Path, tmp_path: Path) -> None:
     assert timing_state(params, "smoke", "R+L2", timed) == "complete"
     assert timing_state(params, "smoke", "R+L2", tmp_path) == "missing"
-    smoke = params.profiles["smoke"]
-    for change in ({"learner": {**smoke.learner, "batch_size": 8}}, {"plain_methods": FEW[1:2]}):
-        other = params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}})
-        assert timing_state(other, "smoke", "R+L2", timed) == "stale"
+    smoke, timed_task = params.profiles["smoke"], ("smoke", "R+L2", timed)
+    states = [
+        timing_state(params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}}), *timed_task)
+        for change in (
+            {"learner": {**smoke.learner, "batch_size": 8}},
+            {"plain_methods": FEW[1:2]},
+            {"plain_methods": (*smoke.plain_methods, "td3-projection")},
+        )
+    ]
+    assert states == ["stale", "complete", "complete"]
     longer = smoke.model_copy(update={"steps": 99_000, "seeds": (5,)})
     assert timing_state(params.model_copy(update={"profiles": {"smoke": longer}}), "smoke", "R+L2", timed) == "complete"
 

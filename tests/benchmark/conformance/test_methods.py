@@ -51,6 +51,20 @@ def test_a_wrong_one_is_caught(cls: type[Learner], check: str, verdict) -> None:
     assert "\n" not in found.message
 
 
+class Raises(Learner):
+    """Fails in its own code."""
+
+    def act(self, obs: torch.Tensor, explore: bool) -> torch.Tensor:
+        del obs, explore
+        raise RuntimeError("no idea")
+
+
+def test_what_raises_is_named_with_its_file_and_line(verdict) -> None:
+    found = verdict(Raises, "act-shape")
+    line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if '"no idea")' in text)
+    assert found.message == f"raised RuntimeError: no idea (test_methods.py, line {line})"
+
+
 def test_a_slow_one_is_caught(verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(method_runs, "SLOWEST", 0.02)
     assert verdict(Slow, "step-time").outcome == "fail"

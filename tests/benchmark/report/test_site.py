@@ -15,6 +15,7 @@ from benchmark.leaderboard import leaderboard
 from benchmark.report.content import leaderboard_rows, runs_behind
 from benchmark.report.site import as_script
 from benchmark.selection import read_selection
+from envs.errors import UserError
 from tests.benchmark.command import files
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_run, save
 from tests.benchmark.report.conftest import TASKS, write
@@ -97,6 +98,13 @@ def test_every_number_names_its_runs(filled: Path, site: Path) -> None:
         runs = behind[f"{row.task}/{row.method}"]
         assert row.runs.text.startswith(f"{len(runs)}/")
         assert {run["method"] for run in runs} == {row.method}
+
+
+def test_a_profile_without_a_complete_run_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / PROFILE, make_failure(TASKS[0], METHODS[0], SEEDS[0]))
+    with pytest.raises(UserError, match=f"no complete run of profile '{PROFILE}'"):
+        write(tmp_path / PROFILE)
+    assert not (tmp_path / PROFILE / "site").exists()
 
 
 def test_the_failed_run_is_named_and_what_it_says_is_no_markup(filled: Path, tmp_path: Path) -> None:
