@@ -19,11 +19,13 @@ import torch
 from greenlet import getcurrent, greenlet
 from torch import Tensor
 
+from benchmark.checkpoint import RunCheckpoint
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import RunConfig
 from benchmark.harness import Outcome, _Run
 from benchmark.results import Calls
 from benchmark.store import ArtifactStore
+from benchmark.together_checkpoint import BatchCheckpoint
 from envs.constraints.base import Constraint
 from envs.errors import MethodFailedError, UserError
 from envs.registry import TaskSpec
@@ -44,11 +46,12 @@ def train_together(
     progress: Progress,
     device: str = "cpu",
     batched: bool | None = None,
+    checkpoint: RunCheckpoint | None = None,
 ) -> dict[int, Outcome | Exception]:
     """Train several seeds of one method on one task as one batch; see :func:`benchmark.harness.train`.
 
     Wall-clock of every seed is that of the batch, since each waits for all, for their evaluations too where episodes
-    differ in length. A batch that is killed starts anew.
+    differ in length.
 
     Args:
         task: The task.
@@ -59,6 +62,7 @@ def train_together(
         progress: Called with a seed's place and the number of its steps done.
         device: Where networks and updates are, "cpu" or "cuda".
         batched: See :class:`methods.together.StackedLinear`.
+        checkpoint: Where an interrupted batch left its state, and where this one leaves its own.
 
     Returns:
         By seed, what was measured or why that seed failed.
@@ -67,7 +71,7 @@ def train_together(
         UserError: If seeds of this method cannot be trained together, or there is no such device.
     """
     check_device(device)
-    batch = _Batch(task, method_id, config, seeds, artifacts, torch.device(device), batched)
+    batch = _Batch(task, method_id, config, seeds, artifacts, torch.device(device), batched, checkpoint)
     return dict(zip(seeds, batch.train(config, progress), strict=True))
 
 
@@ -93,6 +97,7 @@ class _Batch:
         artifacts: Path,
         device: torch.device,
         batched: bool | None,
+        checkpoint: RunCheckpoint | None,
     ) -> None:
         # What a run makes of the task, for training and evaluation, are environments that wait for each other.
         self.task = _WaitingTask(**vars(task))
@@ -112,6 +117,7 @@ class _Batch:
                 method.prepare(store)
         self.together = SeedsTogether(members, lead, device, batched)
         self.pool = ThreadPoolExecutor()
+        self.checkpoint = None if checkpoint is None else BatchCheckpoint(checkpoint, len(members))
 
     def train(self, config: RunConfig, progress: Progress) -> list[Outcome | Exception]:
         """Let the runs take turns until all have ended."""
@@ -147,7 +153,8 @@ class _Batch:
 
     def _run(self, seat: int, config: RunConfig, progress: Callable[[int], None]) -> _Run:
         method, meter, store = _Member(self.together, seat), self.meters[seat], self.stores[seat]
-        return _Run(self.task, method, config, self.clocks[seat], meter, store, progress, None)
+        own = None if self.checkpoint is None else self.checkpoint.seats[seat]
+        return _Run(self.task, method, config, self.clocks[seat], meter, store, progress, own)
 
     def _serve(self, kind: str, asked: Mapping[int, Any]) -> Mapping[int, Any]:
         """Do for those who ask what they ask for; an exception in place of an answer ends that seed's run.
@@ -155,6 +162,8 @@ class _Batch:
         Where the batch as a whole fails, those whose networks diverged are to blame, and the others ask again.
         """
         if kind == "step":
+            if self.checkpoint is not None:
+                self.checkpoint.moved()
             # MuJoCo lets other threads run while it steps.
             return dict(zip(asked, self.pool.map(attempt, asked.values()), strict=True))
         try:
@@ -253,6 +262,14 @@ class _Member(Method[Any]):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See :meth:`Method.load_state_dict`."""
         self.own.load_state_dict(state)
+
+    def checkpoint_dict(self) -> Tensors:
+        """See :meth:`Method.checkpoint_dict`."""
+        return {name: value.cpu() for name, value in self.own.checkpoint_dict().items()}
+
+    def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.load_checkpoint_dict`."""
+        self.together.resume(self.seat, state)
 
 
 def attempt(call: Callable[[], Any]) -> Any:

@@ -165,6 +165,19 @@ class SeedsTogether:
         """One seed's environment step."""
         self.members[seat].observe(transition)
 
+    def resume(self, seat: int, state: Mapping[str, Tensor]) -> None:
+        """Go on with one seed from what its ``checkpoint_dict`` gave; all seeds have to be of one moment."""
+        member = self.members[seat]
+        optimizers = (member.actor_optimizer, member.critic_optimizer)
+        views = [dict(optimizer.state) for optimizer in optimizers]
+        member.load_checkpoint_dict(state)
+        # Loading put moments of the seed's own in place of its views of all seeds' moments.
+        for optimizer, shared in zip(optimizers, views, strict=True):
+            for parameter, moments in shared.items():
+                for key, value in moments.items():
+                    value.copy_(optimizer.state[parameter][key])
+                optimizer.state[parameter] = moments
+
     def learns(self, seat: int) -> bool:
         """Whether an update of this seed would do anything yet."""
         member = self.members[seat]

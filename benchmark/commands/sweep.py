@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.output import json_option, show
@@ -56,12 +55,8 @@ def sweep(
     together = together or device == "cuda"
     if address and executor != "ray":
         raise UserError("--address is of a Ray cluster: add --executor ray")
-    every = click.get_current_context().get_parameter_source("checkpoint_every")
-    if together and (executor == "ray" or jobs is not None or every is not ParameterSource.DEFAULT):
-        raise UserError(
-            "seeds together are one process here without checkpoints: leave --executor ray, --jobs and "
-            "--checkpoint-every out"
-        )
+    if together and (executor == "ray" or jobs is not None):
+        raise UserError("seeds together are one process here: leave --executor ray and --jobs out")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
@@ -75,7 +70,7 @@ def sweep(
     if together:
         from benchmark.together_sweep import sweep_together
 
-        failures = sweep_together(todo, params, results, device)
+        failures = sweep_together(todo, params, results, device, checkpoint_every)
     elif executor == "ray":
         from benchmark.ray_sweep import sweep_on_ray
 

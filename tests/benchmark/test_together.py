@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from benchmark import together
-from benchmark.config import EvaluationSettings, RunConfig
+from benchmark.checkpoint import RunCheckpoint
+from benchmark.config import EvaluationSettings, RunConfig, load_params
 from benchmark.harness import Outcome, train
+from benchmark.runs import Run
 from benchmark.together import train_together
+from benchmark.together_sweep import batch_key, sweep_together, unfinished
 from envs import UserError, make_task
 from envs.errors import MethodFailedError
 from methods.base import Transition
@@ -163,6 +166,99 @@ def test_time_runs_out_for_all(tmp_path: Path) -> None:
     assert {outcome.status for outcome in found.values()} == {"timeout"}
 
 
+# --- interrupted ------------------------------------------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = together._Member.observe
+
+    def observe(self: together._Member, transition: Transition) -> None:
+        if self.own.steps == step:
+            raise KilledError
+        seen(self, transition)
+
+    monkeypatch.setattr(together._Member, "observe", observe)
+
+
+def resumed(
+    task: str, method: str, folder: Path, step: int, monkeypatch: pytest.MonkeyPatch, batched: bool = False
+) -> tuple[bool, dict[int, Any]]:
+    """A batch that is killed at a step and started again; whether it left a checkpoint, and what it ends with."""
+
+    def go() -> dict[int, Any]:
+        file = RunCheckpoint(folder / "batch.safetensors", "key", every=0.0)
+        arguments = make_task(task), method, config(method), SEEDS, folder, lambda *_: None
+        return train_together(*arguments, batched=batched, checkpoint=file)
+
+    with monkeypatch.context() as patch:
+        killed_at(step, patch)
+        with pytest.raises(KilledError):
+            go()
+    return (folder / "batch.safetensors").exists(), go()
+
+
+@pytest.mark.parametrize(
+    ("method", "batched"), [("ddpg-penalty", False), ("ddpg-penalty", True), ("flowpg-gauge", True), ("nfw", False)]
+)
+# Before learning starts, and after.
+@pytest.mark.parametrize("step", [55, 140])
+def test_a_batch_that_was_killed_ends_as_one_that_was_not(
+    method: str, batched: bool, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = as_one("R+L2", method, tmp_path, batched)
+    left, found = resumed("R+L2", method, tmp_path, step, monkeypatch, batched)
+    assert left
+    for seed in SEEDS:
+        for name in ("status", "returns", "final_policy", "violations", "calls", "visited", "curves"):
+            assert getattr(found[seed], name) == getattr(expected[seed], name), name
+        assert all(torch.equal(found[seed].state[name], value) for name, value in expected[seed].state.items())
+
+
+def test_a_batch_whose_episodes_end_at_different_times_ends_the_same_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = as_one("H+M", "ddpg-penalty", tmp_path)
+    _, found = resumed("H+M", "ddpg-penalty", tmp_path, 140, monkeypatch)
+    for seed in SEEDS:
+        assert found[seed].returns == expected[seed].returns
+        assert all(torch.equal(found[seed].state[name], value) for name, value in expected[seed].state.items())
+
+
+def test_a_batch_goes_on_only_from_a_checkpoint_of_the_same_seeds_in_the_same_order(folder: Path) -> None:
+    params = load_params(folder / "params.yaml")
+    first, second = (Run("smoke", "R+L2", "nfw", seed) for seed in (0, 1))
+    keys = [batch_key(runs, params, "cpu") for runs in ([first, second], [second, first], [first])]
+    assert len({*keys, batch_key([first, second], params, "cuda")}) == 4
+
+
+def test_a_sweep_that_was_killed_goes_on_and_takes_its_checkpoint_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, results = load_params(folder / "params.yaml"), folder / "results"
+    runs = [Run("smoke", "R+L2", "ddpg-penalty", seed) for seed in (0, 1)]
+    state = unfinished(runs[0], results)
+    with monkeypatch.context() as patch:
+        killed_at(120, patch)
+        with pytest.raises(KilledError):
+            sweep_together(runs, params, results, "cpu", checkpoint_every=0.0)
+    assert state.exists()
+    steps: list[int] = []
+    seen = together._Member.observe
+
+    def observe(self: together._Member, transition: Transition) -> None:
+        steps.append(self.own.steps)
+        seen(self, transition)
+
+    monkeypatch.setattr(together._Member, "observe", observe)
+    assert sweep_together(runs, params, results, "cpu") == {}
+    assert min(steps) == 100
+    assert not state.exists()
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -204,9 +300,8 @@ def test_a_method_that_does_not_apply_is_recorded_and_the_others_are_run(folder:
 def test_bad_requests_are_refused_in_one_line(folder: Path) -> None:
     chosen = ("sweep", "-p", "smoke", "--task", "R+L2", "--method", "nfw")
     for more, message in (
-        (("--together", "-j", "2"), "leave --executor ray, --jobs and --checkpoint-every out"),
-        (("--device", "cuda", "--executor", "ray"), "leave --executor ray, --jobs and --checkpoint-every out"),
-        (("--together", "--checkpoint-every", "1"), "leave --executor ray, --jobs and --checkpoint-every out"),
+        (("--together", "-j", "2"), "leave --executor ray and --jobs out"),
+        (("--device", "cuda", "--executor", "ray"), "leave --executor ray and --jobs out"),
     ):
         done = acrl(folder, *chosen, *more)
         assert done.code == 2
