@@ -92,6 +92,7 @@ def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, 
     valid = frame[(frame["quantity"] == "final valid share") & (frame["tolerance"] == tolerance)]
     shares = with_ends(valid).set_index("method")[["mean", "low", "high"]].add_prefix("valid_")
     data = returns.join(shares).dropna(subset=["mean", "valid_mean"]).reset_index()
+    methods = [method for method in methods if (data["method"] == method).any()]
     base = alt.Chart(data).encode(color=alt.Color("method:N", scale=colours(methods), legend=_legend()))
     x = alt.X("valid_mean:Q", title=f"valid at tolerance {tolerance:g}")
     # No share is below 0 or above 1, whatever room the points want.
@@ -184,6 +185,7 @@ def _curves(
     y_title: str,
     scale: Literal["linear", "symlog"] = "linear",
 ) -> alt.LayerChart | alt.FacetChart:
+    methods = [method for method in methods if (data["method"] == method).any()]
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
     base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
     colour = alt.Color("method:N", scale=colours(methods), legend=_legend())
