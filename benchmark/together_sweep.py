@@ -17,6 +17,17 @@ from benchmark.runs import Run, error_line, record_failure, state_of, together_c
 from benchmark.sweep import move_to, progress_bar
 from benchmark.together import check_device, train_together
 from envs.registry import make_task
+from methods.base import method_class
+from methods.together import why_not_together
+
+
+def split(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs that can be trained together with their other seeds, and those of methods that cannot."""
+    batches: list[Run] = []
+    single: list[Run] = []
+    for run in runs:
+        (single if why_not_together(method_class(run.method)) else batches).append(run)
+    return batches, single
 
 
 def sweep_together(

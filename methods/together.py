@@ -19,6 +19,14 @@ from methods.ddpg import DDPG
 from methods.replay import Batch
 
 
+def why_not_together(method: type[Method[Any]]) -> str | None:
+    """Why seeds of a method cannot be trained together, as far as its class says; None if they can."""
+    if not issubclass(method, DDPG):
+        return "it does not stand on methods.ddpg.DDPG"
+    own = [name for name in ("act", "act_pair") if getattr(method, name) is not getattr(DDPG, name)]
+    return f"it explores in its own way ({own[0]})" if own else None
+
+
 class SideBySide(nn.Module):
     """The layers of all seeds one after the other: rows (S B, in) to (S B, out), to the bit what each gives by itself.
 
@@ -244,11 +252,9 @@ def _checked(method: Method[Any], device: torch.device) -> DDPG[Any]:
     Raises:
         UserError: If they cannot.
     """
-    if not isinstance(method, DDPG):
-        raise UserError(f"seeds of '{method.id}' cannot be trained together: it does not stand on methods.ddpg.DDPG")
-    for name in ("act", "act_pair"):
-        if getattr(type(method), name) is not getattr(DDPG, name):
-            raise UserError(f"seeds of '{method.id}' cannot be trained together: it explores in its own way ({name})")
+    reason = why_not_together(type(method))
+    if reason is not None or not isinstance(method, DDPG):
+        raise UserError(f"seeds of '{method.id}' cannot be trained together: {reason}")
     known = method._parts()
     for name, value in vars(method).items():
         if isinstance(value, nn.Module):

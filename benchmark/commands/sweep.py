@@ -68,9 +68,11 @@ def sweep(
         click.echo(f"{len(chosen)} runs of profile {profile}: {complete} complete, {len(todo)} to do")
     jobs = jobs or available_cores()
     if together:
-        from benchmark.together_sweep import sweep_together
+        from benchmark.together_sweep import split, sweep_together
 
-        failures = sweep_together(todo, params, results, device, checkpoint_every)
+        batches, single = split(todo)
+        failures = sweep_together(batches, params, results, device, checkpoint_every)
+        failures |= run_side_by_side(single, params, results, jobs, checkpoint_every)
     elif executor == "ray":
         from benchmark.ray_sweep import sweep_on_ray
 

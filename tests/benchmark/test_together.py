@@ -297,6 +297,15 @@ def test_a_method_that_does_not_apply_is_recorded_and_the_others_are_run(folder:
     assert json.loads((runs / "ddpg-penalty/seed-1.json").read_text())["status"] == "complete"
 
 
+def test_a_method_whose_seeds_cannot_be_trained_together_is_run_one_by_one(folder: Path) -> None:
+    chosen = ("-p", "smoke", "--task", "R+L2", "--method", "random-feasible", "--method", "nfw", "--seed", "0")
+    done = acrl(folder, "sweep", *chosen, "--seed", "1", "--together")
+    assert done.code == 0, done.err
+    runs = folder / "results/smoke/runs/R+L2"
+    for method, seeds in (("random-feasible", 1), ("nfw", 2)):
+        assert json.loads((runs / method / "seed-1.json").read_text())["provenance"]["together"] == seeds
+
+
 def test_bad_requests_are_refused_in_one_line(folder: Path) -> None:
     chosen = ("sweep", "-p", "smoke", "--task", "R+L2", "--method", "nfw")
     for more, message in (

@@ -138,7 +138,7 @@ def test_a_number_opens_its_runs(browser: Browser, site: Path, faults: list[str]
 
 def test_a_tolerance_has_its_own_chart(browser: Browser, site: Path, faults: list[str]) -> None:
     page = open_page(browser, site, "tasks/R+L2.html", faults)
-    page.get_by_label("Valid at tolerance").select_option("0.1")
+    page.get_by_role("combobox", name="Valid at tolerance").select_option("0.1")
     assert page.locator("#pareto h3:visible").inner_text() == "Tolerance 0.1"
     page.locator("#pareto .plot:visible svg").wait_for()
     assert faults == []
