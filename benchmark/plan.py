@@ -13,7 +13,7 @@ from benchmark.config import Params, run_config
 from benchmark.files import write_text
 from benchmark.flow_report import report_flow, report_state, report_visited
 from benchmark.provenance import code_hash, key_of, method_module, task_modules
-from benchmark.results import read_run, report_path
+from benchmark.results import RunResult, read_run, report_path
 from benchmark.runs import select
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
@@ -125,16 +125,23 @@ def flow_states(
 def measure_visited(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
     """Measure a task's flows at the states that the policies trained with them visit; returns the reports.
 
+    Methods are those named, or those of the profile that have a complete run.
+
     Raises:
         UserError: If an id is unknown, there is no complete run, or a file is damaged.
     """
     torch.set_num_threads(1)
     task, chosen = make_task(task_id), params.profile(profile)
     written = []
-    for method in methods or chosen.flow_methods:
-        paths = [run.path(results) for run in select(params, profile, [task_id], [method])]
-        runs = [read_run(path) for path in paths if path.exists()]
+    found = {method: _runs(params, profile, task_id, method, results) for method in methods or chosen.flow_methods}
+    with_runs = {method: runs for method, runs in found.items() if any(run.status == "complete" for run in runs)}
+    for method, runs in (found if methods or not with_runs else with_runs).items():
         report = report_visited(task, runs, ArtifactStore(results / profile, task), chosen.flow_draws)
         written.append(report_path(results / profile, method, task_id, "visited"))
         report.write(written[-1])
     return written
+
+
+def _runs(params: Params, profile: str, task_id: str, method: str, results: Path) -> list[RunResult]:
+    paths = [run.path(results) for run in select(params, profile, [task_id], [method])]
+    return [read_run(path) for path in paths if path.exists()]

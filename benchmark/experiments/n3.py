@@ -48,10 +48,13 @@ LINEAR_UP_TO = 1e-4
 def measure(context: Context) -> Measured:
     """Validity of every flow at the states of its own runs, by stretch, and at fresh states; and of the policies."""
     rows: list[Row] = []
-    for task_id in context.chosen.tasks:
+    present = [pair for pair in pairs(context) if pair not in left_out(context)]
+    if not present:
+        context.runs(*pairs(context)[0])
+    for task_id in dict.fromkeys(task for task, _ in present):
         task = context.task(task_id)
         fresh = fresh_contexts(context, task) if task.constraint.context_indices else None
-        for name in context.chosen.flow_methods:
+        for name in (method for of, method in present if of == task_id):
             runs = context.runs(task_id, name)
             found = [*policy_rows(context, runs)]
             if fresh is not None:
@@ -59,6 +62,16 @@ def measure(context: Context) -> Measured:
                 found += [*fresh_rows(context, flow, fresh), *visited_rows(context, flow, runs)]
             rows += [row | {"task": task_id, "method": name} for row in found]
     return Measured(make_frame(KEYS, rows))
+
+
+def pairs(context: Context) -> list[tuple[str, str]]:
+    """Every task with every flow method of the profile."""
+    return [(task, method) for task in context.chosen.tasks for method in context.chosen.flow_methods]
+
+
+def left_out(context: Context) -> list[tuple[str, str]]:
+    """Those without a complete run."""
+    return [(task, method) for task, method in pairs(context) if not context.found.runs(task, method)]
 
 
 def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
@@ -125,6 +138,7 @@ def place(states: str, start: float, end: float) -> Row:
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
+    missing = ", ".join(f"{method} on {task}" for task, method in left_out(context))
     return (
         f"{describe_runs(context)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
         f"visited states: share of f(z; s) in C(s), z uniform in the box ({settings.draws:,} draws a stretch and "
@@ -133,6 +147,7 @@ def caption(context: Context) -> str:
         "steps, half of the states widened), with another seed. Policy: the policy's own output in training, at "
         "tolerance 0. Mean over seeds; intervals (Student's t) are in the CSV, as are all stretches and tolerances. "
         "Where the constraint does not depend on the state, nothing can drift, and only the policy is shown."
+        + (f" Left out, without a complete run: {missing}." if missing else "")
     )
 
 

@@ -121,12 +121,20 @@ def test_without_samples(copy: Path) -> None:
     assert "no samples on R+L2 in profile smoke" in refused(copy, "e1", *SMOKE)
 
 
-@pytest.mark.parametrize("name", ["e3", "n3"])
-def test_without_runs(copy: Path, name: str) -> None:
-    shutil.rmtree(copy / "results/smoke/runs/R+L2")
+@pytest.mark.parametrize(("name", "gone"), [("e3", "runs/R+L2"), ("n3", "runs")])
+def test_without_runs(copy: Path, name: str, gone: str) -> None:
+    shutil.rmtree(copy / "results/smoke" / gone)
     message = refused(copy, name, *SMOKE)
-    assert "no complete run" in message
-    assert "run `acrl sweep -p smoke --task R+L2" in message
+    assert "no complete run" in message or "no results" in message
+    assert "acrl sweep" in message
+
+
+def test_n3_leaves_out_what_has_no_run_and_says_so(copy: Path) -> None:
+    shutil.rmtree(copy / "results/smoke/runs/R+L2/flowpg")
+    assert acrl(copy, "experiment", "n3", *SMOKE).code == 0
+    page = (copy / "results/smoke/experiments/n3.md").read_text()
+    assert "Left out, without a complete run: flowpg on R+L2." in page
+    assert "flowpg on R+L2" not in page.partition("Left out")[0]
 
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
