@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from benchmark.commands.claims import claims
+from benchmark.commands.compare import compare
 from benchmark.commands.completion import PROGRAM, VARIABLE, completion
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.experiment import experiment
@@ -18,10 +19,12 @@ from benchmark.commands.report import report
 from benchmark.commands.run import run
 from benchmark.commands.sample import sample
 from benchmark.commands.status import status
+from benchmark.commands.submit import submit
 from benchmark.commands.sweep import sweep
 from benchmark.commands.tables import tables
 from benchmark.commands.timing import timing
 from benchmark.commands.tracking import track, ui
+from benchmark.commands.verify import verify
 from envs.errors import UserError
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -34,6 +37,7 @@ def cli() -> None:
 
 
 cli.add_command(claims)
+cli.add_command(compare)
 cli.add_command(completion)
 cli.add_command(evaluate)
 cli.add_command(experiment)
@@ -45,11 +49,13 @@ cli.add_command(run)
 cli.add_command(sample)
 cli.add_command(samples)
 cli.add_command(status)
+cli.add_command(submit)
 cli.add_command(sweep)
 cli.add_command(tables)
 cli.add_command(timing)
 cli.add_command(track)
 cli.add_command(ui)
+cli.add_command(verify)
 cli.add_command(visited)
 
 

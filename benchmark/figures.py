@@ -25,7 +25,7 @@ from benchmark.leaderboard_figure import LEADERBOARD, draw_leaderboard
 from benchmark.selection import CompleteRun, Selection, read_selection
 from benchmark.statistics import mean_interval
 from benchmark.styles import COLOURS, style_of
-from benchmark.summaries import NOT_NEGATIVE, PARTS, part_seconds, total
+from benchmark.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds, total
 
 # The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
 SEEDS_FOR_BAND = 3
@@ -188,6 +188,8 @@ def draw_time(found: Selection) -> Figure:
         ends = [draw_bar(panel, row, found, task, method) for row, method in enumerate(found.methods)]
         # Room for the text at the end of the longest bar.
         panel.set_xlim(0, 1.6 * max(ends, default=0.0) or 1.0)
+        if different_machines(found.of_task(task)):
+            panel.set_title(f"{panel.get_title()}\ndifferent machines: times do not compare", fontsize=9)
         named = panel in first_column
         panel.set_yticks(range(len(found.methods)), found.methods if named else [""] * len(found.methods))
         panel.set_ylim(len(found.methods) - 0.5, -0.5)

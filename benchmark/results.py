@@ -232,12 +232,24 @@ def read_record(path: Path, kind: type[F]) -> F:
         UserError: If it is missing or of a schema version unknown here.
     """
     try:
-        data = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    return parse_record(content, path, kind)
+
+
+def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
+    """As :func:`read_record`, from what a file holds; ``path`` is what messages call it.
+
+    Raises:
+        DamagedFileError: If it is truncated or damaged.
+        UserError: If it is of a schema version unknown here.
+    """
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is truncated or not JSON; delete it and run again") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:

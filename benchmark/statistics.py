@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,12 @@ UNBOUNDED = (-math.inf, math.inf)
 
 STUDENT = "Student's t"
 WELCH = "Welch's t on logarithms"
+DIFFERENCE = "Welch's t"
 NO_DATA = "none: no data"
 ONE_SEED = "none: one seed"
 ALL_EQUAL = "none: all seeds equal"
 NOT_ESTIMATED = "none: not estimated"
+OTHER_MACHINES = "none: different machines"
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,31 @@ def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> 
         return point(ratio, n, ALL_EQUAL)
     interval = stats.ttest_ind(above, below, equal_var=False).confidence_interval(CONFIDENCE)
     return Estimate(ratio, math.exp(interval.low), math.exp(interval.high), n, WELCH)
+
+
+def difference_interval(
+    second: Sequence[float], first: Sequence[float], bounds: tuple[float, float] = UNBOUNDED
+) -> Estimate:
+    """Mean of ``second`` less that of ``first``, two independent samples, with the 95% interval of Welch's t.
+
+    Seeds of the same number are no pairs: two methods draw different randomness from the same seed.
+
+    Args:
+        second: One value a seed.
+        first: The same of what it is compared with.
+        bounds: What the difference can be at all ((-1, 1) of shares); the interval is cut there.
+    """
+    n = min(len(second), len(first))
+    if n == 0:
+        return point(None, 0)
+    difference = math.fsum(second) / len(second) - math.fsum(first) / len(first)
+    if n == 1:
+        return point(difference, n, ONE_SEED)
+    if all_equal(second) and all_equal(first):
+        return point(difference, n, ALL_EQUAL)
+    with warnings.catch_warnings():
+        # SciPy warns where the seeds of one side are all equal, which loses nothing here: their variance is 0.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = stats.ttest_ind(second, first, equal_var=False).confidence_interval(CONFIDENCE)
+    low, high = (float(min(max(end, bounds[0]), bounds[1])) for end in (interval.low, interval.high))
+    return Estimate(difference, low, high, n, DIFFERENCE)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.results import TOLERANCES, FlowReport, ViolationCount
 from benchmark.selection import CompleteRun, Selection
-from benchmark.statistics import Estimate, mean_interval, point, ratio_interval
+from benchmark.statistics import OTHER_MACHINES, Estimate, mean_interval, point, ratio_interval
 
 # The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.
 REFERENCE = "ddpg-projection-qp"
@@ -109,16 +109,20 @@ def wallclock(found: Selection) -> pd.DataFrame:
 
     def cells(task: str, method: str) -> Iterable[Cell]:
         runs, reference = found.runs(task, method), found.runs(task, REFERENCE)
+        mixed = different_machines(runs)
         for part in PARTS:
             spent = [part_seconds(run, part) for run in runs]
-            yield make_cell(part, "seconds", mean_interval(spent, NOT_NEGATIVE))
-        yield make_cell("total", "seconds", mean_interval([total(run) for run in runs], NOT_NEGATIVE))
-        yield make_cell("training", "seconds", mean_interval([training(run) for run in runs], NOT_NEGATIVE))
+            yield make_cell(part, "seconds", mean_interval(spent, NOT_NEGATIVE), note=mixed)
+        for quantity, clock in (("total", total), ("training", training)):
+            spent = [clock(run) for run in runs]
+            yield make_cell(quantity, "seconds", mean_interval(spent, NOT_NEGATIVE), note=mixed)
         note = different_machines([*runs, *reference]) if runs and reference else ""
         for quantity, clock in (("total ratio", total), ("training ratio", training)):
-            above, below = [clock(run) for run in runs], [clock(run) for run in reference]
-            same = point(1.0 if runs else None, len(runs), "none: the reference itself")
-            estimate = same if method == REFERENCE else ratio_interval(above, below)
+            estimate = point(1.0 if runs else None, len(runs), "none: the reference itself")
+            if note:
+                estimate = Estimate(None, None, None, min(len(runs), len(reference)), OTHER_MACHINES)
+            elif method != REFERENCE:
+                estimate = ratio_interval([clock(run) for run in runs], [clock(run) for run in reference])
             yield make_cell(quantity, "ratio", estimate, note=note)
 
     return make_frame(("task", "method"), over_runs(found, cells)).astype({"steps": "Int64"})

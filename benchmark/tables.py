@@ -135,14 +135,18 @@ def wallclock_table(found: Selection) -> Table:
         "each, so that it says what they took and not which method is faster (see Time of a training step), on: "
         f"{'; '.join(machines) or 'no machine yet'}. Prepare is the work before training, such as a flow's; other is "
         "the harness itself. Ratios are of geometric means to those of "
-        f"{summaries.REFERENCE} on the same task, with Welch's interval for the difference of logarithms. {INTERVALS}"
+        f"{summaries.REFERENCE} on the same task and machine, with Welch's interval for the difference of logarithms. "
+        f"{INTERVALS}"
     )
     views = [
         View("Total, and ratio to projection with a solver", make_view(frame, ["task", "method"], ratios)),
         View("Parts", make_view(frame, ["task", "method"], parts)),
     ]
-    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"])
-    notes = [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method", "unit"])
+    notes = [
+        f"{'†' if row['unit'] == 'seconds' else 'No ratio:'} {row['task']}, {row['method']}: {row['note']}."
+        for _, row in marked.iterrows()
+    ]
     return Table("wallclock", "Wall-clock", caption, frame, views, notes)
 
 

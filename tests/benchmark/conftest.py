@@ -19,3 +19,13 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.code == 0, done.err
         assert done.err == ""
     return folder
+
+
+@pytest.fixture(scope="session")
+def nfw_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every run that profile smoke asks of nfw. To be read only."""
+    folder = workplace(tmp_path_factory.mktemp("nfw"))
+    for task in ("R+L2", "BSS-3"):
+        done = acrl(folder, "run", task, "nfw", "--profile", "smoke")
+        assert done.code == 0, done.err
+    return folder

@@ -17,6 +17,7 @@ RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
 # What to call each command with, in a folder that holds every method's run of R+L2 at profile smoke.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "claims": SMOKE,
+    "compare": ("flowpg", "nfw", *SMOKE),
     "completion": ("bash",),
     "evaluate": (RUN, "--episodes", "1"),
     "experiment": ("e3", *SMOKE),
@@ -27,10 +28,12 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),
     "samples": ("R+L2", *SMOKE),
     "status": SMOKE,
+    "submit": ("--method", "nfw", *SMOKE, "--incomplete", "--out", "nfw.zip"),
     "sweep": (*SMOKE, "--task", "R+L2"),
     "tables": SMOKE,
     "timing": ("R+L2", *SMOKE),
     "track": SMOKE,
+    "verify": (RUN, "--no-rerun"),
     "visited": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
 }
 # Served until it is stopped: tests/benchmark/test_tracking_ui.py has its document.

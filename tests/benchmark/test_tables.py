@@ -272,13 +272,34 @@ def test_sizes_are_of_seeds_that_had_violations(folder: Path) -> None:
     assert row[5] == f"{other.policy.mean:.4f} (1/2)"
 
 
-def test_times_of_different_machines_are_marked(folder: Path) -> None:
-    run = make_run("R+L2", "nfw", 0)
-    save(folder, run.model_copy(update={"provenance": run.provenance.model_copy(update={"threads": 2})}))
+def on_machine(run: RunResult, **changes: object) -> RunResult:
+    return run.model_copy(update={"provenance": run.provenance.model_copy(update=changes)})
+
+
+def test_a_row_with_times_of_different_machines_is_marked_and_has_no_ratio(folder: Path) -> None:
+    save(folder, on_machine(make_run("R+L2", "nfw", 0), threads=2))
     text = write(folder)["wallclock.md"]
-    assert row_of(text, "R+L2", "nfw")[4].endswith("†")
-    assert not row_of(text, "R+L2", "flowpg")[4].endswith("†")
-    assert "† R+L2, nfw: times of different machines: Example CPU 3000, 1 thread; Example CPU 3000, 2 threads." in text
+    machines = "times of different machines: Example CPU 3000, 1 thread; Example CPU 3000, 2 threads."
+    row = row_of(text, "R+L2", "nfw")
+    assert row[3].endswith("†")
+    assert (row[4], row[6]) == ("—", "—")
+    assert f"† R+L2, nfw: {machines}" in text
+    assert f"No ratio: R+L2, nfw: {machines}" in text
+    assert row_of(text, "R+L2", "flowpg")[4] not in ("", "—")
+
+
+def test_runs_of_another_machine_have_no_wall_clock_ratio_to_runs_of_this_one(folder: Path) -> None:
+    for seed in SEEDS:
+        save(folder, on_machine(make_run("R+L2", "nfw", seed), processor="Another CPU"))
+    text = write(folder)["wallclock.md"]
+    row = row_of(text, "R+L2", "nfw")
+    # Their own times are of one machine, and as good as any; returns and validity are compared as ever.
+    assert not row[3].endswith("†")
+    assert (row[4], row[6]) == ("—", "—")
+    ratios = frame(folder, "wallclock").query("task == 'R+L2' and method == 'nfw' and unit == 'ratio'")
+    assert ratios["mean"].isna().all()
+    assert set(ratios["interval"]) == {"none: different machines"}
+    assert row_of(write(folder)["returns.md"], "R+L2", "nfw")[3] not in ("", "—")
 
 
 def test_budgets_may_differ_between_tasks(folder: Path) -> None:

@@ -1,0 +1,206 @@
+"""The checks of runs, one after another, and the verdict."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import Params, run_config
+from benchmark.harness import Progress
+from benchmark.provenance import method_module, run_key
+from benchmark.results import RunResult
+from benchmark.runs import is_current, select
+from benchmark.selection import one_line
+from benchmark.submission.packing import listed, name
+from benchmark.verification import consistency, rerun
+from benchmark.verification.report import Findings, Verification
+from benchmark.verification.sources import Source, read_source
+from envs.errors import UserError
+from envs.registry import make_task
+from methods.base import method_class
+
+Expected = dict[str, Any] | str
+# Profile, task, method and seed.
+Identity = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to verify.
+
+    Attributes:
+        strict: Whether warnings are failures.
+        rerun: Whether to make a run again.
+        rerun_steps: At most so many of its steps.
+        results: Folder with kept flows that a run made again may use.
+        make_progress: Given a label and a number of steps, shows them being done.
+    """
+
+    strict: bool = False
+    rerun: bool = True
+    rerun_steps: int | None = None
+    results: Path = Path("results")
+    make_progress: Callable[[str, int], Progress] = lambda _label, _steps: lambda _: None
+
+
+def verify(path: Path, params: Params, options: Options) -> Verification:
+    """Check a run's JSON, a folder of them, or a submission.
+
+    Raises:
+        UserError: If there is nothing there to verify.
+    """
+    found = Findings(options.strict)
+    source = read_source(path, found)
+    runs = list(source.runs.values())
+    if runs:
+        complete = check_complete_runs(source, params, found)
+        sound = check_configurations(complete, params, found)
+        current = check_code(complete, found)
+        consistent = check_consistency(complete, found)
+        if options.rerun:
+            candidates = [run for run in complete if _identity(run) in sound & consistent]
+            check_rerun(candidates, current, options, found)
+    return Verification(
+        path=str(path),
+        kind=source.kind,
+        runs=len(runs),
+        findings=found.all,
+        verdict="failed" if found.failed else "verified",
+    )
+
+
+def check_complete_runs(source: Source, params: Params, found: Findings) -> list[RunResult]:
+    """That every run is complete, and how many of those that the profile asks for there are; the complete ones."""
+    runs = list(source.runs.values())
+    complete = [run for run in runs if run.status == "complete"]
+    ended = [f"{name(run)} is {run.status}, no result: {one_line(run.error)}" for run in runs if run not in complete]
+    if ended:
+        found.conclude("completeness", ended, "")
+    for profile in sorted({run.profile for run in runs}):
+        try:
+            of_profile = [run for run in complete if run.profile == profile]
+            _count_runs(source, params, profile, of_profile, found)
+        except UserError as error:
+            found.add("failed", "completeness", str(error))
+    return complete
+
+
+def _count_runs(source: Source, params: Params, profile: str, runs: list[RunResult], found: Findings) -> None:
+    chosen, methods = params.profile(profile), sorted({run.method for run in runs})
+    asked = list(itertools.product(chosen.tasks, methods, chosen.seeds))
+    there = {_identity(run)[1:] for run in runs}
+    missing = ["{} {} seed {}".format(*one) for one in asked if one not in there]
+    said = f"{len(asked) - len(missing)} of {len(asked)} runs that profile {profile} asks of {', '.join(methods)}"
+    if source.kind == "run" or not missing:
+        found.add("ok", "completeness", said)
+    elif source.manifest is not None and not source.manifest.incomplete:
+        found.add("failed", "completeness", f"{said}, and the manifest says all; missing: {listed(missing)}")
+    else:
+        allowed = ", as its manifest says" if source.manifest is not None else ""
+        found.add("warning", "completeness", f"{said}{allowed}; missing: {listed(missing)}")
+    if source.manifest is not None and source.manifest.expected != len(asked):
+        found.add("failed", "completeness", f"the manifest says that {source.manifest.expected} runs are asked for")
+    known = {(run.task, run.method, run.seed) for run in select(params, profile)} | set(asked)
+    beyond = [f"{name(run)} is none that profile {profile} asks for" for run in runs if _identity(run)[1:] not in known]
+    if beyond:
+        found.conclude("completeness", beyond, "", "warning" if source.manifest is None else "failed")
+
+
+def _identity(run: RunResult) -> Identity:
+    return run.profile, run.task, run.method, run.seed
+
+
+def check_configurations(runs: list[RunResult], params: Params, found: Findings) -> set[Identity]:
+    """That every run has the configuration of its profile in this checkout; those that do."""
+
+    @functools.cache
+    def expected(profile: str, task: str, method: str) -> Expected:
+        try:
+            return run_config(params, profile, task, method).model_dump(mode="json")
+        except UserError as error:
+            return f"{error}; check out what has it, or install the method's package"
+
+    problems: list[str] = []
+    sound: set[Identity] = set()
+    for run in runs:
+        here = expected(run.profile, run.task, run.method)
+        if isinstance(here, str):
+            problems.append(f"{name(run)}: {here}")
+        elif json.dumps(here, sort_keys=True) != json.dumps(run.config, sort_keys=True):
+            problems.append(f"{name(run)}: {'; '.join(_unequal(here, run.config))}")
+        else:
+            sound.add(_identity(run))
+    profiles = ", ".join(sorted({run.profile for run in runs}))
+    found.conclude("configuration", problems, f"{len(sound)} of {len(runs)} have that of profile {profiles} here")
+    return sound
+
+
+def _unequal(here: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
+    ours, theirs = (dict(rerun.leaves("config", config)) for config in (here, there))
+    for setting in sorted(ours | theirs):
+        if ours.get(setting) != theirs.get(setting):
+            recorded, checkout = (str(side.get(setting, "not set"))[:80] for side in (theirs, ours))
+            yield f"{setting} is {recorded} in the file and {checkout} in this checkout"
+
+
+def check_code(runs: list[RunResult], found: Findings) -> set[Identity]:
+    """That every run's key is that of today's code for its own configuration; those for which it is."""
+    stale: list[str] = []
+    current: set[Identity] = set()
+    for run in runs:
+        try:
+            module = method_module(method_class(run.method))
+            key = run_key(make_task(run.task), run.method, module, run.config, run.seed)
+        except UserError:
+            # Said by the check of configurations.
+            continue
+        if is_current(run, key):
+            current.add(_identity(run))
+        else:
+            commit = (run.provenance.commit or "unknown")[:12]
+            stale.append(
+                f"{name(run)} was made with other code or settings than this checkout's (at commit {commit}): what is "
+                "said of it here holds for its numbers, not for what this code would give; verify at that commit"
+            )
+    found.conclude("code", stale, f"{len(current)} of {len(runs)} have the key of this checkout's code", "warning")
+    return current
+
+
+def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
+    """That the numbers of every run fit each other; those for which they do."""
+    wrong = {_identity(run): list(consistency.problems(run)) for run in runs}
+    problems = [f"{name(run)}: {problem}" for run in runs for problem in wrong[_identity(run)]]
+    found.conclude("consistency", problems, f"the numbers of {len(runs)} of {len(runs)} fit each other")
+    return {identity for identity, several in wrong.items() if not several}
+
+
+def check_rerun(runs: list[RunResult], current: set[Identity], options: Options, found: Findings) -> None:
+    """Make one run again, and compare."""
+    if not runs:
+        found.add("warning", "rerun", "nothing was made again: no run passed the checks before")
+        return
+    run = rerun.shortest(runs)
+    stretch = rerun.choose_stretch(run, options.rerun_steps)
+    reasons = rerun.differences(run.provenance, _identity(run) in current)
+    others = [one for one in runs if (one.profile, one.task, one.method) == (run.profile, run.task, run.method)]
+    started = time.perf_counter()
+
+    def progress(steps: int) -> Progress:
+        return options.make_progress(f"{name(run)}, again", steps)
+
+    try:
+        again = rerun.repeat(run, stretch, options.results / run.profile, progress)
+    except UserError as error:
+        found.add("failed", "rerun", f"{name(run)} cannot be made again: {error}")
+        return
+    compared = rerun.compare(run, again, stretch, reasons, others)
+    length = "whole" if stretch.whole else f"up to step {stretch.steps:,} of {run.config['steps']:,}"
+    took = f"{name(run)} made again {length} in {time.perf_counter() - started:.0f} s"
+    level = {"differs": "failed", "undecided": "warning"}.get(compared.verdict, "ok")
+    found.add(level, "rerun", f"{compared.verdict}: {took}; {compared.detail}")  # type: ignore[arg-type]

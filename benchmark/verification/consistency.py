@@ -1,0 +1,139 @@
+"""Whether the numbers of one run can be those of a run at all: counts against shares, means against episodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from pydantic import ValidationError
+
+from benchmark.config import RunConfig
+from benchmark.results import (
+    TOLERANCE_KEYS,
+    TOLERANCES,
+    Evaluation,
+    Returns,
+    RunResult,
+    Seconds,
+    ViolationCount,
+    Violations,
+)
+from benchmark.summaries import PARTS
+
+# Sums of rounded numbers; everything else is exact.
+ROUNDING = 1e-9
+# A share is a number of actions over n, so that n times it is whole up to the last digits of a double.
+WHOLE = 1e-6
+# What repair promises.
+EXECUTED = "1e-06"
+
+
+def problems(run: RunResult) -> Iterator[str]:
+    """What cannot be in a complete run; nothing if all of it can."""
+    try:
+        config = RunConfig.model_validate(run.config)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        yield f"its configuration is none of a run, at '{where}'"
+        return
+    if run.returns is None or run.violations is None or run.final_policy is None:
+        yield "it is said to be complete and lacks returns, violations or the last policy"
+        return
+    yield from _returns(run.returns, config)
+    for name, count in run.violations:
+        yield from (f"violations.{name}: {problem}" for problem in _count(count))
+    yield from (f"final_policy.violations: {problem}" for problem in _count(run.final_policy.violations))
+    yield from _steps(run.violations, config.steps)
+    if run.final_policy.violations.n < max(config.evaluation.judged_steps, config.evaluation.final_episodes):
+        yield "final_policy.violations.n is smaller than the configuration asks for"
+    yield from _curves(run, run.violations)
+    yield from _seconds(run.seconds)
+    calls = run.calls
+    if min(calls.project, calls.oracle) < 0 or calls.project_rows < calls.project or calls.oracle_rows < calls.oracle:
+        yield "calls: fewer actions than calls"
+
+
+def _returns(returns: Returns, config: RunConfig) -> Iterator[str]:
+    settings, steps = config.evaluation, config.steps
+    count = -(-steps // settings.every)
+    found = [one.step for one in returns.evaluations]
+    if len(found) != count or found != [min(steps, settings.every * (index + 1)) for index in range(len(found))]:
+        yield f"returns.evaluations are not at every {settings.every:,} of {steps:,} steps"
+        return
+    for name, one, episodes in (
+        *((f"evaluations at step {one.step}", one, settings.episodes) for one in returns.evaluations),
+        ("final", returns.final, settings.final_episodes),
+        ("best", returns.best, settings.final_episodes),
+    ):
+        yield from (f"returns.{name}: {problem}" for problem in _evaluation(one, episodes))
+    if returns.final.step != steps:
+        yield f"returns.final is of step {returns.final.step:,} and not of the last one"
+    best = max(returns.evaluations, key=lambda one: one.mean)
+    if returns.best.step != best.step:
+        yield f"returns.best is of step {returns.best.step:,}, and the best evaluation of step {best.step:,}"
+
+
+def _evaluation(one: Evaluation, episodes: int) -> Iterator[str]:
+    if len(one.episodes) != episodes:
+        yield f"{len(one.episodes)} episodes and not {episodes}"
+    elif not math.isclose(one.mean, math.fsum(one.episodes) / episodes, rel_tol=ROUNDING, abs_tol=ROUNDING):
+        yield f"the mean is {one.mean} and that of its episodes {math.fsum(one.episodes) / episodes}"
+
+
+def _count(count: ViolationCount) -> Iterator[str]:
+    if set(count.valid_share) != set(TOLERANCE_KEYS):
+        yield f"shares are not at the tolerances {', '.join(TOLERANCE_KEYS)}"
+        return
+    if not 0 <= count.count <= count.n:
+        yield f"{count.count} of {count.n} actions"
+        return
+    shares = [count.valid_share[key] for key in TOLERANCE_KEYS]
+    if any(not 0 <= share <= 1 for share in shares) or shares != sorted(shares):
+        yield "valid_share falls as the tolerance grows, or is no share"
+    if any(abs(share * count.n - round(share * count.n)) > WHOLE for share in shares):
+        yield f"valid_share is no number of actions over {count.n:,}"
+    if count.n and round(shares[0] * count.n) != count.n - count.count:
+        yield f"valid_share at 0 is {shares[0]}, and {count.count:,} of {count.n:,} violated"
+    sizes_fit = 0 < count.mean <= count.max * (1 + ROUNDING) if count.count else count.mean == count.max == 0
+    if not sizes_fit:
+        yield f"mean {count.mean} and max {count.max} of {count.count:,} violations"
+    if any((share == 1) != (count.max <= tol) for share, tol in zip(shares, TOLERANCES, strict=True)):
+        yield f"valid_share is 1 where the largest violation, {count.max}, is not within, or the other way about"
+
+
+def _steps(violations: Violations, steps: int) -> Iterator[str]:
+    for name in ("behaviour", "executed"):
+        if (judged := getattr(violations, name).n) != steps:
+            yield f"violations.{name}.n is {judged:,}, of {steps:,} steps"
+    if violations.policy.n > steps:
+        yield f"violations.policy.n is {violations.policy.n:,}, of {steps:,} steps"
+    if violations.executed.valid_share.get(EXECUTED) != 1:
+        yield f"not every executed action was feasible at tolerance {EXECUTED}"
+
+
+def _curves(run: RunResult, violations: Violations) -> Iterator[str]:
+    assert run.returns is not None
+    curves, steps = run.curves, [one.step for one in run.returns.evaluations]
+    if curves.get("step") != steps:
+        yield "curves.step are not the steps of the evaluations"
+        return
+    for name, values in curves.items():
+        if len(values) != len(steps):
+            yield f"curves.{name} has {len(values)} points and not {len(steps)}"
+    for name in ("policy", "behaviour"):
+        values = curves.get(f"violations/{name}", [])
+        if not _grows(values) or values[-1] != getattr(violations, name).count:
+            yield f"curves.violations/{name} does not grow to violations.{name}.count"
+
+
+def _grows(values: Sequence[float | None]) -> bool:
+    numbers = [value for value in values if value is not None]
+    return bool(numbers) and len(numbers) == len(values) and numbers[0] >= 0 and numbers == sorted(numbers)
+
+
+def _seconds(seconds: Seconds) -> Iterator[str]:
+    spent = [getattr(seconds, part) for part in PARTS if part != "other"]
+    if min(*spent, seconds.evaluate) < 0:
+        yield "seconds: a part took less than no time"
+    if math.fsum(spent) > seconds.total * (1 + ROUNDING) + ROUNDING:
+        yield f"seconds: the parts sum to {math.fsum(spent)}, more than the total of {seconds.total}"

@@ -1,0 +1,245 @@
+"""One run of those verified, made again as far as time allows, and compared number by number with what is recorded.
+
+What a run did up to an evaluation does not depend on how long it went on: a method is never told its budget, and the
+harness acts on it at the last step alone. A run made one step longer than that evaluation therefore has to show the
+same returns, violations and losses up to it.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from scipy import stats
+
+from benchmark.config import RunConfig
+from benchmark.harness import Outcome, Progress, train
+from benchmark.provenance import collect_provenance
+from benchmark.results import Provenance, RunResult
+from envs.registry import make_task
+
+# Runs no longer than this are made again whole.
+SHORT = 2_000
+# On another machine last digits differ; before they had time to grow, that is all that may.
+CLOSE = 1e-6
+# A check that one honest submission in a hundred would fail, for each of its numbers.
+CONFIDENCE = 0.99
+LEAST_SEEDS = 3
+
+Verdict = Literal["agrees", "agrees within the spread of seeds", "differs", "undecided"]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What of a run is made again.
+
+    Attributes:
+        steps: Training steps up to the last evaluation that is compared.
+        evaluations: Evaluations that are compared.
+        whole: Whether that is the whole run.
+    """
+
+    steps: int
+    evaluations: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a run compares with itself made again.
+
+    Attributes:
+        verdict: In words.
+        detail: The numbers behind it.
+    """
+
+    verdict: Verdict
+    detail: str
+
+
+def shortest(runs: Sequence[RunResult]) -> RunResult:
+    """The run with the fewest steps; of these the one that prepared and trained for the least time."""
+    return min(
+        runs,
+        key=lambda run: (run.config["steps"], run.seconds.prepare, run.seconds.total, run.task, run.method, run.seed),
+    )
+
+
+def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
+    """How much of a run to make again.
+
+    Args:
+        run: A complete run.
+        steps: At most so many steps, but no fewer than the first evaluation takes; by default a short run whole, and
+            of a longer one as much as has an evaluation after a stretch in which every step was learned from.
+    """
+    assert run.returns is not None
+    total, at = run.config["steps"], [one.step for one in run.returns.evaluations]
+    if (steps is None and total <= SHORT) or (steps is not None and steps >= total):
+        return Stretch(total, len(at), whole=True)
+    if steps is not None:
+        count = max(1, sum(step <= steps for step in at))
+    else:
+        learned = [
+            any(values[index] is not None for name, values in run.curves.items() if name.startswith("update/"))
+            for index in range(len(at))
+        ]
+        count = min(learned.index(True) + 2, len(at)) if any(learned) else 1
+    return Stretch(at[count - 1], count, whole=at[count - 1] == total)
+
+
+def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable[[int], Progress]) -> Outcome:
+    """Make a run again up to the end of the stretch, in a folder of its own that is gone afterwards.
+
+    Args:
+        run: A complete run whose configuration is known to be harmless.
+        stretch: How much of it.
+        kept: The profile's folder of results: flows and samples of the task that are kept there are used if they are
+            of the same key.
+        make_progress: Given the number of steps, shows them being done.
+
+    Raises:
+        MethodFailedError: If the method fails.
+    """
+    torch.set_num_threads(1)
+    config = RunConfig.model_validate(run.config)
+    if not stretch.whole:
+        # The evaluations at the end are of no use here; the last of the stretch must not be the run's last.
+        evaluation = config.evaluation.model_copy(update={"final_episodes": 1, "judged_steps": 0})
+        config = config.model_copy(update={"steps": stretch.steps + 1, "evaluation": evaluation})
+    config = config.model_copy(update={"timeout_seconds": None})
+    task = make_task(run.task)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for pattern in (f"samples/{task.id}.safetensors", f"flows/*/{task.id}.safetensors"):
+            for path in kept.glob(pattern):
+                copy = folder / path.relative_to(kept)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, copy)
+        return train(task, run.method, config, run.seed, folder, make_progress(config.steps))
+
+
+def differences(origin: Provenance, current: bool) -> list[str]:
+    """Why a run made again here may differ in its last digits; empty where it must not.
+
+    Args:
+        origin: Where the recorded run comes from.
+        current: Whether its key is that of today's code.
+    """
+    here = collect_provenance()
+    # One thread, as `repeat` sets it.
+    ours, theirs = (here.processor, here.accelerator, 1), (origin.processor, origin.accelerator, origin.threads)
+    reasons = [
+        (theirs != ours, "another machine"),
+        (origin.together > 1, "seeds trained together"),
+        (origin.lock_sha256 != here.lock_sha256, "another requirements.lock"),
+        (origin.versions != here.versions, "other versions of libraries"),
+        (not current, "other code"),
+    ]
+    return [reason for differs, reason in reasons if differs]
+
+
+def compare(
+    run: RunResult, again: Outcome, stretch: Stretch, reasons: Sequence[str], others: Sequence[RunResult]
+) -> Comparison:
+    """Compare a recorded run with the same run made again.
+
+    Args:
+        run: As recorded.
+        again: As it came out now.
+        stretch: What of it was made again.
+        reasons: Why last digits may differ, if they may.
+        others: Runs of the same profile, task, method and configuration, this one included: their spread.
+    """
+    batched = run.provenance.together > 1
+    ours, theirs = (dict(numbers(one, stretch, batched)) for one in (again, run))
+    unequal = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
+    if not unequal:
+        return Comparison("agrees", f"all {len(theirs)} numbers compared are equal to the bit")
+    first = unequal[0]
+    shown = f"{len(unequal)} of {len(theirs)} numbers differ, the first {first}: "
+    shown += f"{theirs.get(first)} recorded, {ours.get(first)} made again"
+    if not reasons:
+        return Comparison("differs", f"{shown}; on this machine, lock and code they have to be equal")
+    why = " and ".join(reasons)
+    if theirs.keys() == ours.keys() and all(_close(theirs[name], ours[name]) for name in unequal):
+        return Comparison(
+            "agrees", f"every number within {CLOSE:g}, relatively; made with {why}, where last digits may differ"
+        )
+    outside = list(_outside(again, stretch, others))
+    if outside:
+        return Comparison("differs", f"{'; '.join(outside)}: more than {why} can explain")
+    if len({other.seed for other in others}) < LEAST_SEEDS:
+        few = f"it was made with {why}, where digits differ, and fewer than {LEAST_SEEDS} seeds say by how much"
+        return Comparison("undecided", f"{shown}; {few}")
+    return Comparison(
+        "agrees within the spread of seeds",
+        f"made with {why}: return and violations at step {stretch.steps:,} lie where another of its "
+        f"{len(others)} seeds would in {CONFIDENCE:.0%} of cases",
+    )
+
+
+def numbers(run: RunResult | Outcome, stretch: Stretch, batched: bool) -> Iterator[tuple[str, Any]]:
+    """Every number of a stretch by its name; of seeds trained together without losses, which are means over seeds."""
+    assert run.returns is not None
+    evaluations = run.returns.evaluations[: stretch.evaluations]
+    yield from leaves("returns.evaluations", [one.model_dump() for one in evaluations])
+    for name, values in run.curves.items():
+        if not (batched and name.startswith("update/")):
+            points = values[: stretch.evaluations]
+            # A curve that starts after the stretch is no part of it.
+            yield from leaves(f"curves.{name}", points) if any(point is not None for point in points) else ()
+    if stretch.whole:
+        yield from leaves("visited", run.visited)
+        for name in ("final", "best"):
+            yield from leaves(f"returns.{name}", getattr(run.returns, name).model_dump())
+        for name in ("violations", "final_policy", "calls"):
+            yield from leaves(name, getattr(run, name).model_dump())
+
+
+def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The single values in nested plain data, each by its path."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from leaves(f"{name}.{key}", entry)
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from leaves(f"{name}.{index}", entry)
+    else:
+        yield name, value
+
+
+def _close(recorded: Any, again: Any) -> bool:
+    if recorded is None or again is None:
+        return recorded is again
+    return math.isclose(recorded, again, rel_tol=CLOSE, abs_tol=CLOSE)
+
+
+def _outside(again: Outcome, stretch: Stretch, others: Sequence[RunResult]) -> Iterator[str]:
+    """What of the run made again lies outside of what its recorded seeds let one expect of another seed."""
+    if len({other.seed for other in others}) < LEAST_SEEDS:
+        return
+    ours = dict(_summary(again, stretch))
+    for name, value in ours.items():
+        values = [dict(_summary(other, stretch))[name] for other in others]
+        mean = math.fsum(values) / len(values)
+        deviation = math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (len(values) - 1))
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation * math.sqrt(1 + 1 / len(values))
+        if not mean - half <= value <= mean + half:
+            yield f"{name} is {value:,.6g} made again, and of another seed {mean - half:,.6g} to {mean + half:,.6g}"
+
+
+def _summary(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, float]]:
+    assert run.returns is not None
+    index = stretch.evaluations - 1
+    yield f"the return at step {stretch.steps:,}", run.returns.evaluations[index].mean
+    if stretch.whole:
+        yield "the final return", run.returns.final.mean
+    for name in ("policy", "behaviour"):
+        yield f"violations of the {name} up to there", run.curves[f"violations/{name}"][index] or 0.0
