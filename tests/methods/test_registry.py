@@ -12,7 +12,7 @@ FOR_CONVEX_ONLY = {"ddpg-projection-qp", "flowpg-gauge", "nfw"}
 
 
 def test_every_method_is_found() -> None:
-    assert list_methods() == sorted(ALL_METHODS)
+    assert {*ALL_METHODS, "random-feasible"} <= set(list_methods())
 
 
 @pytest.mark.parametrize("task", ["R+Ring", "R+2D"])
