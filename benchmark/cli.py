@@ -16,6 +16,7 @@ from benchmark.commands.experiment import experiment
 from benchmark.commands.flows import flows, samples, visited
 from benchmark.commands.listing import list_command
 from benchmark.commands.new import new
+from benchmark.commands.pictures import pictures
 from benchmark.commands.plan import plan
 from benchmark.commands.report import report
 from benchmark.commands.run import run
@@ -47,6 +48,7 @@ cli.add_command(experiment)
 cli.add_command(flows)
 cli.add_command(list_command)
 cli.add_command(new)
+cli.add_command(pictures)
 cli.add_command(plan)
 cli.add_command(report)
 cli.add_command(run)

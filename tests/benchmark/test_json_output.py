@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "experiment": ("e3", *SMOKE),
     "flows": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
     "list": (),
+    "pictures": ("BSS-3", *SMOKE, "--episodes"),
     "plan": SMOKE,
     "run": ("R+L2", "nfw", *SMOKE),
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),
