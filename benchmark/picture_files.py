@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config import Params, run_config
-from benchmark.files import write_bytes
+from benchmark.files import write_bytes, write_text
 from benchmark.flow_report import make_flow_method
 from benchmark.pictures import Picture, draw_constraint, draw_flow
 from benchmark.store import ArtifactStore, load_tensors
@@ -74,10 +74,16 @@ def write_pictures(params: Params, profile: str, task_id: str, results: Path, ep
             yield _write(task, folder / task_id, picture)
 
 
+def alt_path(picture: Path) -> Path:
+    """Where the text lies that says what a picture shows."""
+    return picture.with_name(f"{picture.name}.txt")
+
+
 def _write(task: TaskSpec, stem: Path, picture: Picture) -> PictureFile:
     # Not with_suffix: a task's id may have a full stop.
     path = stem.with_name(f"{stem.name}.{picture.kind}")
     write_bytes(path, picture.content)
+    write_text(alt_path(path), picture.alt + "\n")
     return PictureFile(task.id, path, picture.alt)
 
 

@@ -10,7 +10,7 @@ import click
 from benchmark.commands.options import profile_option, results_option, tasks_argument
 from benchmark.commands.output import json_option, show
 from benchmark.config import load_params
-from envs.registry import list_tasks, make_task
+from envs.registry import make_task
 
 
 @click.command()
@@ -20,12 +20,11 @@ from envs.registry import list_tasks, make_task
 @results_option
 @json_option
 def pictures(tasks: Sequence[str], profile: str, episodes: bool, results: Path, as_json: bool) -> None:
-    """Draw TASKS, or all tasks: what is feasible, what the profile's trained flows put out, and episodes."""
+    """Draw TASKS, or a profile's tasks: what is feasible, what the profile's trained flows put out, and episodes."""
     from benchmark.picture_files import write_pictures
 
     params = load_params()
-    params.profile(profile)
-    chosen = [make_task(task).id for task in tasks or list_tasks()]
+    chosen = [make_task(task).id for task in tasks or params.profile(profile).tasks]
     made, left_out = [], []
     for task in chosen:
         for one in write_pictures(params, profile, task, results, episodes):
