@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import subprocess
 import sys
@@ -15,8 +16,6 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -167,29 +166,29 @@ def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
 
 def draw_bikes(episode: Episode) -> Frames:
     """Bars of the bikes in each zone after every step, with the demand that they met: (T + 1, HEIGHT, WIDTH, 3)."""
-    observations = episode.observations.numpy()
-    zones = episode.actions.shape[1]
+    observations, actions = episode.observations.numpy(), episode.actions.numpy()
+    count = actions.shape[1]
+    zones = range(1, count + 1)
     frames = []
     with mpl.rc_context({"font.size": 7.0}):
         figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="constrained")
         axes = figure.subplots()
-        handles = [
-            Patch(facecolor=FEASIBLE, label="bikes"),
-            Line2D([], [], color=EDGE, marker="_", markersize=7, linestyle="", label="wanted"),
-            Line2D([], [], color=INFEASIBLE, marker="x", markersize=4, linestyle="", label="demand"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, handlelength=1)
-        top = max(CAPACITY, float(observations[:, :zones].max())) * 1.05
+        bars = axes.bar(zones, observations[0, count : 2 * count], width=0.6, color=FEASIBLE, label="bikes")
+        # Before the first step nothing is wanted, and no demand is known.
+        nothing = [math.nan] * count
+        (wanted,) = axes.plot(zones, nothing, color=EDGE, marker="_", markersize=18, linestyle="", label="wanted")
+        (demand,) = axes.plot(zones, nothing, color=INFEASIBLE, marker="x", markersize=5, linestyle="", label="demand")
+        axes.axhline(CAPACITY, color="0.4", linestyle=":", linewidth=1)
+        top = max(CAPACITY, float(observations[:, :count].max())) * 1.05
+        axes.set(ylim=(0, top), xlim=(0.4, count + 0.6), xticks=zones, xlabel="zone", ylabel="bikes")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=1, markerscale=0.6)
         for step, row in enumerate(observations):
-            axes.clear()
-            axes.bar(range(1, zones + 1), row[zones : 2 * zones], width=0.6, color=FEASIBLE)
-            axes.axhline(CAPACITY, color="0.4", linestyle=":", linewidth=1)
-            if step:
-                wanted = episode.actions[step - 1].numpy()
-                axes.plot(range(1, zones + 1), wanted, color=EDGE, marker="_", markersize=18, linestyle="")
-                axes.plot(range(1, zones + 1), row[:zones], color=INFEASIBLE, marker="x", markersize=5, linestyle="")
-            axes.set(ylim=(0, top), xlim=(0.4, zones + 0.6), xticks=range(1, zones + 1), xlabel="zone")
             axes.set_title(f"step {step}", fontsize=8)
+            for bar, height in zip(bars, row[count : 2 * count], strict=True):
+                bar.set_height(height)
+            if step:
+                wanted.set_ydata(actions[step - 1])
+                demand.set_ydata(row[:count])
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png")
             # Laid out once: nothing is to move but what is shown.

@@ -42,7 +42,7 @@ SETTINGS: dict[RcKeyType, Any] = {
     "legend.fontsize": 12.0,
 }
 ONE_PANEL, OF_THREE = 2.7, 1.9
-DPI, PALETTE = 140, 48
+DPI, PALETTE = 140, 64
 # Infeasible actions: one in each field of a chequered window.
 FIELDS = 4
 # In shares of the window: how near to the plane an action counts as in it, and the shortest arrow that shows.
@@ -97,7 +97,7 @@ class View:
             plane += ", other coordinates held where the interior point has them"
         if len(self.states) == 1:
             return plane
-        return f"{plane}, at three states of an episode: where most is feasible, half-way, and where least is"
+        return f"{plane}, at three states s of an episode: where most is feasible, half-way, and where least is"
 
 
 def draw_constraint(task: TaskSpec, seed: int = 0) -> Picture:
@@ -146,7 +146,9 @@ def draw_flow(task: TaskSpec, flow: Flow, name: str, seed: int = 0) -> Picture:
         A PNG.
     """
     view = View.of(task, seed)
-    figure, panels = make_panels(view, heading=0.45)
+    # One panel has the heading in its title, of two lines.
+    figure, panels = make_panels(view, extra=0.5 if len(view.states) > 1 else 0.8)
+    heading = f"{name}, {DRAWS} draws"
     valid = []
     for panel, obs in zip(panels, view.states, strict=True):
         generator = make_generator(seed, "picture", task.id, name)
@@ -162,24 +164,25 @@ def draw_flow(task: TaskSpec, flow: Flow, name: str, seed: int = 0) -> Picture:
         draw_points(panel, points[good], "o", REPAIRED, 2.5)
         draw_points(panel, points[~good], "x", INFEASIBLE, 4)
         valid.append(f"{percent(float(good.double().mean()))}%")
-        panel.set_title(f"{valid[-1]} valid")
+        panel.set_title(f"{valid[-1]} valid" if len(panels) > 1 else f"{heading}\n{valid[-1]} valid")
     handles: list[Patch | Line2D] = [Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible")]
     if not view.plane.whole:
         handles = [Line2D([], [], color="0.75", marker="o", markersize=5, linestyle="", label="feasible, uniform")]
     handles.append(Line2D([], [], color=REPAIRED, marker="o", markersize=5, linestyle="", label="valid"))
     handles.append(Line2D([], [], color=INFEASIBLE, marker="x", markersize=7, linestyle="", label="invalid"))
     add_legend(figure, handles, len(panels))
-    figure.suptitle(f"{name}, {DRAWS} draws", fontsize=12)
+    if len(panels) > 1:
+        figure.suptitle(heading, fontsize=12)
     alt = f"{DRAWS} actions that the flow of {name} on {task.id} makes of uniform latents, {view.describe()}: "
     return Picture(save_png(figure), "png", f"{alt}{' / '.join(valid)} of them valid at tolerance 0.")
 
 
-def make_panels(view: View, heading: float = 0.0) -> tuple[Figure, Sequence[Axes]]:
-    """A figure with a panel for each state, with the same axes, and so many inches for a heading."""
+def make_panels(view: View, extra: float = 0.0) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with a panel for each state, with the same axes, and so many inches more for a heading."""
     count = len(view.states)
     with mpl.rc_context(SETTINGS):
         side = ONE_PANEL if count == 1 else OF_THREE
-        figure = Figure(figsize=(side * count + 0.8, side + 1.1 + heading), layout="constrained")
+        figure = Figure(figsize=(side * count + 0.8, side + 1.1 + extra), layout="compressed")
         panels = list(figure.subplots(1, count, squeeze=False, sharey=True)[0])
         first, second = (shorten(name) for name in view.plane.names())
         for panel, obs in zip(panels, view.states, strict=True):
@@ -276,5 +279,7 @@ def save_png(figure: Figure) -> bytes:
         figure.savefig(buffer, format="png", dpi=DPI)
     small = io.BytesIO()
     with Image.open(buffer) as image:
-        image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+        image.convert("RGB").quantize(PALETTE, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            small, format="png", optimize=True
+        )
     return small.getvalue()
