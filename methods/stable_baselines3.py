@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
@@ -156,7 +157,8 @@ class StableBaselines3(Method[S]):
             return None, self.action_middle + self.action_half * uniform
         policy = self._predict(obs, deterministic=True)
         if isinstance(self.config, NoisyConfig):
-            return policy, policy + self.config.noise * torch.randn(shape, generator=self.noise_generator)
+            noise = torch.randn(shape, generator=self.noise_generator, dtype=policy.dtype)
+            return policy, policy + self.config.noise * noise
         return policy, self._predict(obs, deterministic=False)
 
     def observe(self, transition: Transition) -> None:
@@ -182,10 +184,9 @@ class StableBaselines3(Method[S]):
         logged.pop("train/n_updates", None)
         return {name.removeprefix("train/"): float(value) for name, value in logged.items()}
 
-    def scale_obs(self, obs: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def scale_obs(self, obs: Tensor) -> NDArray[np.float32]:
         """What the algorithm sees of an observation, float32."""
-        scaled: np.ndarray[Any, np.dtype[np.float32]] = ((obs.float() - self.obs_middle) / self.obs_half).numpy()
-        return scaled
+        return ((obs.float() - self.obs_middle) / self.obs_half).numpy()
 
     def state_dict(self) -> Tensors:
         """See :meth:`Method.state_dict`."""
@@ -249,11 +250,10 @@ class StableBaselines3(Method[S]):
         assert self.model.replay_buffer is not None
         return self.model.replay_buffer
 
-    def _columns(self) -> dict[str, np.ndarray[Any, Any]]:
+    def _columns(self) -> dict[str, NDArray[Any]]:
         """The buffer's arrays, a row a transition."""
-        size = self._replay.buffer_size
-        found = {name: value for name, value in vars(self._replay).items() if isinstance(value, np.ndarray)}
-        return {name: value for name, value in found.items() if len(value) == size}
+        arrays = {name: value for name, value in vars(self._replay).items() if isinstance(value, np.ndarray)}
+        return {name: value for name, value in arrays.items() if len(value) == self._replay.buffer_size}
 
     def _parts(self) -> dict[str, Any]:
         """What stable-baselines3 saves of the algorithm: networks, optimisers and single tensors, by name."""
