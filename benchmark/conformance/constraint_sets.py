@@ -141,7 +141,9 @@ CHECKS: tuple[Check[ConstraintCase], ...] = (
 def _points(case: ConstraintCase, row: int) -> Tensor:
     """Points (N, n) about the boundary of one row's set, and feasible ones: from a feasible point through another."""
     obs = case.obs[row : row + 1]
-    inside = case.constraint.interior(obs) if case.constraint.free_dim == case.dim else case.rivals[row, :1]
+    # From an interior point all directions lead out; a set in a plane has none.
+    inside = case.interior(obs) if case.constraint.free_dim == case.dim else None
+    inside = case.rivals[row, :1] if inside is None else inside
     far = torch.cat([case.actions[:RAYS], case.rivals[row, :RAYS]])
     edge = case.constraint.project(far, obs.expand(len(far), -1))
     rays = [inside + stretch * (edge - inside) for stretch in STRETCHES]

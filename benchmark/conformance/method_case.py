@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmark.clock import Clock, MeteredConstraint
 from benchmark.config import merge
 from benchmark.conformance.episodes import observations
+from benchmark.conformance.training import Training, train_recorded
 from benchmark.evaluation import check_action
 from benchmark.store import ArtifactStore
 from envs.constraints.base import Constraint
@@ -124,49 +125,52 @@ class MethodCase:
         """The trace that others are compared with."""
         return self.trace()
 
-    def run(
-        self, method: Method[Any], first: int, last: int, each_step: Callable[[int], None] = lambda _: None
-    ) -> Trace:
+    @cached_property
+    def training(self) -> Training:
+        """A real training run in the harness's hands."""
+        return train_recorded(self.method_id, self.task, self.settings, SEED, self.artifacts)
+
+    def run(self, method: Method[Any], first: int, last: int) -> Trace:
         """Let a method act and learn in episodes ``first`` to ``last`` - 1, whose number alone decides their start.
 
         Args:
             method: From :meth:`make`.
             first: Number of the first episode.
             last: Number of the first one that is not run any more.
-            each_step: Called after each step with the number of steps done.
         """
         # The method's own task could be another by now: what is executed is repaired by this one.
         repairer = MeteredConstraint(copy.deepcopy(self.task.constraint), Clock())
         repairer.solver = method.projection_solver
-        trace, done = Trace(), 0
+        trace = Trace()
         with closing(self.task.make_env(disable_env_checker=True)) as env:
             for episode in range(first, last):
-                obs = _tensor(env.reset(seed=derive_seed(0, "conformance", episode))[0])
-                for step in range(EPISODE):
-                    obs_before = obs.clone()
-                    policy, behaviour = method.act_pair(obs)
-                    for action in (policy, behaviour):
-                        if action is not None:
-                            check_action(method, action, 1)
-                            trace.actions.append(action.clone())
-                    behaviour = behaviour.double()
-                    executed = repairer.repair(behaviour, obs_before)
-                    observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
-                    next_obs = _tensor(observation)
-                    truncated = truncated or step == EPISODE - 1
-                    transition = Transition(
-                        obs, behaviour, executed, float(reward), next_obs, bool(terminated), bool(truncated)
-                    )
-                    trace.given += [(obs, obs_before), *((t, t.clone()) for t in (behaviour, executed, next_obs))]
-                    method.observe(transition)
-                    trace.losses.append(dict(method.update()))
-                    trace.rewards.append(float(reward))
-                    done += 1
-                    each_step(done)
-                    if terminated or truncated:
+                obs, ended = _tensor(env.reset(seed=derive_seed(0, "conformance", episode))[0]), False
+                for step in range(1, EPISODE + 1):
+                    obs, ended = _step(method, env, repairer, obs, step == EPISODE, trace)
+                    if ended:
                         break
-                    obs = next_obs.clone()
         return trace
+
+
+def _step(
+    method: Method[Any], env: Any, repairer: MeteredConstraint, obs: Tensor, last: bool, trace: Trace
+) -> tuple[Tensor, bool]:
+    """One step and its update; returns the next observation and whether the episode ended."""
+    obs_before = obs.clone()
+    policy, behaviour = method.act_pair(obs)
+    for action in (policy, behaviour):
+        if action is not None:
+            check_action(method, action, 1)
+            trace.actions.append(action.clone())
+    behaviour = behaviour.double()
+    executed = repairer.repair(behaviour, obs_before)
+    observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
+    next_obs, truncated = _tensor(observation), bool(truncated) or last
+    trace.given += [(obs, obs_before), *((given, given.clone()) for given in (behaviour, executed, next_obs))]
+    method.observe(Transition(obs, behaviour, executed, float(reward), next_obs, bool(terminated), truncated))
+    trace.losses.append(dict(method.update()))
+    trace.rewards.append(float(reward))
+    return next_obs.clone(), bool(terminated) or truncated
 
 
 def _tensor(observation: Any) -> Tensor:

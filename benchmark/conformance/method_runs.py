@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import gc
 import json
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import psutil
 import torch
 from torch import Tensor
 
-from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.conformance.method_case import SEED, MethodCase
-from benchmark.conformance.tampering import changed, members, set_on_meter
+from benchmark.conformance.method_case import MethodCase
+from benchmark.conformance.tampering import set_on_meter
 from benchmark.conformance.verdicts import Check, NotApplicableError, require
-from benchmark.harness import Outcome, train
 from benchmark.results import ViolationCount
 from envs.constraints.base import Constraint
-from methods import base
-from methods.base import Method, method_class
 
-STEPS = 60
 # Nearer than this to the boundary, batches of another size may be judged otherwise.
 ROUNDING = 1e-9
 # The published budgets would take a week at this.
@@ -40,22 +31,11 @@ GROWTH, BUFFER_GROWTH = 256, 8192
 SMALL_OBJECT = 64
 
 
-@dataclass
-class Recorded:
-    """What a method returned while it was trained, and the method itself."""
-
-    policy: list[Tensor] = field(default_factory=list)
-    behaviour: list[Tensor] = field(default_factory=list)
-    policy_obs: list[Tensor] = field(default_factory=list)
-    obs: list[Tensor] = field(default_factory=list)
-    methods: list[Method[Any]] = field(default_factory=list)
-
-
 def violations_counted(case: MethodCase) -> str:
     """What the harness counted in a training run is what an untouched copy of the constraint says of the actions."""
     constraint = copy.deepcopy(case.task.constraint)
-    outcome, found, _ = _train(case)
-    said = outcome.violations
+    found = case.training
+    said = found.outcome.violations
     for name, count, actions, states in (
         ("policy", said.policy, found.policy, found.policy_obs),
         ("behaviour", said.behaviour, found.behaviour, found.obs),
@@ -68,17 +48,15 @@ def violations_counted(case: MethodCase) -> str:
 
 def constraint_untouched(case: MethodCase) -> str:
     """After a training run the constraint, its class and what judges by it are what they were."""
-    before = members(case.task.constraint)
-    fingerprint = json.dumps(case.task.fingerprint(), sort_keys=True)
-    _, found, constraint = _train(case)
-    replaced = changed(before, members(constraint))
-    replaced += [name for name in vars(constraint) if callable(getattr(type(constraint), name, None))]
+    found = case.training
+    replaced = [*found.replaced, *(name for name in vars(found.constraint) if _is_method(found.constraint, name))]
     for method in found.methods:
-        replaced += set_on_meter(method.task.constraint, constraint)
+        replaced += set_on_meter(method.task.constraint, found.constraint)
     advice = "a method may query the constraint, not change it"
     require(not replaced, f"the method replaced {', '.join(replaced)}; {advice}")
-    after = json.dumps(dataclasses.replace(case.task, constraint=constraint).fingerprint(), sort_keys=True)
-    require(after == fingerprint, f"the method changed the constraint's parameters or action box; {advice}")
+    after = dataclasses.replace(case.task, constraint=found.constraint).fingerprint()
+    same = json.dumps(after, sort_keys=True) == json.dumps(case.task.fingerprint(), sort_keys=True)
+    require(same, f"the method changed the constraint's parameters or action box; {advice}")
     return ""
 
 
@@ -121,58 +99,9 @@ def memory_bounded(case: MethodCase) -> str:
 CHECKS: tuple[Check[MethodCase], ...] = (violations_counted, constraint_untouched, step_time, memory_bounded)
 
 
-def _train(case: MethodCase) -> tuple[Outcome, Recorded, Constraint]:
-    """A real run, what the method returned in it, and the constraint that it was judged by."""
-    config = RunConfig(
-        steps=STEPS,
-        evaluation=EvaluationSettings(every=STEPS, episodes=1, final_episodes=1),
-        update_at="step",
-        timeout_seconds=None,
-        method=case.settings,
-    )
-    found = Recorded()
-    task = dataclasses.replace(case.task, constraint=copy.deepcopy(case.task.constraint))
-    with _recording(case.method_id, found):
-        outcome = train(task, case.method_id, config, SEED, case.artifacts, lambda _: None)
-    return outcome, found, task.constraint
-
-
-@contextlib.contextmanager
-def _recording(method_id: str, found: Recorded) -> Iterator[None]:
-    """Let the registry give a subclass of the method that notes what it returns to the harness while it trains."""
-    cls: Any = method_class(method_id)
-
-    class Recorder(cls):  # type: ignore[misc]
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self.inside = False
-            found.methods.append(self)
-
-        def act(self, obs: Tensor, explore: bool) -> Tensor:
-            # Evaluation asks here: what this asks of act_pair is no step of training.
-            before, self.inside = self.inside, True
-            try:
-                action: Tensor = super().act(obs, explore)
-                return action
-            finally:
-                self.inside = before
-
-        def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-            seen = obs.clone()
-            policy, behaviour = super().act_pair(obs)
-            if not self.inside:
-                found.obs.append(seen)
-                found.behaviour.append(behaviour.clone())
-                if policy is not None:
-                    found.policy.append(policy.clone())
-                    found.policy_obs.append(seen)
-            return policy, behaviour
-
-    base._METHODS[method_id] = Recorder
-    try:
-        yield
-    finally:
-        base._METHODS[method_id] = cls
+def _is_method(constraint: Constraint, name: str) -> bool:
+    """Whether an attribute of the constraint stands in the way of a method of its class."""
+    return callable(getattr(type(constraint), name, None))
 
 
 def _compare(name: str, count: ViolationCount, constraint: Constraint, action: Tensor, obs: Tensor) -> None:
