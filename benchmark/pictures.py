@@ -23,10 +23,10 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.experiments.validity import draw_actions, summed_violation
-from benchmark.figures import COLOURS
 from benchmark.formulas import formula
 from benchmark.rendering import percent
 from benchmark.slices import FINE, Slice, choose_slice, choose_states, grid, share, visited_states, window
+from benchmark.styles import COLOURS
 from envs.constraints import Allocation
 from envs.constraints.base import Constraint
 from envs.registry import TaskSpec

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
 
+from benchmark.commands.output import json_option, show
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("plugin", required=False)
 @click.option("--task", "tasks", multiple=True, help="Check methods on this task; may be repeated.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the method; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="Print all verdicts as one JSON document.")
+@json_option
 def check(plugin: str | None, tasks: Sequence[str], given: Sequence[str], as_json: bool) -> None:
     """Check that PLUGIN does what the benchmark relies on: a method, a task, or everything if left out.
 
@@ -36,10 +36,8 @@ def check(plugin: str | None, tasks: Sequence[str], given: Sequence[str], as_jso
             _show(verdict, verdicts[-1] if verdicts else None)
         verdicts.append(verdict)
     counts = {outcome: sum(one.outcome == outcome for one in verdicts) for outcome in OUTCOMES}
-    if as_json:
-        click.echo(json.dumps({"verdicts": [one.model_dump() for one in verdicts], "counts": counts}, indent=1))
-    else:
-        click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    document = {"verdicts": [one.model_dump() for one in verdicts], "counts": counts}
+    show(document, [", ".join(f"{count} {outcome}" for outcome, count in counts.items())], as_json)
     if counts["fail"]:
         raise click.ClickException(f"{counts['fail']} of {len(verdicts)} checks failed")
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from benchmark.commands.output import json_option, show
 from benchmark.scaffold import Scaffold, method_scaffold, task_scaffold
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON document.")
 
 
 @click.group()
@@ -39,16 +37,8 @@ def task(name: str, as_json: bool) -> None:
 def _write(scaffold: Scaffold, as_json: bool) -> None:
     scaffold.write()
     paths = [path.relative_to(Path.cwd()).as_posix() for path in scaffold.files]
-    if as_json:
-        facts = {"files": paths, "entry_point": scaffold.entry_point, "next": scaffold.commands}
-        click.echo(json.dumps(facts, indent=1))
-        return
-    for path in paths:
-        click.echo(path)
-    click.echo("Next:")
-    for command in scaffold.commands:
-        click.echo(f"  {command}")
+    lines = [*paths, "Next:", *(f"  {command}" for command in scaffold.commands)]
     if scaffold.entry_point:
-        click.echo("For acrl to find it by its id, add this to your package's pyproject.toml and install the package:")
-        for line in scaffold.entry_point.splitlines():
-            click.echo(f"  {line}")
+        lines.append("For acrl to find it by its id, add this to your package's pyproject.toml and install it:")
+        lines += [f"  {line}" for line in scaffold.entry_point.splitlines()]
+    show({"paths": paths, "entry_point": scaffold.entry_point, "next": scaffold.commands}, lines, as_json)

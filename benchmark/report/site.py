@@ -92,7 +92,8 @@ def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
     for name in STATIC:
         files[f"static/{name}"] = resources.files("benchmark.report").joinpath("static", name).read_text("utf-8")
     # Its own scope: the bundle declares names of one letter, which would be everybody's.
-    files["static/vega.js"] = f"(() => {{{vl_convert.javascript_bundle(None)}}})();\n"
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    files["static/vega.js"] = f"(() => {{{bundle}}})();\n"
     files["static/runs.js"] = f"window.RUNS = {as_script(content.runs_behind(found))};\n"
     return files | pictures
 
