@@ -48,7 +48,8 @@ def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str)
 
 def with_ends(frame: pd.DataFrame) -> pd.DataFrame:
     """Intervals of width zero where there is none to draw: a chart of nothing but gaps has no scale."""
-    return frame.assign(low=frame["low"].fillna(frame["mean"]), high=frame["high"].fillna(frame["mean"]))
+    known = frame.astype({"mean": float, "low": float, "high": float})
+    return known.assign(low=known["low"].fillna(known["mean"]), high=known["high"].fillna(known["mean"]))
 
 
 def score_chart(frame: pd.DataFrame, methods: Sequence[str], described: str) -> Spec:

@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "list": (),
     "pictures": ("BSS-3", *SMOKE, "--episodes"),
     "new method": ("json-output",),
-    "new task": ("Json+Output",),
+    "new task": ("Printed+Output",),
     "plan": SMOKE,
     "report": SMOKE,
     "run": ("R+L2", "nfw", *SMOKE),
