@@ -122,9 +122,12 @@ class StableBaselines3(Method[S]):
         self.action_half = torch.as_tensor((constraint.upper - constraint.lower) / 2, dtype=torch.float32)
         self.obs_middle, self.obs_half = observation_scale(task)
         self.noise_generator = make_generator(seed, "noise")
+        # Some packages draw while they are imported, which only the first learner of a process makes them do.
+        with Streams(seed).lent():
+            algorithm = self._import_algorithm()
         self.streams = Streams(seed)
         with self.streams.lent():
-            self.model = self._make_model()
+            self.model = self._make_model(algorithm)
 
     # --- what a subclass says ----------------------------------------------------------------------------------
 
@@ -268,9 +271,8 @@ class StableBaselines3(Method[S]):
             action, _ = self.model.predict(self.scale_obs(obs), deterministic=deterministic)
         return torch.from_numpy(action)
 
-    def _make_model(self) -> OffPolicyAlgorithm:
+    def _import_algorithm(self) -> type[OffPolicyAlgorithm]:
         try:
-            from stable_baselines3.common.logger import Logger
             from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
             algorithm = self.algorithm()
@@ -280,6 +282,11 @@ class StableBaselines3(Method[S]):
             raise UserError(f"method '{self.id}' {missing}") from error
         if not issubclass(algorithm, OffPolicyAlgorithm):
             raise UserError(f"method '{self.id}': {algorithm.__name__} is no off-policy algorithm of stable-baselines3")
+        return algorithm
+
+    def _make_model(self, algorithm: type[OffPolicyAlgorithm]) -> OffPolicyAlgorithm:
+        from stable_baselines3.common.logger import Logger
+
         model = at_two_rates(algorithm, self.config)(
             "MlpPolicy", Spaces(self.task, len(self.obs_middle)), device="cpu", **self.arguments()
         )

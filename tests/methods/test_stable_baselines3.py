@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from methods import make_method
 from methods.base import Transition
 from methods.stable_baselines3 import OffPolicyConfig, Spaces, StableBaselines3
 from methods.together import SeedsTogether
-from tests.benchmark.command import PARAMS, ROOT, acrl, workplace
+from tests.benchmark.command import PARAMS, acrl, workplace
 from tests.methods.adapted import KINDS, REACHER, make, trained
 from tests.methods.bandit import bandit_task, error_after
 from tests.methods.learners import ADAPTED, copy_of, equal, feed, make_learner, observations, transitions
@@ -189,13 +188,6 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     with pytest.raises(UserError, match="method 'td3-projection' needs the package 'stable_baselines3', which is not"):
         make("td3-projection")
-
-
-def test_methods_are_listed_without_the_package() -> None:
-    program = "import sys, methods; print(methods.list_methods()); sys.exit('stable_baselines3' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert all(kind in done.stdout for kind in ADAPTED)
 
 
 class Unfit(StableBaselines3[OffPolicyConfig]):

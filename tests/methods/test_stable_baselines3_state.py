@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import random
+import subprocess
+import sys
 from typing import Any
 
 import gymnasium
@@ -16,6 +18,7 @@ from envs import UserError, make_task
 from envs.registry import TaskSpec
 from methods.base import Transition
 from methods.streams import Streams
+from tests.benchmark.command import ROOT
 from tests.methods.adapted import KINDS, make, trained
 from tests.methods.global_generators import global_states
 from tests.methods.learners import ADAPTED, copy_of, equal, feed, observations
@@ -130,6 +133,31 @@ def test_a_seed_decides_everything_and_global_generators_nothing(kind: str) -> N
         found.append(copy_of(learner))
     assert equal(found[0], found[1])
     assert not equal(found[0], found[2])
+
+
+# Run in a process of its own, where nothing was imported before.
+FIRST = """
+import sys
+from methods import list_methods
+from tests.methods.global_generators import global_states
+
+assert {kinds} <= set(list_methods())
+assert "stable_baselines3" not in sys.modules, "listed with the package"
+before = global_states()
+
+from tests.methods.adapted import trained
+
+first, second = (trained("sac-projection").state_dict() for _ in range(2))
+different = [name for name in first if not first[name].equal(second[name])]
+assert not different, different
+assert global_states() == before, "global generators"
+"""
+
+
+def test_the_first_learner_of_a_process_is_as_the_second() -> None:
+    program = FIRST.format(kinds=set(ADAPTED))
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_learners_in_turn_are_as_each_alone() -> None:
