@@ -7,9 +7,10 @@ export OMP_NUM_THREADS := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
+export NO_MKDOCS_2_WARNING := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test test-fast lint lock ui clean
+.PHONY: setup repro test test-fast lint docs lock ui clean
 
 setup: $(VENV)/.installed
 
@@ -36,6 +37,9 @@ lint: setup
 	ruff format --check .
 	mypy
 
+docs: setup
+	mkdocs build --strict
+
 ui: setup
 	acrl ui
 
@@ -46,4 +50,4 @@ lock: setup
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) results/quick/runs results/quick/kept results/quick/flows results/quick/samples results/quick/timing results/quick/plan results/smoke
+	rm -rf $(VENV) site results/quick/runs results/quick/kept results/quick/flows results/quick/samples results/quick/timing results/quick/plan results/smoke

@@ -17,8 +17,10 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from benchmark.files import write_bytes, write_text
+from benchmark.formulas import formula
 from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
 from benchmark.leaderboard_table import pair_view
+from benchmark.picture_files import alt_path
 from benchmark.report import charts, content
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, read_selection
@@ -83,7 +85,7 @@ def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
         "provenance.html": pages.render("provenance.html.j2", "", **provenance_page(found)),
     }
     for task in tasks:
-        page = task_page(found, frame, task, methods) | {"pictures": pictures_of(pictures, task)}
+        page = task_page(found, frame, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
         files[f"tasks/{task}.html"] = pages.render("task.html.j2", "../", **page)
     for method in methods:
         files[f"methods/{method}.html"] = pages.render("method.html.j2", "../", **method_page(found, frame, method))
@@ -167,7 +169,7 @@ def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -
     return {
         "task": task,
         "spec": spec,
-        "formula": type(spec.constraint).__doc__.splitlines()[0],
+        "formula": formula(spec.constraint),
         "family": type(spec.constraint).__name__,
         "rows": [asdict(row) for row in content.leaderboard_rows(found, own)],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
@@ -224,11 +226,11 @@ def claims_html(folder: Path) -> Any:
     return Markup(markdown.markdown(text, extensions=["tables"]))
 
 
-def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, str | bytes]:
-    """Pictures that ``acrl pictures`` made of these tasks."""
+def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:
+    """Pictures that ``acrl pictures`` made of these tasks, by task in their order."""
     found = sorted((folder / "pictures").glob("*")) if (folder / "pictures").is_dir() else []
-    wanted = {task: [path for path in found if is_of(path, task)] for task in tasks}
-    return {f"pictures/{path.name}": path.read_bytes() for paths in wanted.values() for path in paths}
+    wanted = [path for task in tasks for path in found if is_of(path, task)]
+    return {f"pictures/{path.name}": path.read_bytes() for path in wanted}
 
 
 def is_of(path: Path, task: str) -> bool:
@@ -236,6 +238,7 @@ def is_of(path: Path, task: str) -> bool:
     return path.suffix in PICTURES and (path.stem == task or path.stem.startswith(f"{task}-"))
 
 
-def pictures_of(pictures: Mapping[str, Any], task: str) -> dict[str, str]:
+def pictures_of(folder: Path, pictures: Iterable[str], task: str) -> dict[str, str]:
     """A task's pictures, and what each shows."""
-    return {name: name for name in pictures if is_of(Path(name), task)}
+    texts = {name: alt_path(folder / name) for name in pictures if is_of(Path(name), task)}
+    return {name: path.read_text("utf-8").strip() if path.exists() else task for name, path in texts.items()}

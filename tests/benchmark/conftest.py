@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.command import acrl, workplace
-from tests.methods.learners import METHODS
+from tests.methods.learners import ALL_METHODS
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every method's run of R+L2 at profile smoke. To be read only."""
     folder = workplace(tmp_path_factory.mktemp("smoke"))
-    for method in METHODS:
+    for method in ALL_METHODS:
         done = acrl(folder, "run", "R+L2", method, "--profile", "smoke")
         assert done.code == 0, done.err
         assert done.err == ""

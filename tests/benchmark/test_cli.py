@@ -13,7 +13,7 @@ from benchmark.store import load_tensors
 from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import acrl, files, workplace
-from tests.methods.learners import METHODS
+from tests.methods.learners import ALL_METHODS
 
 RUN = "results/smoke/runs/R+L2/{}/seed-0.json"
 
@@ -27,7 +27,7 @@ def copy(smoke: Path, tmp_path: Path) -> Path:
 def test_list_names_everything(tmp_path: Path) -> None:
     done = acrl(workplace(tmp_path), "list")
     assert done.code == 0
-    for name in (*list_tasks(), *METHODS, "smoke", "quick", "paper"):
+    for name in (*list_tasks(), *ALL_METHODS, "smoke", "quick", "paper"):
         assert f"\n  {name} " in done.out or f"\n  {name}\n" in done.out
 
 
@@ -38,7 +38,7 @@ def test_help(tmp_path: Path, arguments: list[str]) -> None:
     assert done.err == ""
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, method: str) -> None:
     again = acrl(smoke, "run", "R+L2", method, "--profile", "smoke", "--results", tmp_path)
     assert again.code == 0
@@ -51,13 +51,13 @@ def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, met
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_a_complete_run_leaves_a_checkpoint_of_its_own(smoke: Path, method: str) -> None:
     _, facts = load_tensors(smoke / f"results/smoke/checkpoints/R+L2/{method}/seed-0.safetensors")
     assert facts["run_key"] == read_run(smoke / RUN.format(method)).run_key
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
     first, again, other = (
         acrl(smoke, "evaluate", RUN.format(method), "--episodes", "2", "--seed", seed) for seed in ("0", "0", "1")
@@ -70,7 +70,7 @@ def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
 
 def test_status_tells_complete_from_missing(smoke: Path) -> None:
     lines = acrl(smoke, "status", "--profile", "smoke").out.splitlines()
-    assert lines[-1] == f"profile smoke: {len(METHODS)} complete, {len(METHODS)} missing"
+    assert lines[-1] == f"profile smoke: {len(ALL_METHODS)} complete, {len(ALL_METHODS)} missing"
     assert all(("R+L2" in line) == ("complete" in line) for line in lines[:-1])
 
 
@@ -78,7 +78,7 @@ def test_status_tells_stale_from_complete(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
-    assert done.out.splitlines()[-1] == f"profile smoke: {len(METHODS)} stale"
+    assert done.out.splitlines()[-1] == f"profile smoke: {len(ALL_METHODS)} stale"
     assert "made with other code or settings" in done.out
 
 
@@ -100,7 +100,7 @@ def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:
     before = files(copy)
     done = acrl(copy, "sweep", "--profile", "smoke", "--task", "R+L2")
     assert done.code == 0
-    assert done.out == f"{len(METHODS)} runs of profile smoke: {len(METHODS)} complete, 0 to do\n"
+    assert done.out == f"{len(ALL_METHODS)} runs of profile smoke: {len(ALL_METHODS)} complete, 0 to do\n"
     assert files(copy) == before
 
 
@@ -108,7 +108,7 @@ def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
     (copy / RUN.format("nfw")).with_name(".seed-0.json.x1y2z3").write_text('{"schema_ver')
     assert acrl(copy, "status", "--profile", "smoke").code == 0
     (copy / RUN.format("nfw")).unlink()
-    assert f"{len(METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
+    assert f"{len(ALL_METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
 
 
 def test_samples_and_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ SMOKE = ("--profile", "smoke")
 RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
 # What to call each command with, in a folder that holds every method's run of R+L2 at profile smoke.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "check": ("BSS-3",),
     "claims": SMOKE,
     "compare": ("flowpg", "nfw", *SMOKE),
     "completion": ("bash",),
@@ -23,7 +24,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "experiment": ("e3", *SMOKE),
     "flows": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
     "list": (),
+    "pictures": ("BSS-3", *SMOKE, "--episodes"),
+    "new": ("method", "json-output"),
     "plan": SMOKE,
+    "report": SMOKE,
     "run": ("R+L2", "nfw", *SMOKE),
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),
     "samples": ("R+L2", *SMOKE),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.benchmark.command import acrl, files, workplace
-from tests.methods.learners import FLOW_METHODS, METHODS
+from tests.methods.learners import ALL_METHODS, FLOW_METHODS
 
 ANCHORS = {
     *("R+L2/random-feasible.key", "BSS-3/random-feasible.key"),
@@ -35,7 +35,7 @@ def edit(folder: Path, change: dict[str, object]) -> None:
 
 
 def test_there_is_a_key_for_each_stage(folder: Path) -> None:
-    stages = [*METHODS, "samples", *(f"{method}-flow" for method in FLOW_METHODS)]
+    stages = [*ALL_METHODS, "samples", *(f"{method}-flow" for method in FLOW_METHODS)]
     expected = {f"{task}/{stage}.key" for task in ("R+L2", "BSS-3") for stage in stages}
     assert set(plan(folder)) == expected | ANCHORS
 
@@ -63,7 +63,7 @@ def test_a_method_left_out_changes_no_other_key(folder: Path) -> None:
 def test_more_steps_change_the_runs_but_not_the_flows(folder: Path) -> None:
     before = plan(folder)
     edit(folder, {"steps": 151})
-    runs = {f"{task}/{m}.key" for task in ("R+L2", "BSS-3") for m in METHODS}
+    runs = {f"{task}/{m}.key" for task in ("R+L2", "BSS-3") for m in ALL_METHODS}
     assert changed(before, plan(folder)) == runs | ANCHORS
 
 

@@ -11,11 +11,14 @@ from envs import make_task
 from envs.registry import TaskSpec
 from envs.seeding import make_generator
 from methods import make_method
-from methods.base import Transition
+from methods.base import Method, Transition
 from methods.ddpg import DDPG
 
 FLOW_METHODS = ("flowpg", "flowpg-gauge", "flowpg-spline")
 METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-layer", "ddpg-projection-qp", *FLOW_METHODS, "nfw")
+# Not on the DDPG learner.
+ADAPTED = ("sac-projection", "td3-projection")
+ALL_METHODS = (*METHODS, *ADAPTED)
 SMALL = {"warmup": 20, "batch_size": 8, "replay_size": 200, "hidden": [16, 16]}
 SMALL_FLOW = {
     "samples": {"train": 500, "test": 200, "rollout_steps": 100},
@@ -64,13 +67,13 @@ def transitions(task: TaskSpec, count: int, seed: int = 0) -> list[Transition]:
     ]
 
 
-def feed(learner: DDPG[Any], count: int, seed: int = 0) -> None:
+def feed(learner: Method[Any], count: int, seed: int = 0) -> None:
     """Let a learner observe ``count`` transitions."""
     for transition in transitions(learner.task, count, seed):
         learner.observe(transition)
 
 
-def copy_of(learner: DDPG[Any]) -> list[Tensor]:
+def copy_of(learner: Method[Any]) -> list[Tensor]:
     """All learned numbers."""
     return [value.clone() for value in learner.state_dict().values()]
 

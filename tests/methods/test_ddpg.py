@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from envs import UserError, make_task
-from envs.constraints import Box
 from envs.registry import TaskSpec
 from methods import list_methods, make_method
 from methods.base import Transition, method_class
-from methods.ddpg import DDPG
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
+from tests.methods.bandit import bandit_task, error_after
+from tests.methods.global_generators import global_states
 from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations, settings
 
 REACHER = make_task("R+L2")
@@ -196,13 +191,6 @@ def test_a_damaged_state_is_refused(spoil: Any) -> None:
 # --- randomness -----------------------------------------------------------------------------------------------------
 
 
-def global_states() -> tuple[Any, ...]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
-    assert isinstance(numpy_state, dict)
-    key, position = numpy_state["state"]["key"], numpy_state["state"]["pos"]
-    return tuple(torch.get_rng_state().tolist()), tuple(key.tolist()), position, random.getstate()
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_no_global_generator_is_touched(method: str) -> None:
     before = global_states()
@@ -269,46 +257,12 @@ def test_a_config_is_written_and_read_back(method: str) -> None:
 # --- it learns ------------------------------------------------------------------------------------------------------
 
 
-class Bandit(gymnasium.Env[Any, Any]):
-    """One step an episode; the best action is half the observation."""
-
-    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
-    action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed, options=options)
-        self.state = self.np_random.uniform(-1, 1, 2)
-        return self.state, {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        return self.state.copy(), -float(((action - self.state / 2) ** 2).sum()), True, False, {}
-
-
 @pytest.fixture
 def bandit() -> Iterator[TaskSpec]:
-    box = -np.ones(2), np.ones(2)
-    changes = {"id": "Bandit", "env_id": "Bandit", "entry_point": f"{__name__}:Bandit", "constraint": Box(*box)}
-    task = dataclasses.replace(REACHER, max_episode_steps=1, env_kwargs={}, **changes)
-    assert __name__ in sys.modules
-    gymnasium.register(task.gym_id, task.entry_point, max_episode_steps=1)
-    yield task
-    del gymnasium.registry[task.gym_id]
+    with bandit_task() as task:
+        yield task
 
 
 def test_it_solves_a_bandit(bandit: TaskSpec) -> None:
     learner = make_method("ddpg-projection", bandit, {**SMALL, "batch_size": 64, "replay_size": 2000, "warmup": 200})
-    assert isinstance(learner, DDPG)
-    env = bandit.make_env()
-    obs = torch.as_tensor(env.reset(seed=1)[0])[None]
-    for _ in range(800):
-        behaviour = learner.act(obs, explore=True).double()
-        action = bandit.constraint.project(behaviour, obs)
-        _, reward, *_ = env.step(action[0].numpy())
-        learner.observe(Transition(obs, behaviour, action, float(reward), obs, terminated=True, truncated=False))
-        learner.update()
-        obs = torch.as_tensor(env.reset()[0])[None]
-    env.close()
-    states = 2 * torch.rand((500, 2), generator=torch.Generator().manual_seed(0)) - 1
-    error = (learner.act(states, explore=False) - states / 2).square().sum(dim=1).mean()
-    # Doing nothing costs 1/6, random actions 5/6.
-    assert error < 0.05
+    assert error_after(learner, 800) < 0.05

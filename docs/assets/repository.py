@@ -1,0 +1,45 @@
+"""What ties the site to the rest of the repository: pages that lie outside of docs/, and links that lead there.
+
+Every link of a page is one of the repository, where people follow it as well. In the site a link to another page
+becomes one between pages; of any other file, which the site does not hold, the path is given.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+# MkDocs counts the warnings of loggers below its own, and ends a strict build that has any.
+log = logging.getLogger("mkdocs.hooks.repository")
+
+
+def on_files(files: Any, *, config: Any, **_: Any) -> Any:
+    """Add the pages that lie outside of docs/."""
+    for name, page in OUTSIDE.items():
+        files.append(File.generated(config, page, abs_src_path=str(Path(config.docs_dir).parent / name)))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
+    """Turn links of the repository into those of the site, and warn of files that are not there."""
+    docs = Path(config.docs_dir)
+    outside = page.file.src_uri in OUTSIDE.values()
+
+    def replace(link: re.Match[str]) -> str:
+        text, target, anchor = link[1], link[2], link[3] or ""
+        path = posixpath.normpath(target if outside else posixpath.join(docs.name, target))
+        if not (docs.parent / path).exists():
+            log.warning("%s links to %s, which does not exist", page.file.src_uri, path)
+        inside = path.removeprefix(f"{docs.name}/")
+        if path in OUTSIDE or (inside != path and inside.endswith(".md")):
+            return f"[{text}]({OUTSIDE.get(path, inside)}{anchor})"
+        return f"`{path}`" if text.strip("`") in (path, posixpath.basename(path)) else f"{text} (`{path}`)"
+
+    return LINK.sub(replace, markdown)

@@ -1,0 +1,94 @@
+"""Randomness of its own for code that draws from the global generators of torch, numpy and Python."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.seeding import derive_seed, make_generator
+from methods.base import Tensors
+
+# Of a Mersenne twister, and of its owner, who draws normal numbers in pairs: words, position, whether the second of a
+# pair is kept, and that number.
+ENTRIES = 624 + 3
+PYTHON_VERSION = 3
+
+
+class States(NamedTuple):
+    """States of the three generators, as each gives it out."""
+
+    torch: Tensor
+    numpy: dict[str, Any]
+    python: tuple[Any, ...]
+
+
+class Streams:
+    """Lends states of its own to the global generators for the duration of a call.
+
+    Args:
+        seed: Source of all three.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._own = States(
+            make_generator(seed, "torch").get_state(),
+            np.random.RandomState(derive_seed(seed, "numpy")).get_state(legacy=False),
+            random.Random(derive_seed(seed, "python")).getstate(),
+        )
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """What is drawn inside comes from these streams; afterwards the global generators are as they were before."""
+        outside = _read()
+        _write(self._own)
+        try:
+            yield
+        finally:
+            self._own = _read()
+            _write(outside)
+
+    def state_dict(self) -> Tensors:
+        """The states as tensors; a word of 32 bits is exact in float64."""
+        own = self._own.numpy
+        numpy_state = [*own["state"]["key"].tolist(), own["state"]["pos"], own["has_gauss"], own["gauss"]]
+        _, words, normal = self._own.python
+        python_state = [*words, normal is not None, normal or 0.0]
+        return {
+            "torch": self._own.torch.clone(),
+            "numpy": torch.tensor(numpy_state, dtype=torch.float64),
+            "python": torch.tensor(python_state, dtype=torch.float64),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what :meth:`state_dict` gave.
+
+        Raises:
+            KeyError: If an entry is missing.
+            RuntimeError: If torch's entry is no state of its generator.
+            ValueError: If another entry has another length.
+        """
+        torch_state = torch.Generator().set_state(state["torch"]).get_state()
+        if any(state[name].shape != (ENTRIES,) for name in ("numpy", "python")):
+            raise ValueError(f"the state of a generator does not have {ENTRIES} entries")
+        *words, position, has_normal, normal = state["numpy"].tolist()
+        twister = {"key": np.array(words, dtype=np.uint32), "pos": int(position)}
+        numpy_state = {"bit_generator": "MT19937", "state": twister, "has_gauss": int(has_normal), "gauss": normal}
+        *words, has_normal, normal = state["python"].tolist()
+        python_state = (PYTHON_VERSION, tuple(map(int, words)), normal if has_normal else None)
+        self._own = States(torch_state, numpy_state, python_state)
+
+
+def _read() -> States:
+    return States(torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate())  # noqa: NPY002
+
+
+def _write(states: States) -> None:
+    torch.set_rng_state(states.torch)
+    np.random.set_state(states.numpy)  # noqa: NPY002
+    random.setstate(states.python)

@@ -1,0 +1,152 @@
+"""Runs what a page of the documentation shows, in order, in one folder: its commands by a shell, its Python as one.
+
+``python -m tests.pages PAGE`` runs a page in the folder that it is started in; ``make_folder`` makes such a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import types
+import venv
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+# Shown, and run by nobody: a file's contents (with a title: a file that is written), what a program prints.
+SHOWN = ("json", "text", "toml", "yaml")
+LANGUAGES = ("python", "sh", *SHOWN)
+FEW = {
+    "tasks": ["R+L2"],
+    "unconstrained": ["R+N"],
+    "flow_methods": ["flowpg", "flowpg-gauge"],
+    "plain_methods": ["ddpg-projection", "nfw"],
+}
+# Guarded, since worker processes import it.
+PROGRAM = """#!/usr/bin/env python
+import sys
+from {module} import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+class Elsewhere(NamedTuple):
+    """Why a command is not run here, and which file runs it instead, if one does."""
+
+    reason: str
+    tested_in: str | None = None
+
+
+SETS_UP = "sets up an environment, from the network"
+NOT_RUN = {
+    "make setup": Elsewhere(SETS_UP),
+    "make repro": Elsewhere(f"{SETS_UP}, then half an hour of `dvc repro`", "tests/benchmark/test_pipeline.py"),
+    "make test": Elsewhere("these tests are a part of it"),
+    "make test-fast": Elsewhere("these tests are a part of it"),
+    "make lint": Elsewhere("reads the repository, not this folder; .ci/run begins with it"),
+    "make docs": Elsewhere("reads the repository, not this folder", "tests/test_site.py"),
+    "dvc repro": Elsewhere("half an hour", "tests/benchmark/test_pipeline.py"),
+    "acrl experiment -p quick": Elsewhere("reads all flows and runs", "tests/benchmark/experiments/test_command.py"),
+    "acrl sweep -p small --executor ray": Elsewhere("starts a Ray", "tests/benchmark/test_ray_sweep.py"),
+    "acrl sweep -p small --device cuda": Elsewhere("needs a GPU; on a processor", "tests/benchmark/test_together.py"),
+    "python benchmarks/sampling.py": Elsewhere("100,000 samples of every sampler on nine tasks, several times"),
+}
+
+
+class Block(NamedTuple):
+    """A block of code on a page; ``line`` is that of its first line, ``title`` the name of the file that it is."""
+
+    language: str
+    title: str | None
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """All blocks of code of a page, indented ones too, which have no language."""
+    found = []
+    for token in MarkdownIt().parse(page.read_text()):
+        if token.type in ("fence", "code_block"):
+            assert token.map is not None
+            title = re.search(r'title="([^"]+)"', token.info)
+            language = token.info.split()[0] if token.info.strip() else ""
+            found.append(Block(language, title and title[1], token.content, token.map[0] + 2))
+    return found
+
+
+def commands(block: Block) -> list[str]:
+    """The lines of a block of commands without comments."""
+    return [line.split(" #")[0].strip() for line in block.text.splitlines()]
+
+
+def script(block: Block) -> str:
+    """A block of commands without those that are not run here."""
+    lines = zip(block.text.splitlines(), commands(block), strict=True)
+    return "\n".join(line for line, command in lines if command not in NOT_RUN)
+
+
+def is_run(block: Block) -> bool:
+    """Whether something of a block is run here."""
+    return block.language == "python" or (block.language == "sh" and bool(script(block).strip()))
+
+
+def make_folder(folder: Path) -> dict[str, str]:
+    """Make what a page is read with: settings, a Python environment in ``.venv``; returns the variables to set.
+
+    Every profile has the sizes of profile smoke, and one task and few methods, so that commands can be run as they are
+    written. The environment has all that this one has, and what a page installs goes into it, without a network.
+    """
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["profiles"] = dict.fromkeys(params["profiles"], params["profiles"]["smoke"] | FEW)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    venv.EnvBuilder(symlinks=True).create(folder / ".venv")
+    programs = folder / ".venv" / "bin"
+    (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
+    (packages / "shared.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    for name, module in (("acrl", "benchmark.cli"), ("pip", "pip._internal.cli.main")):
+        program = programs / name
+        program.write_text(PROGRAM.format(module=module))
+        program.chmod(0o755)
+    return os.environ | {
+        "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def run_page(page: Path) -> None:
+    """Run the blocks of a page in this folder; the first that fails ends it.
+
+    Raises:
+        subprocess.CalledProcessError: If a command fails; what it printed is on stdout and stderr.
+    """
+    shared = types.ModuleType("page")
+    sys.modules[shared.__name__] = shared
+    for block in blocks(page):
+        if block.title is not None:
+            path = Path(block.title)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+        elif block.language == "python":
+            # Blank lines before it: a traceback then has the page's own line numbers.
+            exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), vars(shared))
+        elif is_run(block):
+            sys.stdout.write(f"{page.name}, line {block.line}\n")
+            sys.stdout.flush()
+            subprocess.run(["bash", "-euxo", "pipefail", "-c", script(block)], check=True)
+
+
+if __name__ == "__main__":
+    run_page(Path(sys.argv[1]))

@@ -1,0 +1,168 @@
+"""What the README and the pages of the documentation show is run, and what they name is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from benchmark.cli import cli
+from tests.pages import LANGUAGES, NOT_RUN, PAGES, ROOT, blocks, commands, is_run, make_folder
+
+# Bounds what a command that hangs may cost.
+SECONDS = 500
+
+
+def page_tests() -> list[Any]:
+    """A case for each page with something to run; one command alone takes seconds."""
+    runs = {page: [block.language for block in blocks(page) if is_run(block)] for page in PAGES}
+    return [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if "sh" in languages else [])
+        for page, languages in runs.items()
+        if languages
+    ]
+
+
+def every_page() -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def inline(page: Path, kind: str) -> list[Token]:
+    """Tokens of one kind in the text of a page, outside of its blocks of code."""
+    outer = MarkdownIt().enable("table").parse(page.read_text())
+    return [token for block in outer for token in block.children or [] if token.type == kind]
+
+
+def shown_commands(page: Path) -> list[str]:
+    """Every command of a page, in blocks and in running text."""
+    lines = [command for block in blocks(page) if block.language == "sh" for command in commands(block)]
+    return [*lines, *(" ".join(token.content.split()) for token in inline(page, "code_inline"))]
+
+
+def follow(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a page in a folder; stdout and stderr together."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.pages", str(page)],
+        cwd=folder,
+        env=make_folder(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("page", page_tests())
+def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
+    done = follow(page, tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nassert 1 + 1 == 3\n```\n",
+        "```sh\nfalse\ntrue\n```\n",
+        "```sh\nfalse | true\n```\n",
+        "- a list\n\n  ```python\n  undefined\n  ```\n",
+    ],
+)
+def test_a_page_that_does_not_work_is_found(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert follow(page, tmp_path).returncode == 1
+
+
+def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '```toml title="sub/a.toml"\nx = 1\n```\n'
+        "```python\nfrom pathlib import Path\n\nread = Path('sub/a.toml').read_text()\n```\n"
+        "```sh\nmake test\necho more >> sub/a.toml\n```\n"
+        "```python\nassert read == 'x = 1\\n'\nassert Path('sub/a.toml').read_text() == read + 'more\\n'\n```\n"
+    )
+    done = follow(page, tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_page_can_install_a_method_and_run_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '```python title="mine/mine.py"\nfrom methods.base import register_method\nfrom methods.nfw import NFW\n\n\n'
+        '@register_method("mine")\nclass Mine(NFW):\n    pass\n```\n'
+        '```toml title="mine/pyproject.toml"\n[project]\nname = "mine"\nversion = "1.0"\n'
+        '[project.entry-points."acrl.methods"]\nmine = "mine"\n[tool.setuptools]\npy-modules = ["mine"]\n```\n'
+        "```sh\npip install --editable ./mine\nacrl run R+L2 mine -p smoke\n```\n"
+    )
+    done = follow(page, tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@every_page()
+def test_every_block_has_a_language_that_is_known_here(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in LANGUAGES, f"{page.name}, line {block.line}: '{block.language}'"
+
+
+@every_page()
+def test_data_that_is_shown_can_be_read(page: Path) -> None:
+    read = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
+    for block in blocks(page):
+        if block.language in read:
+            assert read[block.language](block.text), f"{page.name}, line {block.line}"
+
+
+def test_commands_that_are_not_run_are_on_a_page_and_run_where_it_says() -> None:
+    shown = {command for page in PAGES for block in blocks(page) for command in commands(block)}
+    assert set(NOT_RUN) <= shown
+    for elsewhere in NOT_RUN.values():
+        assert elsewhere.tested_in is None or (ROOT / elsewhere.tested_in).exists()
+
+
+@every_page()
+def test_commands_in_the_text_have_their_subcommands_and_options(page: Path) -> None:
+    for shown in shown_commands(page):
+        if not re.match(r"acrl [a-z]", shown):
+            continue
+        command: click.Command = cli
+        words = shlex.split(shown)[1:]
+        while isinstance(command, click.Group):
+            assert words, f"'{shown}' lacks a subcommand"
+            name = words.pop(0)
+            assert name in command.commands, f"'{shown}': there is no '{name}'"
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
+        options = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= known, shown
+
+
+@every_page()
+def test_make_targets_and_benchmarks_in_the_text_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for shown in shown_commands(page):
+        if made := re.match(r"make ([a-z-]+)", shown):
+            assert made[1] in targets, shown
+        if named := re.match(r"python (?:-m )?benchmarks[./](\w+)", shown):
+            assert (ROOT / "benchmarks" / f"{named[1]}.py").exists(), shown
+
+
+@every_page()
+def test_links_lead_to_files_of_the_repository(page: Path) -> None:
+    for link in inline(page, "link_open"):
+        target = str(link.attrs["href"]).split("#")[0]
+        if target and ":" not in target:
+            assert (page.parent / target).exists(), target
