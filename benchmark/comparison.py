@@ -17,7 +17,7 @@ from benchmark.results import TOLERANCES, Record, digest
 from benchmark.selection import CompleteRun
 from benchmark.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.summaries import total, training
-from benchmark.verification.rerun import leaves
+from benchmark.tracking_runs import flatten
 from envs.errors import UserError
 
 SHARES = (-1.0, 1.0)
@@ -186,7 +186,7 @@ def listed(side: Side) -> str:
 
 def unequal_settings(a: CompleteRun, b: CompleteRun) -> list[str]:
     """Settings that differ."""
-    ours, theirs = (dict(leaves("config", run.record.config)) for run in (a, b))
+    ours, theirs = (dict(flatten(run.record.config)) for run in (a, b))
     return sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
 
 

@@ -57,6 +57,20 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def read_bytes(path: Path) -> bytes:
+    """What is in ``path``.
+
+    Raises:
+        UserError: If it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """Hold a lock, one process at a time, while making ``path``.

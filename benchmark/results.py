@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.files import write_text
+from benchmark.files import read_bytes, write_text
 from envs.errors import UserError
 
 SCHEMA_VERSION = 1
@@ -231,13 +231,7 @@ def read_record(path: Path, kind: type[F]) -> F:
         DamagedFileError: If it is truncated or damaged.
         UserError: If it is missing or of a schema version unknown here.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {path}") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    return parse_record(content, path, kind)
+    return parse_record(read_bytes(path), path, kind)
 
 
 def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:

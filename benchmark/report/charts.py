@@ -14,7 +14,7 @@ from benchmark.leaderboard import ALL_TASKS, generator, ranked_methods, scored_t
 from benchmark.selection import CompleteRun, Selection
 from benchmark.statistics import UNBOUNDED, mean_interval
 from benchmark.styles import style_of
-from benchmark.summaries import NOT_NEGATIVE, PARTS, part_seconds
+from benchmark.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds
 
 Spec = dict[str, Any]
 # Matplotlib's markers as Vega calls them.
@@ -151,12 +151,14 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
                 rows.append({"bar": label, "part": part, "seconds": round(seconds, 3), "place": place})
     data = pd.DataFrame(rows, columns=["bar", "part", "seconds", "place"])
     order = alt.Scale(domain=list(PARTS), scheme="tableau10")
+    mixed = different_machines([run for _, task, method in pairs for run in found.runs(task, method)])
+    title = "seconds of training, mean over runs" + (", of different machines: do not compare" if mixed else "")
     bars = (
         alt.Chart(data)
         .mark_bar()
         .encode(
             y=alt.Y("bar:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
-            x=alt.X("seconds:Q", title="seconds of training, mean over runs", axis=alt.Axis(tickCount=6)),
+            x=alt.X("seconds:Q", title=title, axis=alt.Axis(tickCount=6)),
             color=alt.Color("part:N", scale=order, legend=_legend()),
             order="place:Q",
             tooltip=["bar:N", "part:N", alt.Tooltip("seconds:Q", format=",.1f")],

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.config import Params
-from benchmark.files import check_writable, write_bytes
+from benchmark.files import check_writable, read_bytes, write_bytes
 from benchmark.results import DamagedFileError, RunResult, parse_record
 from benchmark.runs import Run, is_current, select
 from benchmark.selection import check_complete, check_place, machine_of, one_line
@@ -109,7 +109,7 @@ def find_runs(params: Params, profile: str, methods: Sequence[str], tasks: Seque
         if not path.exists():
             found.missing.append(run)
             continue
-        content = path.read_bytes()
+        content = read_bytes(path)
         try:
             result = parse_record(content, path, RunResult)
         except DamagedFileError:

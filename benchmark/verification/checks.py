@@ -18,6 +18,7 @@ from benchmark.results import RunResult
 from benchmark.runs import is_current, select
 from benchmark.selection import one_line
 from benchmark.submission.packing import listed, name
+from benchmark.tracking_runs import flatten
 from benchmark.verification import consistency, rerun
 from benchmark.verification.report import Findings, Verification
 from benchmark.verification.sources import Source, read_source
@@ -142,10 +143,10 @@ def check_configurations(runs: list[RunResult], params: Params, found: Findings)
 
 
 def _unequal(here: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
-    ours, theirs = (dict(rerun.leaves("config", config)) for config in (here, there))
+    ours, theirs = (dict(flatten(config, "config.")) for config in (here, there))
     for setting in sorted(ours | theirs):
         if ours.get(setting) != theirs.get(setting):
-            recorded, checkout = (str(side.get(setting, "not set"))[:80] for side in (theirs, ours))
+            recorded, checkout = (side.get(setting, "not set")[:80] for side in (theirs, ours))
             yield f"{setting} is {recorded} in the file and {checkout} in this checkout"
 
 

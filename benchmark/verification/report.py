@@ -11,6 +11,7 @@ from benchmark.results import Record
 Level = Literal["ok", "warning", "failed"]
 # Of one kind of problem so many are named, since every run of a submission may have it.
 NAMED = 5
+LONGEST = 600
 
 
 class Finding(Record):
@@ -59,6 +60,7 @@ class Findings:
     def add(self, level: Level, check: str, message: str) -> None:
         """Note one finding; what a file holds is never printed as anything but one line of text."""
         text = "".join(mark if mark.isprintable() else "?" for mark in " ".join(message.split()))
+        text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
         raised: Level = "failed" if level == "warning" and self._strict else level
         self.all.append(Finding(level=raised, check=check, message=text))
 
@@ -83,5 +85,6 @@ def lines(verification: Verification) -> list[str]:
     counts = Counter(one.level for one in verification.findings)
     said = [f"{one.level:8}{one.check}: {one.message}" for one in verification.findings]
     warnings = f"{counts['warning']} warning" + ("" if counts["warning"] == 1 else "s")
-    total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {verification.runs} runs read"
+    runs = f"{verification.runs} run" + ("" if verification.runs == 1 else "s")
+    total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {runs} read"
     return [*said, f"{verification.verdict}: {total}"]

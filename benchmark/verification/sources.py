@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from benchmark.files import read_bytes
 from benchmark.results import RunResult, parse_record
 from benchmark.submission.archive import BadArchiveError, unpack
 from benchmark.submission.manifest import CONFIGS, MANIFEST, Configs, Manifest
@@ -49,12 +50,7 @@ def read_source(path: Path, found: Findings) -> Source:
     elif path.suffix == ".zip" or zipfile.is_zipfile(path):
         source = _submission(path, found)
     else:
-        try:
-            source = Source("run", {str(path): path.read_bytes()})
-        except FileNotFoundError as error:
-            raise UserError(f"no such file: {path}") from error
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        source = Source("run", {str(path): read_bytes(path)})
     if source.files:
         _read_runs(source, found)
     if source.manifest is not None:
@@ -67,7 +63,7 @@ def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
     root = path / "runs" if (path / "runs").is_dir() else path
     for file in sorted(root.rglob("*.json")):
         if file.is_file() and not file.name.startswith("."):
-            yield str(file), file.read_bytes()
+            yield str(file), read_bytes(file)
 
 
 def _submission(path: Path, found: Findings) -> Source:

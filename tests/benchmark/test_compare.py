@@ -182,7 +182,7 @@ def test_two_revisions_are_compared_as_they_are_committed(revisions: Path) -> No
     assert found.shown == "B higher"
     assert one(compared, "HC+O", "final return").difference == 0
     assert compared.a.startswith(f"first ({git(revisions, 'rev-parse', 'first')[:12]})")
-    assert "R+L2, flowpg: different settings: config.gamma" in compared.notes
+    assert "R+L2, flowpg: different settings: gamma" in compared.notes
     assert "3 runs are the same file on both sides: these samples are not independent" in compared.notes
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,3 +144,13 @@ def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
 def test_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         write_figures(tmp_path / "none", PROFILE, TASKS, METHODS, SEEDS)
+
+
+def test_bars_of_different_machines_are_said_not_to_compare(folder: Path, tmp_path: Path) -> None:
+    note = "different machines: times do not compare"
+    assert not any(note in panel.get_title() for panel in draw_time(select(folder)).axes)
+    other = Path(shutil.copytree(folder, tmp_path / PROFILE))
+    run = make_run("HC+O", "flowpg", 0)
+    save(other, run.model_copy(update={"provenance": run.provenance.model_copy(update={"processor": "Another CPU"})}))
+    titles = [panel.get_title() for panel in draw_time(select(other)).axes]
+    assert [note in title for title in titles[:2]] == [False, True]

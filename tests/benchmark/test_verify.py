@@ -78,7 +78,7 @@ def test_an_honest_run_is_verified_to_the_bit(folder: Path) -> None:
     assert [line.split()[0] for line in checks] == ["ok"] * 6
     assert "ok      rerun: agrees: R+L2 nfw seed 0 made again whole in" in checks[-1]
     assert "numbers compared are equal to the bit" in checks[-1]
-    assert total == "verified: 6 ok, 0 warnings, 0 failed, 1 runs read"
+    assert total == "verified: 6 ok, 0 warnings, 0 failed, 1 run read"
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 

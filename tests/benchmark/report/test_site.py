@@ -16,7 +16,7 @@ from benchmark.report.content import leaderboard_rows, runs_behind
 from benchmark.report.site import as_script
 from benchmark.selection import read_selection
 from tests.benchmark.command import files
-from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, save
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_run, save
 from tests.benchmark.report.conftest import TASKS, write
 
 
@@ -133,3 +133,15 @@ def test_a_picture_is_shown_on_its_tasks_page_alone(filled: Path, tmp_path: Path
 def test_a_method_says_what_it_is(site: Path, method: str) -> None:
     text = (site / "methods" / f"{method}.html").read_text()
     assert "arxiv.org/abs/" in text
+
+
+def test_times_of_different_machines_are_said_not_to_compare(filled: Path, tmp_path: Path) -> None:
+    note = "of different machines: do not compare"
+    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
+    write(folder)
+    assert note not in (folder / "site/tasks/HC+O.html").read_text()
+    run = make_run("HC+O", "flowpg", 0)
+    save(folder, run.model_copy(update={"provenance": run.provenance.model_copy(update={"processor": "Another CPU"})}))
+    write(folder)
+    assert note in (folder / "site/tasks/HC+O.html").read_text()
+    assert note not in (folder / "site/tasks/R+L2.html").read_text()
