@@ -28,4 +28,4 @@ def warn_of_stale(params: Params, profile: str, results: Path) -> None:
         (len(timings), "timings", f"make them anew with `acrl timing {' '.join(timings)} -p {profile}`"),
     ):
         if count:
-            click.echo(f"{count} {kind} are of other code or settings than today's: {command}", err=True)
+            click.echo(f"warning: {count} {kind} are of other code or settings than today's: {command}", err=True)

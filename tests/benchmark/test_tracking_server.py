@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,6 @@ from benchmark.tracking import import_runs_to_server
 from envs.errors import UserError
 from tests.benchmark.command import acrl, workplace
 from tests.benchmark.factories import PROFILE, make_run, save
-from tests.benchmark.test_tracking_ui import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,17 @@ def folder(tmp_path: Path) -> Path:
     for seed in (0, 1):
         save(tmp_path / "results" / PROFILE, make_run("R+L2", "flowpg", seed))
     return workplace(tmp_path)
+
+
+def wait_for(address: str) -> None:
+    limit = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(address):
+                return
+        except OSError:
+            assert time.monotonic() < limit, "the server did not start"
+            time.sleep(0.2)
 
 
 def free_port() -> int:
