@@ -133,10 +133,16 @@ def scales(found: Selection) -> list[tuple[str, str]]:
 
 
 def about_method(cls: type[Method[Any]]) -> list[str]:
-    """Paragraphs on a method: its module's docstring, or its class's where there is none."""
-    module = inspect.getmodule(cls)
-    text = inspect.getdoc(module) or inspect.getdoc(cls) or ""
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    """Paragraphs on a method: its module's docstring, and the first lines of those that it stands on."""
+    modules = dict.fromkeys(
+        inspect.getmodule(one) for one in cls.__mro__ if issubclass(one, Method) and one is not Method
+    )
+    own, *others = (inspect.getdoc(module) or "" for module in modules)
+    paragraphs = [
+        *(own or inspect.getdoc(cls) or "").split("\n\n"),
+        *(f"Stands on: {text.partition(chr(10))[0]}" for text in others),
+    ]
+    return [" ".join(paragraph.split()) for paragraph in paragraphs]
 
 
 def settings_of(runs: Iterable[CompleteRun]) -> dict[str, str]:

@@ -125,7 +125,9 @@ def as_script(data: Any) -> Any:
 
 def link_papers(text: str) -> Any:
     """Text with every arXiv number as a link."""
-    linked = re.sub(r"arXiv (\d{4}\.\d{5})", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', str(escape(text)))
+    linked = re.sub(
+        r"(?:arXiv )?\b(\d{4}\.\d{5})\b", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', str(escape(text))
+    )
     return Markup(linked)
 
 

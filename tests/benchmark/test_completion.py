@@ -33,11 +33,11 @@ def offered(*words: str) -> list[str]:
 @pytest.mark.usefixtures("folder")
 def test_ids_are_offered() -> None:
     assert offered("run", "") == list_tasks()
-    assert offered("run", "HC") == ["HC+O", "HC+MA"]
+    assert offered("run", "HC") == ["HC+O", "HC+MA", "HC+N"]
     assert offered("run", "HC+O", "") == list_methods()
-    assert offered("sweep", "--task", "BSS") == ["BSS-3", "BSS-5"]
+    assert offered("sweep", "--task", "BSS") == ["BSS-3", "BSS-5", "BSS-3+N", "BSS-5+N"]
     assert offered("status", "--method", "flow") == ["flowpg", "flowpg-gauge", "flowpg-spline"]
-    assert offered("flows", "R+L2", "W+") == ["W+M", "W+O+S"]
+    assert offered("flows", "R+L2", "W+") == ["W+M", "W+O+S", "W+N"]
     assert offered("tables", "-p", "s") == ["smoke", "small"]
     assert offered("experiment", "n") == ["n1", "n2", "n3"]
     assert offered("sample", "R+L2", "--sampler", "h") == ["hmc"]
@@ -70,6 +70,6 @@ def test_bash_takes_the_script_and_the_program_answers_it(folder: Path) -> None:
     script = acrl(folder, "completion", "bash").out + "\ncomplete -p acrl\n"
     shell = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True)
     assert "-F _acrl_completion acrl" in shell.stdout
-    # What that function asks when "acrl run BSS" is completed.
-    question = {VARIABLE: "bash_complete", "COMP_WORDS": "acrl run BSS", "COMP_CWORD": "2"}
-    assert finish(start(folder, **question)) == Done(0, "plain,BSS-3\nplain,BSS-5\n", "")
+    # What that function asks when "acrl run BSS-3" is completed.
+    question = {VARIABLE: "bash_complete", "COMP_WORDS": "acrl run BSS-3", "COMP_CWORD": "2"}
+    assert finish(start(folder, **question)) == Done(0, "plain,BSS-3\nplain,BSS-3+N\n", "")

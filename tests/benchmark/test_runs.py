@@ -29,7 +29,11 @@ def results(smoke: Path, tmp_path: Path) -> Path:
 def test_a_profile_names_its_runs(params: Params) -> None:
     profile = params.profile("quick")
     runs = list(select(params, "quick"))
-    assert len(runs) == len(set(runs)) == len(profile.tasks) * len(profile.methods) * len(profile.seeds)
+    anchors = len(profile.tasks) + len(profile.unconstrained)
+    rows = len(profile.tasks) * len(profile.methods) + anchors
+    assert len(runs) == len(set(runs)) == rows * len(profile.seeds)
+    chosen = list(select(params, "quick", methods=profile.methods))
+    assert len(chosen) == (rows - anchors) * len(profile.seeds)
 
 
 def test_a_choice_may_go_beyond_the_profile(params: Params) -> None:

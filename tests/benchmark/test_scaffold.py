@@ -41,7 +41,7 @@ def test_a_method_is_written_with_its_test(tmp_path: Path) -> None:
         "Next:",
         "  acrl check my_method.py",
         "  pytest test_my_method.py",
-        "For acrl to find it by its id, add this to your package's pyproject.toml and install the package:",
+        "For acrl to find it by its id, add this to your package's pyproject.toml and install it:",
         '  [project.entry-points."acrl.methods"]',
         '  my_method = "my_method"',
     ]
@@ -53,7 +53,7 @@ def test_a_method_is_written_with_its_test(tmp_path: Path) -> None:
 def test_json_says_the_same(tmp_path: Path) -> None:
     done = acrl(tmp_path, "new", "task", "My+Task", "--json")
     assert json.loads(done.out) == {
-        "files": ["my_task.py", "test_my_task.py"],
+        "paths": ["my_task.py", "test_my_task.py"],
         "entry_point": '[project.entry-points."acrl.tasks"]\nmy_task = "my_task"',
         "next": ["acrl check my_task.py", "pytest test_my_task.py"],
     }
