@@ -4,8 +4,9 @@
 #   docker run --rm acrl-bench make test
 FROM python:3.11-slim
 
+# EGL draws episodes, and the report is tested in Chromium.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git make \
+    && apt-get install --yes --no-install-recommends git make libegl1 libegl-mesa0 chromium \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 1000 acrl

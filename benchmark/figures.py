@@ -216,19 +216,24 @@ def draw_bar(panel: Axes, row: int, found: Selection, task: str, method: str) ->
     return end
 
 
+def shown(found: Selection) -> tuple[str, ...]:
+    """Tasks that have a panel: those with a run, all where there is none at all."""
+    return found.begun() or found.tasks
+
+
 def panels_in_a_row(found: Selection) -> int:
     """Panels side by side: three, but two where that fills both rows."""
-    return 2 if len(found.tasks) == 4 else max(min(len(found.tasks), 3), 1)
+    return 2 if len(shown(found)) == 4 else max(min(len(shown(found)), 3), 1)
 
 
 def make_panels(found: Selection, title: str) -> tuple[Figure, dict[str, Axes]]:
     """A figure with a panel for each task, which states profile, budget and seeds."""
     columns = panels_in_a_row(found)
-    rows = max(math.ceil(len(found.tasks) / columns), 1)
+    rows = max(math.ceil(len(shown(found)) / columns), 1)
     figure = Figure(figsize=(max(3.7 * columns, 7.5), 2.8 * rows + 1.2), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
-    panels = dict(zip(found.tasks, grid, strict=False))
-    for unused in grid[len(found.tasks) :]:
+    panels = dict(zip(shown(found), grid, strict=False))
+    for unused in grid[len(shown(found)) :]:
         unused.set_visible(False)
     for task, panel in panels.items():
         runs, wanted, steps = len(found.of_task(task)), len(found.methods) * len(found.seeds), found.steps(task)
@@ -245,7 +250,7 @@ def label_outer(found: Selection, panels: dict[str, Axes], x: str, y: str) -> No
     """Label the axes once a column and once a row, and write steps as 10 k or 1 M."""
     columns = panels_in_a_row(found)
     for index, panel in enumerate(panels.values()):
-        first, last = index % columns == 0, index + columns >= len(found.tasks)
+        first, last = index % columns == 0, index + columns >= len(shown(found))
         panel.set_xlabel(x if last else "")
         panel.set_ylabel(y if first else "")
         if x == "environment steps":

@@ -67,7 +67,7 @@ def scored_tasks(found: Selection) -> list[str]:
 
 def judged_tasks(found: Selection) -> list[str]:
     """Tasks that validity is taken over in the aggregate: those with a run of any method, with a scale or without."""
-    return [task for task in found.tasks if any(found.runs(task, method) for method in found.methods)]
+    return list(found.begun())
 
 
 def whole_methods(found: Selection) -> list[str]:

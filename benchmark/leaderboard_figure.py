@@ -23,8 +23,9 @@ from benchmark.styles import SEEDS_FOR_BAND, style_of
 LEADERBOARD = (
     "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner without "
     "the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid at each "
-    "tolerance, mean over all tasks with runs. Right: share of runs with a score above each threshold, with 95% bands "
-    f"at each threshold by itself from {SEEDS_FOR_BAND} seeds on."
+    "tolerance, mean over all tasks with runs (those of bike sharing have an equality, which outputs of methods that "
+    "do not know of it always miss). Right: share of runs with a score above each threshold, with 95% bands at each "
+    f"threshold by itself from {SEEDS_FOR_BAND} seeds on."
 )
 
 
@@ -37,7 +38,9 @@ def draw_leaderboard(found: Selection) -> Figure:
     score, valid, profile = figure.subplots(1, 3)
     seeds = ", ".join(str(seed) for seed in found.seeds)
     tasks = ", ".join(scored_tasks(found)) or "none yet"
-    figure.suptitle(f"Leaderboard, scores over {tasks}\nprofile {found.profile}, seeds {seeds}", fontsize=12)
+    others = [method for method in found.methods if method not in methods]
+    missing = f"; not ranked, lacking runs: {', '.join(others)}" if methods and others else ""
+    figure.suptitle(f"Leaderboard, scores over {tasks}\nprofile {found.profile}, seeds {seeds}{missing}", fontsize=12)
     if not methods:
         for panel in (score, valid, profile):
             panel.set_axis_off()

@@ -42,9 +42,12 @@ class Column:
 def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
     """The text of a table: a row for each combination of ``keys``, in the order of the frame.
 
-    The column named ``runs`` says how many of how many runs a row is from; a cell with fewer says so itself.
+    The column named ``runs`` says how many of how many runs a row is from; a cell with fewer says so itself. Tasks of
+    which no row has anything are left out.
     """
     rows = []
+    if "task" in keys:
+        frame = frame[frame.groupby("task")["n"].transform("max") > 0]
     # NaN equals nothing, not even itself, and so cannot be part of a key.
     known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
     for key, group in known.groupby(keys, sort=False):

@@ -87,6 +87,10 @@ class Selection:
         """The complete runs of a task, by method and seed."""
         return [run for method in self.methods for run in self.runs(task, method)]
 
+    def begun(self) -> tuple[str, ...]:
+        """The tasks with a complete run of any method."""
+        return tuple(task for task in self.tasks if self.of_task(task))
+
     def everything(self) -> list[CompleteRun]:
         """All complete runs, by task, method and seed."""
         return [run for task in self.tasks for run in self.of_task(task)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark import summaries
+from benchmark.anchors import anchor_pairs, unconstrained_task
 from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
@@ -17,10 +18,12 @@ from benchmark.results import TOLERANCES, Provenance
 from benchmark.selection import Selection, one_line, read_selection
 from benchmark.table import Table, View, bullets, latex, markdown
 from benchmark.timing_table import timing_tables
+from envs.registry import make_task
 
 INTERVALS = (
-    "Each cell is the mean over seeds with its 95% interval [low, high] by Student's t, cut at what is possible; there "
-    "is no interval for a single seed or seeds that are all equal. A dash means no complete run."
+    "Each cell is the mean over seeds with its 95% interval [low, high] by Student's t; those of shares, counts and "
+    "seconds are cut at what is possible. There is no interval for a single seed or seeds that are all equal. A dash "
+    "means no complete run."
 )
 VALIDITY = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
 
@@ -48,7 +51,7 @@ def write_tables(
         return_table(found),
     ]
     tables += [*timing_tables(found), *coverage_tables(found, folder)]
-    failures = describe_failures(found)
+    failures = describe_failures(found) + describe_unbegun(found)
     texts: dict[str, str] = {}
     for table in tables:
         notes = table.notes if table.name in ("flows", "timing") else table.notes + failures
@@ -193,6 +196,21 @@ def describe(found: Selection) -> str:
     return f"Profile {found.profile}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
 
 
+def describe_unbegun(found: Selection) -> list[str]:
+    """A note on the tasks without any complete run, which tables leave out."""
+    missing = [task for task in found.tasks if task not in found.begun()]
+    return [f"Not run yet by any method, and so left out: {', '.join(missing)}."] if missing else []
+
+
+def describe_anchors(found: Selection) -> str:
+    """How many of the runs that returns are measured by are there, and where they were made."""
+    free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
+    pairs = list(dict.fromkeys(anchor_pairs(found.tasks, free)))
+    runs = [run for pair in pairs for run in found.runs(*pair)]
+    made = f", made at commit {commits([run.record.provenance for run in runs])}" if runs else ""
+    return f"{len(runs)} of {len(pairs) * len(found.seeds)} runs that returns are measured by{made}."
+
+
 def describe_failures(found: Selection) -> list[str]:
     """A note for every run that ended otherwise than complete, and one on runs that were left out."""
     notes = [
@@ -219,6 +237,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     flows = [report.provenance for report in found.flows.values() if report.provenance]
     facts = [
         f"{len(runs)} of {wanted} runs are complete.",
+        describe_anchors(found),
         f"Made at commit {commits([run.record.provenance for run in runs])}.",
         *([f"Flows were trained at commit {commits(flows)}."] if flows else []),
         f"Machines: {'; '.join(sorted({run.machine for run in runs})) or 'none yet'}.",

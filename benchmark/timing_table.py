@@ -105,12 +105,14 @@ def timing_tables(found: Selection) -> list[Table]:
     sizes = sorted(
         {(len(rounds), timing.steps) for timing in found.timing.values() for rounds in timing.rounds.values()}
     )
+    most = max(busy(timing, timing.rounds) for timing in found.timing.values())
     listed = ", ".join(f"{rounds} rounds of {steps:,} steps" for rounds, steps in sizes)
     caption = (
         f"Profile {found.profile}. Measured by `acrl timing`, one method after the other in one process, in turns: "
         f"{listed}, an update each step from the first one on, evaluation left out, on: "
-        f"{'; '.join(machines)}. Each cell is the mean over rounds with its 95% interval by Student's t. Training: the "
-        "published number of steps at this cost, with the flow's samples and training as this profile trains it "
+        f"{'; '.join(machines)}, where everything else kept at most {most:.2f} cores busy meanwhile. Each cell is the "
+        "mean over rounds with its 95% interval by Student's t. Training: the published number of steps at this cost, "
+        "with the flow's samples and training as this profile trains it "
         "(random steps at the start, which have no update, are 4% of the published steps at most and count as the "
         f"others). Ratios are of geometric means, to those of {REFERENCE} where nothing else is said, with Welch's "
         "interval for the difference of logarithms."

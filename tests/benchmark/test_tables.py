@@ -145,9 +145,23 @@ def test_a_missing_run_is_counted_and_a_missing_row_shown(folder: Path) -> None:
     assert row_of(written["returns.md"], "R+L2", "nfw")[2] == "1/2"
     assert "[" not in row_of(written["returns.md"], "R+L2", "nfw")[3]
     assert row_of(written["returns.md"], "R+L2", "flowpg")[2:] == ["0/2", "—", "—"]
-    assert row_of(written["returns.md"], "BSS-3", "nfw")[2:] == ["0/2", "—", "—"]
-    assert row_of(written["flows.md"], "BSS-3", "flowpg", "sampled", "uniform")[4:] == ["0/1"] + ["—"] * 5
     assert "17 of 30 runs are complete." in written["README.md"]
+
+
+def test_a_task_that_nobody_has_run_is_left_out_and_named(folder: Path) -> None:
+    written = write(folder, (*TASKS, "BSS-3"))
+    for name, text in written.items():
+        if name.endswith(".md"):
+            assert "| BSS-3" not in text
+    for name in ("README.md", "returns.md", "violations.md"):
+        assert "Not run yet by any method, and so left out: BSS-3." in written[name]
+    assert "BSS-3,nfw,final" in written["returns.csv"]
+
+
+def test_runs_that_returns_are_measured_by_are_counted(folder: Path) -> None:
+    assert "0 of 8 runs that returns are measured by." in write(folder)["README.md"]
+    save(folder, make_run("R+N", "ddpg-projection", 0))
+    assert "1 of 8 runs that returns are measured by, made at commit" in write(folder)["README.md"]
 
 
 def test_without_the_reference_there_is_no_ratio(folder: Path) -> None:
@@ -241,7 +255,8 @@ def test_missing_folder_is_said(tmp_path: Path) -> None:
 def test_a_folder_without_runs_gives_empty_tables(tmp_path: Path) -> None:
     written = write(tmp_path)
     assert "0 of 20 runs are complete." in written["README.md"]
-    assert row_of(written["wallclock.md"], "HC+O", REFERENCE)[2:] == ["0/2", "—", "—", "—", "—"]
+    assert "| HC+O" not in written["wallclock.md"]
+    assert "left out: R+L2, HC+O" in written["README.md"]
 
 
 def with_executed(run: RunResult, share: float) -> RunResult:
