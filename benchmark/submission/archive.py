@@ -77,7 +77,8 @@ def check_members(members: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive for what its table of contents says.
 
     Raises:
-        BadArchiveError: If a name is unsafe, unexpected or there twice, or something is too large or encrypted.
+        BadArchiveError: If a name is unsafe, unexpected or there twice, or something is too large, encrypted or has a
+            comment.
     """
     if len(members) > MOST_FILES:
         raise BadArchiveError(f"the archive has {len(members):,} files; {MOST_FILES:,} is the most")
@@ -91,6 +92,9 @@ def check_members(members: list[zipfile.ZipInfo]) -> None:
             raise BadArchiveError(f"the archive has {name!r}, which is no file of a submission")
         if name in seen:
             raise BadArchiveError(f"the archive has {name!r} twice")
+        if info.comment or info.extra:
+            # A damaged length makes a comment of the entries that follow, which would then be missing unseen.
+            raise BadArchiveError(f"the archive has {name!r} with a comment or extra field; `acrl submit` writes none")
         if info.flag_bits & 1:
             raise BadArchiveError(f"the archive has {name!r} encrypted")
         seen.add(name)
