@@ -65,14 +65,9 @@ def scored_tasks(found: Selection) -> list[str]:
     return [task for task in found.tasks if any(scores(found, task, method) for method in found.methods)]
 
 
-def judged_tasks(found: Selection) -> list[str]:
-    """Tasks that validity is taken over in the aggregate: those with a run of any method, with a scale or without."""
-    return list(found.begun())
-
-
 def whole_methods(found: Selection) -> list[str]:
-    """Methods with a row of all tasks together: ranked ones, and those with a run of every judged task."""
-    ranked, tasks = ranked_methods(found), judged_tasks(found)
+    """Methods with a row of all tasks together: ranked ones, and those with a run of every task that has runs."""
+    ranked, tasks = ranked_methods(found), found.begun()
     return [m for m in found.methods if m in ranked or (tasks and all(found.runs(task, m) for task in tasks))]
 
 
@@ -116,8 +111,8 @@ def leaderboard(found: Selection) -> pd.DataFrame:
     shared = {"task": ALL_TASKS, "profile": found.profile, "seeds": " ".join(map(str, found.seeds)), "steps": None}
     for method in whole_methods(found):
         scored = aggregate_cells(found, tasks, method, whole.get(method, point(None, 0)), ranks.get(method))
-        valid = validity_cells(found, judged_tasks(found), method)
-        for cells_of_all, count in ((scored, len(tasks)), (valid, len(judged_tasks(found)))):
+        valid = validity_cells(found, found.begun(), method)
+        for cells_of_all, count in ((scored, len(tasks)), (valid, len(found.begun()))):
             row = shared | {"method": method, "N": count * len(found.seeds)}
             rows += [cell | row for cell in cells_of_all]
     return make_frame(("task", "method"), rows).astype({"steps": "Int64"})
@@ -164,7 +159,7 @@ def aggregate_cells(
 
 
 def validity_cells(found: Selection, tasks: Sequence[str], method: str) -> Iterable[Cell]:
-    """Validity of a method, mean of all judged tasks."""
+    """Validity of a method, mean of all tasks with runs, with a scale or without."""
     for name, counts in valid_shares([found.runs(task, method) for task in tasks]).items():
         for tolerance, shares in counts.items():
             yield make_cell(name, "share", mean_of_tasks(shares, generator(), SHARE), tolerance)

@@ -11,7 +11,6 @@ from benchmark.leaderboard import (
     BASELINE,
     final_returns,
     improvements,
-    judged_tasks,
     leaderboard,
     ranked_methods,
     scale,
@@ -57,7 +56,7 @@ def leaderboard_table(found: Selection, described: str) -> Table:
 
 def caption(found: Selection, described: str) -> str:
     """What the numbers mean."""
-    scored, judged = (", ".join(tasks) or "none yet" for tasks in (scored_tasks(found), judged_tasks(found)))
+    scored, judged = (", ".join(tasks) or "none yet" for tasks in (scored_tasks(found), found.begun()))
     return (
         f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
         "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "

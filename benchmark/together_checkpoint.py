@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from benchmark.checkpoint import RunCheckpoint
 from methods.base import Tensors
 
@@ -21,8 +23,6 @@ class BatchCheckpoint:
         self.file = file
         self.seats = [SeatCheckpoint(self, seat) for seat in range(seeds)]
         self._states: dict[int, Tensors] = {}
-        self._found: Tensors | None = None
-        self._read = False
 
     def due(self) -> bool:
         """Whether states are wanted; once a seed left its own, those of all are."""
@@ -43,12 +43,15 @@ class BatchCheckpoint:
 
     def load(self, seat: int) -> Tensors | None:
         """A seed's part of what was saved last, None if nothing was."""
-        if not self._read:
-            self._found, self._read = self.file.load(), True
         if self._found is None:
             return None
         prefix = f"{seat}."
-        return {name.removeprefix(prefix): self._found[name] for name in self._found if name.startswith(prefix)}
+        return {name.removeprefix(prefix): value for name, value in self._found.items() if name.startswith(prefix)}
+
+    @cached_property
+    def _found(self) -> Tensors | None:
+        """What was saved last, of all seeds; read once for them all."""
+        return self.file.load()
 
 
 class SeatCheckpoint(RunCheckpoint):

@@ -17,7 +17,7 @@ from benchmark.flow_report import flow_method
 from benchmark.provenance import processor
 from benchmark.rendering import DASH, Column, format_cell
 from benchmark.runs import select, state_of
-from benchmark.selection import CompleteRun, Selection, read_selection
+from benchmark.selection import Selection, read_selection
 from benchmark.statistics import Estimate
 from benchmark.store import ArtifactStore, load_tensors
 from benchmark.table import View
@@ -101,18 +101,6 @@ class Context:
         if task_id not in self.chosen.tasks:
             raise UserError(f"profile {self.profile} has no task {task_id}, which this experiment is about: add it")
         return make_task(task_id)
-
-    def runs(self, task_id: str, method_id: str) -> list[CompleteRun]:
-        """The complete runs of a task and method, by seed.
-
-        Raises:
-            UserError: If there are none.
-        """
-        runs = self.found.runs(task_id, method_id)
-        if not runs:
-            again = f"run `acrl sweep -p {self.profile} --task {task_id} --method {method_id}`"
-            raise UserError(f"no complete run of {method_id} on {task_id} in profile {self.profile}: {again}")
-        return runs
 
     def flow_method(self, task: TaskSpec, method_id: str) -> FlowPGBase[Any]:
         """A method with its trained flow.

@@ -32,6 +32,7 @@ from benchmark.statistics import Estimate, mean_interval, point
 from benchmark.styles import SEEDS_FOR_BAND, style_of
 from benchmark.summaries import SHARE
 from benchmark.table import View
+from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts
 from envs.seeding import derive_seed, make_generator
@@ -50,12 +51,14 @@ def measure(context: Context) -> Measured:
     rows: list[Row] = []
     present = [pair for pair in pairs(context) if pair not in left_out(context)]
     if not present:
-        context.runs(*pairs(context)[0])
+        raise UserError(
+            f"no complete run of a flow in profile {context.profile}: run `acrl sweep -p {context.profile}`"
+        )
     for task_id in dict.fromkeys(task for task, _ in present):
         task = context.task(task_id)
         fresh = fresh_contexts(context, task) if task.constraint.context_indices else None
         for name in (method for of, method in present if of == task_id):
-            runs = context.runs(task_id, name)
+            runs = context.found.runs(task_id, name)
             found = [*policy_rows(context, runs)]
             if fresh is not None:
                 flow = context.flow_method(task, name).trained_flow()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.leaderboard import ALL_TASKS, judged_tasks, scale, whole_methods
+from benchmark.leaderboard import ALL_TASKS, scale, whole_methods
 from benchmark.leaderboard_table import rank_text
 from benchmark.rendering import DASH, format_cell
 from benchmark.results import TOLERANCES
@@ -94,7 +94,7 @@ def runs_behind(found: Selection) -> dict[str, list[dict[str, Any]]]:
     }
     for method in whole_methods(found):
         by_key[f"{ALL_TASKS}/{method}"] = [
-            describe_run(run) for task in judged_tasks(found) for run in found.runs(task, method)
+            describe_run(run) for task in found.begun() for run in found.runs(task, method)
         ]
     return {key: runs for key, runs in by_key.items() if runs}
 

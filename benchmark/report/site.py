@@ -48,7 +48,7 @@ def write_site(
             written.
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
-    if not any(found.of_task(task) for task in found.tasks):
+    if not found.begun():
         raise UserError(f"no complete run of profile '{profile}' in {folder}: make runs with `acrl sweep -p {profile}`")
     files = make_files(found, folder)
     site = folder / "site"
@@ -77,7 +77,7 @@ def remove(path: Path) -> None:
 def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
     """Every file of the site by its path."""
     frame = leaderboard(found)
-    tasks = [task for task in found.tasks if found.of_task(task)]
+    tasks = found.begun()
     methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
     shown = {"found": found, "tasks": tasks, "methods": methods, "described": describe(found)}
     pictures = picture_files(folder, tasks)
