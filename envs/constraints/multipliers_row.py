@@ -1,4 +1,7 @@
-"""The two multipliers of ``multipliers.py`` for one action in plain numbers: at this size any array call costs more."""
+"""The two multipliers of ``multipliers.py`` for one action in plain numbers: at this size any array call costs more.
+
+Comparisons stand where min and max would, since these are calls as well.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from envs.constraints.multipliers import SHY
 
 # Newton steps, after which something surer is to decide.
 ROUNDS = 10
-# So near to the bounds, as a share of them, one Newton step more mostly leaves rounding alone.
-NEAR = 1e-8
+# So near to the bounds, as a share of them, it is worth a look whether one Newton step more leaves rounding alone.
+NEAR = 1e-6
 # What is rounding, in eps of a bound: less than the margin that answers keep.
 CLOSE = 4.0
 
@@ -87,7 +90,6 @@ def _newton(
 def _checked(items: Items, budget: float, square: float, eps: float, t: float, m: float) -> list[float] | None:
     """The point of these multipliers, if they are right to rounding."""
     _, weight, curvature, _ = zip(*items, strict=True)
-    # Comparisons cost a quarter of what calls of min and max do.
     point = [(x if (x := z / (1 + m * q)) < up else up) if (z := y - t * w) > 0 else 0.0 for y, w, q, up in items]
     over = sum(map(mul, weight, point)) - budget
     above = sum(map(mul, curvature, map(mul, point, point))) - square
@@ -103,7 +105,7 @@ def _start(items: Items, budget: float, square: float) -> tuple[float, float]:
     """Newton's first step for m from 0, where nothing needs a division, and the t that the budget needs there."""
     value = slope = 0.0
     for y, _, q, up in items:
-        x = min(y, up)
+        x = y if y < up else up
         bent = q * x
         value += bent * x
         slope += bent * bent
