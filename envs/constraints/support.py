@@ -19,6 +19,8 @@ from envs.constraints.multipliers import Problem
 
 # Halvings of the bracket; one row in a thousand needs more than two.
 ROUNDS = 8
+# Rows at a time, since each needs memory for n^3 numbers.
+PART = 4096
 # Share of the largest value that an answer may lack.
 SHORT = 1e-13
 
@@ -60,8 +62,9 @@ def find_support(problem: Problem) -> tuple[Array, Array]:
         fits = np.vecdot(curvature[left], whole * whole) <= square
         point[left[fits]], certain[left[fits]] = whole[fits], True
         left = left[~fits]
-    if left.size:
-        point[left], certain[left] = _both(problem.rows(left))
+    for start in range(0, left.size, PART):
+        rows = left[start : start + PART]
+        point[rows], certain[rows] = _both(problem.rows(rows))
     return point, certain
 
 

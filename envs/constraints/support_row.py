@@ -48,7 +48,8 @@ def _certain(items: Items, budget: float, square: float, multipliers: tuple[floa
     spent, value, gained = _sums(items, point)
     gap = t * abs(budget - spent) + abs(square - value) / (2 * scale)
     inside = min(budget / (spent + TINY), math.sqrt(square / (value + TINY)), 1.0)
-    if gap > (inside - 1 + SHORT) * gained:
+    # Written so that NaN, from numbers too large to be squared, is refused as well.
+    if not gap <= (inside - 1 + SHORT) * gained:
         return None
     return [inside * x for x in point] if inside < 1 else point
 
@@ -159,7 +160,7 @@ def _held(items: Items, leaves: list[float], t: float, square: float) -> tuple[f
     left = {i: (g - t * w, w, q + TINY, up) for i, (g, w, q, up) in enumerate(items) if leaves[i] > t}
     spent, held = 0.0, set[int]()
     while left:
-        scale = math.sqrt(max(square, 0.0) / sum([h * h / q for h, _, q, _ in left.values()]))
+        scale = math.sqrt(max(square, 0.0) / (sum([h * h / q for h, _, q, _ in left.values()]) + TINY))
         ends = [i for i, (h, _, q, up) in left.items() if scale * h >= q * up]
         if not ends:
             return spent + scale * sum([h * w / q for h, w, q, _ in left.values()]), held
