@@ -12,7 +12,7 @@ from benchmark.figures import write_figures
 from benchmark.rendering import escape_latex, like, percent
 from benchmark.results import Evaluation, RunResult
 from benchmark.statistics import STUDENT, WELCH
-from benchmark.summaries import REFERENCE
+from benchmark.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
 from benchmark.tables import write_tables
 from envs.errors import UserError
 from tests.benchmark.factories import (
@@ -25,6 +25,7 @@ from tests.benchmark.factories import (
     make_failure,
     make_flow,
     make_run,
+    make_timing,
     save,
 )
 
@@ -128,7 +129,8 @@ def test_wallclock_parts_add_up_and_are_compared_with_the_reference(folder: Path
     table = frame(folder, "wallclock").set_index(["task", "method", "quantity"])["mean"].unstack()
     parts = table[["prepare", "act", "project", "env", "update", "other"]].sum(axis=1)
     assert parts.to_numpy() == pytest.approx(table["total"].to_numpy())
-    assert (table["total"] - table["prepare"]).to_numpy() == pytest.approx(table["training"].to_numpy())
+    assert table["prepare"].notna().tolist() == [method == "flowpg" for _, method in table.index]
+    assert (table["total"] - table["prepare"].fillna(0)).to_numpy() == pytest.approx(table["training"].to_numpy())
     totals = {m: [make_run("R+L2", m, seed).seconds.total for seed in SEEDS] for m in ("flowpg", REFERENCE)}
     ratio = math.sqrt(math.prod(totals["flowpg"]) / math.prod(totals[REFERENCE]))
     assert table.loc[("R+L2", "flowpg"), "total ratio"] == pytest.approx(ratio)
@@ -154,7 +156,7 @@ def test_a_task_that_nobody_has_run_is_left_out_and_named(folder: Path) -> None:
         if name.endswith(".md"):
             assert "| BSS-3" not in text
     for name in ("README.md", "returns.md", "violations.md"):
-        assert "Not run yet by any method, and so left out: BSS-3." in written[name]
+        assert "No run yet, left out: BSS-3." in written[name]
     assert "BSS-3,nfw,final" in written["returns.csv"]
 
 
@@ -247,6 +249,34 @@ def test_truncated_file_is_refused(folder: Path) -> None:
         write(folder)
 
 
+def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(folder: Path) -> None:
+    save(folder, make_flow("BSS-3"))
+    save(folder, make_timing("BSS-3"))
+    save(folder, make_timing("BSS-5"))
+    written = write(folder, (*TASKS, "BSS-3", "BSS-5", "H+M"))
+    expected = "No run yet, only flows and timing: BSS-3. No run yet, only timing: BSS-5. No run yet, left out: H+M."
+    assert expected in written["README.md"]
+    assert expected in written["returns.md"]
+    assert "| BSS-3" in written["timing.md"]
+
+
+def test_a_preparation_is_shown_where_there_is_one_and_has_no_interval_where_seeds_share_a_flow(folder: Path) -> None:
+    settings = {"samples": {"train": 10}, "flow": {"updates": 5}}
+    for seed in SEEDS:
+        for method, prepare in (("flowpg", 95.0 + seed / 1000), ("nfw", 1e-5 * (1 + seed))):
+            run = make_run("R+L2", method, seed)
+            seconds = run.seconds.model_copy(update={"prepare": prepare, "total": run.seconds.total + 100})
+            own = {"method": settings} if method == "flowpg" else {}
+            save(folder, run.model_copy(update={"seconds": seconds, "config": run.config | own}))
+    parts = write(folder)["wallclock.md"].split("## Parts")[1]
+    assert row_of(parts, "R+L2", "flowpg")[3] == "95.0"
+    assert row_of(parts, "R+L2", "nfw")[3] == "—"
+    # Without settings of a flow nothing says that seeds shared one.
+    assert "[" in row_of(parts, "HC+O", "flowpg")[3]
+    table = frame(folder, "wallclock").query("task == 'R+L2' and quantity == 'prepare'").set_index("method")["interval"]
+    assert (table["flowpg"], table["nfw"]) == (SHARED_FLOW, NOTHING_PREPARED)
+
+
 def test_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist; run `acrl sweep`"):
         write(tmp_path / PROFILE)
@@ -256,7 +286,7 @@ def test_a_folder_without_runs_gives_empty_tables(tmp_path: Path) -> None:
     written = write(tmp_path)
     assert "0 of 20 runs are complete." in written["README.md"]
     assert "| HC+O" not in written["wallclock.md"]
-    assert "left out: R+L2, HC+O" in written["README.md"]
+    assert "No run yet, left out: R+L2, HC+O." in written["README.md"]
 
 
 def with_executed(run: RunResult, share: float) -> RunResult:
