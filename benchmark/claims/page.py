@@ -14,7 +14,7 @@ from benchmark.claims.returns import judge_returns
 from benchmark.claims.rule import Claim, Finding, Reading
 from benchmark.claims.samplers import judge_samplers
 from benchmark.claims.validity import judge_validity
-from benchmark.claims.views import effect_rows, effect_text, verdict_rows, verdict_text
+from benchmark.claims.views import Row, effect_rows, effect_text, verdict_rows, verdict_text
 from benchmark.claims.violations import judge_violations
 from benchmark.claims.wallclock import judge_wallclock
 from benchmark.files import write_text
@@ -152,31 +152,26 @@ def section(claim: Claim) -> str:
     ]
     for aside in dict.fromkeys(reading.aside for reading in claim.readings):
         blocks += [f"### {aside}"] if aside else []
-        measured = effects_view(claim, [reading for reading in claim.readings if reading.aside == aside])
+        measured = text_of(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))
         blocks += [markdown(measured)] if len(measured) else ["Nothing yet."]
     for heading, frame in claim.extra.items():
         blocks += [f"### {heading}", markdown(frame)] if len(frame) else []
-    blocks += ["### The rule applied", markdown(verdicts_view(claim))]
+    blocks += ["### The rule applied", markdown(text_of(verdict_rows(claim)))]
     return "\n\n".join(blocks)
 
 
-def effects_view(claim: Claim, readings: Sequence[Reading]) -> pd.DataFrame:
-    """The text of :func:`benchmark.claims.views.effect_rows`."""
-    return pd.DataFrame(effect_rows(claim, readings)).map(
-        lambda cell: effect_text(cell) if isinstance(cell, Finding) else cell
-    )
+def text_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as texts; verdicts of deciding readings in bold."""
 
+    def text(cell: str | Finding | Reading) -> str:
+        if isinstance(cell, Finding):
+            return effect_text(cell)
+        if isinstance(cell, Reading):
+            verdict = f"**{cell.verdict}**" if cell.decides else cell.verdict
+            return verdict_text(cell).replace(cell.verdict, verdict, 1)
+        return cell
 
-def verdicts_view(claim: Claim) -> pd.DataFrame:
-    """The text of :func:`benchmark.claims.views.verdict_rows`; verdicts of deciding readings in bold."""
-
-    def text(cell: str | Reading) -> str:
-        if not isinstance(cell, Reading):
-            return cell
-        verdict = f"**{cell.verdict}**" if cell.decides else cell.verdict
-        return verdict_text(cell).replace(cell.verdict, verdict, 1)
-
-    return pd.DataFrame(verdict_rows(claim)).map(text)
+    return pd.DataFrame(rows).map(text)
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 from benchmark.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
 from benchmark.rendering import DASH, like, percent
 
 MARKS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "open": "?", "not counted": "·"}
+# What the cells of one row of effects have in common.
+SHARED = WANTED, BUDGET, LIMIT = "n of N", "budget", "threshold"
 WHY = "open, since"
 
-EffectRow = dict[str, str | Finding]
-VerdictRow = dict[str, str | Reading]
-Shown = TypeVar("Shown")
+# What a column shows: text, or what a cell is the text of.
+Row = dict[str, str | Finding | Reading]
 
 
-def effect_rows(claim: Claim, readings: Sequence[Reading]) -> list[EffectRow]:
+def effect_rows(claim: Claim, readings: Sequence[Reading]) -> list[Row]:
     """A row for each task and row of readings in which something was measured, a column for each kind of reading.
 
     Where cells are open the last column says why.
@@ -25,7 +25,7 @@ def effect_rows(claim: Claim, readings: Sequence[Reading]) -> list[EffectRow]:
     tasks = list(dict.fromkeys(finding.task for reading in readings for finding in reading.findings))
     columns = list(dict.fromkeys(reading.column for reading in readings))
     thresholds = {finding.threshold for reading in claim.deciding for finding in reading.findings}
-    rows: list[EffectRow] = []
+    rows: list[Row] = []
     for task in tasks:
         for keys in unique_keys(readings):
             cells = {
@@ -36,7 +36,7 @@ def effect_rows(claim: Claim, readings: Sequence[Reading]) -> list[EffectRow]:
             }
             if all(finding.effect.mean is None for finding in cells.values()):
                 continue
-            row: EffectRow = {"task": task, **keys, **shared_text(list(cells.values()), len(thresholds) > 1)}
+            row: Row = {"task": task, **keys, **shared_text(list(cells.values()), len(thresholds) > 1)}
             row |= {column: cells.get(column, DASH) for column in columns}
             rows.append(row | {WHY: why_open(cells)})
     return with_reasons(rows)
@@ -64,11 +64,11 @@ def unique_keys(readings: Sequence[Reading]) -> list[dict[str, str]]:
 def shared_text(findings: list[Finding], own_threshold: bool) -> dict[str, str]:
     """What the cells of one row have in common: n of N, budget, and a threshold that differs from row to row."""
     most = max(findings, key=lambda finding: finding.effect.n)
-    row = {"n of N": f"{most.effect.n}/{most.wanted}"}
+    row = {WANTED: f"{most.effect.n}/{most.wanted}"}
     if most.budget:
-        row["budget"] = f"{most.budget.done:,} of {most.budget.published:,} {most.budget.unit}"
+        row[BUDGET] = f"{most.budget.done:,} of {most.budget.published:,} {most.budget.unit}"
     if own_threshold:
-        row["threshold"] = DASH if most.threshold is None else like(most.threshold, whole=False)(most.threshold)
+        row[LIMIT] = DASH if most.threshold is None else like(most.threshold, whole=False)(most.threshold)
     return row
 
 
@@ -86,20 +86,20 @@ def effect_text(finding: Finding) -> str:
     return f"{texts[0]}{interval} {MARKS[finding.outcome]}"
 
 
-def verdict_rows(claim: Claim) -> list[VerdictRow]:
+def verdict_rows(claim: Claim) -> list[Row]:
     """The verdict of every reading that counts, a row for each row of readings; the last column says what is open."""
     counting = [reading for reading in claim.readings if reading.counts]
     columns = list(dict.fromkeys(reading.column for reading in counting))
-    rows: list[VerdictRow] = []
+    rows: list[Row] = []
     for keys in unique_keys(counting):
         own = [reading for reading in counting if reading.keys == keys]
         cells = {reading.column: reading for reading in own}
-        row: VerdictRow = {**keys, **{column: cells.get(column, DASH) for column in columns}}
+        row: Row = {**keys, **{column: cells.get(column, DASH) for column in columns}}
         rows.append(row | {WHY: "; ".join(open_reasons(own))})
     return with_reasons(rows)
 
 
-def with_reasons(rows: list[dict[str, Shown]]) -> list[dict[str, Shown]]:
+def with_reasons(rows: list[Row]) -> list[Row]:
     """The rows without their last column where nothing is open."""
     if any(row[WHY] for row in rows):
         return rows
