@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from benchmark.aggregate import performance_profile
+from benchmark.figures import LINEAR_UP_TO
 from benchmark.leaderboard import ALL_TASKS, generator, ranked_methods, scored_tasks, scores, thresholds
 from benchmark.selection import CompleteRun, Selection
 from benchmark.statistics import UNBOUNDED, Estimate, mean_interval
@@ -207,7 +208,13 @@ def _curves(
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
     base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
     colour = alt.Color("method:N", scale=colours(methods), legend=_legend())
-    axis = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(type=scale, zero=scale == "symlog"))
+    axis = alt.Y(f"{y}:Q", title=y_title)
+    if scale == "symlog":
+        # Vega finds no good ticks for it.
+        ticks = [0, *(10**power for power in range(1, 10) if 10**power <= data[y].max())]
+        axis = axis.axis(values=ticks, format=",d").scale(type=scale, constant=LINEAR_UP_TO)
+    else:
+        axis = axis.scale(zero=False)
     dashes = alt.Scale(domain=list(methods), range=[_dash(method) for method in methods])
     line = (
         base.mark_line(strokeWidth=2.2)

@@ -56,7 +56,7 @@ def claim_page(claim: Claim, known: Collection[str]) -> ClaimPage:
     deciding = [name for reading in claim.deciding for name in reading.sources]
     return ClaimPage(
         claim=claim,
-        verdict=linked(claim.verdict, deciding, f"{claim.id} {claim.title}: what decides"),
+        verdict=linked(claim.verdict, deciding, f"{claim.id} {claim.title}: what decides", strong=True),
         effects={
             aside: grid(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))
             for aside in asides

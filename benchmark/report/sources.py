@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmark.rendering import DASH
+from benchmark.rendering import DASH, like
 from benchmark.results import Provenance
 from benchmark.selection import CompleteRun, Selection, machine_of
 from benchmark.sources import of_experiment, of_flow, of_runs, of_timing
@@ -29,12 +29,12 @@ def sources(found: Selection, folder: Path) -> dict[str, list[Origin]]:
 
 def describe_run(run: CompleteRun) -> Origin:
     """Where one run's numbers are from."""
-    record = run.record
+    record, value = run.record, run.returns.final.mean
     return {
         "task": record.task,
         "method": record.method,
         "seed": record.seed,
-        "return": f"{run.returns.final.mean:,.4g}",
+        "return": like(value, whole=False)(value),
         **describe_origin(record.provenance),
         "lock": (record.provenance.lock_sha256 or "unknown")[:12],
         "key": record.run_key[:12],

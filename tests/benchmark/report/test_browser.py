@@ -175,8 +175,7 @@ def test_a_rank_a_pair_and_an_anchor_open_their_runs(browser: Browser, site: Pat
 
 def test_a_claim_opens_what_it_is_judged_by(browser: Browser, site: Path, faults: list[str]) -> None:
     page = open_page(browser, site, "claims.html", faults)
-    verdicts = page.get_by_role("region", name="Verdicts", exact=True)
-    heading, found, _ = open_origin(page, verdicts.get_by_role("row", name="C3").locator("button"))
+    heading, found, _ = open_origin(page, page.locator(".verdicts dt", has_text="C3").locator("+ dd button"))
     assert heading == "C3 Training time: what decides"
     assert {"timing/R+L2.json", "timing/HC+O.json", "flows/flowpg/R+L2.json"} <= set(found)
     effects = page.get_by_role("region", name="C2: measured")
