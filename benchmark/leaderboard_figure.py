@@ -33,7 +33,7 @@ def draw_leaderboard(found: Selection) -> Figure:
     """Three panels of all tasks together; they say so where no method has a run of every task."""
     methods, frame = ranked_methods(found), leaderboard(found)
     whole = frame[frame["task"] == ALL_TASKS]
-    height = 0.42 * max(len(methods), 3) + 2.3
+    height = 0.42 * max(len(methods), 3) + 2.4
     figure = Figure(figsize=(11.5, height), layout="constrained")
     score, valid, profile = figure.subplots(1, 3)
     seeds = ", ".join(str(seed) for seed in found.seeds)
@@ -50,7 +50,7 @@ def draw_leaderboard(found: Selection) -> Figure:
     draw_scores(score, rows)
     draw_validity(valid, whole[whole["quantity"] == "final valid share"], list(rows.index))
     draw_profiles(profile, found, list(rows.index))
-    add_legend(figure, list(rows.index), columns=6)
+    add_legend(figure, list(rows.index))
     return figure
 
 

@@ -88,6 +88,12 @@ def test_a_method_looks_the_same_whichever_others_there_are(folder: Path) -> Non
     assert len(set(looks)) == len({colour for colour, _ in looks}) == len(METHODS)
 
 
+@pytest.mark.parametrize("draw", DRAW[:2])
+def test_the_legend_names_methods_with_runs_alone(folder: Path, draw: Callable[[Selection], Figure]) -> None:
+    (legend,) = draw(select(folder, methods=(*METHODS, "td3-projection"))).legends
+    assert [text.get_text() for text in legend.get_texts()] == list(METHODS)
+
+
 def test_a_wide_band_does_not_widen_the_axes(tmp_path: Path) -> None:
     values = []
     for seed in range(3):

@@ -155,9 +155,19 @@ def test_the_returns_that_scores_are_measured_by_are_given_once(folder: Path) ->
     assert not any("score 0" in note for note in table.notes)
 
 
-def test_the_figure_names_the_methods_in_a_legend(folder: Path) -> None:
-    (legend,) = draw_leaderboard(select(folder)).legends
-    assert {text.get_text() for text in legend.get_texts()} == set(METHODS)
+def test_the_figure_names_the_methods_in_a_legend_that_fits(folder: Path) -> None:
+    names = (*METHODS, "ddpg-projection-qp", "ddpg-penalty", "flowpg-spline", "flowpg-gauge", "sac-projection")
+    for task in TASKS:
+        for seed in SEEDS:
+            for method in names[len(METHODS) :]:
+                save_score(folder, task, method, seed, 0.7 + 0.01 * seed)
+    figure = draw_leaderboard(select(folder, (*names, "td3-projection")))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == set(names)
+    box = legend.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert 0 <= box.y0 < box.y1 <= min(panel.get_tightbbox().y0 for panel in figure.axes)
 
 
 def test_validity_over_all_tasks_counts_tasks_without_scores(folder: Path) -> None:
