@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from benchmark.claims.rule import Claim
+from benchmark.claims.rule import Claim, Finding
+from benchmark.claims.views import WHY, Row, effect_rows, verdict_rows, why_open
 from benchmark.results import TOLERANCES
+from benchmark.statistics import point
 from tests.benchmark.claim_worlds import (
     BASELINES,
     FLOW,
@@ -79,6 +82,30 @@ def test_overlapping_intervals_leave_everything_open(tmp_path: Path) -> None:
     for id_ in ("C1", "C2", "C3", "C4"):
         assert claims[id_].verdict == UNTESTABLE
         assert "the interval holds the threshold" in claims[id_].reason
+
+
+def test_open_cells_have_their_reason_beside_them(tmp_path: Path) -> None:
+    world = World(budget=0.5)
+    claim = judged(world, tmp_path)["C4"]
+    for row in effect_rows(claim, claim.readings):
+        assert row[WHY] == ("less than the published steps" if any_open(row) else "")
+    assert all("less than the published steps (" in str(row[WHY]) for row in verdict_rows(claim))
+    # Where nothing is open there is no such column.
+    done = judged(World(), tmp_path / "done")["C4"]
+    assert all(WHY not in row for row in [*effect_rows(done, done.readings), *verdict_rows(done)])
+
+
+def any_open(row: Row) -> bool:
+    return any(isinstance(cell, Finding) and cell.outcome == "open" for cell in row.values())
+
+
+def test_cells_of_a_row_that_are_open_for_different_reasons_are_named() -> None:
+    unknown = Finding("R+L2", point(None, 0), None, "open", "not run", 3, "ratio")
+    other = dataclasses.replace(unknown, why="a run failed")
+    decided = dataclasses.replace(unknown, outcome="supported", why="")
+    assert why_open({"a": unknown, "b": unknown, "c": decided}) == "not run"
+    assert why_open({"a": unknown, "b": other, "c": other}) == "a: not run; b, c: a run failed"
+    assert why_open({"c": decided}) == ""
 
 
 def test_without_runs_nothing_is_testable(tmp_path: Path) -> None:
