@@ -14,6 +14,7 @@ from benchmark.config import Params
 from benchmark.results import RunResult, parse_record, read_run
 from benchmark.runs import Run, is_current
 from benchmark.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
+from benchmark.submission.accepted import acceptance_path
 from envs.errors import UnknownIdError, UserError
 from methods.base import list_methods
 
@@ -76,7 +77,7 @@ def _side(name: str, params: Params, choice: Choice) -> Side | None:
     if name.endswith(".json") or Path(name).is_file():
         run = read_run(Path(name))
         return _gather(f"{name} ({run.task} {run.method} seed {run.seed})", run.profile, [(Path(name), run)])
-    if name in list_methods():
+    if name in list_methods() or acceptance_path(choice.results / choice.profile, name).exists():
         return _of_method(name, params, choice)
     return None
 
@@ -89,6 +90,9 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
     for path, run in found:
         check_place(path, run, choice.profile)
     side = _gather(f"{method} ({folder})", choice.profile, found)
+    if method not in list_methods():
+        side.notes.append("its code is not installed here, so that nothing says whether it is today's")
+        return side
     runs = [one.record for several in side.runs.values() for one in several]
     keys = {run.run_key: Run(run.profile, run.task, run.method, run.seed).key(params) for run in runs}
     stale = sum(not is_current(run, keys[run.run_key]) for run in runs)

@@ -19,6 +19,7 @@ from benchmark.leaderboard import (
 from benchmark.rendering import DASH, Column, format_cell, make_view
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
+from benchmark.submission.accepted import describe_acceptances
 from benchmark.table import Table, View
 
 EQUALITY = (
@@ -103,7 +104,7 @@ def pair_view(found: Selection) -> pd.DataFrame:
 
 
 def notes(found: Selection) -> list[str]:
-    """The scale of every task, and which methods are not ranked."""
+    """The scale of every task, which methods are not ranked, and which were submitted."""
     lines = []
     for task in found.tasks:
         ends = scale(found, task)
@@ -119,4 +120,4 @@ def notes(found: Selection) -> list[str]:
     unranked = [method for method in found.methods if method not in ranked_methods(found)]
     if unranked and scored_tasks(found):
         lines.append(f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
-    return lines
+    return lines + describe_acceptances(found.accepted)

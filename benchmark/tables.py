@@ -16,6 +16,7 @@ from benchmark.leaderboard_table import leaderboard_table
 from benchmark.rendering import Column, make_view
 from benchmark.results import TOLERANCES, Provenance
 from benchmark.selection import Selection, one_line, read_selection
+from benchmark.submission.accepted import describe_acceptances
 from benchmark.table import Table, View, bullets, latex, markdown
 from benchmark.timing_table import timing_tables
 from envs.registry import make_task
@@ -246,7 +247,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
         f"# Results of profile {found.profile}",
         describe(found),
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
-        bullets([*facts, *failures]),
+        bullets([*facts, *describe_acceptances(found.accepted), *failures]),
         *(markdown(table, table.notes, "##").rstrip() for table in tables),
         "## Figures",
         *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),

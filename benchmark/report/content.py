@@ -14,7 +14,8 @@ from benchmark.leaderboard_table import rank_text
 from benchmark.rendering import DASH, format_cell
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun, Selection
-from methods.base import Method
+from benchmark.submission.accepted import about
+from methods.base import Method, method_class
 
 # What "valid" is counted of, by name in the tidy frame.
 VALIDITY = {"final valid share": "the last policy", "valid share": "the whole training"}
@@ -137,6 +138,28 @@ def scales(found: Selection) -> list[tuple[str, str]]:
         ends = scale(found, task)
         lines.append((task, describe_scale(ends)))
     return lines
+
+
+def describe_method(found: Selection, method: str) -> list[str]:
+    """Paragraphs on a method; none where it was submitted and its code is not of this repository."""
+    record = found.accepted.get(method)
+    if record is not None and record.adapter(method).kind != "repository":
+        return []
+    return about_method(method_class(method))
+
+
+def describe_submission(found: Selection, method: str) -> dict[str, Any] | None:
+    """Who submitted a method, where it is from and what verification could not tell; None if it was not submitted."""
+    record = found.accepted.get(method)
+    if record is None:
+        return None
+    manifest = record.manifest
+    return {
+        "said": f"{manifest.complete} of {manifest.expected} runs were submitted, made on "
+        f"{'; '.join(manifest.machines)}, and verified when they were accepted. Of the method its submitter says:",
+        "facts": about(record, method),
+        "warnings": [f"{one.check}: {one.message}" for one in record.findings if one.level == "warning"],
+    }
 
 
 def about_method(cls: type[Method[Any]]) -> list[str]:

@@ -24,10 +24,11 @@ from benchmark.picture_files import alt_path
 from benchmark.report import charts, content
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, read_selection
+from benchmark.submission.accepted import describe_acceptances
+from benchmark.submission.manifest import SOURCE
 from benchmark.tables import describe, describe_failures
 from envs.errors import UserError
 from envs.registry import make_task
-from methods.base import method_class
 
 STATIC = ("style.css", "report.js")
 PICTURES = (".png", ".svg", ".gif")
@@ -112,7 +113,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters |= {"script": as_script, "arxiv": link_papers}
+        self.environment.filters |= {"script": as_script, "arxiv": link_papers, "address": link_address}
         self.shared = shared
 
     def render(self, template: str, root: str, **values: Any) -> str:
@@ -132,6 +133,13 @@ def link_papers(text: str) -> Any:
         r"(?:arXiv )?\b(\d{4}\.\d{5})\b", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', str(escape(text))
     )
     return Markup(linked)
+
+
+def link_address(text: str) -> Any:
+    """An address of the web as a link, other text as :func:`link_papers` has it; what is submitted is never markup."""
+    if not text.startswith(("https://", "http://")) or not SOURCE.fullmatch(text):
+        return link_papers(text)
+    return Markup('<a href="{0}" rel="nofollow">{0}</a>').format(text)
 
 
 def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str, Any]:
@@ -158,7 +166,7 @@ def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str
         "charts": figures,
         "pairs": pairs.to_dict("split"),
         "unranked": [method for method in methods if method not in ranked],
-        "failures": describe_failures(found),
+        "notes": [*describe_acceptances(found.accepted), *describe_failures(found)],
     }
 
 
@@ -206,7 +214,8 @@ def method_page(found: Selection, frame: Any, method: str) -> dict[str, Any]:
     times = [(task, task, method) for task in tasks]
     return {
         "method": method,
-        "about": content.about_method(method_class(method)),
+        "about": content.describe_method(found, method),
+        "submission": content.describe_submission(found, method),
         "rows": [asdict(row) for row in rows],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "settings": {task: content.settings_of(found.runs(task, method)) for task in tasks},

@@ -11,7 +11,10 @@ from benchmark.results import Record
 
 MANIFEST = "manifest.json"
 CONFIGS = "config.json"
-RUN_FILE = re.compile(r"runs/(?P<task>[^/\\]+)/(?P<method>[^/\\]+)/seed-(?P<seed>0|[1-9][0-9]{0,8})\.json")
+# A method's name becomes that of files, pages and columns, and may be of a method that is not installed here.
+RUN_FILE = re.compile(
+    r"runs/(?P<task>[^/\\]+)/(?P<method>[A-Za-z0-9][\w.+-]{0,63})/seed-(?P<seed>0|[1-9][0-9]{0,8})\.json", re.ASCII
+)
 SOURCE = re.compile(r"(https?://|ssh://|git@)[^\s<>\"'`\\]+")
 LINE = 300
 

@@ -86,7 +86,8 @@ def test_an_honest_submission_is_verified(packed: Path) -> None:
     done, verification = verify(packed.parent, packed)
     assert done.code == 0
     assert (verification.kind, verification.runs, verification.verdict) == ("submission", 2, "verified")
-    checks = ["archive", "files", "manifest", "completeness", "configuration", "code", "consistency", "rerun"]
+    checks = ["archive", "files", "manifest", "adapter"]
+    checks += ["completeness", "configuration", "code", "consistency", "rerun"]
     assert [one.check for one in verification.findings] == checks
     assert {one.level for one in verification.findings} == {"ok"}
 
@@ -253,7 +254,9 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) ->
         "configuration: R+L2 nfw seed 0: config.method.batch_size is 17 in the file and 16 in this checkout"
     ]
     # What settings a stranger has set is not run.
-    assert "rerun: nothing was made again: no run passed the checks before" in said(verification, "warning")
+    assert "rerun: nothing was made again: no run whose code is here passed the checks before" in said(
+        verification, "warning"
+    )
 
 
 @pytest.mark.parametrize(
