@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from benchmark.anchors import HIGH_METHOD, LOW_METHOD, anchor_pairs, unconstrained_task
 from benchmark.files import read_bytes
+from benchmark.machine import machine_of
 from benchmark.results import (
     TOLERANCE_KEYS,
     FlowReport,
-    Provenance,
     Returns,
     RunResult,
     Violations,
@@ -29,13 +29,6 @@ from envs.registry import make_task
 
 ERROR_WIDTH = 200
 Report = TypeVar("Report", FlowReport, VisitedReport)
-
-
-def machine_of(provenance: Provenance) -> str:
-    """What wall-clock depends on besides the program."""
-    threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
-    together = f"{provenance.together} seeds together" if provenance.together > 1 else ""
-    return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads, together) if part)
 
 
 @dataclass(frozen=True)

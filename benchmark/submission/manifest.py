@@ -101,7 +101,7 @@ class Manifest(Record):
         missing: Those that are not in it, "task method seed n".
         locks: sha256 of every requirements.lock that the runs were made under.
         commits: Commits of this repository that they were made at.
-        machines: Processor, accelerator and threads that they were made on.
+        machines: Fingerprints of the machines that they were made on, and threads.
         adapters: Where each method's code is.
         author: Who submits, and how to reach them.
         paper: What describes the method.

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from benchmark.config import Params
 from benchmark.files import check_writable, read_bytes, write_bytes
+from benchmark.machine import machine_of
 from benchmark.results import DamagedFileError, RunResult, parse_record
 from benchmark.runs import Run, is_current, select
-from benchmark.selection import check_complete, check_place, machine_of, one_line
+from benchmark.selection import check_complete, check_place, one_line
 from benchmark.submission.adapter import find_adapter
 from benchmark.submission.archive import pack
 from benchmark.submission.manifest import CONFIGS, MANIFEST, Configs, Manifest, PackedFile

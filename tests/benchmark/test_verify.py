@@ -386,6 +386,7 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
     for change, reason in (
         ({"processor": "Another CPU"}, "another machine"),
         ({"threads": 2}, "another machine"),
+        ({"platform": "Another OS"}, "another platform"),
         ({"lock_sha256": "0"}, "another requirements.lock"),
         ({"versions": {}}, "other versions of libraries"),
         ({"together": 4}, "seeds trained together"),
