@@ -14,6 +14,7 @@ from benchmark.machine import machine_of
 from benchmark.results import (
     TOLERANCE_KEYS,
     FlowReport,
+    Provenance,
     Returns,
     RunResult,
     Violations,
@@ -250,6 +251,13 @@ def check_comparable(found: Selection) -> None:
                     f"{method} on {task}: seeds {first.seed} and {run.seed} were run with different {', '.join(keys)}; "
                     f"run the older of both again"
                 )
+
+
+def commits(origins: Sequence[Provenance]) -> str:
+    """The commits that results come from."""
+    names = sorted({(origin.commit or "unknown")[:12] for origin in origins})
+    dirty = any(origin.dirty for origin in origins)
+    return (", ".join(names) or "unknown") + (" (with uncommitted changes)" if dirty else "")
 
 
 def one_line(error: str | None) -> str:

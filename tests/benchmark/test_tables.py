@@ -64,7 +64,8 @@ def change(path: Path, **changes: object) -> None:
 
 def test_every_table_is_written_three_times_and_on_a_page(folder: Path) -> None:
     written = write(folder)
-    assert set(written) == {f"{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")} | {"README.md"}
+    names = (*NAMES, "anchors")
+    assert set(written) == {f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")} | {"README.md"}
     page = written["README.md"]
     assert page.startswith(f"# Results of profile {PROFILE}\n")
     assert "20 of 20 runs are complete." in page
