@@ -11,6 +11,7 @@ from typing import TypeVar
 from benchmark.anchors import HIGH_METHOD, LOW_METHOD, anchor_pairs, unconstrained_task
 from benchmark.files import read_bytes
 from benchmark.machine import machine_of
+from benchmark.missing import NoRunsError
 from benchmark.results import (
     TOLERANCE_KEYS,
     FlowReport,
@@ -110,7 +111,7 @@ def read_selection(
             path says, or runs that would be put in one row or compared with each other had different settings.
     """
     if not folder.is_dir():
-        raise UserError(f"no results of profile '{profile}': {folder} does not exist; run `acrl sweep` first")
+        raise NoRunsError(profile, folder.parent)
     accepted = read_acceptances(folder, profile)
     submitted = {method: record for method, record in accepted.items() if method not in methods}
     found = Selection(profile, tuple(tasks), (*methods, *submitted), tuple(seeds), accepted=accepted)

@@ -11,6 +11,7 @@ import click
 from benchmark.commands.options import method_option, profile_option, results_option, task_option
 from benchmark.commands.output import json_option, show
 from benchmark.config import Params, load_params
+from benchmark.missing import NoRunsError, or_choose
 from benchmark.runs import select, state_of
 from benchmark.submission.accepted import read_acceptances, run_states
 
@@ -38,6 +39,8 @@ def status(
         for task, method, seed, state, reason in states
     ]
     lines.append(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    if set(counts) <= {"missing"} and or_choose(profile, results):
+        click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
     runs = [dict(zip(names, row, strict=True)) for row in states]
     show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
 

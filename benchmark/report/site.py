@@ -20,6 +20,7 @@ from benchmark.files import write_bytes, write_text
 from benchmark.formulas import formula
 from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
 from benchmark.leaderboard_table import EQUALITY, pair_view
+from benchmark.missing import NoRunsError
 from benchmark.picture_files import alt_path
 from benchmark.report import charts, content
 from benchmark.results import TOLERANCES
@@ -50,7 +51,7 @@ def write_site(
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
     if not found.begun():
-        raise UserError(f"no complete run of profile '{profile}' in {folder}: make runs with `acrl sweep -p {profile}`")
+        raise NoRunsError(profile, folder.parent)
     files = make_files(found, folder)
     site = folder / "site"
     for path in sorted(site.rglob("*")) if site.exists() else []:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from benchmark.config import Params
 from benchmark.files import check_writable, read_bytes, write_bytes
 from benchmark.machine import machine_of
+from benchmark.missing import or_choose
 from benchmark.results import DamagedFileError, RunResult, parse_record
 from benchmark.runs import Run, is_current, select
 from benchmark.selection import check_complete, check_place, one_line
@@ -82,7 +83,8 @@ def submit(
     chosen = [task for task in asked if task in tasks or not tasks]
     found = find_runs(params, profile, methods, chosen, results)
     if not found.runs:
-        raise UserError(f"no complete run to submit: make them with `acrl sweep {options(profile, methods)}`")
+        others = or_choose(profile, results, methods[0])
+        raise UserError(f"no complete run to submit: make them with `acrl sweep {options(profile, methods)}`{others}")
     everything = list(select(params, profile, asked, methods))
     missing = [run for run in everything if run not in found.runs]
     if missing and not incomplete:

@@ -249,7 +249,7 @@ def test_truncated_file_is_refused(folder: Path) -> None:
 
 
 def test_missing_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist; run `acrl sweep`"):
+    with pytest.raises(UserError, match=r"no complete run of profile 'quick' in .*: make runs with `acrl"):
         write(tmp_path / PROFILE)
 
 
