@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmark import files as written
 from benchmark.results import digest
-from benchmark.submission.archive import pack, unpack
+from benchmark.submission.archive import unpack
 from benchmark.submission.manifest import MANIFEST
 from envs.errors import UserError
 from tests.benchmark.command import Done, acrl, files, finish, install, start, workplace
 from tests.benchmark.factories import alter
+from tests.benchmark.verified import PLUGIN, Data, repack
 
-PLUGIN = """
-from methods.base import MethodConfig, register_method
-from tests.methods.scripted import Scripted
-
-register_method("theirs")(type("Theirs", (Scripted,), {"__module__": "theirs", "Config": MethodConfig}))
-"""
 AUTHOR, SOURCE, PAPER = "A. <b>Nonymous</b> <a@example.org>", "https://example.org/theirs", "arXiv 2102.11055"
 RECORD = "results/smoke/submissions/theirs.json"
 RUNS = [f"results/smoke/runs/{task}/theirs/seed-0.json" for task in ("BSS-3", "R+L2")]
@@ -145,14 +141,17 @@ def test_where_the_plug_in_is_installed_a_run_is_made_again(elsewhere: Path, tmp
     assert (folder / RECORD).exists()
 
 
-def repack(path: Path, name: str, change: object, seal: bool) -> None:
-    packed = unpack(path)
-    data = json.loads(packed[name])
-    change(data)  # type: ignore[operator]
-    if seal:
-        data["provenance"]["sha256"] = digest(data)
-    packed[name] = json.dumps(data).encode()
-    path.write_bytes(pack(packed))
+def edit(path: Path, name: str, change: Callable[[Data], object]) -> None:
+    """Change a file of an archive as one would who knows of the digest in it, and not of the manifest's hash."""
+
+    def changed(packed: dict[str, bytes]) -> None:
+        data = json.loads(packed[name])
+        change(data)
+        if name != MANIFEST:
+            data["provenance"]["sha256"] = digest(data)
+        packed[name] = json.dumps(data).encode()
+
+    repack(path, changed)
 
 
 @pytest.mark.parametrize(
@@ -164,9 +163,9 @@ def repack(path: Path, name: str, change: object, seal: bool) -> None:
     ],
 )
 def test_a_tampered_archive_is_refused_and_nothing_changes(
-    folder: Path, archive: Path, name: str, change: object, message: str
+    folder: Path, archive: Path, name: str, change: Callable[[Data], object], message: str
 ) -> None:
-    repack(archive, name, change, seal=name != MANIFEST)
+    edit(archive, name, change)
     before = files(folder)
     done = acrl(folder, "accept", archive, "--no-rerun", "--json")
     assert done.code == 1
@@ -279,16 +278,14 @@ def test_a_run_that_was_not_submitted_is_not_shown_and_an_altered_one_refused(fo
 def test_a_method_of_this_repository_cannot_be_passed_off_by_a_package(folder: Path) -> None:
     assert acrl(folder, "submit", "--method", "nfw", "-p", "smoke", "--out", "nfw.zip").code == 0
     other = {"kind": "package", "package": "x", "version": "1.0"}
-    repack(folder / "nfw.zip", MANIFEST, lambda data: data["adapters"][0].update(other), seal=False)
+    edit(folder / "nfw.zip", MANIFEST, lambda data: data["adapters"][0].update(other))
     done = acrl(folder, "accept", "nfw.zip", "--no-rerun")
     assert done.code == 1
     assert "adapter: 'nfw' is of package x 1.0, and here of this repository: choose another id for it" in done.out
 
 
 def test_a_name_that_could_not_be_that_of_a_page_is_refused(folder: Path, archive: Path) -> None:
-    packed = unpack(archive)
-    packed["runs/R+L2/<b>/seed-0.json"] = b"{}"
-    archive.write_bytes(pack(packed))
+    repack(archive, lambda packed: packed.update({"runs/R+L2/<b>/seed-0.json": b"{}"}))
     done = acrl(folder, "verify", archive)
     assert done.code == 1
     assert "'runs/R+L2/<b>/seed-0.json', which is no file of a submission" in done.out

@@ -12,8 +12,7 @@ from benchmark.leaderboard import scale
 from benchmark.selection import read_selection
 from benchmark.tables import write_tables
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, STEPS, fill, make_run, save
-
-TASKS = ("R+L2", "HC+O")
+from tests.benchmark.written import TASKS
 
 
 def save_anchor(folder: Path, task: str, method: str, returns: tuple[float, ...], **changes: object) -> None:

@@ -21,14 +21,9 @@ from benchmark.submission.archive import BadArchiveError, pack, unpack
 from benchmark.submission.manifest import CONFIGS, MANIFEST, Manifest
 from tests.benchmark.command import PARAMS, acrl, finish, install, start, workplace
 from tests.benchmark.factories import alter
+from tests.benchmark.verified import PLUGIN
 
 RUN = "results/smoke/runs/{}/nfw/seed-0.json"
-PLUGIN = """
-from methods.base import MethodConfig, register_method
-from tests.methods.scripted import Scripted
-
-register_method("theirs")(type("Theirs", (Scripted,), {"__module__": "theirs", "Config": MethodConfig}))
-"""
 
 
 @pytest.fixture
