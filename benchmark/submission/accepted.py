@@ -42,8 +42,8 @@ class Acceptance(Record):
 
     def hashes(self, method: str) -> dict[str, str]:
         """sha256 of the file of each run of a method, by its path below the profile's folder."""
-        runs = (file for file in self.manifest.files if file.path.split("/")[2:3] == [method])
-        return {file.path: file.sha256 for file in runs}
+        runs = ((file, RUN_FILE.fullmatch(file.path)) for file in self.manifest.files)
+        return {file.path: file.sha256 for file, match in runs if match and match["method"] == method}
 
 
 def acceptance_path(folder: Path, method: str) -> Path:

@@ -31,6 +31,8 @@ def accept(path: Path, params: Params, options: Options) -> tuple[Verification, 
     """
     found = Findings(options.strict)
     source = read_source(path, found)
+    if not path.name.isprintable():
+        raise UserError(f"{path.name!r} is no name to record: rename the archive")
     if source.kind != "submission":
         raise UserError(f"{path} is no submission: give an archive that `acrl submit` made")
     verification = judge(path, source, params, options, found)

@@ -12,8 +12,9 @@ from benchmark.results import Record
 MANIFEST = "manifest.json"
 CONFIGS = "config.json"
 # A method's name becomes that of files, pages and columns, and may be of a method that is not installed here.
+METHOD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 RUN_FILE = re.compile(
-    r"runs/(?P<task>[^/\\]+)/(?P<method>[A-Za-z0-9][\w.+-]{0,63})/seed-(?P<seed>0|[1-9][0-9]{0,8})\.json", re.ASCII
+    rf"runs/(?P<task>[^/\\]+)/(?P<method>{METHOD_ID.pattern})/seed-(?P<seed>0|[1-9][0-9]{{0,8}})\.json"
 )
 SOURCE = re.compile(r"(https?://|ssh://|git@)[^\s<>\"'`\\]+")
 LINE = 300

@@ -20,7 +20,7 @@ from benchmark.runs import Run, is_current, select
 from benchmark.selection import check_complete, check_place, one_line
 from benchmark.submission.adapter import find_adapter
 from benchmark.submission.archive import pack
-from benchmark.submission.manifest import CONFIGS, MANIFEST, Configs, Manifest, PackedFile
+from benchmark.submission.manifest import CONFIGS, MANIFEST, METHOD_ID, Configs, Manifest, PackedFile
 from envs.errors import UserError
 
 # An error is one line: what does not fit on it is in `acrl status`.
@@ -77,6 +77,11 @@ def submit(
     for task in tasks:
         if task not in asked:
             raise UserError(f"task '{task}' is not of profile '{profile}': its tasks are {', '.join(asked)}")
+    for method in methods:
+        if not METHOD_ID.fullmatch(method):
+            raise UserError(
+                f"'{method}' cannot be submitted: give the method an id of letters, digits, '.', '_', '+', '-'"
+            )
     if out.suffix != ".zip":
         raise UserError(f"{out} is no name of an archive: give one that ends in .zip")
     check_writable(out)

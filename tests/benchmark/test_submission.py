@@ -102,6 +102,7 @@ def test_failed_stale_and_damaged_runs_are_refused_by_name(folder: Path) -> None
     ("arguments", "message"),
     [
         (["--method", "nfww"], "unknown method 'nfww': did you mean 'nfw'"),
+        (["--method", "n|fw"], "'n|fw' cannot be submitted: give the method an id of letters, digits"),
         (["--method", "nfw", "--task", "HC+O"], "task 'HC+O' is not of profile 'smoke': its tasks are R+L2, BSS-3"),
         (["--method", "nfw", "--source", "javascript:alert(1)"], "--source: 'javascript:alert(1)' is no address"),
         (["--method", "nfw", "--author", "A\x1b[31m"], "--author: not one line of at most 300 readable characters"),
