@@ -20,21 +20,24 @@ class RunCheckpoint(FileCheckpoint):
         path: The file.
         key: The run's key.
         every: Least seconds between two writes.
+
+    Attributes:
+        wait: Seconds from the last write to the next one.
     """
 
     def __init__(self, path: Path, key: str, every: float = EVERY_SECONDS) -> None:
         super().__init__(path, key)
         self.every = every
-        self._wait = every
+        self.wait = every
         self._last = time.perf_counter()
 
     def due(self) -> bool:
         """Whether it is time to write again."""
-        return time.perf_counter() - self._last >= self._wait
+        return time.perf_counter() - self._last >= self.wait
 
     def save(self, state: Tensors) -> None:
         """See :meth:`FileCheckpoint.save`."""
         started = time.perf_counter()
         super().save(state)
         self._last = time.perf_counter()
-        self._wait = max(self.every, (self._last - started) / SHARE) if self.every else 0.0
+        self.wait = max(self.every, (self._last - started) / SHARE) if self.every else 0.0

@@ -17,7 +17,7 @@ from benchmark.rendering import DASH, like, percent
 from benchmark.results import TOLERANCES, Record, digest
 from benchmark.selection import CompleteRun
 from benchmark.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
-from benchmark.summaries import total, training
+from benchmark.summaries import prepares, total, training
 from benchmark.tracking_runs import flatten
 from envs.errors import UserError
 
@@ -99,15 +99,16 @@ class Compared(Record):
     notes: list[str]
 
 
-def quantities() -> Iterator[Quantity]:
-    """Everything that is compared."""
+def quantities(prepared: bool) -> Iterator[Quantity]:
+    """Everything that is compared; ``prepared`` says whether a run of either side had anything to prepare."""
     yield Quantity("final return", "return", lambda run: run.returns.final.mean)
     yield Quantity("best return", "return", lambda run: run.returns.best.mean)
     for tolerance in TOLERANCES:
         yield Quantity("valid share in training", "share", _valid_share(tolerance), tolerance, SHARES)
     yield Quantity("violations in training", "actions", lambda run: run.violations.policy.count, 0.0)
     yield Quantity("total", "seconds", total, clock=True)
-    yield Quantity("total without prepare", "seconds", training, clock=True)
+    if prepared:
+        yield Quantity("total without prepare", "seconds", training, clock=True)
 
 
 def _valid_share(tolerance: float) -> Value:
@@ -142,7 +143,8 @@ def compare(a: Side, b: Side) -> Compared:
             continue
         if method_a == method_b and (unequal := unequal_settings(first[0], second[0])):
             notes.append(f"{task}, {method_a}: different settings: {', '.join(unequal)}")
-        for quantity in quantities():
+        prepared = any(prepares(run) for run in (*first, *second))
+        for quantity in quantities(prepared):
             one = difference(quantity, first, second)
             found.append(one.model_copy(update={"task": task, "method_a": method_a, "method_b": method_b}))
         if not one_machine(run.record.provenance for run in (*first, *second)):

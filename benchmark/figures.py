@@ -15,7 +15,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
@@ -24,7 +23,7 @@ from benchmark.files import write_bytes
 from benchmark.leaderboard_figure import LEADERBOARD, draw_leaderboard
 from benchmark.selection import CompleteRun, Selection, read_selection
 from benchmark.statistics import mean_interval
-from benchmark.styles import COLOURS, SEEDS_FOR_BAND, style_of
+from benchmark.styles import PART_COLOURS, SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds, total
 
 SPREAD = (
@@ -53,16 +52,6 @@ SETTINGS: dict[RcKeyType, Any] = {
     "legend.fontsize": 10,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
-}
-
-
-PART_COLOURS = {
-    "prepare": COLOURS[4],
-    "act": COLOURS[9],
-    "project": COLOURS[1],
-    "env": COLOURS[2],
-    "update": COLOURS[0],
-    "other": (0.75, 0.75, 0.75),
 }
 
 
@@ -259,17 +248,7 @@ def label_outer(found: Selection, panels: dict[str, Axes], x: str, y: str) -> No
 
 
 def add_method_legend(figure: Figure, found: Selection) -> None:
-    """A legend of all methods below the panels."""
-    handles = []
-    for method in found.methods:
-        style = style_of(method)
-        line = Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.dashes, linewidth=1.8)
-        line.set_label(method)
-        handles.append(line)
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=4 if panels_in_a_row(found) == 3 else 3,
-        frameon=False,
-        handlelength=4,
-    )
+    """A legend of the methods that are drawn, below the panels."""
+    methods = [method for method in found.methods if any(found.runs(task, method) for task in shown(found))]
+    if methods:
+        add_legend(figure, methods, columns=4 if panels_in_a_row(found) == 3 else 3)

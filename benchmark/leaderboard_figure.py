@@ -18,7 +18,7 @@ from benchmark.leaderboard import (
 )
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
-from benchmark.styles import SEEDS_FOR_BAND, style_of
+from benchmark.styles import SEEDS_FOR_BAND, add_legend, style_of
 
 LEADERBOARD = (
     "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner without "
@@ -33,7 +33,7 @@ def draw_leaderboard(found: Selection) -> Figure:
     """Three panels of all tasks together; they say so where no method has a run of every task."""
     methods, frame = ranked_methods(found), leaderboard(found)
     whole = frame[frame["task"] == ALL_TASKS]
-    height = 0.42 * max(len(methods), 3) + 1.8
+    height = 0.42 * max(len(methods), 3) + 2.3
     figure = Figure(figsize=(11.5, height), layout="constrained")
     score, valid, profile = figure.subplots(1, 3)
     seeds = ", ".join(str(seed) for seed in found.seeds)
@@ -50,6 +50,7 @@ def draw_leaderboard(found: Selection) -> Figure:
     draw_scores(score, rows)
     draw_validity(valid, whole[whole["quantity"] == "final valid share"], list(rows.index))
     draw_profiles(profile, found, list(rows.index))
+    add_legend(figure, list(rows.index), columns=6)
     return figure
 
 

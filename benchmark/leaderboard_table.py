@@ -19,13 +19,17 @@ from benchmark.leaderboard import (
 from benchmark.rendering import DASH, Column, format_cell, make_view
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
+from benchmark.statistics import mean_interval
 from benchmark.submission.accepted import describe_acceptances
+from benchmark.summaries import make_cell
 from benchmark.table import Table, View
 
 EQUALITY = (
     "Where the constraint has an equality (bike sharing) outputs of a method that does not know of it are never valid, "
     "whatever it learns; see single tasks for the others."
 )
+# Heads of the table of returns that scores are measured by.
+SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "no scores, since"
 VALID_LAST = tuple(Column(f"valid at {tol:g} [%]", "final valid share", tol) for tol in TOLERANCES)
 VALID_TRAINING = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
 
@@ -51,6 +55,7 @@ def leaderboard_table(found: Selection, described: str) -> Table:
         View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
         View("Valid over the whole training", make_view(single, keys, VALID_TRAINING)),
         View("How often the method of a row is better than that of a column [%]", pair_view(found)),
+        View("Returns that scores are measured by", scale_view(found)),
     ]
     return Table("leaderboard", "Leaderboard", caption(found, described), frame, views, notes(found))
 
@@ -103,21 +108,27 @@ def pair_view(found: Selection) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", *methods])
 
 
-def notes(found: Selection) -> list[str]:
-    """The scale of every task, which methods are not ranked, and which were submitted."""
-    lines = []
-    for task in found.tasks:
+def scale_view(found: Selection) -> pd.DataFrame:
+    """For every task with a run: the returns of its score 0 and of its score 1, or why it has no scores."""
+    rows = []
+    for task in found.begun():
+        low, high = (final_returns(runs) for runs in found.anchors(task))
         ends = scale(found, task)
-        if isinstance(ends, str):
-            lines.append(f"{task} has no scores: {ends}.")
-            continue
-        low, high = (len(final_returns(runs)) for runs in found.anchors(task))
-        wanted = len(found.seeds)
-        lines.append(
-            f"{task}: score 0 is a return of {ends[0]:.4g} ({low}/{wanted} runs), score 1 is {ends[1]:.4g} "
-            f"({high}/{wanted} runs)."
-        )
+        row = {"task": task}
+        for end, returns in ((SCORE_0, low), (SCORE_1, high)):
+            cell = make_cell(end, "return", mean_interval(returns)) | {"N": len(found.seeds)}
+            row |= {end: format_cell(cell, cell["n"]), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
+        rows.append(row | {NO_SCORES: ends if isinstance(ends, str) else ""})
+    frame = pd.DataFrame(
+        rows, columns=["task", SCORE_0, f"runs of {SCORE_0}", SCORE_1, f"runs of {SCORE_1}", NO_SCORES]
+    )
+    return frame if frame[NO_SCORES].any() else frame.drop(columns=NO_SCORES)
+
+
+def notes(found: Selection) -> list[str]:
+    """Which methods are not ranked, and which were submitted."""
     unranked = [method for method in found.methods if method not in ranked_methods(found)]
+    lines = describe_acceptances(found.accepted)
     if unranked and scored_tasks(found):
-        lines.append(f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
-    return lines + describe_acceptances(found.accepted)
+        lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
+    return lines

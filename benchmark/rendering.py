@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], r
     return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
 
 
-def format_cell(cell: dict[Hashable, Any], expected: int) -> str:
+def format_cell(cell: Mapping[Any, Any], expected: int) -> str:
     """A cell as "mean [low, high]"; with (n/N) where it comes from fewer runs than its row, and marked for a note."""
     if pd.isna(cell["mean"]):
         return DASH

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,14 @@ class Style:
 # The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
 SEEDS_FOR_BAND = 3
 COLOURS = sns.color_palette("colorblind", 10)
+PART_COLOURS = {
+    "prepare": COLOURS[4],
+    "act": COLOURS[9],
+    "project": COLOURS[1],
+    "env": COLOURS[2],
+    "update": COLOURS[0],
+    "other": (0.75, 0.75, 0.75),
+}
 STYLES = {
     "flowpg": Style(COLOURS[0], "o", "-"),
     "flowpg-spline": Style(COLOURS[9], "P", "-"),
@@ -40,3 +51,14 @@ def style_of(method: str) -> Style:
         return STYLES[method]
     number = zlib.crc32(method.encode())
     return Style(COLOURS[(0, 2, 4, 5, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))
+
+
+def add_legend(figure: Figure, methods: Sequence[str], columns: int = 4) -> None:
+    """A legend of methods below the panels."""
+    handles = []
+    for method in methods:
+        style = style_of(method)
+        line = Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.dashes, linewidth=1.8)
+        line.set_label(method)
+        handles.append(line)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=4)

@@ -19,6 +19,11 @@ PARTS = ("prepare", "act", "project", "env", "update", "other")
 ACTIONS = ("policy", "behaviour", "executed")
 LATENTS = ("uniform", "boundary")
 
+# What does nothing takes microseconds by the clock; nothing that is worth the name of a preparation takes less.
+LEAST_PREPARE = 1e-3
+NOTHING_PREPARED = "none: nothing to prepare"
+SHARED_FLOW = "none: one flow for all seeds"
+
 NOT_NEGATIVE = (0.0, math.inf)
 SHARE = (0.0, 1.0)
 LAST = ("mean", "low", "high", "interval", "n", "N", "profile", "steps", "seeds", "note")
@@ -113,7 +118,8 @@ def wallclock(found: Selection) -> pd.DataFrame:
         mixed = different_machines(runs)
         for part in PARTS:
             spent = [part_seconds(run, part) for run in runs]
-            yield make_cell(part, "seconds", mean_interval(spent, NOT_NEGATIVE), note=mixed)
+            estimate = preparation(runs) if part == "prepare" else mean_interval(spent, NOT_NEGATIVE)
+            yield make_cell(part, "seconds", estimate, note=mixed)
         for quantity, clock in (("total", total), ("training", training)):
             spent = [clock(run) for run in runs]
             yield make_cell(quantity, "seconds", mean_interval(spent, NOT_NEGATIVE), note=mixed)
@@ -127,6 +133,25 @@ def wallclock(found: Selection) -> pd.DataFrame:
             yield make_cell(quantity, "ratio", estimate, note=note)
 
     return make_frame(("task", "method"), over_runs(found, cells)).astype({"steps": "Int64"})
+
+
+def prepares(run: CompleteRun) -> bool:
+    """Whether there was anything to do before training."""
+    return run.record.seconds.prepare >= LEAST_PREPARE
+
+
+def preparation(runs: list[CompleteRun]) -> Estimate:
+    """Seconds of preparation; no value where there was none, no interval over seeds that share one flow.
+
+    A flow is what its settings make it, and every seed is charged with what it cost when it was made.
+    """
+    if runs and not any(prepares(run) for run in runs):
+        return Estimate(None, None, None, len(runs), NOTHING_PREPARED)
+    spent = mean_interval([run.record.seconds.prepare for run in runs], NOT_NEGATIVE)
+    settings = [run.record.config.get("method", {}) for run in runs]
+    recipes = [{name: one.get(name) for name in ("samples", "flow")} for one in settings]
+    shared = len(runs) > 1 and all(recipe["flow"] and recipe == recipes[0] for recipe in recipes)
+    return point(spent.mean, spent.n, SHARED_FLOW) if shared else spent
 
 
 def total(run: CompleteRun) -> float:

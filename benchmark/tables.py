@@ -54,7 +54,7 @@ def write_tables(
         return_table(found),
     ]
     tables += [*timing_tables(found), *coverage_tables(found, folder)]
-    failures = describe_failures(found) + describe_unbegun(found)
+    failures = describe_failures(found)
     texts: dict[str, str] = {}
     for table in tables:
         notes = table.notes if table.name in ("anchors", "flows", "timing") else table.notes + failures
@@ -139,8 +139,9 @@ def wallclock_table(found: Selection) -> Table:
     caption = (
         f"{describe(found)} Wall-clock of training without evaluation, as the runs were made: side by side, a process "
         "each, so that it says what they took and not which method is faster (see Time of a training step), on: "
-        f"{'; '.join(machines) or 'no machine yet'}. Prepare is the work before training, such as a flow's; other is "
-        "the harness itself. Ratios are of geometric means to those of "
+        f"{'; '.join(machines) or 'no machine yet'}. Prepare is the work before training, such as a flow's: a dash "
+        "where there is none, no interval where all seeds share one flow; other is the harness itself. Ratios are of "
+        "geometric means to those of "
         f"{summaries.REFERENCE} on the same task and machine, with Welch's interval for the difference of logarithms. "
         f"{INTERVALS}"
     )
@@ -188,7 +189,7 @@ def coverage_tables(found: Selection, folder: Path) -> list[Table]:
 
 
 def describe(found: Selection) -> str:
-    """Profile, budget and seeds, in one sentence."""
+    """Profile, budget and seeds, in one sentence, and in another which tasks have no run yet."""
     steps = {task: found.steps(task) for task in found.tasks}
     known = {task: number for task, number in steps.items() if number is not None}
     if len(set(known.values())) == 1:
@@ -196,13 +197,19 @@ def describe(found: Selection) -> str:
     else:
         budget = ", ".join(f"{task} {number:,} steps" for task, number in known.items()) or "unknown, no complete run"
     seeds = ", ".join(str(seed) for seed in found.seeds)
-    return f"Profile {found.profile}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
+    first = f"Profile {found.profile}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
+    return " ".join([first, *describe_unbegun(found)])
 
 
 def describe_unbegun(found: Selection) -> list[str]:
-    """A note on the tasks without any complete run, which tables leave out."""
-    missing = [task for task in found.tasks if task not in found.begun()]
-    return [f"Not run yet by any method, and so left out: {', '.join(missing)}."] if missing else []
+    """Which tasks have no complete run, and what there is of them nevertheless."""
+    kinds: dict[str, list[str]] = {}
+    for task in found.tasks:
+        if task not in found.begun():
+            flow, timed = any(of == task for of, _ in found.flows), task in found.timing
+            kept = " and ".join(name for name, there in (("flows", flow), ("timing", timed)) if there)
+            kinds.setdefault(f"only {kept}" if kept else "left out", []).append(task)
+    return [f"No run yet, {kind}: {', '.join(tasks)}." for kind, tasks in kinds.items()]
 
 
 def describe_anchors(found: Selection) -> str:

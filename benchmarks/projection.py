@@ -176,6 +176,7 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     """Print the table; 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=TASKS, action="append", help="one of them alone; may be given again")
     parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=200, help="measurements of each figure (default: %(default)s)")
     options = parser.parse_args()
@@ -183,7 +184,8 @@ def main() -> int:
         parser.error("--repeats must be 1 or more")
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(options.seed)
-    rows = [ask(task, options.repeats, generator) for ask in (measure_projection, measure_oracle) for task in TASKS]
+    tasks = options.task or TASKS
+    rows = [ask(task, options.repeats, generator) for ask in (measure_projection, measure_oracle) for task in tasks]
     print(table(rows))
     missed = [f"{row.asked} on {row.task}" for row in rows if row.misses()]
     print(f"bars: {BARS[1]:.0f} at batch 1, {BARS[BATCH]:.0f} at batch {BATCH};")

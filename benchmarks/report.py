@@ -30,7 +30,7 @@ def seconds_to_open(browser: Browser, page_path: Path) -> tuple[float, float]:
     """Until a page is loaded, and until every chart of it is drawn."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     started = time.perf_counter()
-    page.goto(page_path.as_uri())
+    page.goto(page_path.resolve().as_uri())
     loaded = time.perf_counter() - started
     draw(page)
     seconds = time.perf_counter() - started
@@ -44,7 +44,7 @@ def findings(browser: Browser, page_path: Path) -> list[str]:
     for width in WIDTHS:
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            page.goto(page_path.as_uri())
+            page.goto(page_path.resolve().as_uri())
             draw(page)
             found += [f"{one['id']} ({one['impact']})" for one in Axe().run(page)["violations"]]
             page.close()

@@ -10,6 +10,7 @@ from benchmark.claims.evidence import FLOW, LEAST_SEEDS
 from benchmark.claims.experiments import estimate_of, not_made, read_experiment
 from benchmark.claims.rule import BOTH_SIDES, Claim, Finding, Outcome, Reading
 from benchmark.selection import Selection
+from benchmark.sources import of_experiment
 from benchmark.statistics import Estimate
 
 EXPERIMENT = "c6"
@@ -70,7 +71,8 @@ def _findings(frame: pd.DataFrame, method: str, quantity: str, unit: str, wanted
             why = _gap(number, layer, len(tasks))
             outcome, why = ("open", why) if why else _judge(number, layer)
         threshold = 0.0 if quantity == VANISHING else None
-        findings.append(Finding(str(task), number, threshold, outcome, why, wanted, unit))
+        sources = (of_experiment(EXPERIMENT),)
+        findings.append(Finding(str(task), number, threshold, outcome, why, wanted, unit, sources=sources))
     return tuple(findings)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,21 @@ import pandas as pd
 from benchmark.claims.evidence import LEAST_SEEDS
 from benchmark.claims.gradients import judge_gradients
 from benchmark.claims.returns import judge_returns
-from benchmark.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
+from benchmark.claims.rule import Claim, Finding, Reading
 from benchmark.claims.samplers import judge_samplers
 from benchmark.claims.validity import judge_validity
+from benchmark.claims.views import Row, effect_rows, effect_text, verdict_rows, verdict_text
 from benchmark.claims.violations import judge_violations
 from benchmark.claims.wallclock import judge_wallclock
 from benchmark.files import write_text
-from benchmark.rendering import DASH, like, percent
 from benchmark.selection import Selection, read_selection
 from benchmark.table import bullets
 from benchmark.tables import describe, describe_failures
 
-MARKS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "open": "?", "not counted": "·"}
 LEGEND = (
     "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
     "[docs/claims.md](../../docs/claims.md): ✓ the whole interval is on the claim's side, ✗ on the other, ? open, "
-    "· not counted. A dash means not measured. Readings in bold decide."
+    "· not counted. A dash means not measured. Where cells are open the last column says why. Readings in bold decide."
 )
 
 
@@ -154,88 +152,26 @@ def section(claim: Claim) -> str:
     ]
     for aside in dict.fromkeys(reading.aside for reading in claim.readings):
         blocks += [f"### {aside}"] if aside else []
-        measured = effects_view(claim, [reading for reading in claim.readings if reading.aside == aside])
+        measured = text_of(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))
         blocks += [markdown(measured)] if len(measured) else ["Nothing yet."]
     for heading, frame in claim.extra.items():
         blocks += [f"### {heading}", markdown(frame)] if len(frame) else []
-    blocks += ["### The rule applied", markdown(verdicts_view(claim))]
-    why = open_reasons(claim.deciding)
-    blocks += [bullets([f"Open: {reason}." for reason in why])] if why else []
+    blocks += ["### The rule applied", markdown(text_of(verdict_rows(claim)))]
     return "\n\n".join(blocks)
 
 
-def effects_view(claim: Claim, readings: Sequence[Reading]) -> pd.DataFrame:
-    """A row for each task and row of readings in which something was measured, a column for each kind of reading."""
-    tasks = list(dict.fromkeys(finding.task for reading in readings for finding in reading.findings))
-    columns = list(dict.fromkeys(reading.column for reading in readings))
-    thresholds = {finding.threshold for reading in claim.deciding for finding in reading.findings}
-    rows = []
-    for task in tasks:
-        for keys in unique_keys(readings):
-            cells = {
-                reading.column: finding
-                for reading in readings
-                for finding in reading.findings
-                if reading.keys == keys and finding.task == task
-            }
-            if all(finding.effect.mean is None for finding in cells.values()):
-                continue
-            row = {"task": task} | keys | shared_text(list(cells.values()), len(thresholds) > 1)
-            rows.append(row | {c: effect_text(cells[c]) if c in cells else DASH for c in columns})
-    return pd.DataFrame(rows)
+def text_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as texts; verdicts of deciding readings in bold."""
 
+    def text(cell: str | Finding | Reading) -> str:
+        if isinstance(cell, Finding):
+            return effect_text(cell)
+        if isinstance(cell, Reading):
+            verdict = f"**{cell.verdict}**" if cell.decides else cell.verdict
+            return verdict_text(cell).replace(cell.verdict, verdict, 1)
+        return cell
 
-def unique_keys(readings: Sequence[Reading]) -> list[dict[str, str]]:
-    """The rows that readings are in, in their order."""
-    found: list[dict[str, str]] = []
-    for reading in readings:
-        found += [] if reading.keys in found else [reading.keys]
-    return found
-
-
-def shared_text(findings: list[Finding], own_threshold: bool) -> dict[str, str]:
-    """What the cells of one row have in common: n of N, budget, and a threshold that differs from row to row."""
-    most = max(findings, key=lambda finding: finding.effect.n)
-    row = {"n of N": f"{most.effect.n}/{most.wanted}"}
-    if most.budget:
-        row["budget"] = f"{most.budget.done:,} of {most.budget.published:,} {most.budget.unit}"
-    if own_threshold:
-        row["threshold"] = DASH if most.threshold is None else like(most.threshold, whole=False)(most.threshold)
-    return row
-
-
-def effect_text(finding: Finding) -> str:
-    """An effect with its interval and the mark of its outcome; a note is in the CSV."""
-    effect = finding.effect
-    if effect.mean is None:
-        return DASH if finding.outcome == "not counted" else f"{DASH} {MARKS[finding.outcome]}"
-    finite = next((end for end in (effect.mean, effect.low) if end is not None and math.isfinite(end)), 1.0)
-    number = percent if finding.unit == "share" else like(finite, whole=False)
-    texts = [
-        "∞" if end == math.inf else number(end) for end in (effect.mean, effect.low, effect.high) if end is not None
-    ]
-    interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
-    return f"{texts[0]}{interval} {MARKS[finding.outcome]}"
-
-
-def verdicts_view(claim: Claim) -> pd.DataFrame:
-    """The verdict of every reading that counts, with its comparisons by outcome; deciding ones in bold."""
-    counting = [reading for reading in claim.readings if reading.counts]
-    columns = list(dict.fromkeys(reading.column for reading in counting))
-    rows = []
-    for keys in unique_keys(counting):
-        cells = {reading.column: verdict_text(reading) for reading in counting if reading.keys == keys}
-        rows.append(keys | {column: cells.get(column, DASH) for column in columns})
-    return pd.DataFrame(rows)
-
-
-def verdict_text(reading: Reading) -> str:
-    """The verdict of one reading, with how many comparisons have which outcome and which speak for it."""
-    counted = [f"{len(reading.tasks(kind))} {mark}" for kind, mark in MARKS.items() if reading.tasks(kind)]
-    if reading.up_to and reading.tasks("supported"):
-        counted[0] += f" {' '.join(reading.tasks('supported'))}"
-    verdict = f"**{reading.verdict}**" if reading.decides else reading.verdict
-    return f"{verdict} ({', '.join(counted)})" if counted else verdict
+    return pd.DataFrame(rows).map(text)
 
 
 def markdown(frame: pd.DataFrame) -> str:

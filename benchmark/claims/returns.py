@@ -8,6 +8,7 @@ from benchmark.claims.effects import difference
 from benchmark.claims.evidence import BASELINES, FLOW, PAPER_TASKS, gap, short_of, solver_of, steps_of
 from benchmark.claims.rule import Claim, Finding, Reading, decide
 from benchmark.selection import CompleteRun, Selection
+from benchmark.sources import of_runs
 
 # "As good" is at most this share of a task's rise in return below the baseline.
 MARGIN = 0.05
@@ -61,7 +62,9 @@ def _finding(found: Selection, task: str, baseline: str, policy: str) -> Finding
     threshold = -MARGIN * scale if scale is not None and scale > 0 else None
     outcome, why = decide(effect, threshold or 0.0, unusable, unusable)
     solver = solver_of(found, task, baseline)
-    return Finding(task, effect, threshold, outcome, why, len(found.seeds), "return", budget, solver)
+    # The threshold is of all methods that are compared.
+    sources = tuple(of_runs(task, method) for method in (FLOW, *BASELINES))
+    return Finding(task, effect, threshold, outcome, why, len(found.seeds), "return", budget, solver, sources=sources)
 
 
 def _returns(runs: list[CompleteRun], policy: str) -> list[float]:

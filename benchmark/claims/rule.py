@@ -46,6 +46,7 @@ class Finding:
         unit: "share", "ratio", "rate" or "return".
         solver: Who projects in the runs compared with.
         note: What a reader has to know about this one.
+        sources: What it was measured in, by the names of :mod:`benchmark.sources`; those not there yet included.
     """
 
     task: str
@@ -58,6 +59,7 @@ class Finding:
     budget: Budget | None = None
     solver: str = ""
     note: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Reading:
     tolerance: float | None = None
     missing: str = ""
     aside: str = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What its findings were measured in."""
+        return tuple(dict.fromkeys(name for finding in self.findings for name in finding.sources))
 
     def tasks(self, outcome: Outcome) -> list[str]:
         """The tasks with this outcome."""

@@ -16,6 +16,7 @@ from benchmark.claims.evidence import (
 from benchmark.claims.rule import NOT_RUN, Claim, Finding, Reading, decide
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
+from benchmark.sources import of_flow, of_runs
 from benchmark.statistics import Estimate, point
 
 THRESHOLD = 0.9998
@@ -78,7 +79,8 @@ def _finding(found: Selection, task: str, flow: str, source: tuple[str, str], to
         no_support = gap(found, task, flow) or short_of(budget, LEAST_SHARE)
     no_contradiction = no_support or short_of(updates, LEAST_SHARE)
     outcome, why = decide(effect, THRESHOLD, no_support, no_contradiction)
-    return Finding(task, effect, THRESHOLD, outcome, why, wanted, "share", budget)
+    sources = (of_runs(task, flow) if source == POLICY else of_flow(task, flow, source[0]),)
+    return Finding(task, effect, THRESHOLD, outcome, why, wanted, "share", budget, sources=sources)
 
 
 def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tolerance: str) -> Estimate:

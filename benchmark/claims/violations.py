@@ -17,9 +17,10 @@ from benchmark.claims.evidence import (
     solver_of,
     steps_of,
 )
-from benchmark.claims.rule import Claim, Finding, Reading, decide
+from benchmark.claims.rule import Claim, Finding, Outcome, Reading, decide
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
+from benchmark.sources import of_runs
 
 THRESHOLD = 10.0
 BY_CONSTRUCTION = "a baseline that does not know of the equality misses it by construction"
@@ -59,12 +60,14 @@ def judge_violations(found: Selection) -> Claim:
 def _finding(found: Selection, task: str, baseline: str, tolerance: float) -> Finding:
     effect = count_ratio(counts(found, task, baseline, tolerance), counts(found, task, FLOW, tolerance))
     budget, wanted = steps_of(found, task), len(found.seeds)
-    solver = solver_of(found, task, baseline)
-    if has_equality(task):
-        return Finding(task, effect, THRESHOLD, "not counted", "", wanted, "ratio", budget, solver, BY_CONSTRUCTION)
-    unusable = gap(found, task, FLOW, baseline) or short_of(budget, LEAST_SHARE)
-    outcome, why = decide(effect, THRESHOLD, unusable, unusable)
-    return Finding(task, effect, THRESHOLD, outcome, why, wanted, "ratio", budget, solver)
+    solver, sources = solver_of(found, task, baseline), (of_runs(task, FLOW), of_runs(task, baseline))
+    outcome: Outcome = "not counted"
+    why, note = "", BY_CONSTRUCTION
+    if not has_equality(task):
+        unusable = gap(found, task, FLOW, baseline) or short_of(budget, LEAST_SHARE)
+        outcome, why = decide(effect, THRESHOLD, unusable, unusable)
+        note = ""
+    return Finding(task, effect, THRESHOLD, outcome, why, wanted, "ratio", budget, solver, note, sources)
 
 
 def counts(found: Selection, task: str, method: str, tolerance: float) -> list[Count]:

@@ -6,6 +6,7 @@ from benchmark.claims.evidence import FLOW, LEAST_SHARE, PAPER_TASKS, short_of, 
 from benchmark.claims.rule import Claim, Finding, Reading, decide
 from benchmark.machine import machine_of
 from benchmark.selection import Selection
+from benchmark.sources import of_flow, of_timing
 from benchmark.statistics import point, ratio_interval
 from benchmark.summaries import REFERENCE
 from benchmark.timing_table import EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
@@ -61,7 +62,8 @@ def _finding(found: Selection, task: str, baseline: str, column: str) -> Finding
     updates = updates_of(found, task, FLOW) if column == WITH else None
     effect = ratio_interval(above, below)
     outcome, why = decide(effect, THRESHOLD, unusable or short_of(updates, LEAST_SHARE), unusable)
-    return Finding(task, effect, THRESHOLD, outcome, why, len(below), "ratio", updates, timing.solvers[baseline])
+    solver, sources = timing.solvers[baseline], (of_timing(task), *([of_flow(task, FLOW)] if column == WITH else []))
+    return Finding(task, effect, THRESHOLD, outcome, why, len(below), "ratio", updates, solver, sources=sources)
 
 
 def _gap(found: Selection, task: str, baseline: str, column: str) -> str:

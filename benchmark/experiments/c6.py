@@ -167,12 +167,15 @@ def draw(measured: Measured) -> Figure:
         panel.set_title(task)
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.suptitle("What the actor learns from, at each state\n(line: median; right: share of norms that are 0)")
+    figure.suptitle(
+        "What the actor learns from, at each state\n"
+        "(bars: how many; line: smallest to largest; black: median; right: share of norms that are 0)"
+    )
     return figure
 
 
 def draw_panel(panel: Axes, marks: pd.DataFrame, methods: list[str]) -> None:
-    """One violin a method on a logarithmic axis, as a histogram that is mirrored."""
+    """One violin a method on a logarithmic axis, as a histogram that is mirrored, with a line from end to end."""
     positive = np.log10(marks.loc[marks["norm"] > 0, "norm"])
     edges = np.linspace(positive.min() - 0.1, positive.max() + 0.1, 61)
     for row, method in enumerate(methods):
@@ -183,6 +186,8 @@ def draw_panel(panel: Axes, marks: pd.DataFrame, methods: list[str]) -> None:
         half = 0.4 * heights / max(heights.max(), 1)
         panel.bar(edges[:-1], 2 * half, np.diff(edges), row - half, align="edge", color=colour, linewidth=0)
         if len(logs):
+            # A bin of a few states in thousands is too low to be seen, and the axis reaches as far as they do.
+            panel.plot([logs.min(), logs.max()], [row, row], color=colour, linewidth=1.2, marker="|", markersize=6)
             middle = float(np.median(logs))
             panel.plot([middle, middle], [row - 0.4, row + 0.4], color="black", linewidth=1)
         zeros, beside = f"{np.mean(norms == 0):.1%}", panel.get_yaxis_transform()

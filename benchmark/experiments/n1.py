@@ -25,12 +25,12 @@ from benchmark.experiments.base import (
     make_table,
 )
 from benchmark.experiments.changed import threshold_of, with_threshold
-from benchmark.experiments.panels import add_legend, make_grid
+from benchmark.experiments.panels import make_grid
 from benchmark.experiments.validity import VALID, draw_actions, share_within, summed_violation, validity_rows
 from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.statistics import mean_interval, point
-from benchmark.styles import style_of
+from benchmark.styles import add_legend, style_of
 from benchmark.summaries import SHARE
 from benchmark.table import View
 from envs.constraints import Constraint

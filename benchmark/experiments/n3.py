@@ -22,7 +22,7 @@ from benchmark.experiments.base import (
     make_row,
     make_table,
 )
-from benchmark.experiments.panels import add_legend, make_grid
+from benchmark.experiments.panels import make_grid
 from benchmark.experiments.stretches import Stretch, stretches_of, visited_in
 from benchmark.experiments.validity import share_within
 from benchmark.missing import NoRunsError
@@ -30,7 +30,7 @@ from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
 from benchmark.statistics import Estimate, mean_interval, point
-from benchmark.styles import SEEDS_FOR_BAND, style_of
+from benchmark.styles import SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.summaries import SHARE
 from benchmark.table import View
 from envs.registry import TaskSpec

@@ -1,4 +1,4 @@
-"""Figures of several panels: their grid and their legend."""
+"""The grid of figures of several panels."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
-from benchmark.styles import style_of
 
 WIDEST = 3
 
@@ -23,14 +20,3 @@ def make_grid(names: Sequence[str], height: float = 3.0) -> tuple[Figure, list[A
     for unused in grid[len(names) :]:
         unused.set_visible(False)
     return figure, grid[: len(names)]
-
-
-def add_legend(figure: Figure, methods: Sequence[str]) -> None:
-    """A legend of methods below the panels."""
-    handles = []
-    for method in methods:
-        style = style_of(method)
-        line = Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.dashes, linewidth=1.8)
-        line.set_label(method)
-        handles.append(line)
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, handlelength=4)

@@ -10,11 +10,13 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from benchmark.aggregate import performance_profile
+from benchmark.figures import LINEAR_UP_TO
 from benchmark.leaderboard import ALL_TASKS, generator, ranked_methods, scored_tasks, scores, thresholds
 from benchmark.selection import CompleteRun, Selection
 from benchmark.statistics import UNBOUNDED, Estimate, mean_interval
-from benchmark.styles import SEEDS_FOR_BAND, style_of
+from benchmark.styles import PART_COLOURS, SEEDS_FOR_BAND, style_of
 from benchmark.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds
+from benchmark.timing_table import STEP_PARTS
 
 Spec = dict[str, Any]
 # Matplotlib's markers as Vega calls them.
@@ -153,27 +155,44 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
         for place, part in enumerate(PARTS):
             if runs:
                 seconds = sum(max(part_seconds(run, part), 0.0) for run in runs) / len(runs)
-                rows.append({"bar": label, "part": part, "seconds": round(seconds, 3), "place": place})
-    data = pd.DataFrame(rows, columns=["bar", "part", "seconds", "place"])
-    order = alt.Scale(domain=list(PARTS), scheme="tableau10")
+                rows.append({"bar": label, "part": part, "spent": round(seconds, 3), "place": place})
     mixed = different_machines([run for _, task, method in pairs for run in found.runs(task, method)])
     described += " Mean over runs" + (", of different machines: do not compare." if mixed else ".")
-    bars = (
+    return finish(_stacks(rows, PARTS, "seconds"), described)
+
+
+def step_chart(timed: pd.DataFrame, described: str) -> Spec:
+    """What a training step costs by part, from the frame of one method's timing: a stacked bar a task."""
+    rows = [
+        {"bar": cell["task"], "part": cell["quantity"], "spent": round(cell["mean"], 6), "place": place}
+        for place, part in enumerate(STEP_PARTS)
+        for cell in timed[timed["quantity"] == part].to_dict("records")
+    ]
+    return finish(_stacks(rows, STEP_PARTS, "milliseconds"), described)
+
+
+def _stacks(rows: Sequence[dict[str, Any]], parts: Sequence[str], unit: str) -> alt.Chart:
+    data = pd.DataFrame(rows, columns=["bar", "part", "spent", "place"])
+    order = alt.Scale(domain=list(parts), range=[to_hex(PART_COLOURS[part]) for part in parts])
+    bars: alt.Chart = (
         alt.Chart(data)
         .mark_bar()
         .encode(
             y=alt.Y("bar:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
-            x=alt.X("seconds:Q", title="seconds", axis=alt.Axis(tickCount=6)),
+            x=alt.X("spent:Q", title=unit, axis=alt.Axis(tickCount=6)),
             color=alt.Color("part:N", scale=order, legend=_legend()),
             order="place:Q",
-            tooltip=["bar:N", "part:N", alt.Tooltip("seconds:Q", format=",.1f")],
+            tooltip=["bar:N", "part:N", alt.Tooltip("spent:Q", title=unit, format=",.3~f")],
         )
     )
-    return finish(bars, described)
+    return bars
 
 
 def _band(one: Estimate, seeds: int) -> dict[str, float | None]:
-    return {"low": one.low, "high": one.high} if seeds >= SEEDS_FOR_BAND else {"low": None, "high": None}
+    """Ends of a band, of width zero where a point has no interval: left out, the band would reach across it."""
+    if seeds < SEEDS_FOR_BAND:
+        return {"low": None, "high": None}
+    return {"low": one.mean if one.low is None else one.low, "high": one.mean if one.high is None else one.high}
 
 
 def _curves(
@@ -189,7 +208,13 @@ def _curves(
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
     base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
     colour = alt.Color("method:N", scale=colours(methods), legend=_legend())
-    axis = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(type=scale, zero=scale == "symlog"))
+    axis = alt.Y(f"{y}:Q", title=y_title)
+    if scale == "symlog":
+        # Vega finds no good ticks for it.
+        ticks = [0, *(10**power for power in range(1, 10) if 10**power <= data[y].max())]
+        axis = axis.axis(values=ticks, format=",d").scale(type=scale, constant=LINEAR_UP_TO)
+    else:
+        axis = axis.scale(zero=False)
     dashes = alt.Scale(domain=list(methods), range=[_dash(method) for method in methods])
     line = (
         base.mark_line(strokeWidth=2.2)

@@ -12,22 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import markdown
 import vl_convert
 from markupsafe import Markup, escape
 
+from benchmark.anchors import HIGH_METHOD
+from benchmark.claims.page import judge
 from benchmark.files import write_bytes, write_text
 from benchmark.formulas import formula
 from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
-from benchmark.leaderboard_table import EQUALITY, pair_view
+from benchmark.leaderboard_table import EQUALITY
 from benchmark.missing import NoRunsError
 from benchmark.picture_files import alt_path
-from benchmark.report import charts, content
+from benchmark.report import charts
+from benchmark.report.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
+from benchmark.report.claims import claim_page
+from benchmark.report.methods import describe_method, describe_submission, flow_grids, settings_of, step_grid
+from benchmark.report.sources import Origin, anchor_runs, describe_run, reports, sources, versions
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, read_selection
 from benchmark.submission.accepted import describe_acceptances
 from benchmark.submission.manifest import SOURCE
+from benchmark.summaries import flows
 from benchmark.tables import describe, describe_failures
+from benchmark.timing_table import timing_frame
 from envs.errors import UserError
 from envs.registry import make_task
 
@@ -78,7 +85,8 @@ def remove(path: Path) -> None:
 
 def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
     """Every file of the site by its path."""
-    frame = leaderboard(found)
+    frame, behind = leaderboard(found), sources(found, folder)
+    timed, measured = timing_frame(found), flows(found)
     tasks = found.begun()
     methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
     shown = {"found": found, "tasks": tasks, "methods": methods, "described": describe(found)}
@@ -86,20 +94,23 @@ def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
     pages = Pages(shown)
     files: dict[str, str | bytes] = {
         "index.html": pages.render("index.html.j2", "", **index_page(found, frame, methods)),
-        "claims.html": pages.render("claims.html.j2", "", claims=claims_html(folder)),
-        "provenance.html": pages.render("provenance.html.j2", "", **provenance_page(found)),
+        "claims.html": pages.render(
+            "claims.html.j2", "", claims=[claim_page(one, behind) for one in judge(found, folder)]
+        ),
+        "provenance.html": pages.render("provenance.html.j2", "", **provenance_page(found, behind)),
     }
     for task in tasks:
         page = task_page(found, frame, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
         files[f"tasks/{task}.html"] = pages.render("task.html.j2", "../", **page)
     for method in methods:
-        files[f"methods/{method}.html"] = pages.render("method.html.j2", "../", **method_page(found, frame, method))
+        page = method_page(found, frame, method, timed) | {"flows": flow_grids(measured, method)}
+        files[f"methods/{method}.html"] = pages.render("method.html.j2", "../", **page)
     for name in STATIC:
         files[f"static/{name}"] = resources.files("benchmark.report").joinpath("static", name).read_text("utf-8")
     # Its own scope: the bundle declares names of one letter, which would be everybody's.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     files["static/vega.js"] = f"(() => {{{bundle}}})();\n"
-    files["static/runs.js"] = f"window.RUNS = {as_script(content.runs_behind(found))};\n"
+    files["static/sources.js"] = f"window.SOURCES = {as_script(behind)};\n"
     return files | pictures
 
 
@@ -155,17 +166,17 @@ def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str
                 found, f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
             ),
         }
-    pairs = pair_view(found)
     return {
-        "rows": [asdict(row) for row in content.leaderboard_rows(found, frame)],
-        "counted": content.VALIDITY,
+        "rows": [asdict(row) for row in leaderboard_rows(found, frame)],
+        "counted": VALIDITY,
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "all_tasks": ALL_TASKS,
         "baseline": BASELINE,
+        "high": HIGH_METHOD,
         "equality": EQUALITY,
-        "scales": content.scales(found),
+        "scales": scale_grid(found),
         "charts": figures,
-        "pairs": pairs.to_dict("split"),
+        "pairs": pair_grid(found),
         "unranked": [method for method in methods if method not in ranked],
         "notes": [*describe_acceptances(found.accepted), *describe_failures(found)],
     }
@@ -187,7 +198,7 @@ def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -
         "spec": spec,
         "formula": formula(spec.constraint),
         "family": type(spec.constraint).__name__,
-        "rows": [asdict(row) for row in content.leaderboard_rows(found, own)],
+        "rows": [asdict(row) for row in leaderboard_rows(found, own)],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "pareto": pareto,
         "charts": {
@@ -208,47 +219,37 @@ def learning_caption(task: str) -> str:
     )
 
 
-def method_page(found: Selection, frame: Any, method: str) -> dict[str, Any]:
-    """One method."""
-    rows = content.leaderboard_rows(found, frame[frame["method"] == method])
+def method_page(found: Selection, frame: Any, method: str, timed: Any) -> dict[str, Any]:
+    """One method; ``timed`` is the frame of all timings."""
+    rows = leaderboard_rows(found, frame[frame["method"] == method])
     tasks = [task for task in found.tasks if found.runs(task, method)]
     times = [(task, task, method) for task in tasks]
+    step = step_grid(found, timed, method)
+    parts = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
     return {
         "method": method,
-        "about": content.describe_method(found, method),
-        "submission": content.describe_submission(found, method),
+        "about": describe_method(found, method),
+        "submission": describe_submission(found, method),
         "rows": [asdict(row) for row in rows],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
-        "settings": {task: content.settings_of(found.runs(task, method)) for task in tasks},
+        "settings": {task: settings_of(found.runs(task, method)) for task in tasks},
+        "step": step,
+        "split": charts.step_chart(timed[timed["method"] == method], parts) if step else None,
         "charts": {
             "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by part, by task.")
         },
     }
 
 
-def provenance_page(found: Selection) -> dict[str, Any]:
-    """Every run, those that returns are measured by, and the flows."""
-    origins = [(task, method, report.provenance) for (task, method), report in sorted(found.flows.items())]
-    flows = [
-        {"task": task, "method": method, "commit": (origin.commit or "unknown")[:12], "machine": origin.processor}
-        for task, method, origin in origins
-        if origin
-    ]
+def provenance_page(found: Selection, behind: Mapping[str, list[Origin]]) -> dict[str, Any]:
+    """Every run, those that returns are measured by, flows and timings, experiments."""
     return {
-        "runs": [content.describe_run(run) for run in found.everything()],
-        "anchors": content.anchor_runs(found),
-        "flows": flows,
+        "runs": [describe_run(run) for run in found.everything()],
+        "anchors": anchor_runs(found),
+        "reports": reports(found),
+        "experiments": [one for origins in behind.values() for one in origins if "note" in one],
+        "versions": versions(found),
     }
-
-
-def claims_html(folder: Path) -> Any:
-    """The page on claims as HTML; None where ``acrl claims`` was not run."""
-    path = folder / "claims.md"
-    if not path.exists():
-        return None
-    text = path.read_text("utf-8").partition("\n")[2]
-    text = text.replace("](../../docs/", "](../../../docs/")
-    return Markup(markdown.markdown(text, extensions=["tables"]))
 
 
 def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph
-from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
-from envs.constraints.knapsack import Array, Namespace
+from envs.constraints.exact import SEARCHED_BATCH, Limits
+from envs.constraints.knapsack import Array, Namespace, constant
 from envs.constraints.multipliers import Problem, find_multipliers, look, nearest, newton
 from envs.constraints.multipliers_row import nearest_row
 from envs.constraints.quadratic import DiagonalQuadratic
+from envs.constraints.single import SingleOracle
+from envs.constraints.support import find_support, in_float64
+from envs.constraints.support_row import support_row
 from envs.constraints.weighted_l1 import WeightedL1
 from envs.errors import UserError
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 RIDGE = 2.0
 
 
-class Intersection(ExactConstraint):
+class Intersection(SingleOracle):
     """``sum_i |w_i a_i| <= b`` and ``sum_i q_i a_i^2 <= r`` within the action box; H+O+S and W+O+S of ACRL-bench.
 
     The nearest point has one multiplier for each constraint. Where one constraint is enough, its multiplier is that of
@@ -33,9 +36,12 @@ class Intersection(ExactConstraint):
     search that cannot fail, since for a given multiplier of the second constraint the other is that of a knapsack and
     the sum of squares falls with it. All to rounding; the gradient is that of one Newton step at the solution.
 
-    The support point is the nearest point to a far one in the direction of the gradient. Its value falls short of the
-    largest by at most ``RIDGE sqrt(eps) R^2 / 2`` times the gradient's largest entry, R the support point's length:
-    9e-8 at the worst with six coordinates in [-1, 1] in float64, and far less wherever it is unique.
+    The support point, too, has a multiplier for each constraint, in closed form once it is known which coordinates are
+    free. Duality tells how far its value can be from the largest: at most 1e-13 of it and the rounding of the answer's
+    precision. Where several points are equally good, so that no multipliers name one, it is the nearest point to a far
+    one in the direction of the gradient. There its value falls short of the largest by at most ``RIDGE sqrt(eps) R^2 /
+    2`` times the gradient's largest entry, R the support point's length: 9e-8 at the worst with six coordinates in
+    [-1, 1] in float64. The gradient of a support point is always that of this nearest point.
 
     Args:
         l1: The first constraint.
@@ -101,25 +107,33 @@ class Intersection(ExactConstraint):
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
         eps = limits.eps
-        budget_margin, square_margin = self.l1._margin * eps, self.quadratic._margin * eps
         weight = list(map(abs, context[: self._split]))
         curvature = self.quadratic.curvature_row(context[self._split :])
         size = list(map(abs, action))
-        room = [-low if a < 0 else up for a, low, up in zip(action, limits.lower_row, limits.upper_row, strict=True)]
-
-        def over(point: list[float]) -> tuple[float, float]:
-            spent = sum(map(mul, weight, point))
-            square = sum(map(mul, curvature, map(mul, point, point)))
-            return (spent - self.l1.bound) / budget_margin, (square - self.quadratic.bound) / square_margin
+        room = self._room_row(action, limits)
 
         moved = list(map(min, size, room))
-        if max(over(moved)) > 1:
+        excess = max(self._over_row(moved, weight, curvature, eps))
+        if excess > 1:
             items = list(zip(size, weight, curvature, room, strict=True))
             found = nearest_row(items, self.l1._aim(limits), self.quadratic.aim(eps), eps)
-            if found is None:
-                return None
-            moved = found
-        return list(map(math.copysign, moved, action)) if max(over(moved)) < -1 else None
+            return None if found is None else list(map(math.copysign, found, action))
+        return list(map(math.copysign, moved, action)) if excess < -1 else None
+
+    def _room_row(self, direction: list[float], limits: Limits) -> list[float]:
+        """What the box leaves in this direction, in plain numbers."""
+        if self._centred:
+            return limits.upper_row
+        ends = zip(direction, limits.lower_row, limits.upper_row, strict=True)
+        return [-low if d < 0 else up for d, low, up in ends]
+
+    def _over_row(
+        self, point: list[float], weight: list[float], curvature: list[float], eps: float
+    ) -> tuple[float, float]:
+        """By how many margins magnitudes are outside each constraint, in plain numbers."""
+        over = sum(map(mul, weight, point)) - self.l1.bound
+        above = sum(map(mul, curvature, map(mul, point, point))) - self.quadratic.bound
+        return over / (self.l1._margin * eps), above / (self.quadratic._margin * eps)
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
         limits = self._limits(action)
@@ -137,7 +151,39 @@ class Intersection(ExactConstraint):
         dt, dm = newton(xp, state, over, above, t > 0, m > 0)
         return xp.copysign(nearest(xp, problem, t + dt, m + dm), action)
 
+    def _support_row(self, gradient: list[float], context: list[float], limits: Limits) -> list[float] | None:
+        eps = limits.eps
+        weight = list(map(abs, context[: self._split]))
+        curvature = self.quadratic.curvature_row(context[self._split :])
+        room = self._room_row(gradient, limits)
+        largest = max(map(abs, gradient)) or 1.0
+        items = list(zip([abs(g) / largest for g in gradient], weight, curvature, room, strict=True))
+        point = support_row(items, self.l1._aim(limits), self.quadratic.aim(eps))
+        if point is None or max(self._over_row(point, weight, curvature, eps)) > -1:
+            return None
+        return list(map(math.copysign, point, gradient))
+
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
+        limits = self._limits(gradient)
+        curvature = self.quadratic.curvature(xp, context[:, self._split :])
+        room = xp.where(gradient < 0, -limits.lower, limits.upper)
+        size, weight = xp.abs(gradient), xp.abs(context[:, : self._split])
+        size, weight, curvature, room = (in_float64(array) for array in (size, weight, curvature, room))
+        problem = Problem(size, weight, curvature, room, self.l1._aim(limits), self.quadratic.aim(limits.eps))
+        magnitude, certain = find_support(problem)
+        point = xp.copysign(xp.asarray(magnitude, dtype=gradient.dtype, device=gradient.device), gradient)
+        if not certain.all():
+            rows = xp.asarray(~certain, device=gradient.device)
+            point[rows] = constant(self._ridge(xp, gradient[rows], context[rows]))
+        in_graph = isinstance(gradient, Tensor) and (gradient.requires_grad or context.requires_grad)
+        if in_graph and torch.is_grad_enabled():
+            # The search is off the graph; the gradient is that of the nearest point to a far one.
+            smooth = self._ridge(xp, gradient, context)
+            point = point + (smooth - constant(smooth))
+        return point
+
+    def _ridge(self, xp: Namespace, gradient: Array, context: Array) -> Array:
+        """The support point as the nearest point to a far one in the direction of the gradient."""
         far = self._project(xp, gradient / (RIDGE * math.sqrt(self._limits(gradient).eps)), context)
         # A step from where that led to loses no digits, and cannot lower the value.
         return self._project(xp, far + gradient, context)

@@ -1,4 +1,7 @@
-"""The two multipliers of ``multipliers.py`` for one action in plain numbers: at this size any array call costs more."""
+"""The two multipliers of ``multipliers.py`` for one action in plain numbers: at this size any array call costs more.
+
+Comparisons stand where min and max would, since these are calls as well.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,24 @@ from operator import mul
 from envs.constraints.knapsack import TINY, knapsack_multiplier_row
 from envs.constraints.multipliers import SHY
 
-# Newton steps, after which the formulas for arrays are to decide.
-ROUNDS = 16
+# Newton steps, after which something surer is to decide.
+ROUNDS = 10
+# So near to the bounds, as a share of them, it is worth a look whether one Newton step more leaves rounding alone.
+NEAR = 1e-6
 # What is rounding, in eps of a bound: less than the margin that answers keep.
-CLOSE = 8.0
+CLOSE = 4.0
 
 # Size, weight, curvature and room of each coordinate.
 Items = Sequence[tuple[float, float, float, float]]
+# ``w . x``, ``sum q x^2`` and the slopes first, cross and second of ``multipliers.State``.
+Sums = tuple[float, float, float, float, float]
 
 
 def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[float] | None:
-    """The nearest point under ``w . x <= budget`` and ``sum q x^2 <= square``.
+    """The nearest point under ``w . x <= budget`` and ``sum q x^2 <= square``, if it is not the box's.
+
+    Newton's method from 0 mostly arrives after four steps. Where it does not, it is begun anew between 0 and what
+    each multiplier is without the other constraint, and kept there.
 
     Args:
         items: Size, weight, curvature and room of each coordinate, as in ``multipliers.Problem``.
@@ -28,23 +38,84 @@ def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[
         eps: Distance from 1 to the next number.
 
     Returns:
-        (n,), or None where Newton's method did not arrive.
+        (n,), which exceeds no bound by more than ``CLOSE * eps`` of it, or None where Newton's method did not arrive.
     """
-    size, weight, curvature, room = zip(*items, strict=True)
-    most_t = 0.0
-    point = list(map(min, size, room))
-    if sum(map(mul, weight, point)) > budget:
-        most_t = knapsack_multiplier_row(size, weight, [0.0] * len(size), room, budget, 0.0)
-        point = [min(max(y - most_t * w, 0.0), up) for y, w, _, up in items]
-    if sum(q * x * x for q, x in zip(curvature, point, strict=True)) <= square:
-        return point
+    found = _newton(items, budget, square, eps, _start(items, budget, square), None)
+    if found is not None:
+        return found
+    size, weight, _, room = zip(*items, strict=True)
+    most_t = knapsack_multiplier_row(size, weight, [0.0] * len(size), room, budget, 0.0)
     most_m = _second_alone(items, square, eps)
     if most_m is None:
         return None
-    point = [min(y / (1 + most_m * q), up) for y, _, q, up in items]
-    if sum(map(mul, weight, point)) <= budget:
-        return point
-    return _both(items, budget, square, most_t, most_m, eps)
+    for t, m in ((most_t, 0.0), (0.0, most_m)):
+        point = _checked(items, budget, square, eps, t, m)
+        if point is not None:
+            return point
+    return _newton(items, budget, square, eps, (most_t / 2, most_m / 2), (most_t, most_m))
+
+
+def _newton(
+    items: Items,
+    budget: float,
+    square: float,
+    eps: float,
+    start: tuple[float, float],
+    most: tuple[float, float] | None,
+) -> list[float] | None:
+    """The nearest point by Newton's method on t and m at once, if it arrives: the conditions of optimality then hold.
+
+    Args:
+        items: As in :func:`nearest_row`.
+        budget: Bound of ``w . x``.
+        square: Bound of ``sum q x^2``.
+        eps: Distance from 1 to the next number.
+        start: t and m to begin with.
+        most: What they must stay below and not come too near to, nor to 0; if it is None, one may be 0.
+    """
+    t, m = start
+    for _ in range(ROUNDS):
+        sums = _look(items, t, m)
+        near = _met(sums[0] - budget, NEAR * budget, t) and _met(sums[1] - square, NEAR * square, m)
+        next_t, next_m = _step(t, m, sums, budget, square)
+        if near and (point := _checked(items, budget, square, eps, next_t, next_m)) is not None:
+            return point
+        if most is not None:
+            next_t = min(max(next_t, SHY * t), SHY * t + (1 - SHY) * most[0])
+            next_m = min(max(next_m, SHY * m), SHY * m + (1 - SHY) * most[1])
+        t, m = next_t, next_m
+    return None
+
+
+def _checked(items: Items, budget: float, square: float, eps: float, t: float, m: float) -> list[float] | None:
+    """The point of these multipliers, if they are right to rounding."""
+    _, weight, curvature, _ = zip(*items, strict=True)
+    point = [(x if (x := z / (1 + m * q)) < up else up) if (z := y - t * w) > 0 else 0.0 for y, w, q, up in items]
+    over = sum(map(mul, weight, point)) - budget
+    above = sum(map(mul, curvature, map(mul, point, point))) - square
+    return point if _met(over, CLOSE * eps * budget, t) and _met(above, CLOSE * eps * square, m) else None
+
+
+def _met(over: float, close: float, multiplier: float) -> bool:
+    """Whether a bound is met, and reached if its multiplier is not 0."""
+    return over <= close and (over >= -close or not multiplier)
+
+
+def _start(items: Items, budget: float, square: float) -> tuple[float, float]:
+    """Newton's first step for m from 0, where nothing needs a division, and the t that the budget needs there."""
+    value = slope = 0.0
+    for y, _, q, up in items:
+        x = y if y < up else up
+        bent = q * x
+        value += bent * x
+        slope += bent * bent
+    m = value * (math.sqrt(value / square) - 1) / slope if value > square else 0.0
+    over, first = -budget, 0.0
+    for y, w, q, _ in items:
+        pull = w / (1 + m * q)
+        over += pull * y
+        first += pull * w
+    return over / first if over > 0 else 0.0, m
 
 
 def _second_alone(items: Items, square: float, eps: float) -> float | None:
@@ -72,34 +143,44 @@ def _second_alone(items: Items, square: float, eps: float) -> float | None:
     return None
 
 
-def _both(items: Items, budget: float, square: float, most_t: float, most_m: float, eps: float) -> list[float] | None:
-    """The point where both constraints are active, by Newton's method on both multipliers, as ``multipliers._both``."""
-    t, m = most_t / 2, most_m / 2
-    close_budget, close_square = CLOSE * eps * budget, CLOSE * eps * square
-    for _ in range(ROUNDS):
-        over, value, first, cross, second = -budget, 0.0, 0.0, 0.0, 0.0
-        for y, w, q, up in items:
-            x = y - t * w
-            if x <= 0:
-                continue
-            divisor = 1 + m * q
-            x /= divisor
-            if x >= up:
-                over += w * up
-                value += q * up * up
-                continue
-            bent, pull = q * x, w / divisor
-            over += w * x
-            value += bent * x
-            first += w * pull
-            cross += bent * pull
-            second += bent * bent / divisor
-        if abs(over) <= close_budget and abs(value - square) <= close_square:
-            return [min(max((y - t * w) / (1 + m * q), 0.0), up) for y, w, q, up in items]
-        determinant = first * second - cross * cross
-        if not determinant > 1e-10 * first * second:
-            return None
-        above = value * (math.sqrt(value / square) - 1)
-        t = min(max(t + (second * over - cross * above) / determinant, SHY * t), SHY * t + (1 - SHY) * most_t)
-        m = min(max(m + (first * above - cross * over) / determinant, SHY * m), SHY * m + (1 - SHY) * most_m)
-    return None
+def _look(items: Items, t: float, m: float) -> Sums:
+    """The sums and slopes of ``multipliers.State`` at these multipliers."""
+    spent = value = first = cross = second = 0.0
+    for y, w, q, up in items:
+        x = y - t * w
+        if x <= 0:
+            continue
+        divisor = 1 + m * q
+        x /= divisor
+        if x >= up:
+            spent += w * up
+            value += q * up * up
+            continue
+        bent, pull = q * x, w / divisor
+        spent += w * x
+        value += bent * x
+        first += w * pull
+        cross += bent * pull
+        second += bent * bent / divisor
+    return spent, value, first, cross, second
+
+
+def _step(t: float, m: float, sums: Sums, budget: float, square: float) -> tuple[float, float]:
+    """Newton's next multipliers, of which none falls below 0."""
+    spent, value, first, cross, second = sums
+    # The nearly linear equations are those of w . x / budget and sqrt(sum q x^2 / square) with 1 / (1 + m q).
+    stretch = math.sqrt(value / square)
+    over, above = spent - budget, value * (stretch - 1)
+    one, other = cross * budget / max(spent, budget), cross * stretch
+    determinant = first * second - one * other
+    if determinant > 1e-10 * first * second:
+        next_t = t + (second * over - one * above) / determinant
+        next_m = m + (first * above - other * over) / determinant
+        if next_t > 0 and next_m > 0:
+            return next_t, next_m
+        second_alone = next_t <= 0
+    else:
+        second_alone = above * budget > over * square
+    if second_alone:
+        return 0.0, max(m + above / second, 0.0) if second else 0.0
+    return max(t + over / first, 0.0) if first else 0.0, 0.0

@@ -14,33 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph, pick, root
-from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
+from envs.constraints.exact import SEARCHED_BATCH, Limits
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
+from envs.constraints.matrix import Matrix, form, shrink, value_and_slope
 from envs.constraints.secular import ROUNDS, rising_root
+from envs.constraints.single import SingleOracle
 from envs.errors import UserError
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
 
-class Matrix(NamedTuple):
-    """A symmetric 2 x 2 matrix Q, its entries plain numbers or (B, 1), positive semidefinite.
-
-    Attributes:
-        first: Q11.
-        cross: Q12.
-        second: Q22.
-        determinant: Apart, since computed from the entries it loses its digits where it is small.
-    """
-
-    first: Array
-    cross: Array
-    second: Array
-    determinant: Array
-
-
-class PlanarQuadratic(ExactConstraint):
+class PlanarQuadratic(SingleOracle):
     """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab where Q has rank one.
 
     The nearest point is that of the ellipse alone, found to rounding in about five Newton steps on its multiplier, or
@@ -135,13 +121,30 @@ class PlanarQuadratic(ExactConstraint):
         a1, a2 = shrink(q, y1, y2, m)
         if l1 <= a1 <= u1 and l2 <= a2 <= u2:
             return [a1, a2]
-        sides = [
-            [v, x] for v in (l1, u1) if (x := _on_side_row(q.second, q.first, q, v, (l2, u2), y2, aim)) is not None
-        ]
-        sides += [
-            [x, v] for v in (l2, u2) if (x := _on_side_row(q.first, q.second, q, v, (l1, u1), y1, aim)) is not None
-        ]
+        sides = self._on_sides_row(q, y1, y2, limits)
         return min(sides, key=lambda a: (a[0] - y1) ** 2 + (a[1] - y2) ** 2, default=action)
+
+    def _support_row(self, gradient: list[float], context: list[float], limits: Limits) -> list[float] | None:
+        q, (l1, l2), (u1, u2) = self._matrix_row(context), limits.lower_row, limits.upper_row
+        largest = max(map(abs, gradient)) or 1.0
+        g1, g2 = gradient[0] / largest, gradient[1] / largest
+        a1, a2 = q.second * g1 - q.cross * g2, q.first * g2 - q.cross * g1
+        value = form(q, a1, a2)
+        scale = math.sqrt(self._aim(limits.eps) / (value if value > TINY else 1.0))
+        a1, a2 = scale * a1, scale * a2
+
+        own = [[a1, a2]] if l1 <= a1 <= u1 and l2 <= a2 <= u2 else []
+        to1, to2 = (limits.reach if g > 0 else -limits.reach for g in gradient)
+        candidates = own + self._on_sides_row(q, to1, to2, limits)
+        point = max(candidates, key=lambda a: g1 * a[0] + g2 * a[1], default=[0.0, 0.0])
+        return point if form(q, *point) < self.bound - self._margin * limits.eps else None
+
+    def _on_sides_row(self, q: Matrix, y1: float, y2: float, limits: Limits) -> list[list[float]]:
+        """:meth:`_on_sides` in plain numbers: those that are feasible."""
+        (l1, l2), (u1, u2), aim = limits.lower_row, limits.upper_row, self._aim(limits.eps)
+        firsts = [(v, _on_side_row(q.second, q.first, q, v, (l2, u2), y2, aim)) for v in (l1, u1)]
+        seconds = [(_on_side_row(q.first, q.second, q, v, (l1, u1), y1, aim), v) for v in (l2, u2)]
+        return [[a1, a2] for a1, a2 in firsts + seconds if a1 is not None and a2 is not None]
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
         eps = self._limits(action).eps
@@ -233,27 +236,6 @@ class Side(NamedTuple):
 
     point: Array
     valid: Array
-
-
-def form(q: Matrix, a1: Array, a2: Array) -> Array:
-    """``a' Q a``; plain numbers or (B, k)."""
-    return q.first * a1 * a1 + 2 * q.cross * a1 * a2 + q.second * a2 * a2
-
-
-def shrink(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
-    """``(I + m Q)^-1 y`` for m >= 0."""
-    determinant = 1 + m * (q.first + q.second) + m * m * q.determinant
-    across = m * q.cross
-    a1 = (y1 + m * q.second * y1 - across * y2) / determinant
-    return a1, (y2 + m * q.first * y2 - across * y1) / determinant
-
-
-def value_and_slope(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
-    """``a' Q a`` at ``a = (I + m Q)^-1 y``, and its derivative in m with the sign turned."""
-    a1, a2 = shrink(q, y1, y2, m)
-    u1, u2 = q.first * a1 + q.cross * a2, q.cross * a1 + q.second * a2
-    v1, v2 = shrink(q, u1, u2, m)
-    return form(q, a1, a2), 2 * (u1 * v1 + u2 * v2)
 
 
 def _on_side(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from envs.constraints.knapsack import Array, Namespace
-from envs.constraints.planar import Matrix, PlanarQuadratic
+from envs.constraints.matrix import Matrix
+from envs.constraints.planar import PlanarQuadratic
 from envs.errors import UserError
 
 

@@ -144,6 +144,18 @@ def test_seconds_of_different_machines_are_not_compared(folder: Path) -> None:
     assert row.split()[3:7] == ["—", "—", "—", "—"]
 
 
+def test_nothing_is_said_of_a_preparation_where_there_was_none(folder: Path) -> None:
+    names = {(d.task, d.quantity) for d in compare(folder, "flowpg", "nfw").differences}
+    assert {("R+L2", "total without prepare"), ("HC+O", "total without prepare")} <= names
+    for seed in SEEDS:
+        run = make_run("R+L2", "flowpg", seed)
+        seconds = run.seconds.model_copy(update={"prepare": 1e-5})
+        save(folder / "results" / PROFILE, run.model_copy(update={"seconds": seconds}))
+    names = {(d.task, d.quantity) for d in compare(folder, "flowpg", "nfw").differences}
+    assert ("R+L2", "total without prepare") not in names
+    assert {("R+L2", "total"), ("HC+O", "total without prepare")} <= names
+
+
 def test_failed_runs_are_left_out_and_said(folder: Path) -> None:
     save(folder / "results" / PROFILE, make_failure("R+L2", "nfw", 2))
     compared = compare(folder, "flowpg", "nfw")

@@ -148,3 +148,34 @@ def test_tables_and_tracking_on_a_full_disk(small_disk: Path) -> None:
     assert kept == before
     for command in ("tables", "track"):
         assert finish(start(small_disk, command, *SMOKE)).code == 0
+
+
+@pytest.mark.slow
+def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> None:
+    results = small_disk / "results"
+    assert mount("-o", f"remount,size={ENOUGH}", str(results)) == 0
+    assert acrl(small_disk, "run", "R+L2", "nfw", *SMOKE).code == 0
+    before = files(results)
+    commands = [
+        ("samples", "R+L2", *SMOKE),
+        ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
+        ("run", "R+L2", "ddpg-penalty", *SMOKE),
+        ("sweep", *SMOKE, "--task", "R+L2", "--method", "ddpg-penalty", "-j", "1"),
+        ("sample", "R+L2", "--sampler", "rejection", "--n", "100", "--out", "results/a.npy"),
+        ("timing", "R+L2", *SMOKE),
+        ("tables", *SMOKE),
+        ("claims", *SMOKE),
+        ("report", *SMOKE),
+        ("track", *SMOKE),
+    ]
+    # Root may write where permissions forbid it, but not to a file system that is read-only.
+    assert mount("-o", "remount,ro", str(results)) == 0
+    said = {command: finish(start(small_disk, *command)) for command in commands}
+    assert files(results) == before
+    assert mount("-o", "remount,rw", str(results)) == 0
+    for command, done in said.items():
+        assert (done.code, done.err.count("\n")) == (2, 1), (command, done)
+        assert done.err.startswith("error: cannot write "), command
+        assert "Read-only file system" in done.err, command
+    for command in (commands[2], commands[-1]):
+        assert finish(start(small_disk, *command)).code == 0, command

@@ -10,6 +10,7 @@ from benchmark.anchors import unconstrained_task
 from benchmark.leaderboard import ALL_TASKS, improvements, leaderboard, rank_ranges, ranked_methods, scale, scores
 from benchmark.leaderboard_figure import draw_leaderboard
 from benchmark.leaderboard_table import leaderboard_table
+from benchmark.rendering import DASH
 from benchmark.selection import Selection, read_selection
 from benchmark.statistics import Estimate
 from envs import list_tasks, make_task
@@ -138,9 +139,25 @@ def test_a_task_without_anchors_has_no_scores_and_says_why(folder: Path) -> None
     found = select(folder)
     assert scale(found, "R+L2") == "no complete unconstrained run to measure returns by"
     assert scores(found, "R+L2", "nfw") == []
-    assert "R+L2 has no scores" in leaderboard_table(found, "").notes[0]
+    measured = leaderboard_table(found, "").views[-1].cells.set_index("task")
+    assert measured["no scores, since"]["R+L2"] == scale(found, "R+L2")
+    assert (measured["score 1"]["R+L2"], measured["runs of score 1"]["R+L2"]) == (DASH, "0/3")
+    assert measured["no scores, since"]["HC+O"] == ""
     frame = leaderboard(found)
     assert row(frame, ALL_TASKS, "nfw", "score")["N"] == len(SEEDS)
+
+
+def test_the_returns_that_scores_are_measured_by_are_given_once(folder: Path) -> None:
+    table = leaderboard_table(select(folder), "")
+    measured = table.views[-1].cells
+    assert list(measured) == ["task", "score 0", "runs of score 0", "score 1", "runs of score 1"]
+    assert measured["score 0"][0].startswith("-60.0 [")
+    assert not any("score 0" in note for note in table.notes)
+
+
+def test_the_figure_names_the_methods_in_a_legend(folder: Path) -> None:
+    (legend,) = draw_leaderboard(select(folder)).legends
+    assert {text.get_text() for text in legend.get_texts()} == set(METHODS)
 
 
 def test_validity_over_all_tasks_counts_tasks_without_scores(folder: Path) -> None:

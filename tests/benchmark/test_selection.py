@@ -9,13 +9,24 @@ from pathlib import Path
 import pytest
 
 from envs.errors import UserError
-from tests.benchmark.factories import PROFILE, SEEDS, STEPS, make_failure, make_flow, make_run, save
+from tests.benchmark.factories import PROFILE, SEEDS, STEPS, make_failure, make_flow, make_run, make_timing, save
 from tests.benchmark.written import TASKS, change, row_of, write
 
 
 @pytest.fixture
 def folder(tmp_path: Path, made_up: Path) -> Path:
     return Path(shutil.copytree(made_up, tmp_path / PROFILE))
+
+
+def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(folder: Path) -> None:
+    save(folder, make_flow("BSS-3"))
+    save(folder, make_timing("BSS-3"))
+    save(folder, make_timing("BSS-5"))
+    written = write(folder, (*TASKS, "BSS-3", "BSS-5", "H+M"))
+    expected = "No run yet, only flows and timing: BSS-3. No run yet, only timing: BSS-5. No run yet, left out: H+M."
+    assert expected in written["README.md"]
+    assert expected in written["returns.md"]
+    assert "| BSS-3" in written["timing.md"]
 
 
 def test_a_run_outside_of_the_selection_is_named_and_not_used(folder: Path) -> None:
@@ -83,7 +94,7 @@ def test_a_folder_without_runs_gives_empty_tables(tmp_path: Path) -> None:
     written = write(tmp_path)
     assert "0 of 20 runs are complete." in written["README.md"]
     assert "| HC+O" not in written["wallclock.md"]
-    assert "left out: R+L2, HC+O" in written["README.md"]
+    assert "No run yet, left out: R+L2, HC+O." in written["README.md"]
 
 
 def test_budgets_may_differ_between_tasks(folder: Path) -> None:
@@ -128,5 +139,5 @@ def test_a_task_that_nobody_has_run_is_left_out_and_named(folder: Path) -> None:
         if name.endswith(".md"):
             assert "| BSS-3" not in text
     for name in ("README.md", "returns.md", "violations.md"):
-        assert "Not run yet by any method, and so left out: BSS-3." in written[name]
+        assert "No run yet, left out: BSS-3." in written[name]
     assert "BSS-3,nfw,final" in written["returns.csv"]

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.results import RunResult
 from benchmark.statistics import WELCH
-from benchmark.summaries import REFERENCE
+from benchmark.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
 from tests.benchmark.factories import PROFILE, SEEDS, make_run, save
 from tests.benchmark.written import frame, row_of, write
 
@@ -20,12 +20,30 @@ def folder(tmp_path: Path, made_up: Path) -> Path:
     return Path(shutil.copytree(made_up, tmp_path / PROFILE))
 
 
+def test_a_preparation_is_shown_where_there_is_one_and_has_no_interval_where_seeds_share_a_flow(folder: Path) -> None:
+    settings = {"samples": {"train": 10}, "flow": {"updates": 5}}
+    for seed in SEEDS:
+        for method, prepare in (("flowpg", 95.0 + seed / 1000), ("nfw", 1e-5 * (1 + seed))):
+            run = make_run("R+L2", method, seed)
+            seconds = run.seconds.model_copy(update={"prepare": prepare, "total": run.seconds.total + 100})
+            own = {"method": settings} if method == "flowpg" else {}
+            save(folder, run.model_copy(update={"seconds": seconds, "config": run.config | own}))
+    parts = write(folder)["wallclock.md"].split("## Parts")[1]
+    assert row_of(parts, "R+L2", "flowpg")[3] == "95.0"
+    assert row_of(parts, "R+L2", "nfw")[3] == "—"
+    # Without settings of a flow nothing says that seeds shared one.
+    assert "[" in row_of(parts, "HC+O", "flowpg")[3]
+    table = frame(folder, "wallclock").query("task == 'R+L2' and quantity == 'prepare'").set_index("method")["interval"]
+    assert (table["flowpg"], table["nfw"]) == (SHARED_FLOW, NOTHING_PREPARED)
+
+
 def test_wallclock_parts_add_up_and_are_compared_with_the_reference(folder: Path) -> None:
     write(folder)
     table = frame(folder, "wallclock").set_index(["task", "method", "quantity"])["mean"].unstack()
     parts = table[["prepare", "act", "project", "env", "update", "other"]].sum(axis=1)
     assert parts.to_numpy() == pytest.approx(table["total"].to_numpy())
-    assert (table["total"] - table["prepare"]).to_numpy() == pytest.approx(table["training"].to_numpy())
+    assert table["prepare"].notna().tolist() == [method == "flowpg" for _, method in table.index]
+    assert (table["total"] - table["prepare"].fillna(0)).to_numpy() == pytest.approx(table["training"].to_numpy())
     totals = {m: [make_run("R+L2", m, seed).seconds.total for seed in SEEDS] for m in ("flowpg", REFERENCE)}
     ratio = math.sqrt(math.prod(totals["flowpg"]) / math.prod(totals[REFERENCE]))
     assert table.loc[("R+L2", "flowpg"), "total ratio"] == pytest.approx(ratio)

@@ -60,23 +60,31 @@ function leaderboard(table, form, status) {
   filter();
 }
 
-// A number opens the runs that it comes from.
+// A number opens what it comes from: a row a file, and of experiments what their pages say.
 function provenance(dialog) {
-  const body = dialog.querySelector("tbody");
+  const table = dialog.querySelector("table");
+  const columns = [...table.tHead.rows[0].cells].map((head) => head.textContent);
+
+  function element(name, text) {
+    const made = document.createElement(name);
+    made.textContent = text;
+    return made;
+  }
+
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-runs]");
+    const button = event.target.closest("[data-sources]");
     if (!button) return;
-    const key = button.dataset.runs;
-    dialog.querySelector("h2").textContent = `Runs of ${key.replace("/", ", ")}`;
-    body.replaceChildren(...window.RUNS[key].map((run) => {
+    const origins = button.dataset.sources.split(" ").flatMap((name) => window.SOURCES[name]);
+    const files = origins.filter((origin) => !origin.note);
+    dialog.querySelector("h2").textContent = button.dataset.about;
+    table.tBodies[0].replaceChildren(...files.map((origin) => {
       const row = document.createElement("tr");
-      for (const name of ["task", "seed", "return", "commit", "machine", "started"]) {
-        const cell = document.createElement("td");
-        cell.textContent = run[name];
-        row.append(cell);
-      }
+      row.append(...columns.map((column) => element("td", origin[column] ?? "—")));
       return row;
     }));
+    table.parentElement.hidden = files.length === 0;
+    const notes = origins.filter((origin) => origin.note);
+    dialog.querySelector("ul").replaceChildren(...notes.map(({ file, note }) => element("li", `${file}: ${note}`)));
     dialog.showModal();
   });
 }

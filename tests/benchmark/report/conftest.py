@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.claims.page import write_claims
 from benchmark.report.site import write_site
-from tests.benchmark.factories import METHODS, PROFILE, SEEDS, fill, make_failure, make_run, save
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS, fill, make_failure, make_run, make_timing, save
 
 TASKS = ("R+L2", "HC+O")
 ENDS = {"R+L2": ("R+N", -60.0, -5.0), "HC+O": ("HC+N", -300.0, 4500.0)}
@@ -26,18 +25,33 @@ def save_anchors(folder: Path) -> None:
                 save(folder, run.model_copy(update={"returns": returns}))
 
 
+def save_gradients(folder: Path) -> None:
+    """The experiment c6, in which the projection layer loses the gradient at every tenth state."""
+    rows = [
+        f"{task},{method},vanishing share,share,{share},{low},{high},2,2"
+        for task in TASKS
+        for method, share, low, high in (("flowpg", 0, "", ""), ("ddpg-projection-layer", 0.1, 0.05, 0.15))
+    ]
+    (folder / "experiments").mkdir()
+    table = "\n".join(["task,method,quantity,unit,value,low,high,n,N", *rows])
+    (folder / "experiments" / "c6.csv").write_text(f"{table}\n")
+    (folder / "experiments" / "c6.md").write_text("# C6\n\nProfile quick; on: Example CPU 3000.\n\n| task |\n")
+
+
 def write(folder: Path) -> list[Path]:
     return write_site(folder, PROFILE, TASKS, METHODS, SEEDS)
 
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results with anchors, a failed run, claims and a picture. To be read only."""
+    """Results with anchors, a failed run, timings and an experiment. To be read only."""
     folder = tmp_path_factory.mktemp("report") / PROFILE
     fill(folder, TASKS)
     save_anchors(folder)
     save(folder, make_failure("HC+O", "nfw", 1))
-    write_claims(folder, PROFILE, TASKS, METHODS, SEEDS)
+    for task in TASKS:
+        save(folder, make_timing(task))
+    save_gradients(folder)
     return folder
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tests.benchmark.factories import METHODS
+from tests.benchmark.factories import METHODS, SEEDS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -121,18 +121,87 @@ def test_filters_and_the_switch_of_tolerance(browser: Browser, site: Path, fault
     page.close()
 
 
+def open_origin(page: Page, button: Locator) -> tuple[str, list[str], str]:
+    """Open by keyboard what a number is from: the heading, the files and the whole text; then close it."""
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    heading = dialog.get_by_role("heading").inner_text()
+    files = [row.locator("td").last.inner_text() for row in dialog.locator("tbody tr").all()]
+    text = dialog.inner_text()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    return heading, files, text
+
+
+def runs(*pairs: str) -> set[str]:
+    return {f"runs/{pair}/seed-{seed}.json" for pair in pairs for seed in SEEDS}
+
+
 def test_a_number_opens_its_runs(browser: Browser, site: Path, faults: list[str]) -> None:
     page = open_page(browser, site, "tasks/HC+O.html", faults)
     row = page.locator("tr", has=page.get_by_role("link", name="nfw"))
-    row.locator("button.number").first.focus()
-    page.keyboard.press("Enter")
-    dialog = page.get_by_role("dialog")
-    assert dialog.get_by_role("heading").inner_text() == "Runs of HC+O, nfw"
-    assert dialog.locator("tbody tr").count() == 1
-    assert "0123456789ab" in dialog.inner_text()
-    assert "Example CPU 3000" in dialog.inner_text()
-    page.keyboard.press("Escape")
-    assert not dialog.is_visible()
+    heading, found, text = open_origin(page, row.locator("button.number").last)
+    assert heading == "Runs of HC+O, nfw"
+    assert found == ["runs/HC+O/nfw/seed-0.json"]
+    assert "0123456789ab" in text
+    assert "Example CPU 3000" in text
+    page.close()
+
+
+def test_a_rank_a_pair_and_an_anchor_open_their_runs(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "index.html", faults)
+    row = page.locator("#leaderboard tbody tr:not([hidden])", has=page.get_by_role("link", name="flowpg"))
+    heading, found, _ = open_origin(page, row.locator("[data-column=rank] button"))
+    assert heading.startswith("Rank of flowpg, all tasks")
+    anchors = runs("R+L2/random-feasible", "R+N/ddpg-projection", "HC+O/random-feasible", "HC+N/ddpg-projection")
+    everybody = runs(*(f"{task}/{method}" for task in ("R+L2", "HC+O") for method in METHODS))
+    assert anchors < set(found) <= anchors | everybody
+    assert runs("R+L2/flowpg", "HC+O/flowpg", "R+L2/ddpg-penalty") < set(found)
+
+    pairs = page.get_by_role("region", name="Probability of improvement")
+    button = pairs.locator("tbody tr").first.locator("button").first
+    _, found, _ = open_origin(page, button)
+    assert set(found) == runs("R+L2/flowpg", "HC+O/flowpg", "R+L2/ddpg-projection", "HC+O/ddpg-projection")
+
+    scales = page.get_by_role("region", name="Returns that scores are measured by")
+    buttons = scales.get_by_role("row", name="HC+O").locator("button")
+    heading, found, _ = open_origin(page, buttons.first)
+    assert (heading, set(found)) == ("score 0: HC+O", runs("HC+O/random-feasible"))
+    assert set(open_origin(page, buttons.last)[1]) == runs("HC+N/ddpg-projection")
+    assert faults == []
+    page.close()
+
+
+def test_a_claim_opens_what_it_is_judged_by(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "claims.html", faults)
+    heading, found, _ = open_origin(page, page.locator(".verdicts dt", has_text="C3").locator("+ dd button"))
+    assert heading == "C3 Training time: what decides"
+    assert {"timing/R+L2.json", "timing/HC+O.json", "flows/flowpg/R+L2.json"} <= set(found)
+    effects = page.get_by_role("region", name="C2: measured")
+    row = effects.get_by_role("row", name="R+L2 ddpg-penalty")
+    heading, found, text = open_origin(page, row.locator("button").last)
+    assert heading == "C2, R+L2: ratio at 0.1"
+    assert set(found) == runs("R+L2/flowpg", "R+L2/ddpg-penalty")
+    assert "Example CPU 3000" in text
+    _, found, text = open_origin(page, page.get_by_role("region", name="C6: verdicts").locator("button").first)
+    assert found == []
+    assert "experiments/c6.csv: Profile quick; on: Example CPU 3000." in text
+    assert faults == []
+    page.close()
+
+
+def test_timing_and_flow_of_a_method_open_their_reports(browser: Browser, site: Path, faults: list[str]) -> None:
+    page = open_page(browser, site, "methods/flowpg.html", faults)
+    step = page.get_by_role("region", name="Time of a training step").get_by_role("row", name="HC+O")
+    assert open_origin(page, step.locator("button").nth(1))[1] == ["timing/HC+O.json"]
+    valid = page.get_by_role("region", name="Validity of the flow")
+    for row, expected in (
+        ("R+L2 sampled uniform", {"flows/flowpg/R+L2.json"}),
+        ("R+L2 visited uniform", {"flows/flowpg/R+L2.visited.json"}),
+        ("R+L2 visited policy", runs("R+L2/flowpg")),
+    ):
+        assert set(open_origin(page, valid.get_by_role("row", name=row).locator("button").last)[1]) == expected
     page.close()
 
 

@@ -12,12 +12,14 @@ from urllib.parse import unquote
 import pytest
 
 from benchmark.leaderboard import leaderboard
-from benchmark.report.content import leaderboard_rows, runs_behind
+from benchmark.rendering import percent
+from benchmark.report.cells import Cell, leaderboard_rows, pair_grid, scale_grid
 from benchmark.report.site import as_script
+from benchmark.report.sources import sources
 from benchmark.selection import read_selection
 from envs.errors import UserError
 from tests.benchmark.command import files
-from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_run, save
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_flow, make_run, save
 from tests.benchmark.report.conftest import TASKS, write
 
 
@@ -90,14 +92,69 @@ def test_a_page_of_an_earlier_report_is_removed(filled: Path, tmp_path: Path) ->
 
 def test_every_number_names_its_runs(filled: Path, site: Path) -> None:
     found = read_selection(filled, PROFILE, TASKS, METHODS, SEEDS)
-    behind = runs_behind(found)
+    behind = sources(found, filled)
     for page in site.rglob("*.html"):
-        for key in re.findall(r'data-runs="([^"]+)"', page.read_text()):
-            assert behind[key]
+        for names in re.findall(r'data-sources="([^"]+)"', page.read_text()):
+            assert all(behind[name] for name in names.split())
+
+    def runs(cell: Cell) -> list[tuple[str, str]]:
+        return [(run["task"], run["method"]) for name in cell.sources.split() for run in behind[name]]
+
     for row in leaderboard_rows(found, leaderboard(found)):
-        runs = behind[f"{row.task}/{row.method}"]
-        assert row.runs.text.startswith(f"{len(runs)}/")
-        assert {run["method"] for run in runs} == {row.method}
+        tasks = TASKS if row.task == "all" else (row.task,)
+        own = [(task, row.method) for task in tasks for _ in found.runs(task, row.method)]
+        measures = [(run.record.task, run.record.method) for t in tasks for side in found.anchors(t) for run in side]
+        assert row.runs.text.startswith(f"{len(own)}/")
+        assert runs(row.runs) == own
+        assert set(runs(row.score)) == set(own + measures)
+        # One seed of HC+O gives no interval, and so no rank there.
+        ranked = METHODS if row.task == "R+L2" else [method for method in METHODS if method != "nfw"]
+        rivals = {(task, method) for task in tasks for method in ranked}
+        assert set(runs(row.rank)) == (rivals | set(measures) if row.method in ranked else set())
+
+
+def test_pairs_and_scales_name_the_runs_of_both_sides(filled: Path) -> None:
+    found = read_selection(filled, PROFILE, TASKS, METHODS, SEEDS)
+    pairs, scales = pair_grid(found), scale_grid(found)
+    for name, *cells in pairs.rows:
+        for other, cell in zip(pairs.heads[1:], cells, strict=True):
+            expected = {f"{task}/{method}" for task in TASKS for method in (name.text, other)}
+            assert set(cell.sources.split()) == (set() if name.text == other else expected)
+    assert [[cell.sources for cell in row] for row in scales.rows] == [
+        ["", *[f"{task}/random-feasible"] * 2, *[f"{free}/ddpg-projection"] * 2]
+        for task, free in (("R+L2", "R+N"), ("HC+O", "HC+N"))
+    ]
+
+
+def text_of(page: Path) -> str:
+    """A page without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.read_text()))
+
+
+def test_a_method_shows_what_its_steps_cost_and_how_good_its_flow_is(site: Path) -> None:
+    flow, other = (text_of(site / "methods" / f"{method}.html") for method in ("flowpg", "nfw"))
+    for text in (flow, other):
+        assert "act [ms] project [ms] env [ms] update [ms] other [ms]" in text
+        assert "HC+O 3/3 " in text
+    report = make_flow("R+L2")
+    assert f"R+L2 1/1 {percent(report.recall)} " in flow
+    assert f"R+L2 sampled uniform 1/1 {percent(report.validity['uniform']['0'])} " in flow
+    assert "R+L2 visited policy 2/2 " in flow
+    assert "recall" not in other
+
+
+def test_a_method_that_was_not_timed_says_how_it_is(filled: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
+    shutil.rmtree(folder / "timing")
+    write(folder)
+    assert "acrl timing TASK -p quick" in (folder / "site" / "methods" / "nfw.html").read_text()
+
+
+def test_open_cells_of_claims_say_why(filled: Path, site: Path) -> None:
+    page = text_of(site / "claims.html")
+    assert "open, since" in page
+    assert "less than 10% of the published steps" in page
+    assert f"no e2.csv: run `acrl experiment e2 -p {filled.name}`" in page.replace("&#39;", "'")
 
 
 def test_a_profile_without_a_complete_run_is_refused(tmp_path: Path) -> None:
@@ -118,13 +175,6 @@ def test_the_failed_run_is_named_and_what_it_says_is_no_markup(filled: Path, tmp
 
 def test_data_cannot_end_the_script_that_holds_it() -> None:
     assert "</script" not in as_script({"text": "</script><b>&"})
-
-
-def test_without_claims_the_page_says_how_to_make_them(filled: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    (folder / "claims.md").unlink()
-    write(folder)
-    assert "acrl claims -p quick" in (folder / "site" / "claims.html").read_text()
 
 
 def test_a_picture_is_shown_on_its_tasks_page_alone(filled: Path, tmp_path: Path) -> None:

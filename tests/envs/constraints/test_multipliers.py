@@ -71,9 +71,10 @@ def test_newton_and_the_certain_search_agree(scale: float) -> None:
     np.testing.assert_allclose(nearest(numpy_namespace, rows, *wide), expected, atol=1e-11 * max(1.0, scale))
 
 
-@pytest.mark.parametrize("n", [3, 6])
-def test_rows_in_plain_numbers_agree(n: int) -> None:
-    problem = problems(1000, n, seed=2, scale=1.0)
+@pytest.mark.parametrize("n", [1, 3, 6])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 10.0])
+def test_rows_in_plain_numbers_agree(n: int, scale: float) -> None:
+    problem = problems(1000, n, seed=2, scale=scale)
     t, m = find_multipliers(numpy_namespace, problem, alone(problem), EPS)
     expected = nearest(numpy_namespace, problem, t, m)
     answered = 0
@@ -83,7 +84,7 @@ def test_rows_in_plain_numbers_agree(n: int) -> None:
         if found is not None:
             answered += 1
             np.testing.assert_allclose(found, expected[i], rtol=0, atol=1e-12)
-    assert answered > 900
+    assert answered > (900 if scale <= 1 else 800)
 
 
 def test_on_torch_and_in_float32() -> None:

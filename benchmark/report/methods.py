@@ -1,0 +1,109 @@
+"""What the report says of a method: what it is, its settings, what its steps cost, how good its flow is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from benchmark import summaries
+from benchmark.rendering import Column, make_view
+from benchmark.report.cells import Grid, make_grid
+from benchmark.results import TOLERANCES
+from benchmark.selection import CompleteRun, Selection
+from benchmark.sources import of_flow, of_runs, of_timing
+from benchmark.submission.accepted import about
+from benchmark.timing_table import STEP_PARTS
+from methods.base import Method, method_class
+
+STEP = (
+    Column("step [ms]", "step"),
+    *(Column(f"{part} [ms]", part) for part in STEP_PARTS),
+    Column(f"step, times that of {summaries.REFERENCE}", "step ratio"),
+    Column("whole training with flow [s]", "training"),
+)
+FLOW_VALID = tuple(Column(f"valid at {tol:g} [%]", "validity", tol) for tol in TOLERANCES)
+FLOW_WHOLE = (
+    Column("recall [%]", "recall"),
+    Column("F1 [%]", "F1"),
+    Column("draws", "draws"),
+    Column("samples and training [s]", "seconds"),
+)
+
+
+def describe_method(found: Selection, method: str) -> list[str]:
+    """Paragraphs on a method; none where it was submitted and its code is not of this repository."""
+    record = found.accepted.get(method)
+    if record is not None and record.adapter(method).kind != "repository":
+        return []
+    return about_method(method_class(method))
+
+
+def describe_submission(found: Selection, method: str) -> dict[str, Any] | None:
+    """Who submitted a method, where it is from and what verification could not tell; None if it was not submitted."""
+    record = found.accepted.get(method)
+    if record is None:
+        return None
+    manifest = record.manifest
+    return {
+        "said": f"{manifest.complete} of {manifest.expected} runs were submitted, made on "
+        f"{'; '.join(manifest.machines)}, and verified when they were accepted. Of the method its submitter says:",
+        "facts": about(record, method),
+        "warnings": [f"{one.check}: {one.message}" for one in record.findings if one.level == "warning"],
+    }
+
+
+def about_method(cls: type[Method[Any]]) -> list[str]:
+    """Paragraphs on a method: its module's docstring, and the first lines of those that it stands on."""
+    modules = dict.fromkeys(
+        inspect.getmodule(one) for one in cls.__mro__ if issubclass(one, Method) and one is not Method
+    )
+    own, *others = (inspect.getdoc(module) or "" for module in modules)
+    paragraphs = [
+        *(own or inspect.getdoc(cls) or "").split("\n\n"),
+        *(f"Stands on: {text.partition(chr(10))[0]}" for text in others),
+    ]
+    return [" ".join(paragraph.split()) for paragraph in paragraphs]
+
+
+def settings_of(runs: Iterable[CompleteRun]) -> dict[str, str]:
+    """Settings of a row's method, which are the same for all its seeds."""
+    for run in runs:
+        config = run.record.config.get("method", {})
+        return {name: str(value) for name, value in sorted(config.items())}
+    return {}
+
+
+def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None:
+    """The measured split of a training step by task, from the frame of ``acrl timing``; None where it was not timed."""
+    own = timed[(timed["method"] == method) & (timed["n"] > 0)]
+    if own.empty:
+        return None
+
+    def origin(row: dict[str, str], column: str) -> list[str]:
+        flow = [of_flow(row["task"], method)] if (row["task"], method) in found.flows else []
+        return [of_timing(row["task"]), *(flow if column == STEP[-1].header else [])]
+
+    return make_grid(make_view(own, ["task"], STEP, "rounds"), ["task"], origin)
+
+
+def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
+    """Recall, cost and validity of a method's flows by task, from the frame of flows; none without a flow."""
+    own = flows[(flows["flow"] == method) & (flows["n"] > 0)]
+    if own.empty:
+        return {}
+    whole = make_view(own[own["latent"] == ""], ["task"], FLOW_WHOLE, "flows")
+    keys = ["task", "states", "latent"]
+    valid = make_view(own[own["latent"] != ""], keys, FLOW_VALID, "n of N")
+
+    def origin(row: dict[str, str], _: str) -> list[str]:
+        if row["latent"] == "policy":
+            return [of_runs(row["task"], method)]
+        return [of_flow(row["task"], method, row["states"])]
+
+    return {
+        "Recall and cost": make_grid(whole, ["task"], lambda row, _: [of_flow(row["task"], method)]),
+        "Validity": make_grid(valid, keys, origin),
+    }
