@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from benchmark.commands.accept import accept
 from benchmark.commands.check import check
 from benchmark.commands.claims import claims
 from benchmark.commands.compare import compare
@@ -39,6 +40,7 @@ def cli() -> None:
     """Benchmark of action-constrained reinforcement learning."""
 
 
+cli.add_command(accept)
 cli.add_command(check)
 cli.add_command(claims)
 cli.add_command(compare)

@@ -12,6 +12,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from benchmark.comparison_sides import Side
+from benchmark.machine import one_machine
 from benchmark.rendering import DASH, like, percent
 from benchmark.results import TOLERANCES, Record, digest
 from benchmark.selection import CompleteRun
@@ -146,9 +147,9 @@ def compare(a: Side, b: Side) -> Compared:
         for quantity in quantities(prepared):
             one = difference(quantity, first, second)
             found.append(one.model_copy(update={"task": task, "method_a": method_a, "method_b": method_b}))
-        machines = sorted({run.machine for run in (*first, *second)})
-        if len(machines) > 1:
-            notes.append(f"{task}: seconds are of different machines, {'; '.join(machines)}, and do not compare")
+        if not one_machine(run.record.provenance for run in (*first, *second)):
+            machines = "; ".join(sorted({run.machine for run in (*first, *second)}))
+            notes.append(f"{task}: seconds are of different machines, {machines}, and do not compare")
     notes += [f"only {side} has {one}" for side, one in unmatched(a, b, pairs)]
     compared = {(task, method_a) for task, method_a, _ in pairs}, {(task, method_b) for task, _, method_b in pairs}
     key = key_of(a, compared[0]), key_of(b, compared[1])
@@ -202,7 +203,7 @@ def difference(quantity: Quantity, first: Sequence[CompleteRun], second: Sequenc
     """One quantity, not yet told which task and methods it is of."""
     sides = [[value for run in runs if (value := quantity.of(run)) is not None] for runs in (first, second)]
     estimate = difference_interval(sides[1], sides[0], quantity.bounds)
-    if quantity.clock and len({run.machine for run in (*first, *second)}) > 1:
+    if quantity.clock and not one_machine(run.record.provenance for run in (*first, *second)):
         estimate = Estimate(None, None, None, 0, OTHER_MACHINES)
     means = [math.fsum(values) / len(values) if values and estimate.mean is not None else None for values in sides]
     return Difference(

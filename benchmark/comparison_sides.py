@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.config import Params
+from benchmark.missing import NoRunsError, or_choose
 from benchmark.results import RunResult, parse_record, read_run
 from benchmark.runs import Run, is_current
 from benchmark.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
+from benchmark.submission.accepted import acceptance_path
 from envs.errors import UnknownIdError, UserError
 from methods.base import list_methods
 
@@ -75,8 +77,10 @@ def _side(name: str, params: Params, choice: Choice) -> Side | None:
     """A run's or a method's side; None for what can only be a revision."""
     if name.endswith(".json") or Path(name).is_file():
         run = read_run(Path(name))
-        return _gather(f"{name} ({run.task} {run.method} seed {run.seed})", run.profile, [(Path(name), run)])
-    if name in list_methods():
+        return _gather(
+            f"{name} ({run.task} {run.method} seed {run.seed})", run.profile, [(Path(name), run)], choice.results
+        )
+    if name in list_methods() or acceptance_path(choice.results / choice.profile, name).exists():
         return _of_method(name, params, choice)
     return None
 
@@ -88,7 +92,10 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
     found = [(path, read_run(path)) for path in paths if not choice.tasks or path.parts[-3] in choice.tasks]
     for path, run in found:
         check_place(path, run, choice.profile)
-    side = _gather(f"{method} ({folder})", choice.profile, found)
+    side = _gather(f"{method} ({folder})", choice.profile, found, choice.results, method)
+    if method not in list_methods():
+        side.notes.append("its code is not installed here, so that nothing says whether it is today's")
+        return side
     runs = [one.record for several in side.runs.values() for one in several]
     keys = {run.run_key: Run(run.profile, run.task, run.method, run.seed).key(params) for run in runs}
     stale = sum(not is_current(run, keys[run.run_key]) for run in runs)
@@ -107,13 +114,15 @@ def _at_revision(revision: str, choice: Choice) -> Side:
         chosen = (not choice.tasks or run.task in choice.tasks) and (not choice.methods or run.method in choice.methods)
         if chosen:
             found.append((Path(path), run))
-    return _gather(name, choice.profile, found)
+    return _gather(name, choice.profile, found, choice.results)
 
 
 def _committed(commit: str, choice: Choice) -> Iterator[tuple[str, bytes]]:
     """Every run of the profile at a commit, read from git without touching the files on disk."""
     folder = os.path.relpath(choice.results / choice.profile / "runs")
-    archive = _git(f"{folder} at {commit[:12]}", "archive", "--format=tar", commit, "--", folder)
+    others = or_choose(choice.profile, choice.results)
+    what = f"{folder} at {commit[:12]}: no run of this profile is committed there{others}"
+    archive = _git(what, "archive", "--format=tar", commit, "--", folder)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isfile() else None
@@ -133,12 +142,14 @@ def _git(what: str, *arguments: str) -> bytes:
         raise UserError(f"git cannot be run: {error.strerror}; a revision is read with it") from error
     except subprocess.CalledProcessError as error:
         if arguments[0] == "archive":
-            raise UserError(f"git has no {what}: no run of this profile is committed there") from error
+            raise UserError(f"git has no {what}") from error
         unknown = UnknownIdError("method", what.strip("'"), list_methods())
         raise UserError(f"{what} is no run's JSON, no method and no git revision: {unknown}") from error
 
 
-def _gather(label: str, profile: str, found: Sequence[tuple[Path, RunResult]]) -> Side:
+def _gather(
+    label: str, profile: str, found: Sequence[tuple[Path, RunResult]], results: Path, method: str = "*"
+) -> Side:
     """The complete ones among runs, in order.
 
     Raises:
@@ -152,7 +163,7 @@ def _gather(label: str, profile: str, found: Sequence[tuple[Path, RunResult]]) -
         else:
             ended += 1
     if not complete:
-        raise UserError(f"no complete run of {label} in profile '{profile}': see `acrl status -p {profile}`")
+        raise NoRunsError(profile, results, f"{label} in profile '{profile}'", method)
     seeds = sorted({run.seed for _, run in found})
     selection = Selection(profile, (), tuple({method for _, method in complete}), tuple(seeds), complete=complete)
     arrange(selection)

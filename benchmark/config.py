@@ -187,19 +187,30 @@ def run_config(params: Params, profile_name: str, task_id: str, method_id: str) 
         UserError: If an id or a setting is unknown.
     """
     profile = params.profile(profile_name)
-    task, cls = make_task(task_id), method_class(method_id)
+    make_task(task_id)
+    cls = method_class(method_id)
     own = params.task_settings.get(task_id, TaskSettings())
     check_names(params, profile)
     settings: dict[str, Any] = {}
     for level in (own, profile):
         shared = {key: value for key, value in level.learner.items() if key in cls.Config.model_fields}
         settings = merge(merge(settings, shared), level.methods_config.get(method_id, {}))
+    return config_around(params, profile_name, task_id, parse_config(cls, settings).model_dump(mode="json"))
+
+
+def config_around(params: Params, profile_name: str, task_id: str, method: dict[str, Any]) -> RunConfig:
+    """The configuration of a run whose method has these settings.
+
+    Raises:
+        UnknownIdError: If the profile or task is unknown.
+    """
+    profile = params.profile(profile_name)
     return RunConfig(
-        steps=profile.task_steps.get(task_id, profile.steps or task.steps),
+        steps=profile.task_steps.get(task_id, profile.steps or make_task(task_id).steps),
         evaluation=profile.evaluation,
         update_at=profile.update_at,
         timeout_seconds=profile.timeout_seconds,
-        method=parse_config(cls, settings).model_dump(mode="json"),
+        method=method,
     )
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from benchmark.results import Provenance
@@ -115,17 +116,30 @@ def collect_provenance() -> Provenance:
     diff = _git("diff", "HEAD", *code)
     untracked = _git("status", "--porcelain", "--untracked-files=normal", *code)
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    machine = describe_machine()
     return Provenance(
         commit=_git("rev-parse", "HEAD"),
         dirty=None if diff is None else bool(diff or untracked),
         diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else None,
         lock_sha256=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         versions={"python": platform.python_version(), **versions},
-        processor=processor(),
-        accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        **machine,
+        machine=key_of(machine)[:12],
         threads=torch.get_num_threads(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def describe_machine() -> dict[str, Any]:
+    """What wall-clock depends on besides program and threads; nothing that tells whose machine it is."""
+    library = " ".join(platform.libc_ver())
+    return {
+        "processor": processor(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cores": psutil.cpu_count(logical=False),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "platform": " ".join(f"{platform.system()} {platform.machine()} {library}".split()),
+    }
 
 
 def processor() -> str:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from benchmark.files import read_bytes, write_text
 from envs.errors import UserError
@@ -97,6 +97,10 @@ class Provenance(Record):
     """Where a result comes from.
 
     Attributes:
+        cores: Physical cores of the machine.
+        memory_gib: Its memory [GiB], rounded.
+        platform: Its operating system, architecture and C library.
+        machine: Short hash of processor, accelerator, cores, memory and platform.
         together: Seeds that were trained as one batch, and share its wall-clock.
         together_code: Hash of the code that did so; empty for a seed alone.
         sha256: Of all other entries of the file; empty where it was not noted.
@@ -113,7 +117,17 @@ class Provenance(Record):
     started: str
     together: int = 1
     together_code: str = ""
+    cores: int | None = None
+    memory_gib: int | None = None
+    platform: str | None = None
+    machine: str | None = None
     sha256: str = ""
+
+    @model_serializer(mode="wrap")
+    def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A file from before the machine was noted is written again to the same bytes.
+        later = ("cores", "memory_gib", "platform", "machine")
+        return {name: value for name, value in handler(self).items() if value is not None or name not in later}
 
 
 class File(Record):

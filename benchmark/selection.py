@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from benchmark.anchors import HIGH_METHOD, LOW_METHOD, anchor_pairs, unconstrained_task
+from benchmark.files import read_bytes
+from benchmark.machine import machine_of
+from benchmark.missing import NoRunsError
 from benchmark.results import (
     TOLERANCE_KEYS,
     FlowReport,
@@ -17,22 +20,17 @@ from benchmark.results import (
     RunResult,
     Violations,
     VisitedReport,
+    parse_record,
     read_record,
     report_path,
 )
+from benchmark.submission.accepted import Acceptance, check_bytes, read_acceptances
 from benchmark.timing_report import TimingReport, timing_path
 from envs.errors import UserError
 from envs.registry import make_task
 
 ERROR_WIDTH = 200
 Report = TypeVar("Report", FlowReport, VisitedReport)
-
-
-def machine_of(provenance: Provenance) -> str:
-    """What wall-clock depends on besides the program."""
-    threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
-    together = f"{provenance.together} seeds together" if provenance.together > 1 else ""
-    return ", ".join(part for part in (provenance.processor, provenance.accelerator, threads, together) if part)
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,13 @@ class Selection:
     """Results of one profile for the given tasks, methods and seeds.
 
     Attributes:
+        methods: Those given, then those of accepted submissions that are not among them.
         complete: Complete runs by task and method, those that returns are measured by included.
         failures: Runs that ended otherwise than complete; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
         visited: The same at the states that trained policies visit.
         timing: What a training step costs, by task.
+        accepted: Accepted submissions by method.
         unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
     """
 
@@ -72,6 +72,7 @@ class Selection:
     flows: dict[tuple[str, str], FlowReport] = field(default_factory=dict)
     visited: dict[tuple[str, str], VisitedReport] = field(default_factory=dict)
     timing: dict[str, TimingReport] = field(default_factory=dict)
+    accepted: dict[str, Acceptance] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
@@ -110,20 +111,12 @@ def read_selection(
             path says, or runs that would be put in one row or compared with each other had different settings.
     """
     if not folder.is_dir():
-        raise UserError(f"no results of profile '{profile}': {folder} does not exist; run `acrl sweep` first")
-    found = Selection(profile, tuple(tasks), tuple(methods), tuple(seeds))
-    wanted = set(itertools.product(tasks, methods))
-    anchors = set(anchor_pairs(tasks, filter(None, (unconstrained_task(make_task(task)) for task in tasks))))
-    for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
-        run = read_record(path, RunResult)
-        check_place(path, run, profile)
-        pair = (run.task, run.method)
-        if run.seed not in seeds or pair not in wanted | anchors:
-            found.unused.append(path.relative_to(folder).as_posix())
-        elif run.status == "complete":
-            found.complete.setdefault(pair, []).append(check_complete(path, run))
-        elif pair in wanted:
-            found.failures.append(run)
+        raise NoRunsError(profile, folder.parent)
+    accepted = read_acceptances(folder, profile)
+    submitted = {method: record for method, record in accepted.items() if method not in methods}
+    found = Selection(profile, tuple(tasks), (*methods, *submitted), tuple(seeds), accepted=accepted)
+    hashes = (record.hashes(method) for method, record in submitted.items())
+    read_runs(found, folder, {path: sha256 for several in hashes for path, sha256 in several.items()})
     for task, method in itertools.product(tasks, methods):
         path = report_path(folder, method, task)
         if path.exists():
@@ -138,6 +131,37 @@ def read_selection(
     arrange(found)
     check_comparable(found)
     return found
+
+
+def read_runs(found: Selection, folder: Path, submitted: Mapping[str, str]) -> None:
+    """Put every run of the profile's folder where it belongs in ``found``.
+
+    Args:
+        found: What is selected, still empty.
+        folder: As in :func:`read_selection`.
+        submitted: sha256 of the runs of methods that are there as accepted submissions alone, by path.
+
+    Raises:
+        UserError: If a file is damaged, misplaced, of another profile, or not as it was submitted.
+    """
+    wanted = set(itertools.product(found.tasks, found.methods))
+    free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
+    anchors = set(anchor_pairs(found.tasks, free))
+    methods = {path.split("/")[2] for path in submitted}
+    for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
+        name, content = path.relative_to(folder).as_posix(), read_bytes(path)
+        run = parse_record(content, path, RunResult)
+        check_place(path, run, found.profile)
+        pair = (run.task, run.method)
+        if name in submitted:
+            check_bytes(path, content, submitted[name])
+        other = run.method in methods and name not in submitted
+        if other or run.seed not in found.seeds or pair not in wanted | anchors:
+            found.unused.append(name)
+        elif run.status == "complete":
+            found.complete.setdefault(pair, []).append(check_complete(path, run))
+        elif pair in wanted:
+            found.failures.append(run)
 
 
 def check_place(path: Path, run: RunResult, profile: str) -> None:
@@ -228,6 +252,13 @@ def check_comparable(found: Selection) -> None:
                     f"{method} on {task}: seeds {first.seed} and {run.seed} were run with different {', '.join(keys)}; "
                     f"run the older of both again"
                 )
+
+
+def commits(origins: Sequence[Provenance]) -> str:
+    """The commits that results come from."""
+    names = sorted({(origin.commit or "unknown")[:12] for origin in origins})
+    dirty = any(origin.dirty for origin in origins)
+    return (", ".join(names) or "unknown") + (" (with uncommitted changes)" if dirty else "")
 
 
 def one_line(error: str | None) -> str:

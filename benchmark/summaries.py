@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.machine import one_machine
 from benchmark.results import TOLERANCES, FlowReport, ViolationCount
 from benchmark.selection import CompleteRun, Selection
 from benchmark.statistics import OTHER_MACHINES, Estimate, mean_interval, point, ratio_interval
@@ -165,8 +166,9 @@ def training(run: CompleteRun) -> float:
 
 def different_machines(runs: list[CompleteRun]) -> str:
     """A note on runs whose times do not compare; empty where they do."""
-    machines = sorted({run.machine for run in runs})
-    return "times of different machines: " + "; ".join(machines) if len(machines) > 1 else ""
+    if one_machine(run.record.provenance for run in runs):
+        return ""
+    return "times of different machines: " + "; ".join(sorted({run.machine for run in runs}))
 
 
 def f1(report: FlowReport) -> float:

@@ -8,14 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark import summaries
+from benchmark.anchor_table import anchor_table
 from benchmark.anchors import anchor_pairs, unconstrained_task
 from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
 from benchmark.leaderboard_table import leaderboard_table
 from benchmark.rendering import Column, make_view
-from benchmark.results import TOLERANCES, Provenance
-from benchmark.selection import Selection, one_line, read_selection
+from benchmark.results import TOLERANCES
+from benchmark.selection import Selection, commits, one_line, read_selection
+from benchmark.submission.accepted import describe_acceptances
 from benchmark.table import Table, View, bullets, latex, markdown
 from benchmark.timing_table import timing_tables
 from envs.registry import make_task
@@ -45,6 +47,7 @@ def write_tables(
     found = read_selection(folder, profile, tasks, methods, seeds)
     tables = [
         leaderboard_table(found, describe(found)),
+        anchor_table(found),
         flow_table(found),
         violation_table(found),
         wallclock_table(found),
@@ -54,7 +57,7 @@ def write_tables(
     failures = describe_failures(found)
     texts: dict[str, str] = {}
     for table in tables:
-        notes = table.notes if table.name in ("flows", "timing") else table.notes + failures
+        notes = table.notes if table.name in ("anchors", "flows", "timing") else table.notes + failures
         texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, lineterminator="\n")
         texts[f"{table.name}.md"] = markdown(table, notes, "#")
         texts[f"{table.name}.tex"] = latex(table, notes)
@@ -230,13 +233,6 @@ def describe_failures(found: Selection) -> list[str]:
     return notes
 
 
-def commits(origins: Sequence[Provenance]) -> str:
-    """The commits that results come from."""
-    names = sorted({(origin.commit or "unknown")[:12] for origin in origins})
-    dirty = any(origin.dirty for origin in origins)
-    return (", ".join(names) or "unknown") + (" (with uncommitted changes)" if dirty else "")
-
-
 def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     """One Markdown page with every table and figure."""
     runs = found.everything()
@@ -253,7 +249,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
         f"# Results of profile {found.profile}",
         describe(found),
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
-        bullets([*facts, *failures]),
+        bullets([*facts, *describe_acceptances(found.accepted), *failures]),
         *(markdown(table, table.notes, "##").rstrip() for table in tables),
         "## Figures",
         *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),

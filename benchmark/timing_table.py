@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from benchmark.machine import machine_of, one_machine
 from benchmark.rendering import Column, make_view
-from benchmark.selection import Selection, machine_of
+from benchmark.selection import Selection
 from benchmark.statistics import Estimate, mean_interval, point, ratio_interval
 from benchmark.summaries import NOT_NEGATIVE, REFERENCE, Cell, make_cell, make_frame
 from benchmark.table import Table, View
@@ -42,7 +43,7 @@ def same_machine(found: Selection, task: str, method: str) -> bool:
     """Whether a method's flow, if there is a report on it, was trained on the machine that the task was timed on."""
     timing, report = found.timing[task].provenance, found.flows.get((task, method))
     flow = report.provenance if report else None
-    return report is None or (timing is not None and flow is not None and machine_of(timing) == machine_of(flow))
+    return report is None or (timing is not None and flow is not None and one_machine([timing, flow]))
 
 
 def busy(timing: TimingReport, methods: Iterable[str]) -> float:

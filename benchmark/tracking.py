@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from benchmark.missing import check_runs
 from benchmark.results import RunResult, read_record
 from benchmark.selection import check_place, one_line
 from benchmark.tracking_runs import StoredRun, import_run, is_whole, tag_of
@@ -84,10 +85,9 @@ def read_files(folder: Path, profile: str) -> list[StoredRun]:
     """Every run of the profile with its file.
 
     Raises:
-        UserError: If there is no such folder, or a file is damaged, misplaced or of another profile.
+        UserError: If there is no run, or a file is damaged, misplaced or of another profile.
     """
-    if not folder.is_dir():
-        raise UserError(f"no results of profile '{profile}': {folder} does not exist; run `acrl sweep` first")
+    check_runs(profile, folder.parent)
     found = []
     for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
         run = read_record(path, RunResult)

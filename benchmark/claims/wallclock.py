@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from benchmark.claims.evidence import FLOW, LEAST_SHARE, PAPER_TASKS, short_of, updates_of
 from benchmark.claims.rule import Claim, Finding, Reading, decide
-from benchmark.selection import Selection, machine_of
+from benchmark.machine import machine_of
+from benchmark.selection import Selection
 from benchmark.sources import of_flow, of_timing
 from benchmark.statistics import point, ratio_interval
 from benchmark.summaries import REFERENCE

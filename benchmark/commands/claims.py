@@ -19,9 +19,11 @@ def claims(profile: str, results: Path, as_json: bool) -> None:
     """Judge FlowPG's claims by a profile's results, by the rule written down in docs/claims.md."""
     from benchmark.claims.page import write_claims
     from benchmark.commands.stale import warn_of_stale
+    from benchmark.missing import check_runs
 
     params = load_params()
     chosen = params.profile(profile)
+    check_runs(profile, results)
     warn_of_stale(params, profile, results)
     made = write_claims(results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
     show_paths(made, as_json, profile=profile)

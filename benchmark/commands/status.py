@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +11,9 @@ import click
 from benchmark.commands.options import method_option, profile_option, results_option, task_option
 from benchmark.commands.output import json_option, show
 from benchmark.config import Params, load_params
+from benchmark.missing import NoRunsError, or_choose
 from benchmark.runs import select, state_of
+from benchmark.submission.accepted import read_acceptances, run_states
 
 
 @click.command()
@@ -24,22 +26,38 @@ from benchmark.runs import select, state_of
 def status(
     profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path, as_json: bool
 ) -> None:
-    """Say which runs of a profile are complete, failed (and why), stale or missing."""
+    """Say which runs of a profile are complete, failed (and why), stale or missing, and which were accepted."""
     params = load_params()
     if flows:
         _show_flows(params, profile, tasks, methods, results, as_json)
         return
     names = ("task", "method", "seed", "state", "reason")
-    chosen = list(select(params, profile, tasks, methods))
-    states = [(one.task, one.method, one.seed, *state_of(one, params, results)) for one in chosen]
+    states = list(_states(params, profile, tasks, methods, results))
     counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
     lines = [
         f"{task:8} {method:20} seed {seed}  {state}{': ' if reason else ''}{reason}"
         for task, method, seed, state, reason in states
     ]
     lines.append(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    if set(counts) <= {"missing"} and or_choose(profile, results):
+        click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
     runs = [dict(zip(names, row, strict=True)) for row in states]
     show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
+
+
+def _states(
+    params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
+) -> Iterator[tuple[str, str, int, str, str]]:
+    """Task, method, seed, state and reason of a profile's runs, those of accepted submissions last."""
+    accepted = read_acceptances(results / profile, profile)
+    submitted = {method: accepted[method] for method in accepted if method not in params.profile(profile).methods}
+    own = [method for method in methods if method not in submitted]
+    for one in select(params, profile, tasks, own) if own or not methods else ():
+        yield (one.task, one.method, one.seed, *state_of(one, params, results))
+    for method, record in submitted.items():
+        for task, seed, state in run_states(record, method, results / profile):
+            if (not methods or method in methods) and (not tasks or task in tasks):
+                yield task, method, seed, state, record.archive
 
 
 def _show_flows(

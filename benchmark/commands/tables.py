@@ -19,10 +19,12 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     """Make tables and figures of a profile from its result files."""
     from benchmark.commands.stale import warn_of_stale
     from benchmark.figures import write_figures
+    from benchmark.missing import check_runs
     from benchmark.tables import write_tables
 
     params = load_params()
     chosen = params.profile(profile)
+    check_runs(profile, results)
     warn_of_stale(params, profile, results)
     arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
     show_paths([*write_tables(*arguments), *write_figures(*arguments)], as_json, profile=profile)

@@ -16,6 +16,7 @@ from benchmark.experiments.base import (
     make_table,
 )
 from benchmark.experiments.stretches import Stretch, stretches_of
+from benchmark.missing import NoRunsError
 from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
@@ -23,7 +24,6 @@ from benchmark.statistics import mean_interval
 from benchmark.styles import SEEDS_FOR_BAND, style_of
 from benchmark.summaries import NOT_NEGATIVE, SHARE
 from benchmark.table import View
-from envs.errors import UserError
 
 TASK = "R+L2"
 KEYS = ["method", "from_step", "to_step"]
@@ -38,8 +38,7 @@ def measure(context: Context) -> Measured:
     context.task(TASK)
     found = context.found
     if not found.of_task(TASK):
-        again = f"run `acrl sweep -p {context.profile} --task {TASK}`"
-        raise UserError(f"no complete run on {TASK} in profile {context.profile}: {again}")
+        raise NoRunsError(context.profile, context.results, f"{TASK} in profile {context.profile}")
     rows: list[Row] = []
     marks: list[Row] = []
     for method in found.methods:

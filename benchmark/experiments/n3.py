@@ -25,6 +25,7 @@ from benchmark.experiments.base import (
 from benchmark.experiments.panels import make_grid
 from benchmark.experiments.stretches import Stretch, stretches_of, visited_in
 from benchmark.experiments.validity import share_within
+from benchmark.missing import NoRunsError
 from benchmark.rendering import Column
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun
@@ -32,7 +33,6 @@ from benchmark.statistics import Estimate, mean_interval, point
 from benchmark.styles import SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.summaries import SHARE
 from benchmark.table import View
-from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts
 from envs.seeding import derive_seed, make_generator
@@ -51,9 +51,7 @@ def measure(context: Context) -> Measured:
     rows: list[Row] = []
     present = [pair for pair in pairs(context) if pair not in left_out(context)]
     if not present:
-        raise UserError(
-            f"no complete run of a flow in profile {context.profile}: run `acrl sweep -p {context.profile}`"
-        )
+        raise NoRunsError(context.profile, context.results, f"a flow in profile {context.profile}")
     for task_id in dict.fromkeys(task for task, _ in present):
         task = context.task(task_id)
         fresh = fresh_contexts(context, task) if task.constraint.context_indices else None

@@ -14,8 +14,9 @@ from benchmark.report.cells import Grid, make_grid
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun, Selection
 from benchmark.sources import of_flow, of_runs, of_timing
+from benchmark.submission.accepted import about
 from benchmark.timing_table import STEP_PARTS
-from methods.base import Method
+from methods.base import Method, method_class
 
 STEP = (
     Column("step [ms]", "step"),
@@ -30,6 +31,28 @@ FLOW_WHOLE = (
     Column("draws", "draws"),
     Column("samples and training [s]", "seconds"),
 )
+
+
+def describe_method(found: Selection, method: str) -> list[str]:
+    """Paragraphs on a method; none where it was submitted and its code is not of this repository."""
+    record = found.accepted.get(method)
+    if record is not None and record.adapter(method).kind != "repository":
+        return []
+    return about_method(method_class(method))
+
+
+def describe_submission(found: Selection, method: str) -> dict[str, Any] | None:
+    """Who submitted a method, where it is from and what verification could not tell; None if it was not submitted."""
+    record = found.accepted.get(method)
+    if record is None:
+        return None
+    manifest = record.manifest
+    return {
+        "said": f"{manifest.complete} of {manifest.expected} runs were submitted, made on "
+        f"{'; '.join(manifest.machines)}, and verified when they were accepted. Of the method its submitter says:",
+        "facts": about(record, method),
+        "warnings": [f"{one.check}: {one.message}" for one in record.findings if one.level == "warning"],
+    }
 
 
 def about_method(cls: type[Method[Any]]) -> list[str]:

@@ -21,20 +21,22 @@ from benchmark.files import write_bytes, write_text
 from benchmark.formulas import formula
 from benchmark.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
 from benchmark.leaderboard_table import EQUALITY
+from benchmark.missing import NoRunsError
 from benchmark.picture_files import alt_path
 from benchmark.report import charts
 from benchmark.report.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
 from benchmark.report.claims import claim_page
-from benchmark.report.methods import about_method, flow_grids, settings_of, step_grid
+from benchmark.report.methods import describe_method, describe_submission, flow_grids, settings_of, step_grid
 from benchmark.report.sources import Origin, anchor_runs, describe_run, reports, sources, versions
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, read_selection
+from benchmark.submission.accepted import describe_acceptances
+from benchmark.submission.manifest import SOURCE
 from benchmark.summaries import flows
 from benchmark.tables import describe, describe_failures
 from benchmark.timing_table import timing_frame
 from envs.errors import UserError
 from envs.registry import make_task
-from methods.base import method_class
 
 STATIC = ("style.css", "report.js")
 PICTURES = (".png", ".svg", ".gif")
@@ -56,7 +58,7 @@ def write_site(
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
     if not found.begun():
-        raise UserError(f"no complete run of profile '{profile}' in {folder}: make runs with `acrl sweep -p {profile}`")
+        raise NoRunsError(profile, folder.parent)
     files = make_files(found, folder)
     site = folder / "site"
     for path in sorted(site.rglob("*")) if site.exists() else []:
@@ -123,7 +125,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters |= {"script": as_script, "arxiv": link_papers}
+        self.environment.filters |= {"script": as_script, "arxiv": link_papers, "address": link_address}
         self.shared = shared
 
     def render(self, template: str, root: str, **values: Any) -> str:
@@ -143,6 +145,13 @@ def link_papers(text: str) -> Any:
         r"(?:arXiv )?\b(\d{4}\.\d{5})\b", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', str(escape(text))
     )
     return Markup(linked)
+
+
+def link_address(text: str) -> Any:
+    """An address of the web as a link, other text as :func:`link_papers` has it; what is submitted is never markup."""
+    if not text.startswith(("https://", "http://")) or not SOURCE.fullmatch(text):
+        return link_papers(text)
+    return Markup('<a href="{0}" rel="nofollow">{0}</a>').format(text)
 
 
 def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str, Any]:
@@ -169,7 +178,7 @@ def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str
         "charts": figures,
         "pairs": pair_grid(found),
         "unranked": [method for method in methods if method not in ranked],
-        "failures": describe_failures(found),
+        "notes": [*describe_acceptances(found.accepted), *describe_failures(found)],
     }
 
 
@@ -219,7 +228,8 @@ def method_page(found: Selection, frame: Any, method: str, timed: Any) -> dict[s
     parts = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
     return {
         "method": method,
-        "about": about_method(method_class(method)),
+        "about": describe_method(found, method),
+        "submission": describe_submission(found, method),
         "rows": [asdict(row) for row in rows],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "settings": {task: settings_of(found.runs(task, method)) for task in tasks},

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmark.machine import machine_of
 from benchmark.rendering import DASH, like
 from benchmark.results import Provenance
-from benchmark.selection import CompleteRun, Selection, machine_of
+from benchmark.selection import CompleteRun, Selection
 from benchmark.sources import of_experiment, of_flow, of_runs, of_timing
 
 Origin = dict[str, Any]

@@ -11,7 +11,11 @@ from benchmark.results import Record
 
 MANIFEST = "manifest.json"
 CONFIGS = "config.json"
-RUN_FILE = re.compile(r"runs/(?P<task>[^/\\]+)/(?P<method>[^/\\]+)/seed-(?P<seed>0|[1-9][0-9]{0,8})\.json")
+# A method's name becomes that of files, pages and columns, and may be of a method that is not installed here.
+METHOD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+RUN_FILE = re.compile(
+    rf"runs/(?P<task>[^/\\]+)/(?P<method>{METHOD_ID.pattern})/seed-(?P<seed>0|[1-9][0-9]{{0,8}})\.json"
+)
 SOURCE = re.compile(r"(https?://|ssh://|git@)[^\s<>\"'`\\]+")
 LINE = 300
 
@@ -98,7 +102,7 @@ class Manifest(Record):
         missing: Those that are not in it, "task method seed n".
         locks: sha256 of every requirements.lock that the runs were made under.
         commits: Commits of this repository that they were made at.
-        machines: Processor, accelerator and threads that they were made on.
+        machines: Fingerprints of the machines that they were made on, and threads.
         adapters: Where each method's code is.
         author: Who submits, and how to reach them.
         paper: What describes the method.

@@ -13,12 +13,14 @@ from pydantic import ValidationError
 
 from benchmark.config import Params
 from benchmark.files import check_writable, read_bytes, write_bytes
+from benchmark.machine import machine_of
+from benchmark.missing import or_choose
 from benchmark.results import DamagedFileError, RunResult, parse_record
 from benchmark.runs import Run, is_current, select
-from benchmark.selection import check_complete, check_place, machine_of, one_line
+from benchmark.selection import check_complete, check_place, one_line
 from benchmark.submission.adapter import find_adapter
 from benchmark.submission.archive import pack
-from benchmark.submission.manifest import CONFIGS, MANIFEST, Configs, Manifest, PackedFile
+from benchmark.submission.manifest import CONFIGS, MANIFEST, METHOD_ID, Configs, Manifest, PackedFile
 from envs.errors import UserError
 
 # An error is one line: what does not fit on it is in `acrl status`.
@@ -75,13 +77,19 @@ def submit(
     for task in tasks:
         if task not in asked:
             raise UserError(f"task '{task}' is not of profile '{profile}': its tasks are {', '.join(asked)}")
+    for method in methods:
+        if not METHOD_ID.fullmatch(method):
+            raise UserError(
+                f"'{method}' cannot be submitted: give the method an id of letters, digits, '.', '_', '+', '-'"
+            )
     if out.suffix != ".zip":
         raise UserError(f"{out} is no name of an archive: give one that ends in .zip")
     check_writable(out)
     chosen = [task for task in asked if task in tasks or not tasks]
     found = find_runs(params, profile, methods, chosen, results)
     if not found.runs:
-        raise UserError(f"no complete run to submit: make them with `acrl sweep {options(profile, methods)}`")
+        others = or_choose(profile, results, methods[0])
+        raise UserError(f"no complete run to submit: make them with `acrl sweep {options(profile, methods)}`{others}")
     everything = list(select(params, profile, asked, methods))
     missing = [run for run in everything if run not in found.runs]
     if missing and not incomplete:

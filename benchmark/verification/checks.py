@@ -6,12 +6,12 @@ import functools
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Params, run_config
+from benchmark.config import Params, config_around, run_config
 from benchmark.harness import Progress
 from benchmark.provenance import method_module, run_key
 from benchmark.results import RunResult
@@ -20,6 +20,7 @@ from benchmark.selection import one_line
 from benchmark.submission.packing import listed, name
 from benchmark.tracking_runs import flatten
 from benchmark.verification import consistency, rerun
+from benchmark.verification.adapters import check_adapters
 from benchmark.verification.report import Findings, Verification
 from benchmark.verification.sources import Source, read_source
 from envs.errors import UserError
@@ -57,12 +58,17 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
         UserError: If there is nothing there to verify.
     """
     found = Findings(options.strict)
-    source = read_source(path, found)
+    return judge(path, read_source(path, found), params, options, found)
+
+
+def judge(path: Path, source: Source, params: Params, options: Options, found: Findings) -> Verification:
+    """Check what was read of ``path``, whose own problems are in ``found`` already."""
     runs = list(source.runs.values())
     if runs:
+        absent = check_adapters(source.manifest.adapters, found) if source.manifest else frozenset()
         complete = check_complete_runs(source, params, found)
-        sound = check_configurations(complete, params, found)
-        current = check_code(complete, found)
+        sound = check_configurations(complete, absent, params, found)
+        current = check_code([run for run in complete if run.method not in absent], found)
         consistent = check_consistency(complete, found)
         if options.rerun:
             candidates = [run for run in complete if _identity(run) in sound & consistent]
@@ -117,12 +123,17 @@ def _identity(run: RunResult) -> Identity:
     return run.profile, run.task, run.method, run.seed
 
 
-def check_configurations(runs: list[RunResult], params: Params, found: Findings) -> set[Identity]:
-    """That every run has the configuration of its profile in this checkout; those that do."""
+def check_configurations(runs: list[RunResult], absent: Set[str], params: Params, found: Findings) -> set[Identity]:
+    """That every run has the configuration of its profile in this checkout; those that do and can be made again.
+
+    Of methods in ``absent``, which are not installed here, what is not their own is compared.
+    """
 
     @functools.cache
     def expected(profile: str, task: str, method: str) -> Expected:
         try:
+            if method in absent:
+                return config_around(params, profile, task, {}).model_dump(mode="json")
             return run_config(params, profile, task, method).model_dump(mode="json")
         except UserError as error:
             return f"{error}; check out what has it, or install the method's package"
@@ -131,14 +142,15 @@ def check_configurations(runs: list[RunResult], params: Params, found: Findings)
     sound: set[Identity] = set()
     for run in runs:
         here = expected(run.profile, run.task, run.method)
+        there = run.config | ({"method": {}} if run.method in absent else {})
         if isinstance(here, str):
             problems.append(f"{name(run)}: {here}")
-        elif json.dumps(here, sort_keys=True) != json.dumps(run.config, sort_keys=True):
-            problems.append(f"{name(run)}: {'; '.join(_unequal(here, run.config))}")
-        else:
+        elif json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
+            problems.append(f"{name(run)}: {'; '.join(_unequal(here, there))}")
+        elif run.method not in absent:
             sound.add(_identity(run))
     profiles = ", ".join(sorted({run.profile for run in runs}))
-    found.conclude("configuration", problems, f"{len(sound)} of {len(runs)} have that of profile {profiles} here")
+    found.conclude("configuration", problems, f"{len(runs)} of {len(runs)} have that of profile {profiles} here")
     return sound
 
 
@@ -169,7 +181,8 @@ def check_code(runs: list[RunResult], found: Findings) -> set[Identity]:
                 f"{name(run)} was made with other code or settings than this checkout's (at commit {commit}): what is "
                 "said of it here holds for its numbers, not for what this code would give; verify at that commit"
             )
-    found.conclude("code", stale, f"{len(current)} of {len(runs)} have the key of this checkout's code", "warning")
+    if runs:
+        found.conclude("code", stale, f"{len(current)} of {len(runs)} have the key of this checkout's code", "warning")
     return current
 
 
@@ -184,7 +197,7 @@ def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
 def check_rerun(runs: list[RunResult], current: set[Identity], options: Options, found: Findings) -> None:
     """Make one run again, and compare."""
     if not runs:
-        found.add("warning", "rerun", "nothing was made again: no run passed the checks before")
+        found.add("warning", "rerun", "nothing was made again: no run whose code is here passed the checks before")
         return
     run = rerun.shortest(runs)
     stretch = rerun.choose_stretch(run, options.rerun_steps)

@@ -137,6 +137,7 @@ def differences(origin: Provenance, current: bool) -> list[str]:
     ours, theirs = (here.processor, here.accelerator, 1), (origin.processor, origin.accelerator, origin.threads)
     reasons = [
         (theirs != ours, "another machine"),
+        (origin.platform not in (None, here.platform), "another platform"),
         (origin.together > 1, "seeds trained together"),
         (origin.lock_sha256 != here.lock_sha256, "another requirements.lock"),
         (origin.versions != here.versions, "other versions of libraries"),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.command import acrl, workplace
+from tests.benchmark.factories import fill
+from tests.benchmark.written import TASKS
 from tests.methods.learners import ALL_METHODS
 
 
@@ -28,4 +30,12 @@ def nfw_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for task in ("R+L2", "BSS-3"):
         done = acrl(folder, "run", task, "nfw", "--profile", "smoke")
         assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile's folder of results that nobody ran, whole on two tasks. To be read only."""
+    folder = tmp_path_factory.mktemp("made-up")
+    fill(folder, TASKS)
     return folder

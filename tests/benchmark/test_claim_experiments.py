@@ -225,9 +225,9 @@ def test_the_command(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("-p", "papers"), "unknown profile 'papers': did you mean 'paper'?"),
-        (("-p", "smoke"), "no results of profile 'smoke'"),
+        (("-p", "smoke"), "no complete run of profile 'smoke'"),
         (("--task", "R+L2"), "No such option '--task'"),
-        (("-p", "quick", "--results", "nowhere"), "no results of profile 'quick'"),
+        (("-p", "quick", "--results", "nowhere"), "no complete run of profile 'quick'"),
     ],
 )
 def test_errors_of_the_command(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

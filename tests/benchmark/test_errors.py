@@ -71,7 +71,7 @@ def refused(folder: Path, *arguments: str | Path, run: Callable[..., Done] = acr
         (("sweeep",), "No such command 'sweeep'"),
         (("sweep", "--jobs", "0"), "Invalid value for '--jobs'"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
-        (("track", *SMOKE), "no results of profile 'smoke'"),
+        (("track", *SMOKE), "no complete run of profile 'smoke'"),
     ],
 )
 def test_unknown_names_and_options(folder: Path, arguments: tuple[str, ...], message: str) -> None:

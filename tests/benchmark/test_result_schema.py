@@ -26,6 +26,7 @@ from benchmark.results import (
     Violations,
     VisitedReport,
 )
+from benchmark.submission.accepted import Acceptance
 from benchmark.submission.manifest import Adapter, Manifest, PackedFile
 from benchmark.timing_report import TimedRound, TimingReport
 from benchmark.verification.report import Finding, Verification
@@ -50,6 +51,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     Manifest,
     Adapter,
     PackedFile,
+    Acceptance,
     Verification,
     Finding,
     Compared,

@@ -292,5 +292,5 @@ def test_a_start_time_that_is_none_is_refused(folder: Path, database: Path) -> N
 
 
 def test_missing_folder_is_said(tmp_path: Path) -> None:
-    refused(tmp_path / "none", tmp_path / "mlflow.db", "does not exist; run `acrl sweep`")
+    refused(tmp_path / "none", tmp_path / "mlflow.db", "make runs with `acrl sweep")
     assert not (tmp_path / "mlflow.db").exists()

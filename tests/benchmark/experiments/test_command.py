@@ -126,7 +126,7 @@ def test_without_runs(copy: Path, name: str, gone: str) -> None:
     shutil.rmtree(copy / "results/smoke" / gone)
     message = refused(copy, name, *SMOKE)
     assert "no complete run" in message
-    assert "run `acrl sweep -p smoke" in message
+    assert "make runs with `acrl sweep -p smoke`" in message
 
 
 def test_n3_leaves_out_what_has_no_run_and_says_so(copy: Path) -> None:

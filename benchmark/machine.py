@@ -1,0 +1,30 @@
+"""The machine that a result was made on: wall-clock compares only within one machine's fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmark.results import Provenance
+
+ALWAYS_STATED = ("processor", "accelerator", "threads", "together")
+# Results made before these were noted compare by the others.
+STATED_SINCE = ("cores", "memory_gib", "platform")
+
+
+def machine_of(provenance: Provenance) -> str:
+    """What wall-clock depends on besides the program, in words."""
+    threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
+    together = f"{provenance.together} seeds together" if provenance.together > 1 else ""
+    cores = f"{provenance.cores} core" + ("" if provenance.cores == 1 else "s") if provenance.cores else ""
+    memory = f"{provenance.memory_gib} GiB" if provenance.memory_gib else ""
+    machine = f"machine {provenance.machine}" if provenance.machine else ""
+    said = (provenance.processor, provenance.accelerator, cores, memory, provenance.platform)
+    return ", ".join(part for part in (*said, threads, together, machine) if part)
+
+
+def one_machine(origins: Iterable[Provenance]) -> bool:
+    """Whether results are of one machine as far as they say: no two differ in anything that both state."""
+    known = list(origins)
+    stated = [[getattr(origin, name) for origin in known] for name in ALWAYS_STATED]
+    stated += [[value for one in known if (value := getattr(one, name)) is not None] for name in STATED_SINCE]
+    return all(len(set(values)) <= 1 for values in stated)

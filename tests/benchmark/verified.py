@@ -1,0 +1,59 @@
+"""Runs and submissions: made by a plug-in, tampered with, verified."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmark.results import digest
+from benchmark.submission.archive import pack, unpack
+from benchmark.submission.manifest import MANIFEST
+from benchmark.verification.report import Verification
+from tests.benchmark.command import Done, acrl
+
+RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
+Data = dict[str, Any]
+# A module with a method, for ``command.install``.
+PLUGIN = """
+from methods.base import MethodConfig, register_method
+from tests.methods.scripted import Scripted
+
+register_method("theirs")(type("Theirs", (Scripted,), {"__module__": "theirs", "Config": MethodConfig}))
+"""
+
+
+def forge(path: Path, change: Callable[[Data], object]) -> None:
+    """Change a run's JSON as one would who knows of the digest."""
+    data = json.loads(path.read_text())
+    change(data)
+    data["provenance"]["sha256"] = digest(data)
+    path.write_text(json.dumps(data))
+
+
+def verify(folder: Path, *arguments: str | Path) -> tuple[Done, Verification]:
+    done = acrl(folder, "verify", *arguments, "--json")
+    assert done.err == ""
+    return done, Verification.model_validate_json(done.out)
+
+
+def said(verification: Verification, level: str) -> list[str]:
+    return [f"{one.check}: {one.message}" for one in verification.findings if one.level == level]
+
+
+def numbers_shifted(data: Data, where: str) -> None:
+    evaluation = functools.reduce(lambda part, key: part[int(key) if key.isdigit() else key], where.split("."), data)
+    evaluation["episodes"] = [value + 1 for value in evaluation["episodes"]]
+    evaluation["mean"] = sum(evaluation["episodes"]) / len(evaluation["episodes"])
+
+
+def repack(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
+    files = unpack(path)
+    change(files)
+    path.write_bytes(pack(files))
+
+
+def manifest_changed(files: dict[str, bytes], **changes: object) -> None:
+    files[MANIFEST] = json.dumps(json.loads(files[MANIFEST]) | changes).encode()
