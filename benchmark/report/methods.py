@@ -76,9 +76,14 @@ def settings_of(runs: Iterable[CompleteRun]) -> dict[str, str]:
     return {}
 
 
+def measured_rows(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The rows of a table in which something was measured, with all of their cells."""
+    return frame[frame.groupby(keys, dropna=False)["n"].transform("max") > 0]
+
+
 def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None:
     """The measured split of a training step by task, from the frame of ``acrl timing``; None where it was not timed."""
-    own = timed[(timed["method"] == method) & (timed["n"] > 0)]
+    own = measured_rows(timed[timed["method"] == method], ["task"])
     if own.empty:
         return None
 
@@ -91,7 +96,7 @@ def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None
 
 def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
     """Recall, cost and validity of a method's flows by task, from the frame of flows; none without a flow."""
-    own = flows[(flows["flow"] == method) & (flows["n"] > 0)]
+    own = measured_rows(flows[flows["flow"] == method], ["task", "states", "latent"])
     if own.empty:
         return {}
     whole = make_view(own[own["latent"] == ""], ["task"], FLOW_WHOLE, "flows")

@@ -148,7 +148,7 @@ def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
 
 
 def test_missing_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="no complete run of profile"):
         write_figures(tmp_path / "none", PROFILE, TASKS, METHODS, SEEDS)
 
 

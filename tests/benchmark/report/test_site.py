@@ -150,6 +150,16 @@ def test_a_method_that_was_not_timed_says_how_it_is(filled: Path, tmp_path: Path
     assert "acrl timing TASK -p quick" in (folder / "site" / "methods" / "nfw.html").read_text()
 
 
+def test_a_step_is_shown_where_what_it_is_held_against_was_not_timed(filled: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
+    shutil.rmtree(folder / "timing")
+    save(folder, make_timing("R+L2", methods=("nfw",)))
+    write(folder)
+    page = text_of(folder / "site" / "methods" / "nfw.html")
+    assert "R+L2 3/3 " in page
+    assert "HC+O 3/3 " not in page
+
+
 def test_open_cells_of_claims_say_why(filled: Path, site: Path) -> None:
     page = text_of(site / "claims.html")
     assert "open, since" in page
