@@ -19,7 +19,7 @@ from benchmark.report.sources import sources
 from benchmark.selection import read_selection
 from envs.errors import UserError
 from tests.benchmark.command import files
-from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_flow, make_run, save
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_flow, make_run, make_timing, save
 from tests.benchmark.report.conftest import TASKS, write
 
 
