@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.kills [--kills N] [--seed S]``. Each stage starts from the results of the one before, in a
 folder of its own. A trial starts the command, sends SIGKILL to it and all that it started at a random moment, up to
 three times, and then lets it finish. What it leaves must be what the same command leaves undisturbed: all files, but
-for seconds and provenance in JSON, and the tracked runs of the MLflow database. Exit code 1 if anything differs.
+for seconds and provenance in JSON and what `acrl timing` measured, and the tracked runs of the MLflow database. Exit code 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ACRL = (sys.executable, "-c", "from benchmark.cli import main; main()")
 DVC = (sys.executable, "-m", "dvc")
 MOST_KILLS_A_TRIAL = 3
-VOLATILE = ("seconds", "provenance")
+# The rounds of a timing are seconds, too.
+VOLATILE = ("seconds", "provenance", "rounds")
 COPIED = ("benchmark", "envs", "methods", "dvc.yaml", ".dvc/config", ".dvcignore")
 # Seeds that the profile has not got, so that they are still to do after the stage before.
 TOGETHER = ("--together", "--method", "nfw", "--method", "ddpg-penalty", "--seed", "1", "--seed", "2")
@@ -176,7 +177,11 @@ def try_stage(stage: Stage, before: Path, kills: int, chance: random.Random) -> 
             shutil.copytree(fresh, folder)
             done += kill_and_finish(stage, folder, seconds, min(MOST_KILLS_A_TRIAL, kills - done), chance)
             trials += 1
-            same += left_behind(folder, stage.compared) == wanted
+            found = left_behind(folder, stage.compared)
+            same += found == wanted
+            for name in sorted(found.keys() | wanted.keys()):
+                if found.get(name) != wanted.get(name):
+                    print(f"{stage.name}, trial {trials}: {name} is not the same", file=sys.stderr, flush=True)
             shutil.rmtree(folder)
     return f"| {stage.name} | {seconds:.1f} | {done} | {same} of {trials} |", same == trials and done >= kills
 
