@@ -3,7 +3,8 @@
 Run ``python -m benchmarks.kills [--kills N] [--seed S]``. Each stage starts from the results of the one before, in a
 folder of its own. A trial starts the command, sends SIGKILL to it and all that it started at a random moment, up to
 three times, and then lets it finish. What it leaves must be what the same command leaves undisturbed: all files, but
-for seconds and provenance in JSON and what `acrl timing` measured, and the tracked runs of the MLflow database. Exit code 1 if anything differs.
+for seconds and provenance in JSON and what `acrl timing` measured, and the tracked runs of the MLflow database. Exit
+code 1 if anything differs.
 """
 
 from __future__ import annotations
