@@ -95,8 +95,8 @@ class PlanarQuadratic(SingleOracle):
         return form(self._matrix(xp, context), action[:, :1], action[:, 1:]) - self.bound
 
     def _aim(self, eps: float) -> float:
-        """A bound so much smaller that answers seldom need mending."""
-        return self.bound - 2 * self._margin * eps
+        """A bound so much smaller that answers seldom need mending; positive where rounding is larger than the set."""
+        return max(self.bound - 2 * self._margin * eps, self.bound / 2)
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
         q, margin = self._matrix_row(context), self._margin * limits.eps

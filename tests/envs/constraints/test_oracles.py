@@ -196,3 +196,14 @@ def test_extreme_observations_are_answered(generator, scale: float) -> None:
     with np.errstate(all="ignore"):
         for point in (BOTH.linear_oracle(gradient, obs), one_by_one(BOTH, gradient, obs)):
             assert BOTH.contains(point, obs).all()
+
+
+@pytest.mark.parametrize("bound", [1e-5, 1e-8])
+@pytest.mark.parametrize("rows", [1, 50, 600])
+def test_an_ellipse_smaller_than_rounding_is_answered(generator, bound: float, rows: int) -> None:
+    """In float32 the margin is then larger than the bound."""
+    c = TwoLinkTip(bound, [-1.0, -1.0], [1.0, 1.0], [0])
+    gradient = torch.randn((rows, 2), generator=generator)
+    obs = torch.randn((rows, 1), generator=generator)
+    for point in (c.linear_oracle(gradient, obs), c.project(gradient, obs)):
+        assert c.contains(point, obs).all()
