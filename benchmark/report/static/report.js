@@ -13,7 +13,7 @@ function leaderboard(table, form, status) {
   }
 
   function filter() {
-    const methods = new Set([...form.elements.method].filter((box) => box.checked).map((box) => box.value));
+    const methods = new Set(new FormData(form).getAll("method"));
     const task = form.elements.task.value;
     let count = 0;
     for (const row of body.rows) {

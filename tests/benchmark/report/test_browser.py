@@ -10,7 +10,9 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tests.benchmark.factories import METHODS, SEEDS
+from benchmark.report.site import write_site
+from tests.benchmark.factories import METHODS, PROFILE, SEEDS
+from tests.benchmark.report.conftest import TASKS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -52,6 +54,18 @@ def draw_everything(page: Page) -> None:
     for plot in page.locator(".plot:visible").all():
         plot.scroll_into_view_if_needed()
         plot.locator("svg").wait_for()
+
+
+def test_a_report_of_one_method_is_whole(browser: Browser, filled: Path, faults: list[str], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
+    write_site(folder, PROFILE, TASKS, ["flowpg"], SEEDS)
+    page = open_page(browser, folder / "site", "index.html", faults)
+    draw_everything(page)
+    assert page.locator("#shown").text_content() == "1 rows shown"
+    page.locator("#leaderboard tbody tr:visible button").first.click()
+    assert page.locator("dialog tbody tr").count() >= len(TASKS) * len(SEEDS)
+    assert faults == []
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
