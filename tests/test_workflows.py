@@ -61,6 +61,18 @@ def test_what_a_submission_is_measured_by_stays(
             path.unlink()
         else:
             path.write_text(content)
+    assert_refused(repository, refused)
+
+
+def test_a_link_in_place_of_a_method_is_refused(repository: Path) -> None:
+    (repository / "methods" / "mine.py").write_text("better")
+    (repository / "methods" / "nfw.py").unlink()
+    (repository / "methods" / "nfw.py").symlink_to("mine.py")
+    assert_refused(repository, ["methods/nfw.py"])
+
+
+def assert_refused(repository: Path, refused: list[str]) -> None:
+    """Commit what is changed, and run the step on it."""
     git(repository, "add", "--all")
     git(repository, "commit", "--message", "a submission")
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script()]
