@@ -60,7 +60,9 @@ def write_all(files: Mapping[Path, bytes]) -> None:
 
 def _put_back(path: Path, content: bytes | None) -> None:
     if content is not None:
-        write_bytes(path, content)
+        # What could not be replaced needs no room on a disk that has none.
+        if read_bytes(path) != content:
+            write_bytes(path, content)
         return
     path.unlink(missing_ok=True)
     for folder in path.parents:

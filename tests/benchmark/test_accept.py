@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -248,6 +250,22 @@ def test_an_interruption_leaves_nothing(
     assert sorted(path for path in folder.rglob("*") if path.is_dir()) == folders
     monkeypatch.undo()
     assert acrl(folder, "accept", archive, "--no-rerun").code == 0
+
+
+def test_a_full_disk_leaves_a_record_that_was_to_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, made, sync = tmp_path / "record.json", [], os.fsync
+    record.write_text("before")
+
+    def fill_up(handle: int) -> None:
+        made.append(handle)
+        if len(made) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fill_up)
+    with pytest.raises(UserError, match="No space left on device"):
+        written.write_all({tmp_path / "runs/a.json": b"1", tmp_path / "runs/b.json": b"2", record: b"after"})
+    assert files(tmp_path) == {"record.json": b"before"}
 
 
 def test_what_a_killed_process_left_is_not_shown_and_is_finished(folder: Path, archive: Path) -> None:
