@@ -71,7 +71,12 @@ def anchor_runs(found: Selection) -> list[Origin]:
 
 def reports(found: Selection) -> list[Origin]:
     """Flows and timings."""
-    flows = [describe_flow(*pair, "sampled", report.provenance) for pair, report in sorted(found.flows.items())]
+    flows = [
+        describe_flow(*pair, states, by_pair[pair].provenance)
+        for pair in sorted(found.flows.keys() | found.visited.keys())
+        for states, by_pair in (("sampled", found.flows), ("visited", found.visited))
+        if pair in by_pair
+    ]
     timings = [
         {"task": task, "method": DASH, **describe_origin(timing.provenance), "file": of_timing(task)}
         for task, timing in found.timing.items()

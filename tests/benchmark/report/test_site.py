@@ -50,6 +50,14 @@ def test_there_is_a_page_for_everything(site: Path) -> None:
     assert pages == expected | {f"tasks/{t}.html" for t in TASKS} | {f"methods/{m}.html" for m in METHODS}
 
 
+def test_every_file_that_a_number_is_from_is_on_the_page_of_all_files(filled: Path, site: Path) -> None:
+    found = read_selection(filled, PROFILE, TASKS, METHODS, SEEDS)
+    names = {origin["file"] for origins in sources(found, filled).values() for origin in origins}
+    assert any(name.endswith(".visited.json") for name in names)
+    page = (site / "provenance.html").read_text()
+    assert [name for name in sorted(names) if f"<code>{name}</code>" not in page] == []
+
+
 def test_every_link_leads_somewhere_and_none_to_the_network_but_papers(site: Path) -> None:
     docs = {"../../../docs/claims.md"}
     for page in site.rglob("*.html"):
