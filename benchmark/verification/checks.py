@@ -65,7 +65,7 @@ def judge(path: Path, source: Source, params: Params, options: Options, found: F
     """Check what was read of ``path``, whose own problems are in ``found`` already."""
     runs = list(source.runs.values())
     if runs:
-        absent = check_adapters(source.manifest.adapters, found) if source.manifest else frozenset()
+        absent = check_adapters(source.adapters, found) if source.adapters else frozenset()
         complete = check_complete_runs(source, params, found)
         sound = check_configurations(complete, absent, params, found)
         current = check_code([run for run in complete if run.method not in absent], found)

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmark.files import read_bytes
 from benchmark.results import RunResult, parse_record
+from benchmark.submission.accepted import read_acceptances
 from benchmark.submission.archive import BadArchiveError, unpack
-from benchmark.submission.manifest import CONFIGS, MANIFEST, Configs, Manifest
+from benchmark.submission.manifest import CONFIGS, MANIFEST, Adapter, Configs, Manifest
 from benchmark.submission.packing import about_runs, inside, listed
 from benchmark.verification.report import Findings
 from envs.errors import UserError
@@ -28,6 +29,7 @@ class Source:
     Attributes:
         files: Bytes of every run's file.
         runs: What could be read of them.
+        adapters: Where the code of its methods is: of a submission all, of a profile's folder those accepted to it.
     """
 
     kind: Literal["run", "folder", "submission"]
@@ -35,16 +37,20 @@ class Source:
     runs: dict[str, RunResult] = field(default_factory=dict)
     manifest: Manifest | None = None
     configs: Configs = field(default_factory=dict)
+    adapters: list[Adapter] = field(default_factory=list)
 
 
 def read_source(path: Path, found: Findings) -> Source:
     """Read what is at ``path``, and note what is wrong with the files themselves.
 
     Raises:
-        UserError: If there is nothing, or nothing that could be verified.
+        UserError: If there is nothing, or nothing that could be verified, or a record of what was accepted is damaged.
     """
     if path.is_dir():
-        source = Source("folder", dict(_folder(path)))
+        accepted = read_acceptances(path, path.resolve().name)
+        source = Source(
+            "folder", dict(_folder(path)), adapters=[one.adapter(method) for method, one in accepted.items()]
+        )
         if not source.files:
             raise UserError(f"{path} has no .json in it: give a run's JSON, a folder of them, or a submission")
     elif path.suffix == ".zip" or zipfile.is_zipfile(path):
@@ -71,6 +77,7 @@ def _submission(path: Path, found: Findings) -> Source:
     try:
         files = unpack(path)
         source.manifest = _parse(MANIFEST, files.pop(MANIFEST), TypeAdapter(Manifest))
+        source.adapters = source.manifest.adapters
         source.configs = _parse(CONFIGS, files[CONFIGS], TypeAdapter(Configs))
     except BadArchiveError as error:
         found.add("failed", "archive", f"{error}; ask for it anew")

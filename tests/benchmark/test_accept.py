@@ -125,6 +125,14 @@ def test_it_is_compared_with_others(folder: Path, archive: Path) -> None:
     assert "A: its code is not installed here, so that nothing says whether it is today's" in done.out
 
 
+def test_the_folder_that_it_was_accepted_to_is_verified(folder: Path, archive: Path) -> None:
+    assert acrl(folder, "accept", archive, "--no-rerun").code == 0
+    done = acrl(folder, "verify", "results/smoke", "--no-rerun")
+    assert (done.code, done.err) == (0, ""), done.out
+    assert "'theirs' of package theirs 1.0 is not installed here" in done.out
+    assert acrl(folder, "verify", "results/smoke", "--no-rerun", "--strict").code == 1
+
+
 def test_accepting_again_changes_nothing(folder: Path, archive: Path) -> None:
     first = acrl(folder, "accept", archive)
     before = files(folder)
