@@ -59,9 +59,9 @@ class Discs(NonConvex):
         centres = xp.asarray(self.centres, dtype=like.dtype, device=like.device)
         return centres[None], xp.asarray(self.radius_squared, dtype=like.dtype, device=like.device)[None]
 
-    def _aim(self, square: Array, limits: Limits) -> Array:
-        """Radii squared so much smaller that answers seldom need mending."""
-        return square - 2 * self._margin * limits.eps
+    def _aim(self, xp: Namespace, square: Array, limits: Limits) -> Array:
+        """Radii squared so much smaller that answers seldom need mending; positive where rounding is larger than a disc."""
+        return xp.maximum(square - 2 * self._margin * limits.eps, square / 2)
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         centres, square = self._discs(xp, action)
@@ -70,7 +70,7 @@ class Discs(NonConvex):
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         centres, square = self._discs(xp, action)
-        radius = xp.sqrt(self._aim(square, self._limits(action)))
+        radius = xp.sqrt(self._aim(xp, square, self._limits(action)))
         offset = action[:, None, :] - centres
         length = root(xp, xp.vecdot(offset, offset))
         outside = length > radius
@@ -80,7 +80,7 @@ class Discs(NonConvex):
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:  # noqa: ARG002
         centres, square = self._discs(xp, gradient)
-        radius = xp.sqrt(self._aim(square, self._limits(gradient)))
+        radius = xp.sqrt(self._aim(xp, square, self._limits(gradient)))
         length = root(xp, xp.vecdot(gradient, gradient))[:, None]
         direction = gradient / xp.where(length > 0, length, 1.0)
         points = centres + radius[:, :, None] * direction[:, None, :]

@@ -80,6 +80,14 @@ def test_discs_in_closed_form(generator) -> None:
         assert torch.allclose((action - found).norm(dim=1), gap.amin(dim=1), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, 100])
+def test_discs_smaller_than_rounding_are_answered(generator, rows: int) -> None:
+    c = Discs([[-0.5, 0.0], [0.5, 0.0]], [1e-8, 1e-8], -np.ones(2), np.ones(2))
+    action = actions(c, rows, generator).float()
+    for found in (c.project(action, no_obs(rows)), c.linear_oracle(action, no_obs(rows))):
+        assert (found.abs() - torch.tensor([0.5, 0.0])).norm(dim=1).max() < 1e-3
+
+
 def test_ties_go_to_a_fixed_point() -> None:
     for rows in (1, 10, 100):
         centre = torch.zeros((rows, 2), dtype=torch.float64)
