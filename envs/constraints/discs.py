@@ -60,7 +60,7 @@ class Discs(NonConvex):
         return centres[None], xp.asarray(self.radius_squared, dtype=like.dtype, device=like.device)[None]
 
     def _aim(self, xp: Namespace, square: Array, limits: Limits) -> Array:
-        """Radii squared so much smaller that answers seldom need mending; positive where rounding is larger than a disc."""
+        """Radii squared so much smaller that answers seldom need mending; positive where rounding exceeds a disc."""
         return xp.maximum(square - 2 * self._margin * limits.eps, square / 2)
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
