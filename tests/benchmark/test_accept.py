@@ -296,9 +296,11 @@ def test_a_run_that_was_not_submitted_is_not_shown_and_an_altered_one_refused(fo
     alter(beside, lambda data: data.update(seed=1))
     assert acrl(folder, "tables", "-p", "smoke").code == 0
     assert "not shown: runs/R+L2/theirs/seed-1.json" in (folder / "results/smoke/tables/returns.md").read_text()
+    compared = acrl(folder, "compare", "theirs", "nfw", "-p", "smoke")
+    assert (compared.code, "2, 1" in compared.out) == (0, False), compared.out
     alter(folder / RUNS[1], lambda data: data["returns"]["final"].update(mean=1e6))
-    for command in ("tables", "report", "status"):
-        assert f"{RUNS[1]} is not as it was submitted" in refused(acrl(folder, command, "-p", "smoke"))
+    for command in (("tables",), ("report",), ("status",), ("compare", "theirs", "nfw")):
+        assert f"{RUNS[1]} is not as it was submitted" in refused(acrl(folder, *command, "-p", "smoke"))
 
 
 def test_a_method_of_this_repository_cannot_be_passed_off_by_a_package(folder: Path) -> None:
