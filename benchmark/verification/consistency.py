@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
@@ -12,13 +13,16 @@ from benchmark.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
     Evaluation,
+    Provenance,
     Returns,
     RunResult,
     Seconds,
     ViolationCount,
     Violations,
 )
+from benchmark.submission.manifest import LINE
 from benchmark.summaries import PARTS
+from benchmark.tracking_runs import flatten
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9
@@ -26,6 +30,8 @@ ROUNDING = 1e-9
 WHOLE = 1e-6
 # What repair promises.
 EXECUTED = "1e-06"
+# Processors and versions have none of these; in captions and notes they would be markup.
+MARKUP = re.compile(r"[<>\[\]|`\\]")
 
 
 def problems(run: RunResult) -> Iterator[str]:
@@ -39,6 +45,7 @@ def problems(run: RunResult) -> Iterator[str]:
     if run.returns is None or run.violations is None or run.final_policy is None:
         yield "it is said to be complete and lacks returns, violations or the last policy"
         return
+    yield from _origin(run.provenance)
     yield from _returns(run.returns, config)
     for name, count in run.violations:
         yield from (f"violations.{name}: {problem}" for problem in _count(count))
@@ -51,6 +58,13 @@ def problems(run: RunResult) -> Iterator[str]:
     calls = run.calls
     if min(calls.project, calls.oracle) < 0 or calls.project_rows < calls.project or calls.oracle_rows < calls.oracle:
         yield "calls: fewer actions than calls"
+
+
+def _origin(provenance: Provenance) -> Iterator[str]:
+    for name, text in flatten(provenance.model_dump(), "provenance."):
+        both = f"{name} {text}"
+        if len(both) > LINE or not both.isprintable() or MARKUP.search(both):
+            yield f"{name} is not one line of text without markup: {text}"
 
 
 def _returns(returns: Returns, config: RunConfig) -> Iterator[str]:

@@ -44,6 +44,9 @@ def folder(nfw_runs: Path, tmp_path: Path) -> Path:
         (lambda d: d["calls"].update(project_rows=0), "calls: fewer actions than calls"),
         (lambda d: d["config"].update(steps="many"), "its configuration is none of a run, at 'steps'"),
         (lambda d: d["final_policy"]["violations"].update(n=1), "final_policy.violations"),
+        (lambda d: d["provenance"].update(processor="x\n# y"), "provenance.processor is not one line of text"),
+        (lambda d: d["provenance"].update(platform="<script>"), "provenance.platform is not one line of text"),
+        (lambda d: d["provenance"]["versions"].update({"[a](b)": "1"}), "is not one line of text without markup"),
         (lambda d: d.update(final_policy=None), "lacks returns, violations or the last policy"),
     ],
 )
