@@ -69,6 +69,21 @@ def test_a_corrupted_archive_fails(packed: Path) -> None:
     assert done.out.splitlines()[-1] == "failed: 0 ok, 0 warnings, 1 failed, 0 runs read"
 
 
+def test_a_submission_without_a_run_fails(packed: Path) -> None:
+    none = {name: [] for name in ("tasks", "methods", "seeds", "locks", "machines", "adapters")}
+
+    def without_runs(files: dict[str, bytes]) -> None:
+        manifest_changed(files, **none, complete=0, expected=0)
+        for name in [name for name in files if name.startswith("runs/")]:
+            del files[name]
+
+    repack(packed, without_runs)
+    for command in ("verify", "accept"):
+        done = acrl(packed.parent, command, packed)
+        assert done.code == 1
+        assert done.out.startswith("failed  archive: the archive has no run in it")
+
+
 def test_missing_seeds_are_a_failure_unless_they_were_said(folder: Path) -> None:
     (folder / "results/smoke/runs/BSS-3/nfw/seed-0.json").unlink()
     acrl(folder, "submit", "--method", "nfw", "-p", "smoke", "--out", "nfw.zip", "--incomplete")
