@@ -77,8 +77,8 @@ def check_members(members: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive for what its table of contents says.
 
     Raises:
-        BadArchiveError: If a name is unsafe, unexpected or there twice, something is too large, encrypted or has a
-            comment, or there is no run.
+        BadArchiveError: If a name is unsafe, unexpected or there twice, or something is too large, encrypted or has a
+            comment.
     """
     if len(members) > MOST_FILES:
         raise BadArchiveError(f"the archive has {len(members):,} files; {MOST_FILES:,} is the most")
@@ -101,8 +101,6 @@ def check_members(members: list[zipfile.ZipInfo]) -> None:
     for name in (MANIFEST, CONFIGS):
         if name not in seen:
             raise BadArchiveError(f"the archive has no {name}: it is no submission, or not a whole one")
-    if len(seen) == 2:
-        raise BadArchiveError("the archive has no run in it")
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:

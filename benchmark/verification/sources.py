@@ -79,6 +79,8 @@ def _submission(path: Path, found: Findings) -> Source:
         source.manifest = _parse(MANIFEST, files.pop(MANIFEST), TypeAdapter(Manifest))
         source.adapters = source.manifest.adapters
         source.configs = _parse(CONFIGS, files[CONFIGS], TypeAdapter(Configs))
+        if files.keys() == {CONFIGS}:
+            raise BadArchiveError("the archive has no run in it")
     except BadArchiveError as error:
         found.add("failed", "archive", f"{error}; ask for it anew")
         return source
