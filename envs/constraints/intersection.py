@@ -149,7 +149,9 @@ class Intersection(SingleOracle):
         state = look(xp, problem, t, m)
         over, above = state.spent - problem.budget, (state.value - problem.square) / 2
         dt, dm = newton(xp, state, over, above, t > 0, m > 0)
-        return xp.copysign(nearest(xp, problem, t + dt, m + dm), action)
+        # A multiplier below 0 would move what is 0, if it is -0.0 out of the box.
+        t, m = xp.maximum(t + dt, 0.0), xp.maximum(m + dm, 0.0)
+        return xp.copysign(nearest(xp, problem, t, m), action)
 
     def _support_row(self, gradient: list[float], context: list[float], limits: Limits) -> list[float] | None:
         eps = limits.eps

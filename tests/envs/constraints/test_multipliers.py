@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import optimize
 
-from envs.constraints import SineSquares
+from envs.constraints import Intersection, SineSquares, WeightedL1
 from envs.constraints.multipliers import Problem, _both, _search, find_multipliers, nearest
 from envs.constraints.multipliers_row import nearest_row
 from envs.constraints.secular import bracketed_root, rising_root
@@ -131,3 +131,15 @@ def test_a_root_behind_a_plateau_is_found() -> None:
 
     found = bracketed_root(numpy_namespace, evaluate, np.full((3, 1), [[10.0], [1e9], [3.5]]), 1.0, EPS)
     assert ((found >= 3) & (found < 3 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 600])
+def test_a_zero_of_either_sign_stays_in_a_box_that_begins_there(rows: int) -> None:
+    """Far actions under bounds near the rounding of float32, where the last Newton step leads below 0."""
+    box = [-2.0, 0.0, -0.1, -1.0, -1.0, -0.3], [0.5, 1.0, 3.0, 0.0, 0.2, 1.0]
+    c = Intersection(WeightedL1(1e-8, *box, range(6)), SineSquares(1e-8, *box, range(6, 12)))
+    action = torch.tensor([[-2.7917494982432345e-09, -0.0, -6662.0625, 0.001737401937134564, 0.0, -8481064.0]])
+    obs = [0.0, -9.428903579711914, 0.5526131987571716, 4.702325820922852, -5.238062381744385, -4.18901252746582]
+    obs += [-5.693029880523682, 0.8491004705429077, 11.825533866882324, 3.6311068534851074, -7.279339790344238]
+    states = torch.tensor([[*obs, 2.9389243125915527]]).repeat(rows, 1)
+    assert c.contains(c.project(action.repeat(rows, 1), states), states).all()
