@@ -14,6 +14,7 @@ from benchmark.config import Params, load_params
 from benchmark.missing import NoRunsError, or_choose
 from benchmark.runs import select, state_of
 from benchmark.submission.accepted import read_acceptances, run_states
+from envs.registry import make_task
 
 
 @click.command()
@@ -51,6 +52,8 @@ def _states(
     """Task, method, seed, state and reason of a profile's runs, those of accepted submissions last."""
     accepted = read_acceptances(results / profile, profile)
     submitted = {method: accepted[method] for method in accepted if method not in params.profile(profile).methods}
+    for task in tasks:
+        make_task(task)
     own = [method for method in methods if method not in submitted]
     for one in select(params, profile, tasks, own) if own or not methods else ():
         yield (one.task, one.method, one.seed, *state_of(one, params, results))

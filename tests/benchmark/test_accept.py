@@ -114,6 +114,7 @@ def test_nothing_calls_its_runs_stale_or_missing(folder: Path, archive: Path) ->
         "R+L2     theirs               seed 0  accepted: theirs.zip",
         "profile smoke: 1 accepted",
     ]
+    assert "unknown task 'R+L'" in refused(acrl(folder, "status", "-p", "smoke", "--method", "theirs", "--task", "R+L"))
     (folder / RUNS[0]).unlink()
     assert "profile smoke: 1 accepted, 1 missing" in acrl(folder, "status", "-p", "smoke", "--method", "theirs").out
 
