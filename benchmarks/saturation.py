@@ -1,0 +1,69 @@
+"""Where the actors of trained policies sit: share of their outputs at an end of the tanh, at states they visit.
+
+Run ``python -m benchmarks.saturation [TASK] [--profile P] [--method M ...]`` where the runs were made: it needs their
+checkpoints, which are not in git.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import tabulate
+import torch
+
+from benchmark.config import load_params
+from benchmark.experiments.agents import rollout
+from benchmark.results import read_run
+from benchmark.runs import RESULTS, Run
+from benchmark.store import ArtifactStore, load_tensors
+from envs import make_task
+from envs.seeding import derive_seed
+from methods.base import make_method
+from methods.ddpg import DDPG
+
+STATES = 1000
+# The factor 1 - u^2 by which the tanh passes a gradient on is below 0.002 beyond.
+END = 0.999
+
+
+def trained(run: Run) -> DDPG[Any]:
+    """The learner of a finished run, with its last weights."""
+    task = make_task(run.task)
+    method = make_method(run.method, task, run.config(load_params()).method, run.seed)
+    assert isinstance(method, DDPG)
+    method.prepare(ArtifactStore(RESULTS / run.profile, task))
+    state, _ = load_tensors(run.checkpoint(RESULTS))
+    method.load_state_dict(state)
+    return method
+
+
+def main() -> int:
+    """Print one row a run."""
+    parser = argparse.ArgumentParser(description="Share of the actor's outputs at an end of the tanh.")
+    parser.add_argument("task", nargs="?", default="R+L2")
+    parser.add_argument("--profile", default="small")
+    parser.add_argument("--method", action="append", default=[])
+    given = parser.parse_args()
+    chosen = load_params().profile(given.profile)
+    rows = []
+    for method_id in given.method or chosen.flow_methods:
+        for seed in chosen.seeds:
+            run = Run(given.profile, given.task, method_id, seed)
+            result, method = read_run(run.path(RESULTS)), trained(run)
+            obs = rollout(make_task(given.task), method, STATES, derive_seed(seed, "saturation", given.task))
+            with torch.no_grad():
+                ends = (method.actor(method.scale_obs(obs.float())).abs() > END).double()
+            assert result.returns is not None
+            assert result.final_policy is not None
+            valid = result.final_policy.violations.valid_share["0"]
+            last = result.returns.final.mean
+            rows.append([method_id, seed, float(ends.mean()), float(ends.all(1).double().mean()), valid, last])
+    head = ["method", "seed", "coordinates at an end", "states with all at an end", "valid at 0", "last return"]
+    print(tabulate.tabulate(rows, head, tablefmt="github", floatfmt=("", "", ".0%", ".0%", ".1%", ".2f")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
