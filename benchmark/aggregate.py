@@ -26,7 +26,7 @@ STRATIFIED = "stratified bootstrap of seeds"
 OVER_TASKS = "bootstrap of tasks"
 ONE_SEED_OF_A_TASK = "none: one seed of a task"
 FEW_TASKS = "none: fewer than three tasks"
-ONE_SIDED = "none: every pair of seeds has the same sign"
+ONE_SIDED = "none: on every task each pair of seeds has the same sign"
 
 Floats = NDArray[np.float64]
 # One value a seed, a sequence a task.
@@ -95,7 +95,7 @@ def probability_of_improvement(ours: Values, theirs: Values, generator: np.rando
     centre = float(_improvement(*data))
     if any(len(side) < 2 for side in data):
         return point(centre, runs, ONE_SEED_OF_A_TASK)
-    if all(_improvement(a, b) in (0.0, 0.5, 1.0) for a, b in zip(data[::2], data[1::2], strict=True)):
+    if all(len(np.unique(np.sign(a[:, None] - b))) == 1 for a, b in zip(data[::2], data[1::2], strict=True)):
         return point(centre, runs, ONE_SIDED)
     low, high = _bootstrap(data, _improvement, generator)
     return Estimate(centre, low, high, runs, STRATIFIED)

@@ -24,8 +24,8 @@ LEADERBOARD = (
     "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner without "
     "the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid at each "
     "tolerance, mean over all tasks with runs (those of bike sharing have an equality, which outputs of methods that "
-    "do not know of it always miss). Right: share of runs with a score above each threshold, with 95% bands at each "
-    f"threshold by itself from {SEEDS_FOR_BAND} seeds on."
+    "do not know of it miss at tolerance 0). Right: share of runs with a score above each threshold, with 95% bands at "
+    f"each threshold by itself from {SEEDS_FOR_BAND} seeds on."
 )
 
 

@@ -25,7 +25,8 @@ from benchmark.tables import describe, describe_failures
 LEGEND = (
     "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
     "[docs/claims.md](../../docs/claims.md): ✓ the whole interval is on the claim's side, ✗ on the other, ? open, "
-    "· not counted. A dash means not measured. Where cells are open the last column says why. Readings in bold decide."
+    "· not counted. A dash means not measured. Where cells are open the last column says why; a "
+    "larger budget settles only what is open for its budget. Readings in bold decide."
 )
 
 

@@ -186,7 +186,7 @@ def decide(effect: Estimate, threshold: float, no_support: str = "", no_contradi
         return ("open", no_support) if no_support else ("supported", "")
     if effect.high < threshold:
         return ("open", no_contradiction) if no_contradiction else ("contradicted", "")
-    return "open", no_support or no_contradiction or BOTH_SIDES
+    return "open", no_support or BOTH_SIDES
 
 
 def open_reasons(readings: Iterable[Reading]) -> list[str]:

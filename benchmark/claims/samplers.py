@@ -52,9 +52,9 @@ def judge_samplers(found: Selection, folder: Path) -> Claim:
         "Where rejection was given up its rate is the one to be expected.",
         "Both draw from the box of all actions and not from the smallest box around the set, where they would accept "
         "more: that favours the claim, so a verdict against it holds for a tighter box too, and one for it may not.",
-        f"A rate of {GROWTH} that was measured once is taken as right within a factor of {ONCE:g}: its brackets are "
-        f"that factor and no interval. HMC with an R-hat above {LARGEST_RHAT:g} supports nothing. Machine and sizes: "
-        f"experiments/{CIRCLE}.md and {GROWTH}.md.",
+        f"A rate of {GROWTH} that was measured once is taken as right within a factor of {ONCE:g}, and a "
+        f"quotient of two within {ONCE**2:g}: its brackets are that factor and no interval. HMC with an R-hat above "
+        f"{LARGEST_RHAT:g} supports nothing. Machine and sizes: experiments/{CIRCLE}.md and {GROWTH}.md.",
     )
     return Claim(
         id="C5",
@@ -104,7 +104,8 @@ def _finding(name: str, rows: pd.DataFrame, sampler: str, against: str, experime
     own, other = rows[rows["sampler"] == sampler], rows[rows["sampler"] == against]
     effect = quotient(_rate(own, sampler), _rate(other, against))
     if effect.mean is not None and effect.low is None and experiment == GROWTH:
-        effect = Estimate(effect.mean, effect.mean / ONCE, effect.mean * ONCE, effect.n, f"a factor of {ONCE:g}")
+        both = ONCE**2
+        effect = Estimate(effect.mean, effect.mean / both, effect.mean * both, effect.n, f"a factor of {ONCE:g} each")
     rhat = estimate_of(own, "rhat").mean
     unsettled = "R-hat is too large" if rhat is not None and rhat > LARGEST_RHAT else ""
     outcome, why = decide(effect, THRESHOLD, unsettled)

@@ -38,7 +38,10 @@ def judge_validity(found: Selection) -> Claim:
     notes = [
         "Latents: uniform in the box, on its boundary, or those that trained policies put out (at every step of their "
         "last evaluation). One flow a task and method: its interval is over draws, not over trainings of a flow.",
-        "The budget is the flow's updates where states are sampled, else the policies' steps.",
+        "The budget is the flow's updates where states are sampled, else the policies' steps; the updates have to "
+        "suffice there too before anything is contradicted.",
+        "Where C(s) does not depend on the state (R+L2, bike sharing) a flow is the same at every state, and so are "
+        "its rows of sampled and of visited states.",
         "The flow is a RealNVP as the paper's, but wider and trained otherwise (docs/deviations.md), which favours the "
         "claim: the published widths do worse (docs/performance.md, Flows).",
     ]

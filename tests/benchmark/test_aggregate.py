@@ -134,6 +134,15 @@ def test_nothing_gives_nothing() -> None:
 def test_equal_seeds_give_no_interval_of_width_zero() -> None:
     assert interquartile_mean([[0.5, 0.5], [1.0, 1.0]], rng()).low is None
     assert probability_of_improvement([[2.0, 3.0]], [[0.0, 1.0]], rng()).method == aggregate.ONE_SIDED
+    assert probability_of_improvement([[2.0, 2.0]], [[2.0, 2.0]], rng()).method == aggregate.ONE_SIDED
+
+
+def test_seeds_that_win_as_often_as_they_lose_have_an_interval() -> None:
+    found = probability_of_improvement([[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]], rng())
+    assert found.mean == 0.5
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 0.4 < 0.6 < found.high
 
 
 def test_probability_of_improvement_is_one_half_against_itself_and_needs_the_same_tasks() -> None:

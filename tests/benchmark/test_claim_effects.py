@@ -21,7 +21,7 @@ from benchmark.claims.effects import (
     quotient,
     share_over_seeds,
 )
-from benchmark.claims.rule import Budget, Outcome, decide
+from benchmark.claims.rule import BOTH_SIDES, Budget, Outcome, decide
 from benchmark.statistics import Estimate, point, ratio_interval
 
 N = 1000
@@ -53,6 +53,7 @@ def test_what_is_kept_open_says_why() -> None:
     assert decide(above, 2.0, no_contradiction="short") == ("supported", "")
     assert decide(below, 2.0, no_support="short") == ("contradicted", "")
     assert decide(below, 2.0, no_contradiction="short") == ("open", "short")
+    assert decide(estimate(2, 1, 3), 2.0, no_contradiction="short") == ("open", BOTH_SIDES)
     assert decide(none, 2.0) == ("open", "one seed")
     assert decide(none, 2.0, no_support="not run") == ("open", "not run")
 
