@@ -30,14 +30,17 @@ def row(result: RunResult) -> list[object]:
     """What became of one run."""
     assert result.returns is not None
     assert result.final_policy is not None
-    losses = [abs(loss) for loss in result.curves["update/actor_loss"] if loss is not None]
+    steps, curve = result.curves["step"], result.curves["update/actor_loss"]
+    losses = {step: loss for step, loss in zip(steps, curve, strict=True) if step is not None and loss is not None}
+    positive = next((f"{step:,.0f}" for step, loss in losses.items() if loss < 0), "never")
     returns = result.returns
     return [
         f"{result.config['method']['replay_size']:,}",
         result.seed,
         f"{returns.best.mean:.2f} (step {returns.best.step:,})",
         f"{returns.final.mean:.2f}",
-        f"{max(losses):,.1f}",
+        f"{max(map(abs, losses.values())):,.1f}",
+        positive,
         f"{1 - result.final_policy.violations.valid_share['0']:.1%}",
     ]
 
@@ -53,7 +56,15 @@ def main() -> int:
     longer = with_buffer(params, runs[0].config(params).steps)
     rows = [row(read_run(run.path(RESULTS))) for run in runs]
     rows += [row(execute_missing(run, longer, given.folder, lambda _: None)) for run in runs]
-    head = ["buffer", "seed", "best return", "last return", "largest actor loss", "infeasible at the end"]
+    head = [
+        "buffer",
+        "seed",
+        "best return",
+        "last return",
+        "largest actor loss",
+        "values above 0 from step",
+        "infeasible at the end",
+    ]
     print(tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True))
     return 0
 

@@ -19,6 +19,13 @@ ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "params.yaml"
 # A command of its own takes seconds to start: bounds what a hang may cost.
 SECONDS = 240
+# Tests that were started in the background by a shell would hand on that Ctrl-C is ignored.
+MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from benchmark.cli import main
+main()
+"""
 
 
 class Done(NamedTuple):
@@ -46,7 +53,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
     """``acrl`` in a process and a process group of its own, with the packages in ``folder / "site"`` installed."""
     path = os.pathsep.join([str(folder / "site"), str(ROOT)])
     variables = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment}
-    command = [sys.executable, "-c", "from benchmark.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", MAIN, *arguments]
     return subprocess.Popen(
         command,
         cwd=folder,
