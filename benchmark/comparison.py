@@ -18,7 +18,7 @@ from benchmark.results import TOLERANCES, Record, digest
 from benchmark.selection import CompleteRun
 from benchmark.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.summaries import prepares, total, training
-from benchmark.tracking_runs import flatten
+from benchmark.config import unequal_settings
 from envs.errors import UserError
 
 SHARES = (-1.0, 1.0)
@@ -185,12 +185,6 @@ def unmatched(a: Side, b: Side, pairs: Sequence[tuple[str, str, str]]) -> Iterat
 def listed(side: Side) -> str:
     """Tasks and methods of a side."""
     return ", ".join(f"{task} {method}" for task, method in side.runs) or "none"
-
-
-def unequal_settings(a: CompleteRun, b: CompleteRun) -> list[str]:
-    """Settings that differ."""
-    ours, theirs = (dict(flatten(run.record.config)) for run in (a, b))
-    return sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
 
 
 def key_of(side: Side, compared: set[tuple[str, str]]) -> list[str]:

@@ -14,7 +14,7 @@ from benchmark.config import Params
 from benchmark.files import read_bytes
 from benchmark.missing import NoRunsError, or_choose
 from benchmark.results import RunResult, parse_record, read_run
-from benchmark.runs import Run, is_current
+from benchmark.runs import Run
 from benchmark.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
 from benchmark.submission.accepted import acceptance_path, check_bytes, read_acceptance
 from envs.errors import UnknownIdError, UserError
@@ -102,7 +102,7 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
         return side
     runs = [one.record for several in side.runs.values() for one in several]
     keys = {run.run_key: Run(run.profile, run.task, run.method, run.seed).key(params) for run in runs}
-    stale = sum(not is_current(run, keys[run.run_key]) for run in runs)
+    stale = sum(run.run_key != keys[run.run_key] for run in runs)
     if stale:
         side.notes.append(f"{stale} of {len(runs)} runs are of other code or settings than today's")
     return side

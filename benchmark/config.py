@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,12 +151,12 @@ class Params(Settings):
 
 
 class RunConfig(Settings):
-    """Everything that one run's result depends on besides task, method, seed and code."""
+    """Everything that one run's result depends on besides task, method, versions and seed."""
 
     steps: PositiveInt
     evaluation: EvaluationSettings
-    update_at: Literal["episode", "step"]
-    timeout_seconds: PositiveFloat | None
+    update_at: Literal["episode", "step"] = "episode"
+    timeout_seconds: PositiveFloat | None = None
     method: dict[str, Any]
 
 
@@ -239,3 +240,22 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = merge(merged[key], value) if both else value
     return merged
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested configuration as names with dots and texts."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def unequal_settings(
+    here: Mapping[str, Any], there: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Name of every setting that differs between two configurations, with both values as texts."""
+    ours, theirs = dict(flatten(here)), dict(flatten(there))
+    for name in sorted(ours | theirs):
+        if ours.get(name) != theirs.get(name):
+            yield name, ours.get(name, "not set"), theirs.get(name, "not set")

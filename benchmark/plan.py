@@ -11,52 +11,42 @@ import torch
 from benchmark.anchors import anchor_pairs
 from benchmark.config import Params, run_config
 from benchmark.files import write_text
-from benchmark.flow_report import report_flow, report_state, report_visited
-from benchmark.provenance import code_hash, key_of, method_module, task_modules
+from benchmark.flow_report import make_flow_method, report_flow, report_state, report_visited
+from benchmark.provenance import library_versions
 from benchmark.results import RunResult, read_run, report_path
 from benchmark.runs import select
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
 from envs.registry import make_task
-from methods.base import method_class
-from methods.flows.training import SampleConfig, draw_samples
+from methods.flows.training import SampleConfig, draw_samples, sample_recipe
 
 
 def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
     """Write, for each stage of the pipeline, one file with the key of what it makes.
 
-    The files' contents are what DVC goes by, so that a new task, a new method or an edit to one method leaves
-    everything else alone.
+    The files' contents are what DVC goes by, so that a new task, a new method or a raised version leaves everything
+    else alone. Versions of libraries are among them: with other libraries everything is made anew.
 
     Returns:
         The files written.
     """
-    keys: dict[Path, str] = {}
+    keys: dict[Path, list[str]] = {}
     chosen, folder = params.profile(profile), results / profile / "plan"
     for task_id in chosen.tasks:
         task = make_task(task_id)
-        for method in chosen.flow_methods:
-            module = method_module(method_class(method))
-            config = run_config(params, profile, task_id, method).method
-            samples = {
-                "task": task.fingerprint(),
-                "config": config["samples"],
-                "code": code_hash(("envs.sampling.dataset", *task_modules(task))),
-            }
-            flows = {
-                "samples": samples,
-                "config": config["flow"],
-                "draws": chosen.flow_draws,
-                "code": code_hash((module, "methods.flows.training", "benchmark.flow_report")),
-            }
-            keys[folder / task_id / "samples.key"] = key_of(samples)
-            keys[folder / task_id / f"{method}-flow.key"] = key_of(flows)
+        store = ArtifactStore(results / profile, task)
+        for method_id in chosen.flow_methods:
+            method = make_flow_method(task, method_id, run_config(params, profile, task_id, method_id).method)
+            keys[folder / task_id / "samples.key"] = [store.key(*sample_recipe(method.config.samples))]
+            flow = [store.key(*method.flow_recipe()), f"measured by {chosen.flow_draws} draws"]
+            keys[folder / task_id / f"{method_id}-flow.key"] = flow
     pairs = [*itertools.product(chosen.tasks, chosen.methods), *anchor_pairs(chosen.tasks, chosen.unconstrained)]
-    for task_id, method in pairs:
-        runs = select(params, profile, [task_id], [method])
-        keys[folder / task_id / f"{method}.key"] = "\n".join(f"seed {run.seed}: {run.key(params)}" for run in runs)
-    for path, key in keys.items():
-        write_text(path, key + "\n")
+    for task_id, method_id in pairs:
+        runs = select(params, profile, [task_id], [method_id])
+        keys[folder / task_id / f"{method_id}.key"] = [f"seed {run.seed}: {run.key(params)}" for run in runs]
+    libraries = [f"{name} {version}" for name, version in library_versions().items()]
+    for path, lines in keys.items():
+        write_text(path, "\n".join([*lines, *libraries]) + "\n")
     return list(keys)
 
 

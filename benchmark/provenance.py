@@ -1,4 +1,4 @@
-"""Where a result comes from, and the key that says what it depends on."""
+"""Where a result comes from: code, libraries and machine. To read, not to judge by: keys go by versions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 import json
+import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,32 +21,64 @@ import torch
 
 from benchmark.results import Provenance
 from envs.registry import TaskSpec
+from methods.base import Method
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 OWN_PACKAGES = ("benchmark", "envs", "methods")
-# Modules that carry settings and results about, and bear on no number: settings are in the key as data, and results
-# have a schema version.
-CARRIERS = (
-    "benchmark.checkpoint",
-    "benchmark.config",
-    "benchmark.files",
-    "benchmark.provenance",
-    "benchmark.results",
-    "benchmark.store",
+# Every library that bears on numbers.
+LIBRARIES = (
+    "torch",
+    "mujoco",
+    "gymnasium",
+    "numpy",
+    "scipy",
+    "array-api-compat",
+    "cvxpy",
+    "clarabel",
+    "pysdd",
+    "stable-baselines3",
+    "zuko",
 )
-LIBRARIES = ("torch", "mujoco", "gymnasium", "numpy", "cvxpy", "clarabel", "zuko", "scipy")
+# What the pipeline itself writes says nothing about the code that made a result.
+NOT_CODE = (":(exclude)results", ":(exclude)dvc.lock")
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
-    """sha256 of plain data."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def collect_provenance(code_sha256: str | None = None) -> Provenance:
+    """Provenance of a result that is made from now on.
+
+    Args:
+        code_sha256: Of the code that makes it; see :func:`code_hash`.
+    """
+    changed = _changed_files()
+    machine = describe_machine()
+    return Provenance(
+        commit=_git("rev-parse", "HEAD"),
+        dirty=None if changed is None else bool(changed),
+        diff_sha256=_hash_files(ROOT, changed) if changed else None,
+        code_sha256=code_sha256,
+        lock_sha256=hashlib.sha256(_unix_lines(LOCK)).hexdigest() if LOCK.exists() else None,
+        versions=library_versions(),
+        **machine,
+        machine=hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12],
+        threads=torch.get_num_threads(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-def run_key(task: TaskSpec, method: str, method_module: str, config: Mapping[str, Any], seed: int) -> str:
-    """The key of a run: task, method, config, seed and all code that bears on it; nothing else makes it stale."""
-    code = code_hash((method_module, "benchmark.harness", *task_modules(task)))
-    return key_of({"task": task.fingerprint(), "method": method, "config": dict(config), "seed": seed, "code": code})
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of Python and of every library that bears on numbers."""
+    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), **found}
+
+
+# --- code -----------------------------------------------------------------------------------------------------------
+
+
+def run_code(task: TaskSpec, method: type[Method[Any]]) -> str:
+    """SHA-256 of all code that bears on a run of this task and method."""
+    return code_hash((method.__module__, "benchmark.harness", *task_modules(task)))
 
 
 def task_modules(task: TaskSpec) -> list[str]:
@@ -56,14 +88,14 @@ def task_modules(task: TaskSpec) -> list[str]:
 
 
 def code_hash(modules: Iterable[str]) -> str:
-    """sha256 over the files of these modules and of all that they import of this project or of one plug-in."""
+    """SHA-256 of the files of these modules and of all that they import of this project or of one plug-in."""
     seen: dict[str, Path] = {}
     waiting = list(modules)
     roots = {module.split(".")[0] for module in waiting} - {"gymnasium", "abc", "builtins", "typing"}
     packages = set(OWN_PACKAGES) | roots
     while waiting:
         name = waiting.pop()
-        if name in seen or name in CARRIERS or name.split(".")[0] not in packages:
+        if name in seen or name.split(".")[0] not in packages:
             continue
         path = _source(name)
         if path is not None:
@@ -71,7 +103,7 @@ def code_hash(modules: Iterable[str]) -> str:
             waiting += _imports(name, path)
     digest = hashlib.sha256()
     for name in sorted(seen):
-        digest.update(name.encode() + b"\0" + seen[name].read_bytes() + b"\0")
+        digest.update(name.encode() + b"\0" + _unix_lines(seen[name]) + b"\0")
     return digest.hexdigest()
 
 
@@ -93,7 +125,7 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
     """Modules named by the import statements of a module's file, those inside functions too."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -102,32 +134,42 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def method_module(cls: type) -> str:
-    """The module that a method's class is defined in."""
-    module = inspect.getmodule(cls)
-    assert module is not None
-    return module.__name__
+# --- git ------------------------------------------------------------------------------------------------------------
 
 
-def collect_provenance() -> Provenance:
-    """Provenance of a run that starts now."""
-    # What the pipeline itself writes says nothing about the code that made a result.
-    code = ("--", ".", ":(exclude)results", ":(exclude)dvc.lock")
-    diff = _git("diff", "HEAD", *code)
-    untracked = _git("status", "--porcelain", "--untracked-files=normal", *code)
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    machine = describe_machine()
-    return Provenance(
-        commit=_git("rev-parse", "HEAD"),
-        dirty=None if diff is None else bool(diff or untracked),
-        diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else None,
-        lock_sha256=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
-        versions={"python": platform.python_version(), **versions},
-        **machine,
-        machine=key_of(machine)[:12],
-        threads=torch.get_num_threads(),
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+def _changed_files() -> list[str] | None:
+    """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
+    listed = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", *NOT_CODE)
+    return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of this project's own repository; None without git, or where the project is in no such one."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # Without a repository of its own, the project must not be taken for a part of one around it.
+    environment["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, env=environment, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return os.fsdecode(done.stdout).removesuffix("\n")
+
+
+def _hash_files(root: Path, names: Iterable[str]) -> str:
+    """SHA-256 of names and contents, so that no setting of git bears on it; of a deleted file, of its name."""
+    digest = hashlib.sha256()
+    for name in names:
+        path = root / name
+        digest.update(os.fsencode(name) + b"\0" + (_unix_lines(path) if path.is_file() else b"deleted") + b"\0")
+    return digest.hexdigest()
+
+
+def _unix_lines(path: Path) -> bytes:
+    """A text file's bytes as they are in the repository, whatever line ends a checkout gave it."""
+    return path.read_bytes().replace(b"\r\n", b"\n")
+
+
+# --- machine --------------------------------------------------------------------------------------------------------
 
 
 def describe_machine() -> dict[str, Any]:
@@ -150,12 +192,3 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _git(*arguments: str) -> str | None:
-    """What git prints about the project's folder, None where there is no git or no repository."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

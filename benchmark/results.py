@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from benchmark.files import read_bytes, write_text
 from envs.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # "Valid" means different things in the papers, so every share is given at each of these: FlowPG counts at 0.1.
 TOLERANCES = (0.0, 1e-6, 1e-3, 1e-2, 0.1)
 TOLERANCE_KEYS = tuple(f"{tol:g}" for tol in TOLERANCES)
@@ -97,43 +97,45 @@ class Provenance(Record):
     """Where a result comes from.
 
     Attributes:
+        diff_sha256: Of the files that differ from the commit; None where none does.
+        code_sha256: Of all code that bears on a run.
         cores: Physical cores of the machine.
         memory_gib: Its memory [GiB], rounded.
         platform: Its operating system, architecture and C library.
         machine: Short hash of processor, accelerator, cores, memory and platform.
-        together: Seeds that were trained as one batch, and share its wall-clock.
-        together_code: Hash of the code that did so; empty for a seed alone.
         sha256: Of all other entries of the file; empty where it was not noted.
     """
 
     commit: str | None
     dirty: bool | None
     diff_sha256: str | None
+    code_sha256: str | None = None
     lock_sha256: str | None
     versions: dict[str, str]
     processor: str
     accelerator: str | None
     threads: int
     started: str
-    together: int = 1
-    together_code: str = ""
     cores: int | None = None
     memory_gib: int | None = None
     platform: str | None = None
     machine: str | None = None
     sha256: str = ""
 
+    # Entries that earlier programs noted as well may still stand there.
+    model_config = ConfigDict(extra="ignore")
+
     @model_serializer(mode="wrap")
     def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # A file from before the machine was noted is written again to the same bytes.
-        later = ("cores", "memory_gib", "platform", "machine")
+        later = ("code_sha256", "cores", "memory_gib", "platform", "machine")
         return {name: value for name, value in handler(self).items() if value is not None or name not in later}
 
 
 class File(Record):
     """Base of what is a file of its own."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     provenance: Provenance | None = None
 
     def write(self, path: Path) -> None:
@@ -171,6 +173,8 @@ class RunResult(File):
     """Everything about one run of a task, a method and a seed.
 
     Attributes:
+        run_key: Hash of what was asked (``benchmark/keys.py``).
+        versions: Versions of all that the run depends on, by name.
         final_policy: What the last policy does at the states that it leads to.
         curves: Over training, all of the length of ``curves["step"]``: cumulative violations (tolerance 0) of the
             policy and behaviour, and means since the last point of what ``update`` returned (None before learning).
@@ -178,6 +182,7 @@ class RunResult(File):
     """
 
     run_key: str
+    versions: dict[str, int]
     status: Literal["complete", "failed", "timeout"]
     error: str | None = None
     task: str

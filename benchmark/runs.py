@@ -13,19 +13,22 @@ from pydantic import ValidationError
 
 from benchmark.anchors import anchor_pairs
 from benchmark.checkpoint import EVERY_SECONDS, RunCheckpoint
-from benchmark.config import Params, RunConfig, run_config
+from benchmark.config import Params, RunConfig, run_config, unequal_settings
 from benchmark.evaluation import Evaluator
 from benchmark.files import check_writable, file_lock
-from benchmark.harness import Outcome, Progress, train
-from benchmark.provenance import code_hash, collect_provenance, method_module, run_key
-from benchmark.results import DamagedFileError, Evaluation, Provenance, RunResult, read_run
+from benchmark.harness import Progress, train
+from benchmark.keys import Versions, run_key, run_versions
+from benchmark.provenance import collect_provenance, library_versions, run_code
+from benchmark.results import DamagedFileError, Evaluation, RunResult, read_run
 from benchmark.store import ArtifactStore, load_tensors, save_tensors, set_aside
 from envs.errors import UserError
 from envs.registry import make_task
 from envs.seeding import derive_seed
-from methods.base import make_method, method_class
+from methods.base import make_method, method_class, parse_config
 
 RESULTS = Path("results")
+# Of settings that changed, so many are named.
+SETTINGS_NAMED = 3
 State = Literal["complete", "failed", "timeout", "stale", "missing"]
 
 
@@ -62,9 +65,16 @@ class Run:
 
     def key(self, params: Params) -> str:
         """What it depends on, as one hash."""
-        module = method_module(method_class(self.method))
-        config = self.config(params).model_dump(mode="json")
-        return run_key(make_task(self.task), self.method, module, config, self.seed)
+        return run_key(make_task(self.task), method_class(self.method), self.config(params), self.seed)
+
+    def versions(self, params: Params) -> Versions:
+        """Versions of all that it depends on, by name."""
+        cls = method_class(self.method)
+        return run_versions(make_task(self.task), cls, parse_config(cls, self.config(params).method))
+
+    def code(self) -> str:
+        """Hash of all code that bears on it, which is noted and is in no key."""
+        return run_code(make_task(self.task), method_class(self.method))
 
 
 def select(
@@ -87,27 +97,31 @@ def select(
 
 
 def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
-    """Whether a run's result is there and of today's code and settings, and why not."""
+    """Whether a run's result is there and is what the profile asks for today, and what is to be known of it."""
     path = run.path(results)
     if not path.exists():
         return "missing", ""
     result = read_run(path)
     if result.status != "complete":
         return result.status, result.error or ""
-    if not is_current(result, run.key(params)):
-        return "stale", "made with other code or settings"
-    return "complete", ""
+    if result.run_key != run.key(params):
+        return "stale", why_stale(result, run, params)
+    return "complete", "code changed since" if result.provenance.code_sha256 != run.code() else ""
 
 
-def is_current(result: RunResult, key: str) -> bool:
-    """Whether a result is of today's code and settings, that which trained its seed together with others included."""
-    origin = result.provenance
-    return result.run_key == key and (origin.together == 1 or origin.together_code == together_code())
-
-
-def together_code() -> str:
-    """Hash of the code that trains seeds together, which no run's key covers."""
-    return code_hash(("benchmark.together", "methods.together"))
+def why_stale(result: RunResult, run: Run, params: Params) -> str:
+    """What of a run was different when it was made, in words."""
+    then = result.versions
+    raised = [(name, version) for name, version in run.versions(params).items() if then.get(name) != version]
+    if raised:
+        return "; ".join(f"version of {name} is {version}, was {then.get(name, 'none')}" for name, version in raised)
+    changed = list(unequal_settings(run.config(params).model_dump(mode="json"), result.config))
+    told = [f"{name} is {now}, was {then}" for name, now, then in changed[:SETTINGS_NAMED]]
+    if len(changed) > SETTINGS_NAMED:
+        told.append(f"and {len(changed) - SETTINGS_NAMED} more settings")
+    if told:
+        return "; ".join(told)
+    return "the task's environment or constraint has other parameters"
 
 
 def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
@@ -127,15 +141,15 @@ def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
 
 
 def restore(run: Run, params: Params, results: Path) -> bool:
-    """Put a finished run's JSON back in its place if a copy of the same key was kept; says whether it was."""
+    """Put a finished run's JSON back in its place if a copy of the same key and libraries was kept; says whether."""
     kept = run.kept(results, run.key(params))
     if not kept.exists():
         return False
     result = read_run(kept)
-    if is_current(result, run.key(params)):
-        result.write(run.path(results))
-        return True
-    return False
+    if result.provenance.versions != library_versions():
+        return False
+    result.write(run.path(results))
+    return True
 
 
 def execute_missing(
@@ -163,26 +177,14 @@ def execute(
         UserError: If an id, a setting or a file is bad; nothing is written then.
     """
     torch.set_num_threads(1)
-    config, key, provenance = run.config(params), run.key(params), collect_provenance()
+    config, key, provenance = run.config(params), run.key(params), collect_provenance(run.code())
     check_writable(run.path(results))
     checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
     outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress, checkpoint)
-    result = write_outcome(run, key, config, provenance, outcome, results)
-    checkpoint.remove()
-    return result
-
-
-def write_outcome(
-    run: Run, key: str, config: RunConfig, provenance: Provenance, outcome: Outcome, results: Path
-) -> RunResult:
-    """Write a run's JSON and, if it is complete, the method's last state and the copy that is kept.
-
-    Raises:
-        UserError: If a file cannot be written.
-    """
     complete = outcome.status == "complete"
     result = RunResult(
         run_key=key,
+        versions=run.versions(params),
         status=outcome.status,
         error=None if complete else f"gave up after {config.timeout_seconds} s of training",
         task=run.task,
@@ -203,6 +205,7 @@ def write_outcome(
         save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
         result.write(run.kept(results, key))
     result.write(run.path(results))
+    checkpoint.remove()
     return result
 
 
@@ -210,6 +213,7 @@ def record_failure(run: Run, params: Params, results: Path, reason: str) -> None
     """Write the JSON of a run that failed, so that nothing takes it for a result."""
     RunResult(
         run_key=run.key(params),
+        versions=run.versions(params),
         status="failed",
         error=" ".join(reason.split())[:500],
         task=run.task,
@@ -217,7 +221,7 @@ def record_failure(run: Run, params: Params, results: Path, reason: str) -> None
         seed=run.seed,
         profile=run.profile,
         config=run.config(params).model_dump(mode="json"),
-        provenance=collect_provenance(),
+        provenance=collect_provenance(run.code()),
     ).write(run.path(results))
 
 
@@ -235,8 +239,8 @@ def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episod
     """
     torch.set_num_threads(1)
     run = Run(result.profile, result.task, result.method, result.seed)
-    if not is_current(result, run.key(params)):
-        raise UserError(f"{run.path(results)} was made with other code or settings than today's; run it again")
+    if result.run_key != run.key(params):
+        raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:
         raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")

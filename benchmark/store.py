@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from benchmark.files import file_lock, write_bytes
-from benchmark.provenance import code_hash, key_of, task_modules
+from benchmark.keys import Versions, key_of
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from methods.base import Checkpoint, Maker, NoCheckpoint, Tensors
@@ -139,19 +139,18 @@ class ArtifactStore:
         """Where an artifact of this task is kept."""
         return self.folder / name / f"{self.task.id}.safetensors"
 
-    def key(self, config: Mapping[str, Any], code: Sequence[str]) -> str:
+    def key(self, settings: Mapping[str, Any], versions: Versions) -> str:
         """The key that a kept artifact must have to be used."""
-        modules = (*code, *task_modules(self.task))
-        return key_of({"task": self.task.fingerprint(), "config": dict(config), "code": code_hash(modules)})
+        return key_of({"task": self.task.fingerprint(), "settings": dict(settings), "versions": versions})
 
-    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
         """See ``methods.base.Artifacts``; a kept artifact of another key is made anew.
 
         Raises:
             UserError: If the kept file is damaged, which sets it aside, or the new one cannot be written.
         """
         started = time.perf_counter()
-        path, key = self.path(name), self.key(config, code)
+        path, key = self.path(name), self.key(settings, versions)
         with file_lock(path):
             tensors, cost = self._load_or_make(name, key, make)
         self.waited += time.perf_counter() - started

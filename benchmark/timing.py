@@ -20,7 +20,8 @@ import torch
 from benchmark.config import EvaluationSettings, Params, RunConfig, TimingSettings, merge, run_config
 from benchmark.files import check_writable
 from benchmark.harness import train
-from benchmark.provenance import collect_provenance, key_of, method_module, run_key
+from benchmark.keys import key_of, training_facts
+from benchmark.provenance import collect_provenance
 from benchmark.results import Seconds, read_record
 from benchmark.runs import error_line
 from benchmark.timing_report import TimedRound, TimingReport, timing_path
@@ -116,9 +117,9 @@ def _short_config(params: Params, profile: str, task_id: str, method: str) -> Ru
 def _keys(task: TaskSpec, configs: dict[str, RunConfig], settings: TimingSettings) -> dict[str, str]:
     keys = {}
     for method, config in configs.items():
-        module = method_module(method_class(method))
-        step = run_key(task, method, module, config.model_dump(mode="json", include={"method", "update_at"}), 0)
-        keys[method] = key_of({"step": step, "timing": settings.model_dump(mode="json")})
+        step = training_facts(task, method_class(method), config.method)
+        sizes = {"update_at": config.update_at, "timing": settings.model_dump(mode="json")}
+        keys[method] = key_of({**step, **sizes})
     return keys
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.config import flatten
 from benchmark.results import RunResult
 from benchmark.selection import one_line
 from envs.errors import UserError
@@ -143,15 +144,6 @@ def numbers(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, float, i
             yield from numbers(f"{prefix}/{name}", value)
         else:
             yield f"{prefix}/{name}", float(value), 0
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """A nested configuration as names with dots and texts."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
 def clean(name: str) -> str:

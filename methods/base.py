@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -78,13 +78,13 @@ class Artifacts(Protocol):
     def checkpoint(self) -> Checkpoint:
         """See the class."""
 
-    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
-        """The artifact ``name``, made by ``make`` unless one of the same task, config and code is kept.
+    def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:
+        """The artifact ``name``, made by ``make`` unless one of the same task, settings and versions is kept.
 
         Args:
             name: Short name, such as ``"flows"``.
-            config: Plain data that determines the artifact besides the task.
-            code: Modules whose code determines it.
+            settings: Plain data that determines the artifact besides the task.
+            versions: Versions of what makes it, by name; raised when a change alters what comes out.
             make: Makes it, from artifacts that it gets from the store it is given.
         """
 
@@ -106,9 +106,9 @@ class MakeAlways:
 
     checkpoint: Checkpoint = NoCheckpoint()
 
-    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+    def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:
         """Make it; see :class:`Artifacts`."""
-        del name, config, code
+        del name, settings, versions
         return make(self)
 
 
@@ -121,6 +121,7 @@ class Method(ABC, Generic[C]):
         seed: Source of all randomness of this run.
 
     Attributes:
+        version: Raised whenever a change alters results; part of a run's key.
         needs_convex: Why the method is for convex constraints only; empty if it is not.
 
     Raises:
@@ -128,6 +129,7 @@ class Method(ABC, Generic[C]):
     """
 
     id: ClassVar[str]
+    version: ClassVar[int]
     Config: ClassVar[type[MethodConfig]]
     needs_convex: ClassVar[str] = ""
     config: C
@@ -139,6 +141,12 @@ class Method(ABC, Generic[C]):
         self.task = task
         self.config = config
         self.seed = seed
+
+    @classmethod
+    def versions(cls, config: C) -> dict[str, int]:
+        """Version of the method and of everything that it prepares with these settings, by name."""
+        del config
+        return {cls.id: cls.version}
 
     @property
     def projection_solver(self) -> Literal["exact", "cvxpy"]:
@@ -197,8 +205,12 @@ _METHODS: dict[str, type[Method[Any]]] = {}
 _loaded = False
 
 
-def register_method(id: str) -> Callable[[M], M]:
+def register_method(id: str, version: int = 1) -> Callable[[M], M]:
     """Class decorator that puts a method in the registry.
+
+    Args:
+        id: What the method is called everywhere.
+        version: Raised whenever a change alters results: earlier runs are then stale.
 
     Raises:
         UserError: If the id is taken.
@@ -208,6 +220,7 @@ def register_method(id: str) -> Callable[[M], M]:
         if id in _METHODS:
             raise UserError(f"method '{id}' is registered twice; choose another id")
         cls.id = id
+        cls.version = version
         _METHODS[id] = cls
         return cls
 
@@ -277,3 +290,17 @@ def parse_config(cls: type[Method[Any]], config: Mapping[str, Any]) -> MethodCon
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"config of method '{cls.id}', setting '{where}': {first['msg']}") from error
+
+
+def changed_settings(settings: BaseModel) -> dict[str, Any]:
+    """Settings that differ from their defaults, as plain data: a setting that is new leaves earlier keys alone."""
+    changed: dict[str, Any] = {}
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            inner = changed_settings(value)
+            if inner:
+                changed[name] = inner
+        elif field.is_required() or value != field.get_default(call_default_factory=True):
+            changed |= settings.model_dump(mode="json", include={name})
+    return changed

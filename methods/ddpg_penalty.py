@@ -22,7 +22,7 @@ class DDPGPenaltyConfig(DDPGConfig):
     penalty: NonNegativeFloat = 1.0
 
 
-@register_method("ddpg-penalty")
+@register_method("ddpg-penalty", version=1)
 class DDPGPenalty(DDPG[DDPGPenaltyConfig]):
     """DDPG with r - lambda ||a_behaviour - a_executed||."""
 

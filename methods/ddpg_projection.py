@@ -22,7 +22,7 @@ class DDPGProjectionConfig(DDPGConfig):
     solver: Literal["exact", "cvxpy"] = "exact"
 
 
-@register_method("ddpg-projection")
+@register_method("ddpg-projection", version=1)
 class DDPGProjection(DDPG[DDPGProjectionConfig]):
     """DDPG whose actions the harness projects with the chosen solver."""
 

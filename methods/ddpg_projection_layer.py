@@ -12,7 +12,7 @@ from methods.base import register_method
 from methods.ddpg import DDPG, DDPGConfig
 
 
-@register_method("ddpg-projection-layer")
+@register_method("ddpg-projection-layer", version=1)
 class DDPGProjectionLayer(DDPG[DDPGConfig]):
     """DDPG whose policy is the projected output of the actor, in training's gradient and targets too."""
 

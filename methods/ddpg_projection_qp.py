@@ -14,7 +14,7 @@ class DDPGProjectionQPConfig(DDPGProjectionConfig):
     solver: Literal["exact", "cvxpy"] = "cvxpy"
 
 
-@register_method("ddpg-projection-qp")
+@register_method("ddpg-projection-qp", version=1)
 class DDPGProjectionQP(DDPGProjection):
     """DDPG+projection, ``solver: cvxpy``."""
 

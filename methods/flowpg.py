@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor
 
 from envs.errors import UserError
-from methods.base import Artifacts, MakeAlways, Tensors, register_method
+from envs.sampling.dataset import SAMPLES_VERSION
+from methods.base import Artifacts, MakeAlways, Tensors, changed_settings, register_method
 from methods.ddpg import DDPG, DDPGConfig
 from methods.flows.base import Flow
 from methods.flows.realnvp import RealNVPConfig
@@ -35,6 +36,11 @@ class RealNVPFlowPGConfig(FlowPGConfig):
 F = TypeVar("F", bound=FlowPGConfig)
 
 
+def flow_versions(config: FlowPGConfig) -> dict[str, int]:
+    """Versions of what a flow depends on, by name."""
+    return {"samples": SAMPLES_VERSION, config.flow.kind: config.flow.version}
+
+
 class FlowPGBase(DDPG[F]):
     """DDPG whose actor's output is a latent of a flow; noise is added after the flow."""
 
@@ -46,10 +52,15 @@ class FlowPGBase(DDPG[F]):
         state = store.get(f"flows/{self.id}", *self.flow_recipe(), self._train)
         self.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
 
-    def flow_recipe(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Settings and modules that determine the flow besides the task."""
-        config = self.config.model_dump(mode="json", include={"samples", "flow"})
-        return config, ("methods.flows.training", type(self.config.flow).__module__)
+    def flow_recipe(self) -> tuple[dict[str, Any], dict[str, int]]:
+        """Settings and versions that determine the flow besides the task."""
+        settings = {"samples": changed_settings(self.config.samples), "flow": changed_settings(self.config.flow)}
+        return settings, flow_versions(self.config)
+
+    @classmethod
+    def versions(cls, config: F) -> dict[str, int]:
+        """See :meth:`Method.versions`; those of the samples and of the flow are among them."""
+        return {**super().versions(config), **flow_versions(config)}
 
     def trained_flow(self) -> Flow:
         """The flow.
@@ -76,7 +87,7 @@ class FlowPGBase(DDPG[F]):
         return action
 
 
-@register_method("flowpg")
+@register_method("flowpg", version=1)
 class FlowPG(FlowPGBase[RealNVPFlowPGConfig]):
     """FlowPG with a RealNVP; docs/methods.md says where it differs from the published one."""
 

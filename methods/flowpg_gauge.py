@@ -15,7 +15,7 @@ class FlowPGGaugeConfig(FlowPGConfig):
     flow: GaugeConfig = Field(default_factory=GaugeConfig)
 
 
-@register_method("flowpg-gauge")
+@register_method("flowpg-gauge", version=1)
 class FlowPGGauge(FlowPGBase[FlowPGGaugeConfig]):
     """FlowPG whose policy is feasible at every latent; for convex constraints."""
 

@@ -15,7 +15,7 @@ class FlowPGSplineConfig(FlowPGConfig):
     flow: SplineConfig = Field(default_factory=SplineConfig)
 
 
-@register_method("flowpg-spline")
+@register_method("flowpg-spline", version=1)
 class FlowPGSpline(FlowPGBase[FlowPGSplineConfig]):
     """FlowPG whose flow has recall 1 by construction and learns validity."""
 

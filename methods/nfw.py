@@ -24,7 +24,7 @@ class NFWConfig(DDPGConfig):
     alpha: float = Field(default=0.01, gt=0, le=1)
 
 
-@register_method("nfw")
+@register_method("nfw", version=1)
 class NFW(DDPG[NFWConfig]):
     """DDPG whose actor regresses on a Frank-Wolfe step; the critic bootstraps from the projected target policy."""
 

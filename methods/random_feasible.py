@@ -12,7 +12,7 @@ from envs.seeding import make_generator
 from methods.base import Method, MethodConfig, Tensors, Transition, register_method
 
 
-@register_method("random-feasible")
+@register_method("random-feasible", version=1)
 class RandomFeasible(Method[MethodConfig]):
     """Uniform on C(s) at every step, with and without exploration."""
 

@@ -25,7 +25,7 @@ class SACConfig(OffPolicyConfig):
     batch_size: PositiveInt = 256
 
 
-@register_method("sac-projection")
+@register_method("sac-projection", version=1)
 class SACProjection(StableBaselines3[SACConfig]):
     """SAC whose actions the harness projects."""
 

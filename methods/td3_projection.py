@@ -27,7 +27,7 @@ class TD3Config(NoisyConfig):
     target_noise_clip: NonNegativeFloat = 0.5
 
 
-@register_method("td3-projection")
+@register_method("td3-projection", version=1)
 class TD3Projection(StableBaselines3[TD3Config]):
     """TD3 whose actions the harness projects."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from benchmark.provenance import OWN_PACKAGES, code_hash, method_module
+from benchmark.provenance import OWN_PACKAGES, code_hash
 from benchmark.submission.manifest import Adapter
 from methods.base import ENTRY_POINTS, method_class
 
@@ -19,7 +19,7 @@ def find_adapter(method: str, source: str = "") -> Adapter:
     Raises:
         UnknownIdError: If there is no such method.
     """
-    module = method_module(method_class(method))
+    module = method_class(method).__module__
     facts = {"method": method, "module": module, "code_sha256": code_hash((module,)), "source": source}
     package = module.partition(".")[0]
     if package in OWN_PACKAGES:

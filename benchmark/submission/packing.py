@@ -16,7 +16,7 @@ from benchmark.files import check_writable, read_bytes, write_bytes
 from benchmark.machine import machine_of
 from benchmark.missing import or_choose
 from benchmark.results import DamagedFileError, RunResult, parse_record
-from benchmark.runs import Run, is_current, select
+from benchmark.runs import Run, select
 from benchmark.selection import check_complete, check_place, one_line
 from benchmark.submission.adapter import find_adapter
 from benchmark.submission.archive import pack
@@ -127,7 +127,7 @@ def find_runs(params: Params, profile: str, methods: Sequence[str], tasks: Seque
         if result.status != "complete":
             ended = "failed" if result.status == "failed" else "timed out"
             refused.append(f"{name(run)} {ended} ({one_line(result.error)})")
-        elif not is_current(result, run.key(params)):
+        elif result.run_key != run.key(params):
             refused.append(f"{name(run)} is stale, of other code or settings than today's")
         else:
             check_complete(path, result)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Params, config_around, run_config
+from pydantic import ValidationError
+
+from benchmark.config import Params, RunConfig, config_around, run_config, unequal_settings
 from benchmark.harness import Progress
-from benchmark.provenance import method_module, run_key
+from benchmark.keys import run_key
 from benchmark.results import RunResult
-from benchmark.runs import is_current, select
+from benchmark.runs import select
 from benchmark.selection import one_line
 from benchmark.submission.packing import listed, name
-from benchmark.tracking_runs import flatten
 from benchmark.verification import consistency, rerun
 from benchmark.verification.adapters import check_adapters
 from benchmark.verification.report import Findings, Verification
@@ -146,20 +147,16 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
         if isinstance(here, str):
             problems.append(f"{name(run)}: {here}")
         elif json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
-            problems.append(f"{name(run)}: {'; '.join(_unequal(here, there))}")
+            told = [
+                f"config.{setting} is {recorded[:80]} in the file and {ours[:80]} in this checkout"
+                for setting, ours, recorded in unequal_settings(here, there)
+            ]
+            problems.append(f"{name(run)}: {'; '.join(told)}")
         elif run.method not in absent:
             sound.add(_identity(run))
     profiles = ", ".join(sorted({run.profile for run in runs}))
     found.conclude("configuration", problems, f"{len(runs)} of {len(runs)} have that of profile {profiles} here")
     return sound
-
-
-def _unequal(here: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
-    ours, theirs = (dict(flatten(config, "config.")) for config in (here, there))
-    for setting in sorted(ours | theirs):
-        if ours.get(setting) != theirs.get(setting):
-            recorded, checkout = (side.get(setting, "not set")[:80] for side in (theirs, ours))
-            yield f"{setting} is {recorded} in the file and {checkout} in this checkout"
 
 
 def check_code(runs: list[RunResult], found: Findings) -> set[Identity]:
@@ -168,12 +165,12 @@ def check_code(runs: list[RunResult], found: Findings) -> set[Identity]:
     current: set[Identity] = set()
     for run in runs:
         try:
-            module = method_module(method_class(run.method))
-            key = run_key(make_task(run.task), run.method, module, run.config, run.seed)
-        except UserError:
+            config = RunConfig.model_validate(run.config)
+            key = run_key(make_task(run.task), method_class(run.method), config, run.seed)
+        except (UserError, ValidationError):
             # Said by the check of configurations.
             continue
-        if is_current(run, key):
+        if run.run_key == key:
             current.add(_identity(run))
         else:
             commit = (run.provenance.commit or "unknown")[:12]

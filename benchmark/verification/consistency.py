@@ -22,7 +22,7 @@ from benchmark.results import (
 )
 from benchmark.submission.manifest import LINE
 from benchmark.summaries import PARTS
-from benchmark.tracking_runs import flatten
+from benchmark.config import flatten
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9

@@ -14,6 +14,8 @@ from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
 
+# Raised whenever a change alters what is drawn: flows trained on it, and their runs, are then stale.
+SAMPLES_VERSION = 1
 # Actions are held this long: the longer, the larger the velocities that build up.
 HOLDS = (1, 2, 4, 8, 16)
 WIDEST = 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -20,6 +22,8 @@ TINY = 1e-30
 class GaugeConfig(SplineConfig):
     """As the spline flow's, smaller and with gentler slopes, since the gauge map does most of the work."""
 
+    kind: ClassVar[str] = "gauge flow"
+    version: ClassVar[int] = 1
     layers: PositiveInt = 2
     hidden: tuple[PositiveInt, ...] = (64, 64)
     slope: float = Field(default=1e-2, gt=0, lt=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -28,6 +28,8 @@ class RealNVPConfig(FlowConfig):
         shares: Whether layers see what each coordinate takes of a budget of power. It was not published.
     """
 
+    kind: ClassVar[str] = "RealNVP"
+    version: ClassVar[int] = 1
     layers: PositiveInt = 6
     hidden: tuple[PositiveInt, ...] = (256, 256)
     batch_size: PositiveInt = 512

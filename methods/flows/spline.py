@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -23,6 +24,8 @@ class SplineConfig(FlowConfig):
         slope: Least slope of a spline, and the inverse of the largest.
     """
 
+    kind: ClassVar[str] = "spline flow"
+    version: ClassVar[int] = 1
     layers: PositiveInt = 3
     hidden: tuple[PositiveInt, ...] = (256, 256)
     bins: PositiveInt = 8

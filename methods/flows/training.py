@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -13,9 +14,9 @@ from tqdm import tqdm
 from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec
-from envs.sampling.dataset import draw_dataset
+from envs.sampling.dataset import SAMPLES_VERSION, draw_dataset
 from envs.seeding import derive_seed, make_generator
-from methods.base import Artifacts, Checkpoint, MethodConfig, Tensors
+from methods.base import Artifacts, Checkpoint, MethodConfig, Tensors, changed_settings
 from methods.flows.base import Flow, soft_box_log_density
 
 CURVE_POINTS = 50
@@ -37,6 +38,8 @@ class FlowConfig(MethodConfig, ABC):
     """Training of a flow, and what every kind of flow is configured with: FlowPG's released settings by default.
 
     Attributes:
+        kind: What the flow is called.
+        version: Raised whenever a change of the flow or of its training alters what comes out.
         layers: Coupling layers.
         hidden: Widths of each coupling's network.
         updates: Most gradient steps. FlowPG's 100 epochs of 500,000 samples are 195,300; profile paper has them.
@@ -50,6 +53,8 @@ class FlowConfig(MethodConfig, ABC):
             found no better one.
     """
 
+    kind: ClassVar[str]
+    version: ClassVar[int]
     layers: PositiveInt
     hidden: tuple[PositiveInt, ...]
     updates: PositiveInt = 5_000
@@ -78,12 +83,12 @@ def make_flow(task: TaskSpec, config: FlowConfig) -> Flow:
 
 def draw_samples(task: TaskSpec, config: SampleConfig, store: Artifacts) -> Tensors:
     """The training and test set of ``envs.sampling.dataset``, from the store if it is there."""
-    return store.get(
-        "samples",
-        config.model_dump(mode="json"),
-        ("envs.sampling.dataset",),
-        lambda _: draw_dataset(task, **config.model_dump()),
-    )
+    return store.get("samples", *sample_recipe(config), lambda _: draw_dataset(task, **config.model_dump()))
+
+
+def sample_recipe(config: SampleConfig) -> tuple[dict[str, Any], dict[str, int]]:
+    """Settings and versions that determine the samples besides the task."""
+    return changed_settings(config), {"samples": SAMPLES_VERSION}
 
 
 def flow_state(flow: Flow, curve: Curve) -> Tensors:
