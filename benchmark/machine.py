@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from benchmark.results import Provenance
 
-ALWAYS_STATED = ("processor", "accelerator", "threads", "together")
+ALWAYS_STATED = ("processor", "accelerator", "threads")
 # Results made before these were noted compare by the others.
 STATED_SINCE = ("cores", "memory_gib", "platform")
 
@@ -14,12 +14,11 @@ STATED_SINCE = ("cores", "memory_gib", "platform")
 def machine_of(provenance: Provenance) -> str:
     """What wall-clock depends on besides the program, in words."""
     threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
-    together = f"{provenance.together} seeds together" if provenance.together > 1 else ""
     cores = f"{provenance.cores} core" + ("" if provenance.cores == 1 else "s") if provenance.cores else ""
     memory = f"{provenance.memory_gib} GiB" if provenance.memory_gib else ""
     machine = f"machine {provenance.machine}" if provenance.machine else ""
     said = (provenance.processor, provenance.accelerator, cores, memory, provenance.platform)
-    return ", ".join(part for part in (*said, threads, together, machine) if part)
+    return ", ".join(part for part in (*said, threads, machine) if part)
 
 
 def one_machine(origins: Iterable[Provenance]) -> bool:

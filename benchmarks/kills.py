@@ -38,8 +38,6 @@ MOST_KILLS_A_TRIAL = 3
 # The rounds of a timing are seconds, too.
 VOLATILE = ("seconds", "provenance", "rounds")
 COPIED = ("benchmark", "envs", "methods", "dvc.yaml", ".dvc/config", ".dvcignore")
-# Seeds that the profile has not got, so that they are still to do after the stage before.
-TOGETHER = ("--together", "--method", "nfw", "--method", "ddpg-penalty", "--seed", "1", "--seed", "2")
 METHODS = {"flow_methods": ["flowpg"], "plain_methods": ["nfw", "ddpg-penalty"]}
 
 
@@ -62,7 +60,6 @@ STAGES = (
     Stage("flow", (*ACRL, "flows", "R+L2", "-p", "smoke", "--method", "flowpg")),
     Stage("run", (*ACRL, "run", "R+L2", "nfw", "-p", "smoke", "--checkpoint-every", "0")),
     Stage("sweep", (*ACRL, "sweep", "-p", "smoke", "--task", "R+L2", "-j", "2", "--checkpoint-every", "0")),
-    Stage("seeds together", (*ACRL, "sweep", "-p", "smoke", "--task", "R+L2", *TOGETHER, "--checkpoint-every", "0")),
     Stage("visited", (*ACRL, "visited", "R+L2", "-p", "smoke", "--method", "flowpg")),
     Stage("sampler", (*ACRL, "sample", "R+L2", "--sampler", "hmc", "--n", "20000", "--seed", "0", "--out", "a.npy")),
     Stage("tables", (*ACRL, "tables", "-p", "smoke")),

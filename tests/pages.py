@@ -56,7 +56,6 @@ NOT_RUN = {
     "dvc repro": Elsewhere("half an hour", "tests/benchmark/test_pipeline.py"),
     "acrl experiment -p quick": Elsewhere("reads all flows and runs", "tests/benchmark/experiments/test_command.py"),
     "acrl sweep -p small --executor ray": Elsewhere("starts a Ray", "tests/benchmark/test_ray_sweep.py"),
-    "acrl sweep -p small --device cuda": Elsewhere("needs a GPU; on a processor", "tests/benchmark/test_together.py"),
     "acrl compare HEAD~5 HEAD -p small --method nfw": Elsewhere("reads git", "tests/benchmark/test_compare.py"),
     "acrl compare HEAD nfw -p small --task BSS-3": Elsewhere("reads git", "tests/benchmark/test_compare.py"),
     "python benchmarks/sampling.py": Elsewhere("100,000 samples of every sampler on nine tasks, several times"),

@@ -26,14 +26,6 @@ from envs.errors import UserError
 @click.option(
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
 )
-@click.option("--together", is_flag=True, help="Train the seeds of a task and method as one batch, in one process.")
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    show_default=True,
-    help="Where networks are; cuda means --together.",
-)
 @click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
 @results_option
 @json_option
@@ -45,18 +37,13 @@ def sweep(
     jobs: int | None,
     checkpoint_every: float,
     executor: str,
-    together: bool,
-    device: str,
     address: str | None,
     results: Path,
     as_json: bool,
 ) -> None:
-    """Run what is missing, stale or failed of a profile, each run in a process of its own, or seeds together."""
-    together = together or device == "cuda"
+    """Run what is missing, stale or failed of a profile, each run in a process of its own."""
     if address and executor != "ray":
         raise UserError("--address is of a Ray cluster: add --executor ray")
-    if together and (executor == "ray" or jobs is not None):
-        raise UserError("seeds together are one process here: leave --executor ray and --jobs out")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
@@ -67,13 +54,7 @@ def sweep(
     if not as_json:
         click.echo(f"{len(chosen)} runs of profile {profile}: {complete} complete, {len(todo)} to do")
     jobs = jobs or available_cores()
-    if together:
-        from benchmark.together_sweep import split, sweep_together
-
-        batches, single = split(todo)
-        failures = sweep_together(batches, params, results, device, checkpoint_every)
-        failures |= run_side_by_side(single, params, results, jobs, checkpoint_every)
-    elif executor == "ray":
+    if executor == "ray":
         from benchmark.ray_sweep import sweep_on_ray
 
         failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)

@@ -138,7 +138,6 @@ def differences(origin: Provenance, current: bool) -> list[str]:
     reasons = [
         (theirs != ours, "another machine"),
         (origin.platform not in (None, here.platform), "another platform"),
-        (origin.together > 1, "seeds trained together"),
         (origin.lock_sha256 != here.lock_sha256, "another requirements.lock"),
         (origin.versions != here.versions, "other versions of libraries"),
         (not current, "other code"),
@@ -158,8 +157,7 @@ def compare(
         reasons: Why last digits may differ, if they may.
         others: Runs of the same profile, task, method and configuration, this one included: their spread.
     """
-    batched = run.provenance.together > 1
-    ours, theirs = (dict(numbers(one, stretch, batched)) for one in (again, run))
+    ours, theirs = (dict(numbers(one, stretch)) for one in (again, run))
     unequal = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
     if not unequal:
         return Comparison("agrees", f"all {len(theirs)} numbers compared are equal to the bit")
@@ -186,16 +184,15 @@ def compare(
     )
 
 
-def numbers(run: RunResult | Outcome, stretch: Stretch, batched: bool) -> Iterator[tuple[str, Any]]:
-    """Every number of a stretch by its name; of seeds trained together without losses, which are means over seeds."""
+def numbers(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, Any]]:
+    """Every number of a stretch by its name."""
     assert run.returns is not None
     evaluations = run.returns.evaluations[: stretch.evaluations]
     yield from leaves("returns.evaluations", [one.model_dump() for one in evaluations])
     for name, values in run.curves.items():
-        if not (batched and name.startswith("update/")):
-            points = values[: stretch.evaluations]
-            # A curve that starts after the stretch is no part of it.
-            yield from leaves(f"curves.{name}", points) if any(point is not None for point in points) else ()
+        points = values[: stretch.evaluations]
+        # A curve that starts after the stretch is no part of it.
+        yield from leaves(f"curves.{name}", points) if any(point is not None for point in points) else ()
     if stretch.whole:
         yield from leaves("visited", run.visited)
         for name in ("final", "best"):

@@ -131,7 +131,7 @@ def test_documents_say_what_the_lines_say(place: Path) -> None:
 
 
 def test_a_sweep_whose_runs_fail_says_which(place: Path) -> None:
-    arguments = ("sweep", *SMOKE, "--task", "R+Ring", "--method", "nfw", "--together", "--results", "other")
+    arguments = ("sweep", *SMOKE, "--task", "R+Ring", "--method", "nfw", "--results", "other")
     done = acrl(place, *arguments, "--json")
     assert done.code == 1
     document = json.loads(done.out)

@@ -51,7 +51,6 @@ def test_in_words() -> None:
         ({"processor": "Another CPU"}, False),
         ({"accelerator": "Example GPU"}, False),
         ({"threads": 2}, False),
-        ({"together": 3}, False),
     ],
 )
 def test_what_both_state_is_compared(change: dict[str, object], same_as_old: bool) -> None:

@@ -108,7 +108,6 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
         ({"platform": "Another OS"}, "another platform"),
         ({"lock_sha256": "0"}, "another requirements.lock"),
         ({"versions": {}}, "other versions of libraries"),
-        ({"together": 4}, "seeds trained together"),
     ):
         assert rerun.differences(origin.model_copy(update=change), True) == [reason]
     assert rerun.differences(origin, False) == ["other code"]

@@ -20,7 +20,6 @@ from envs.registry import TaskSpec
 from methods import make_method
 from methods.base import Transition
 from methods.stable_baselines3 import OffPolicyConfig, Spaces, StableBaselines3
-from methods.together import SeedsTogether
 from tests.benchmark.command import PARAMS, acrl, workplace
 from tests.methods.adapted import KINDS, REACHER, make, trained
 from tests.methods.bandit import bandit_task, error_after
@@ -211,12 +210,6 @@ def test_what_cannot_be_adapted_is_refused() -> None:
     for kind, reason in ((Unfit, "PPO is no off-policy algorithm"), (WithSDE, "state-dependent exploration is not")):
         with pytest.raises(UserError, match=f"method 'unfit': {reason}"):
             kind(REACHER, OffPolicyConfig(), 0)
-
-
-@pytest.mark.parametrize("kind", ADAPTED)
-def test_seeds_are_not_trained_together(kind: str) -> None:
-    with pytest.raises(UserError, match=f"'{kind}' cannot be trained together: it does not stand on methods.ddpg.DDPG"):
-        SeedsTogether([make(kind)], make(kind, seed=1), torch.device("cpu"))
 
 
 # --- it learns ------------------------------------------------------------------------------------------------------
