@@ -73,7 +73,8 @@ class TaskSpec:
     def fingerprint(self) -> dict[str, Any]:
         """Everything in this row that bears on a run's result, as data that ``json`` can write.
 
-        ``source`` and ``notes`` only inform, and the steps trained are part of a run's configuration.
+        ``source`` and ``notes`` only inform, where the code is found says nothing of what it does, and the steps
+        trained are part of a run's configuration.
 
         Raises:
             UserError: If a parameter of the constraint or of the environment is no plain data.
@@ -82,7 +83,6 @@ class TaskSpec:
             "id": self.id,
             "version": self.version,
             "env_id": self.env_id,
-            "entry_point": self.entry_point,
             "env_kwargs": _plain(self.env_kwargs, f"task '{self.id}'"),
             "max_episode_steps": self.max_episode_steps,
             "constraint": _plain(self.constraint, f"task '{self.id}'"),

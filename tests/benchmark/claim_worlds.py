@@ -170,7 +170,8 @@ class World:
         if method == QP:
             config["method"]["solver"] = "cvxpy"
         fields: dict[str, Any] = {"task": task, "method": method, "seed": seed, "profile": self.profile}
-        fields |= {"config": config, "run_key": f"{task} {method} {seed}", "provenance": provenance(arm.machine)}
+        fields |= {"config": config, "run_key": f"{task} {method} {seed}", "versions": {}}
+        fields["provenance"] = provenance(arm.machine)
         if (task, method, seed) in self.failed:
             return RunResult(**fields, status="failed", error="RuntimeError: diverged")
         missed = arm.missed if isinstance(arm.missed, Mapping) else dict.fromkeys(TOLERANCES, arm.missed)

@@ -110,6 +110,7 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
     violations = make_violations(rng, method, STEPS)
     fields: dict[str, Any] = {
         "run_key": f"{zlib.crc32(repr((task, method, seed)).encode()):064x}",
+        "versions": {"protocol": 1, task: 0, method: 1},
         "status": "complete",
         "task": task,
         "method": method,

@@ -30,10 +30,10 @@ def test_an_honest_run_is_verified_to_the_bit(folder: Path) -> None:
     done = acrl(folder, "verify", RUN)
     assert (done.code, done.err) == (0, "")
     *checks, total = done.out.splitlines()
-    assert [line.split()[0] for line in checks] == ["ok"] * 6
+    assert [line.split()[0] for line in checks] == ["ok"] * 7
     assert "ok      rerun: agrees: R+L2 nfw seed 0 made again whole in" in checks[-1]
     assert "numbers compared are equal to the bit" in checks[-1]
-    assert total == "verified: 6 ok, 0 warnings, 0 failed, 1 run read"
+    assert total == "verified: 7 ok, 0 warnings, 0 failed, 1 run read"
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
@@ -74,7 +74,7 @@ def test_a_run_of_other_code_is_a_warning_unless_strict(folder: Path) -> None:
     done, verification = verify(folder, RUN)
     assert done.code == 0
     (warning,) = said(verification, "warning")
-    assert warning.startswith("code: R+L2 nfw seed 0 was made with other code or settings than this checkout's")
+    assert warning.startswith("versions: R+L2 nfw seed 0 was made with other versions or settings than this checkout's")
     done, verification = verify(folder, RUN, "--strict", "--no-rerun")
     assert (done.code, said(verification, "failed")) == (1, [warning])
 
@@ -98,7 +98,7 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) ->
         (lambda d: d.update(profile="smoky"), "unknown profile 'smoky': did you mean 'smoke'"),
         (lambda d: d.update(method="nfww"), "unknown method 'nfww': did you mean 'nfw'"),
         (lambda d: d.update(task="R+L3"), "unknown task 'R+L3': did you mean"),
-        (lambda d: d.update(schema_version=2), "has schema version 2; this program knows version 1"),
+        (lambda d: d.update(schema_version=3), "has schema version 3; this program knows version 2"),
         (lambda d: d.update(extra="x"), "written by another version of this program: at 'extra'"),
     ],
 )
