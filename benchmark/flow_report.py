@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +23,8 @@ from benchmark.store import ArtifactStore
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import make_generator
-from methods.base import make_method
-from methods.flowpg import FlowPGBase
+from methods.base import make_method, method_class, parse_config
+from methods.flowpg import FlowPGBase, FlowPGConfig, flow_recipe
 from methods.flows.base import Flow
 from methods.flows.measure import flow_recall, flow_violations
 from methods.flows.training import draw_samples
@@ -60,7 +60,7 @@ def report_flow(
         recall=flow_recall(flow, samples),
         curve=method.flow_curve,
         seconds=seconds,
-        artifact_key=store.key(*method.flow_recipe()),
+        artifact_key=store.key(*flow_recipe(method.config)),
         provenance=collect_provenance(),
     )
 
@@ -76,8 +76,7 @@ def report_state(
     path = report_path(folder, method_id, task.id)
     if not path.exists():
         return "missing"
-    recipe = make_flow_method(task, method_id, config).flow_recipe()
-    made = ArtifactStore(folder, task).key(*recipe)
+    made = ArtifactStore(folder, task).key(*flow_recipe(flow_config(method_id, config)))
     return "complete" if read_record(path, FlowReport).artifact_key == made else "stale"
 
 
@@ -119,21 +118,25 @@ def flow_method(task: TaskSpec, method_id: str, config: dict[str, Any], store: A
     Raises:
         UserError: If the method has no flow, or a kept file is damaged.
     """
-    method = make_flow_method(task, method_id, config)
+    flow_config(method_id, config)
+    method = make_method(method_id, task, config)
+    assert isinstance(method, FlowPGBase)
     method.prepare(store)
     return method
 
 
-def make_flow_method(task: TaskSpec, method_id: str, config: dict[str, Any]) -> FlowPGBase[Any]:
-    """A method with a flow, not yet prepared.
+def flow_config(method_id: str, config: Mapping[str, Any]) -> FlowPGConfig:
+    """The settings of a method with a flow, checked.
 
     Raises:
-        UserError: If the method has no flow.
+        UserError: If the method has no flow, or a setting is unknown or ill-typed.
     """
-    method = make_method(method_id, task, config)
-    if not isinstance(method, FlowPGBase):
+    cls = method_class(method_id)
+    if not issubclass(cls, FlowPGBase):
         raise UserError(f"method '{method_id}' has no flow; flows belong to flowpg and its variants")
-    return method
+    parsed = parse_config(cls, config)
+    assert isinstance(parsed, FlowPGConfig)
+    return parsed
 
 
 def validity_by_latent(flow: Flow, context: Tensor, draws: int, seed: int) -> dict[str, dict[str, float]]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from benchmark.config import Params, run_config
 from benchmark.files import write_bytes, write_text
-from benchmark.flow_report import make_flow_method
+from benchmark.flow_report import flow_config, flow_method
 from benchmark.pictures import Picture, draw_constraint, draw_flow
 from benchmark.store import ArtifactStore, load_tensors
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
+from methods.flowpg import flow_recipe
 from methods.flows.base import Flow
 
 
@@ -97,8 +98,7 @@ def kept_flow(params: Params, profile: str, task: TaskSpec, method_id: str, resu
     path = store.path(f"flows/{method_id}")
     if not path.exists():
         return None
-    method = make_flow_method(task, method_id, run_config(params, profile, task.id, method_id).method)
-    if load_tensors(path)[1].get("key") != store.key(*method.flow_recipe()):
+    settings = run_config(params, profile, task.id, method_id).method
+    if load_tensors(path)[1].get("key") != store.key(*flow_recipe(flow_config(method_id, settings))):
         return None
-    method.prepare(store)
-    return method.trained_flow()
+    return flow_method(task, method_id, settings, store).trained_flow()

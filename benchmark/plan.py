@@ -11,13 +11,14 @@ import torch
 from benchmark.anchors import anchor_pairs
 from benchmark.config import Params, run_config
 from benchmark.files import write_text
-from benchmark.flow_report import make_flow_method, report_flow, report_state, report_visited
+from benchmark.flow_report import flow_config, report_flow, report_state, report_visited
 from benchmark.provenance import library_versions
 from benchmark.results import RunResult, read_run, report_path
 from benchmark.runs import select
 from benchmark.store import ArtifactStore
 from envs.errors import UserError
 from envs.registry import make_task
+from methods.flowpg import flow_recipe
 from methods.flows.training import SampleConfig, draw_samples, sample_recipe
 
 
@@ -36,9 +37,9 @@ def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
         task = make_task(task_id)
         store = ArtifactStore(results / profile, task)
         for method_id in chosen.flow_methods:
-            method = make_flow_method(task, method_id, run_config(params, profile, task_id, method_id).method)
-            keys[folder / task_id / "samples.key"] = [store.key(*sample_recipe(method.config.samples))]
-            flow = [store.key(*method.flow_recipe()), f"measured by {chosen.flow_draws} draws"]
+            config = flow_config(method_id, run_config(params, profile, task_id, method_id).method)
+            keys[folder / task_id / "samples.key"] = [store.key(*sample_recipe(config.samples))]
+            flow = [store.key(*flow_recipe(config)), f"measured by {chosen.flow_draws} draws"]
             keys[folder / task_id / f"{method_id}-flow.key"] = flow
     pairs = [*itertools.product(chosen.tasks, chosen.methods), *anchor_pairs(chosen.tasks, chosen.unconstrained)]
     for task_id, method_id in pairs:
