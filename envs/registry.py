@@ -13,24 +13,38 @@ import functools
 import importlib
 import importlib.metadata
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
-import numpy as np
-import torch
 from gymnasium.envs import registration
 
-from envs.constraints.base import Constraint
 from envs.errors import UnknownIdError, UserError
 
+if TYPE_CHECKING:
+    from envs.constraints.base import Constraint
+
 ENTRY_POINT_GROUP = "acrl.tasks"
+# Of ids for ``gymnasium.make``.
+NAMESPACE = "acrl"
 
 # Gymnasium's grammar for ids lacks "+", which every paper uses in task names: widen it by that one character.
 registration.ENV_ID_RE = re.compile(registration.ENV_ID_RE.pattern.replace(r"[\w:.-]+?", r"[\w:.+-]+?"))
 
-_TASKS: dict[str, TaskSpec] = {}
+_TASKS: dict[str, Callable[[], TaskSpec]] = {}
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """What tasks share that run in the same environment; the attributes mean the same as in :class:`TaskSpec`."""
+
+    env_id: str
+    entry_point: str
+    steps: int
+    max_episode_steps: int
+    notes: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class TaskSpec:
     @property
     def gym_id(self) -> str:
         """Id for ``gymnasium.make``."""
-        return f"acrl/{self.id}-v{self.version}"
+        return f"{NAMESPACE}/{self.id}-v{self.version}"
 
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """A fresh environment; ``kwargs`` such as ``render_mode`` go to its constructor."""
@@ -95,19 +109,59 @@ def register_task(spec: TaskSpec) -> TaskSpec:
     Raises:
         UserError: If the id is taken, or is none that Gymnasium could read.
     """
-    if spec.id in _TASKS:
-        raise UserError(f"task '{spec.id}' is registered twice; choose another id")
+    _register(spec.id, spec.gym_id, spec.entry_point, spec.max_episode_steps, spec.env_kwargs)
+    _TASKS[spec.id] = lambda: spec
+    return spec
+
+
+def register_simulation(
+    task_id: str, version: int, simulator: Simulator, make_constraint: Callable[[], Constraint], source: str, notes: str
+) -> None:
+    """Add a task whose constraint is made when the task is first asked for, so that listing tasks costs nothing.
+
+    Args:
+        task_id: As of :class:`TaskSpec`, like all that follow.
+        version: See there.
+        simulator: What the task shares with others of the same environment.
+        make_constraint: Makes C(s).
+        source: See there.
+        notes: Beside the simulator's own.
+
+    Raises:
+        UserError: As :func:`register_task`.
+    """
+
+    @functools.cache
+    def make() -> TaskSpec:
+        return TaskSpec(
+            id=task_id,
+            version=version,
+            env_id=simulator.env_id,
+            entry_point=simulator.entry_point,
+            constraint=make_constraint(),
+            steps=simulator.steps,
+            max_episode_steps=simulator.max_episode_steps,
+            source=source,
+            notes=f"{simulator.notes} {notes}".rstrip(),
+            env_kwargs=simulator.env_kwargs,
+        )
+
+    gym_id = f"{NAMESPACE}/{task_id}-v{version}"
+    _register(task_id, gym_id, simulator.entry_point, simulator.max_episode_steps, simulator.env_kwargs)
+    _TASKS[task_id] = make
+
+
+def _register(
+    task_id: str, gym_id: str, entry_point: str, max_episode_steps: int, env_kwargs: Mapping[str, Any]
+) -> None:
+    if task_id in _TASKS:
+        raise UserError(f"task '{task_id}' is registered twice; choose another id")
     try:
         gymnasium.register(
-            id=spec.gym_id,
-            entry_point=spec.entry_point,
-            max_episode_steps=spec.max_episode_steps,
-            kwargs=dict(spec.env_kwargs),
+            id=gym_id, entry_point=entry_point, max_episode_steps=max_episode_steps, kwargs=dict(env_kwargs)
         )
     except gymnasium.error.Error as error:
-        raise UserError(f"task '{spec.id}': Gymnasium refuses the id: {_one_line(error)}") from error
-    _TASKS[spec.id] = spec
-    return spec
+        raise UserError(f"task '{task_id}': Gymnasium refuses the id: {_one_line(error)}") from error
 
 
 def make_task(task_id: str) -> TaskSpec:
@@ -120,7 +174,7 @@ def make_task(task_id: str) -> TaskSpec:
     tasks = _loaded_tasks()
     if task_id not in tasks:
         raise UnknownIdError("task", task_id, tasks)
-    return tasks[task_id]
+    return tasks[task_id]()
 
 
 def list_tasks() -> list[str]:
@@ -139,7 +193,7 @@ def load_tasks() -> tuple[str, ...]:
     Called when ``envs`` is imported, where a broken package of somebody else's must not stop the shipped tasks:
     failures are therefore returned here and raised by :func:`make_task` and :func:`list_tasks`.
     """
-    # Not imported at the top: a change of another task's row is no change of the code that one task runs.
+    # Not imported at the top: the table imports this module, and another task's row is no code that one task runs.
     importlib.import_module("envs.tasks")
     failures = []
     # Sorted, since the order found is that of directories on the path.
@@ -151,7 +205,7 @@ def load_tasks() -> tuple[str, ...]:
     return tuple(failures)
 
 
-def _loaded_tasks() -> dict[str, TaskSpec]:
+def _loaded_tasks() -> dict[str, Callable[[], TaskSpec]]:
     failures = load_tasks()
     if failures:
         raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken, mend or uninstall it: {'; '.join(failures)}")
@@ -160,6 +214,11 @@ def _loaded_tasks() -> dict[str, TaskSpec]:
 
 def _plain(value: Any, owner: str) -> Any:
     """``value`` as dicts, lists, numbers and strings; a constraint as its class name and public attributes."""
+    import numpy as np
+    import torch
+
+    from envs.constraints.base import Constraint
+
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):
