@@ -15,6 +15,7 @@ from envs.registry import make_task
 from methods.base import method_class, parse_config
 
 PARAMS = Path("params.yaml")
+PACKAGE = Path(__file__).resolve().parent
 
 
 class Settings(BaseModel):
@@ -160,16 +161,35 @@ class RunConfig(Settings):
     method: dict[str, Any]
 
 
-def load_params(path: Path = PARAMS) -> Params:
-    """Read params.yaml.
+def find_params() -> Path:
+    """The params.yaml of the current folder, else of the project around it, else the package's own."""
+    if PARAMS.exists():
+        return PARAMS
+    # An installed package has a copy, a clone has the file itself at its root.
+    places = [*project_folders(Path.cwd()), PACKAGE, PACKAGE.parent]
+    return next((folder / PARAMS for folder in places if (folder / PARAMS).exists()), PARAMS)
+
+
+def project_folders(folder: Path) -> list[Path]:
+    """The folder and those around it up to its project's root, which has ``.git`` or ``.dvc``; none without a root."""
+    folders = [folder, *folder.parents]
+    for count, candidate in enumerate(folders, start=1):
+        if (candidate / ".git").exists() or (candidate / ".dvc").exists():
+            return folders[:count]
+    return []
+
+
+def load_params(path: Path | None = None) -> Params:
+    """Read a params.yaml, by default the one that ``find_params`` finds.
 
     Raises:
         UserError: If it is missing, not YAML, or has an unknown or ill-typed setting.
     """
+    path = path or find_params()
     try:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; run from the folder that holds it") from error
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
     except yaml.YAMLError as error:

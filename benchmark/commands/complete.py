@@ -1,4 +1,4 @@
-"""Ids that a shell completes; whatever hinders that, such as a missing params.yaml, completes to nothing."""
+"""Ids that a shell completes; whatever hinders that, such as an unreadable params.yaml, completes to nothing."""
 
 from __future__ import annotations
 

@@ -80,25 +80,6 @@ def test_unknown_names_and_options(folder: Path, arguments: tuple[str, ...], mes
 
 # --- params.yaml ------------------------------------------------------------------------------------------------------
 
-NEEDS_PARAMS = [
-    ("list",),
-    ("run", "R+L2", "nfw", *SMOKE),
-    ("sweep", *SMOKE),
-    ("status", *SMOKE),
-    ("tables", *SMOKE),
-    ("plan", *SMOKE),
-    ("samples", "R+L2", *SMOKE),
-    ("flows", "R+L2", *SMOKE),
-]
-
-
-@pytest.mark.parametrize("arguments", NEEDS_PARAMS, ids=lambda arguments: arguments[0])
-def test_no_params(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    before = files(tmp_path)
-    done = acrl(tmp_path, *arguments)
-    assert (done.code, files(tmp_path)) == (2, before)
-    assert done.err == "error: cannot read params.yaml: No such file or directory; run from the folder that holds it\n"
-
 
 def set_smoke(folder: Path, **changes: Any) -> None:
     path = folder / "params.yaml"
