@@ -17,7 +17,7 @@ from benchmark.leaderboard_table import leaderboard_table
 from benchmark.rendering import Column, make_view
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, commits, one_line, read_selection
-from benchmark.submission.accepted import describe_acceptances
+from benchmark.submissions import describe_submissions
 from benchmark.table import Table, View, bullets, latex, markdown
 from benchmark.timing_table import timing_tables
 from envs.registry import make_task
@@ -249,7 +249,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
         f"# Results of profile {found.profile}",
         describe(found),
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
-        bullets([*facts, *describe_acceptances(found.accepted), *failures]),
+        bullets([*facts, *describe_submissions(found.submitted), *failures]),
         *(markdown(table, table.notes, "##").rstrip() for table in tables),
         "## Figures",
         *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),
