@@ -7,7 +7,6 @@ from typing import NoReturn
 
 import click
 
-from benchmark.commands.accept import accept
 from benchmark.commands.check import check
 from benchmark.commands.claims import claims
 from benchmark.commands.compare import compare
@@ -23,7 +22,6 @@ from benchmark.commands.report import report
 from benchmark.commands.run import run
 from benchmark.commands.sample import sample
 from benchmark.commands.status import status
-from benchmark.commands.submit import submit
 from benchmark.commands.sweep import sweep
 from benchmark.commands.tables import tables
 from benchmark.commands.timing import timing
@@ -40,7 +38,6 @@ def cli() -> None:
     """Benchmark of action-constrained reinforcement learning."""
 
 
-cli.add_command(accept)
 cli.add_command(check)
 cli.add_command(claims)
 cli.add_command(compare)
@@ -57,7 +54,6 @@ cli.add_command(run)
 cli.add_command(sample)
 cli.add_command(samples)
 cli.add_command(status)
-cli.add_command(submit)
 cli.add_command(sweep)
 cli.add_command(tables)
 cli.add_command(timing)

@@ -6,17 +6,16 @@ import io
 import os
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.config import Params
-from benchmark.files import read_bytes
 from benchmark.missing import NoRunsError, or_choose
 from benchmark.results import RunResult, parse_record, read_run
 from benchmark.runs import Run
 from benchmark.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
-from benchmark.submission.accepted import acceptance_path, check_bytes, read_acceptance
+from benchmark.submissions import run_paths, submission_path
 from envs.errors import UnknownIdError, UserError
 from methods.base import list_methods
 
@@ -81,18 +80,15 @@ def _side(name: str, params: Params, choice: Choice) -> Side | None:
         return _gather(
             f"{name} ({run.task} {run.method} seed {run.seed})", run.profile, [(Path(name), run)], choice.results
         )
-    if name in list_methods() or acceptance_path(choice.results / choice.profile, name).exists():
+    if name in list_methods() or submission_path(choice.results / choice.profile, name).exists():
         return _of_method(name, params, choice)
     return None
 
 
 def _of_method(method: str, params: Params, choice: Choice) -> Side:
-    own = params.profile(choice.profile).methods
+    params.profile(choice.profile)
     folder = choice.results / choice.profile / "runs"
-    paths = sorted(folder.glob(f"*/{method}/seed-*.json"))
-    record = acceptance_path(folder.parent, method)
-    if record.exists() and method not in own:
-        paths = _as_submitted(paths, read_acceptance(record, choice.profile).hashes(method), folder.parent)
+    paths = run_paths(folder.parent, method)
     found = [(path, read_run(path)) for path in paths if not choice.tasks or path.parts[-3] in choice.tasks]
     for path, run in found:
         check_place(path, run, choice.profile)
@@ -106,19 +102,6 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
     if stale:
         side.notes.append(f"{stale} of {len(runs)} runs are of other versions or settings than today's")
     return side
-
-
-def _as_submitted(paths: Sequence[Path], hashes: Mapping[str, str], folder: Path) -> list[Path]:
-    """Those of the runs below ``folder`` that were submitted.
-
-    Raises:
-        UserError: If one is not as it was submitted.
-    """
-    names = {path: path.relative_to(folder).as_posix() for path in paths}
-    submitted = [path for path in paths if names[path] in hashes]
-    for path in submitted:
-        check_bytes(path, read_bytes(path), hashes[names[path]])
-    return submitted
 
 
 def _at_revision(revision: str, choice: Choice) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,39 +36,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another folder") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def write_all(files: Mapping[Path, bytes]) -> None:
-    """Write several files in their order, or none: what is there already is taken back where one fails.
-
-    A process that is killed takes nothing back, so what makes the others count comes last.
-
-    Raises:
-        UserError: As :func:`write_bytes`; every path is then as it was, as it is where the process is interrupted.
-    """
-    before = {path: read_bytes(path) if path.exists() else None for path in files}
-    begun: list[Path] = []
-    try:
-        for path, data in files.items():
-            begun.append(path)
-            write_bytes(path, data)
-    except BaseException:
-        for path in reversed(begun):
-            _put_back(path, before[path])
-        raise
-
-
-def _put_back(path: Path, content: bytes | None) -> None:
-    if content is not None:
-        # What could not be replaced needs no room on a disk that has none.
-        if read_bytes(path) != content:
-            write_bytes(path, content)
-        return
-    path.unlink(missing_ok=True)
-    for folder in path.parents:
-        if not folder.is_dir() or any(folder.iterdir()):
-            break
-        folder.rmdir()
 
 
 def check_writable(path: Path) -> None:

@@ -20,7 +20,7 @@ from benchmark.rendering import DASH, Column, format_cell, make_view
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection
 from benchmark.statistics import mean_interval
-from benchmark.submission.accepted import describe_acceptances
+from benchmark.submissions import describe_submissions
 from benchmark.summaries import make_cell
 from benchmark.table import Table, View
 
@@ -128,7 +128,7 @@ def scale_view(found: Selection) -> pd.DataFrame:
 def notes(found: Selection) -> list[str]:
     """Which methods are not ranked, and which were submitted."""
     unranked = [method for method in found.methods if method not in ranked_methods(found)]
-    lines = describe_acceptances(found.accepted)
+    lines = describe_submissions(found.submitted)
     if unranked and scored_tasks(found):
         lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
     return lines

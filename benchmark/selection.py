@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from benchmark.anchors import HIGH_METHOD, LOW_METHOD, anchor_pairs, unconstrained_task
-from benchmark.files import read_bytes
 from benchmark.machine import machine_of
 from benchmark.missing import NoRunsError
 from benchmark.results import (
@@ -20,11 +19,11 @@ from benchmark.results import (
     RunResult,
     Violations,
     VisitedReport,
-    parse_record,
     read_record,
+    read_run,
     report_path,
 )
-from benchmark.submission.accepted import Acceptance, check_bytes, read_acceptances
+from benchmark.submissions import Submission, read_submissions
 from benchmark.timing_report import TimingReport, timing_path
 from envs.errors import UserError
 from envs.registry import make_task
@@ -53,13 +52,13 @@ class Selection:
     """Results of one profile for the given tasks, methods and seeds.
 
     Attributes:
-        methods: Those given, then those of accepted submissions that are not among them.
+        methods: Those given, then submitted ones that are not among them.
         complete: Complete runs by task and method, those that returns are measured by included.
         failures: Runs that ended otherwise than complete; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
         visited: The same at the states that trained policies visit.
         timing: What a training step costs, by task.
-        accepted: Accepted submissions by method.
+        submitted: What the author says of each submitted method.
         unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
     """
 
@@ -72,7 +71,7 @@ class Selection:
     flows: dict[tuple[str, str], FlowReport] = field(default_factory=dict)
     visited: dict[tuple[str, str], VisitedReport] = field(default_factory=dict)
     timing: dict[str, TimingReport] = field(default_factory=dict)
-    accepted: dict[str, Acceptance] = field(default_factory=dict)
+    submitted: dict[str, Submission] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
@@ -112,11 +111,10 @@ def read_selection(
     """
     if not folder.is_dir():
         raise NoRunsError(profile, folder.parent)
-    accepted = read_acceptances(folder, profile)
-    submitted = {method: record for method, record in accepted.items() if method not in methods}
-    found = Selection(profile, tuple(tasks), (*methods, *submitted), tuple(seeds), accepted=accepted)
-    hashes = (record.hashes(method) for method, record in submitted.items())
-    read_runs(found, folder, {path: sha256 for several in hashes for path, sha256 in several.items()})
+    submitted = read_submissions(folder)
+    others = [method for method in submitted if method not in methods]
+    found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted)
+    read_runs(found, folder)
     for task, method in itertools.product(tasks, methods):
         path = report_path(folder, method, task)
         if path.exists():
@@ -133,31 +131,25 @@ def read_selection(
     return found
 
 
-def read_runs(found: Selection, folder: Path, submitted: Mapping[str, str]) -> None:
+def read_runs(found: Selection, folder: Path) -> None:
     """Put every run of the profile's folder where it belongs in ``found``.
 
     Args:
         found: What is selected, still empty.
         folder: As in :func:`read_selection`.
-        submitted: sha256 of the runs of methods that are there as accepted submissions alone, by path.
 
     Raises:
-        UserError: If a file is damaged, misplaced, of another profile, or not as it was submitted.
+        UserError: If a file is damaged, misplaced or of another profile.
     """
     wanted = set(itertools.product(found.tasks, found.methods))
     free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
     anchors = set(anchor_pairs(found.tasks, free))
-    methods = {path.split("/")[2] for path in submitted}
     for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
-        name, content = path.relative_to(folder).as_posix(), read_bytes(path)
-        run = parse_record(content, path, RunResult)
+        run = read_run(path)
         check_place(path, run, found.profile)
         pair = (run.task, run.method)
-        if name in submitted:
-            check_bytes(path, content, submitted[name])
-        other = run.method in methods and name not in submitted
-        if other or run.seed not in found.seeds or pair not in wanted | anchors:
-            found.unused.append(name)
+        if run.seed not in found.seeds or pair not in wanted | anchors:
+            found.unused.append(path.relative_to(folder).as_posix())
         elif run.status == "complete":
             found.complete.setdefault(pair, []).append(check_complete(path, run))
         elif pair in wanted:

@@ -18,7 +18,7 @@ from benchmark.machine import mixed_libraries
 from benchmark.rendering import Column, make_view
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, commits, one_line, read_selection
-from benchmark.submission.accepted import describe_acceptances
+from benchmark.submissions import describe_submissions
 from benchmark.table import Table, View, bullets, latex, markdown
 from benchmark.timing_table import timing_tables
 from envs.registry import make_task
@@ -256,7 +256,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
         f"# Results of profile {found.profile}",
         describe(found),
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
-        bullets([*facts, *describe_acceptances(found.accepted), *failures]),
+        bullets([*facts, *describe_submissions(found.submitted), *failures]),
         *(markdown(table, table.notes, "##").rstrip() for table in tables),
         "## Figures",
         *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),

@@ -12,8 +12,9 @@ from benchmark.commands.options import method_option, profile_option, results_op
 from benchmark.commands.output import json_option, show
 from benchmark.config import Params, load_params
 from benchmark.missing import NoRunsError, or_choose
+from benchmark.results import read_run
 from benchmark.runs import select, state_of
-from benchmark.submission.accepted import read_acceptances, run_states
+from benchmark.submissions import read_submissions, run_paths
 from envs.registry import make_task
 
 
@@ -27,7 +28,7 @@ from envs.registry import make_task
 def status(
     profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path, as_json: bool
 ) -> None:
-    """Say which runs of a profile are complete, failed (and why), stale or missing, and which were accepted."""
+    """Say which runs of a profile are complete, failed (and why), stale or missing, and which were submitted."""
     params = load_params()
     if flows:
         _show_flows(params, profile, tasks, methods, results, as_json)
@@ -56,18 +57,24 @@ def told(state: str, reason: str) -> str:
 def _states(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
 ) -> Iterator[tuple[str, str, int, str, str]]:
-    """Task, method, seed, state and reason of a profile's runs, those of accepted submissions last."""
-    accepted = read_acceptances(results / profile, profile)
-    submitted = {method: accepted[method] for method in accepted if method not in params.profile(profile).methods}
+    """Task, method, seed, state and reason of a profile's runs, those of submitted methods last."""
+    submitted = read_submissions(results / profile)
+    others = [method for method in submitted if method not in params.profile(profile).methods]
     for task in tasks:
         make_task(task)
-    own = [method for method in methods if method not in submitted]
+    own = [method for method in methods if method not in others]
     for one in select(params, profile, tasks, own) if own or not methods else ():
         yield (one.task, one.method, one.seed, *state_of(one, params, results))
-    for method, record in submitted.items():
-        for task, seed, state in run_states(record, method, results / profile):
-            if (not methods or method in methods) and (not tasks or task in tasks):
-                yield task, method, seed, state, record.archive
+    for method in others:
+        if methods and method not in methods:
+            continue
+        for run in map(read_run, run_paths(results / profile, method)):
+            if tasks and run.task not in tasks:
+                continue
+            if run.status == "complete":
+                yield run.task, method, run.seed, "submitted", submitted[method].author
+            else:
+                yield run.task, method, run.seed, run.status, run.error or ""
 
 
 def _show_flows(

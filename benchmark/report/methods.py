@@ -14,7 +14,7 @@ from benchmark.report.cells import Grid, make_grid
 from benchmark.results import TOLERANCES
 from benchmark.selection import CompleteRun, Selection
 from benchmark.sources import of_flow, of_runs, of_timing
-from benchmark.submission.accepted import about
+from benchmark.submissions import is_of_repository
 from benchmark.timing_table import STEP_PARTS
 from methods.base import Method, method_class
 
@@ -34,25 +34,10 @@ FLOW_WHOLE = (
 
 
 def describe_method(found: Selection, method: str) -> list[str]:
-    """Paragraphs on a method; none where it was submitted and its code is not of this repository."""
-    record = found.accepted.get(method)
-    if record is not None and record.adapter(method).kind != "repository":
+    """Paragraphs on a method; none of a submitted one whose code may be installed here or not."""
+    if method in found.submitted and not is_of_repository(method):
         return []
     return about_method(method_class(method))
-
-
-def describe_submission(found: Selection, method: str) -> dict[str, Any] | None:
-    """Who submitted a method, where it is from and what verification could not tell; None if it was not submitted."""
-    record = found.accepted.get(method)
-    if record is None:
-        return None
-    manifest = record.manifest
-    return {
-        "said": f"{manifest.complete} of {manifest.expected} runs were submitted, made on "
-        f"{'; '.join(manifest.machines)}, and verified when they were accepted. Of the method its submitter says:",
-        "facts": about(record, method),
-        "warnings": [f"{one.check}: {one.message}" for one in record.findings if one.level == "warning"],
-    }
 
 
 def about_method(cls: type[Method[Any]]) -> list[str]:

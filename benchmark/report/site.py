@@ -26,12 +26,11 @@ from benchmark.picture_files import alt_path
 from benchmark.report import charts
 from benchmark.report.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
 from benchmark.report.claims import claim_page
-from benchmark.report.methods import describe_method, describe_submission, flow_grids, settings_of, step_grid
+from benchmark.report.methods import describe_method, flow_grids, settings_of, step_grid
 from benchmark.report.sources import Origin, anchor_runs, describe_run, reports, sources, versions
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, read_selection
-from benchmark.submission.accepted import describe_acceptances
-from benchmark.submission.manifest import SOURCE
+from benchmark.submissions import ADDRESS, DOI, describe_submissions
 from benchmark.summaries import flows
 from benchmark.tables import describe, describe_failures
 from benchmark.timing_table import timing_frame
@@ -142,16 +141,19 @@ def as_script(data: Any) -> Any:
 def link_papers(text: str) -> Any:
     """Text with every arXiv number as a link."""
     linked = re.sub(
-        r"(?:arXiv )?\b(\d{4}\.\d{5})\b", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', str(escape(text))
+        r"(?:arXiv[: ])?\b(\d{4}\.\d{5}(?:v\d+)?)\b",
+        r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>',
+        str(escape(text)),
     )
     return Markup(linked)
 
 
 def link_address(text: str) -> Any:
-    """An address of the web as a link, other text as :func:`link_papers` has it; what is submitted is never markup."""
-    if not text.startswith(("https://", "http://")) or not SOURCE.fullmatch(text):
+    """An address or a DOI as a link, other text as :func:`link_papers` has it; what is submitted is never markup."""
+    if not re.fullmatch(f"{ADDRESS}|{DOI}", text):
         return link_papers(text)
-    return Markup('<a href="{0}" rel="nofollow">{0}</a>').format(text)
+    address = f"https://doi.org/{text}" if re.fullmatch(DOI, text) else text
+    return Markup('<a href="{}" rel="nofollow">{}</a>').format(address, text)
 
 
 def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str, Any]:
@@ -178,7 +180,7 @@ def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str
         "charts": figures,
         "pairs": pair_grid(found),
         "unranked": [method for method in methods if method not in ranked],
-        "notes": [*describe_acceptances(found.accepted), *describe_failures(found)],
+        "notes": [*describe_submissions(found.submitted), *describe_failures(found)],
     }
 
 
@@ -229,7 +231,7 @@ def method_page(found: Selection, frame: Any, method: str, timed: Any) -> dict[s
     return {
         "method": method,
         "about": describe_method(found, method),
-        "submission": describe_submission(found, method),
+        "submission": found.submitted[method].model_dump(exclude_none=True) if method in found.submitted else None,
         "rows": [asdict(row) for row in rows],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "settings": {task: settings_of(found.runs(task, method)) for task in tasks},

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmark.results import Record
+from benchmark.results import Record, RunResult
 
 Level = Literal["ok", "warning", "failed"]
-# Of one kind of problem so many are named, since every run of a submission may have it.
+# Of one kind of problem so many are named, since every run may have it.
 NAMED = 5
 LONGEST = 600
 
@@ -33,7 +33,7 @@ class Verification(Record):
 
     Attributes:
         path: What was verified.
-        kind: Whether that is a run's JSON, a folder of them or a submission.
+        kind: Whether that is a run's JSON, a folder of them or a submission's TOML.
         runs: Runs that could be read.
         findings: In the order of the checks.
         verdict: Whether a check failed.
@@ -78,6 +78,17 @@ class Findings:
     def failed(self) -> bool:
         """Whether a check failed."""
         return any(one.level == "failed" for one in self.all)
+
+
+def run_name(run: RunResult) -> str:
+    """A run in words."""
+    return f"{run.task} {run.method} seed {run.seed}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def lines(verification: Verification) -> list[str]:

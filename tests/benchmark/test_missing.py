@@ -53,12 +53,6 @@ def test_compare_of_revisions_does_so_too(folder: Path) -> None:
     assert f"no run of this profile is committed there{CHOOSE}" in done.err
 
 
-def test_submit_does_so_too(folder: Path) -> None:
-    done = acrl(folder, "submit", "--method", "nfw", "--incomplete", "--out", "nfw.zip")
-    assert done.code == 2
-    assert done.err == f"error: no complete run to submit: make them with `acrl sweep -p quick --method nfw`{CHOOSE}\n"
-
-
 def test_status_lists_what_is_missing_and_warns(folder: Path) -> None:
     done = acrl(folder, "status")
     assert done.code == 0

@@ -104,7 +104,11 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) ->
 )
 def test_what_is_unknown_here_is_named(folder: Path, change: Callable[[Data], object], message: str) -> None:
     forge(folder / RUN, change)
-    done, verification = verify(folder, RUN)
+    data = json.loads((folder / RUN).read_text())
+    place = folder / "results" / data["profile"] / "runs" / data["task"] / data["method"] / "seed-0.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (folder / RUN).replace(place)
+    done, verification = verify(folder, place)
     assert done.code == 1
     assert any(message in problem for problem in said(verification, "failed"))
 
@@ -118,16 +122,24 @@ def test_a_run_that_failed_is_no_result(params: Params, tmp_path: Path, folder: 
     assert done.out.splitlines()[-1].startswith("failed: ")
 
 
-def test_the_same_run_twice_is_refused(folder: Path) -> None:
-    shutil.copy(folder / RUN, folder / "results/smoke/runs/again.json")
-    done, verification = verify(folder, "results/smoke", "--no-rerun")
+@pytest.mark.parametrize(
+    "place", ["runs/again.json", "runs/BSS-3/nfw/seed-1.json", "../small/runs/R+L2/nfw/seed-0.json"]
+)
+def test_a_run_out_of_its_place_is_refused(folder: Path, place: str) -> None:
+    (folder / "results/smoke" / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / RUN, folder / "results/smoke" / place)
+    done, verification = verify(folder, f"results/smoke/{place}", "--no-rerun")
     assert done.code == 1
-    assert "are the same run" in said(verification, "failed")[0]
+    assert "holds the run smoke/runs/R+L2/nfw/seed-0.json: move it there" in said(verification, "failed")[0]
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("nothing.json", "no such file: nothing.json"), ("empty", "empty has no .json in it"), ("no.zip", "cannot read")],
+    [
+        ("nothing.json", "no such file: nothing.json"),
+        ("empty", "empty has no .json in it"),
+        ("no.toml", "no such file: no.toml"),
+    ],
 )
 def test_nothing_to_verify_is_a_users_error(folder: Path, path: str, message: str) -> None:
     (folder / "empty").mkdir()
