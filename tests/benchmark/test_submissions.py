@@ -104,7 +104,9 @@ def test_where_the_package_is_installed_a_run_is_made_again(elsewhere: Path) -> 
     assert (done.code, done.err) == (0, ""), done.out
     document = json.loads(done.out)
     assert (document["kind"], document["runs"], document["verdict"]) == ("submission", 1, "verified")
-    checks = ["files", "submission", "completeness", "configuration", "code", "consistency", "rerun"]
+    checks = [
+        *("files", "submission", "completeness", "configuration", "versions", "libraries", "consistency", "rerun"),
+    ]
     assert [one["check"] for one in document["findings"]] == checks
     assert [one["check"] for one in document["findings"] if one["level"] != "ok"] == ["completeness"]
     assert document["findings"][-1]["message"].startswith("agrees: ")
