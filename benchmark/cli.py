@@ -27,7 +27,6 @@ from benchmark.commands.tables import tables
 from benchmark.commands.timing import timing
 from benchmark.commands.tracking import track, ui
 from benchmark.commands.verify import verify
-from envs.errors import UserError
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -67,14 +66,19 @@ def main() -> None:
     """Entry point: one line for every error."""
     try:
         code = cli(prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
-    except UserError as error:
-        _fail(str(error), EXIT_USER_ERROR)
     except click.UsageError as error:
         _fail(error.format_message(), EXIT_USER_ERROR)
     except click.ClickException as error:
         _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+    except ValueError as error:
+        # Imported here, since it costs as much as all else that a call for help needs.
+        from envs.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -15,7 +15,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import gymnasium
 from gymnasium.envs import registration
@@ -33,6 +33,16 @@ NAMESPACE = "acrl"
 registration.ENV_ID_RE = re.compile(registration.ENV_ID_RE.pattern.replace(r"[\w:.-]+?", r"[\w:.+-]+?"))
 
 _TASKS: dict[str, Callable[[], TaskSpec]] = {}
+_SUMMARIES: dict[str, TaskSummary] = {}
+
+
+class TaskSummary(NamedTuple):
+    """A task in one line: id, environment, action dimension n and class of the constraint."""
+
+    id: str
+    env_id: str
+    dim: int
+    family: str
 
 
 @dataclass(frozen=True)
@@ -111,11 +121,28 @@ def register_task(spec: TaskSpec) -> TaskSpec:
     """
     _register(spec.id, spec.gym_id, spec.entry_point, spec.max_episode_steps, spec.env_kwargs)
     _TASKS[spec.id] = lambda: spec
+    constraint = spec.constraint
+    _SUMMARIES[spec.id] = TaskSummary(spec.id, spec.env_id, constraint.dim, type(constraint).__name__)
     return spec
 
 
+class ConstraintMaker(Protocol):
+    """Makes a constraint, and says before what it will be: name of its class and action dimension."""
+
+    @property
+    def name(self) -> str:
+        """See the class."""
+
+    @property
+    def dim(self) -> int:
+        """See the class."""
+
+    def __call__(self) -> Constraint:
+        """Make it."""
+
+
 def register_simulation(
-    task_id: str, version: int, simulator: Simulator, make_constraint: Callable[[], Constraint], source: str, notes: str
+    task_id: str, version: int, simulator: Simulator, make_constraint: ConstraintMaker, source: str, notes: str
 ) -> None:
     """Add a task whose constraint is made when the task is first asked for, so that listing tasks costs nothing.
 
@@ -149,6 +176,7 @@ def register_simulation(
     gym_id = f"{NAMESPACE}/{task_id}-v{version}"
     _register(task_id, gym_id, simulator.entry_point, simulator.max_episode_steps, simulator.env_kwargs)
     _TASKS[task_id] = make
+    _SUMMARIES[task_id] = TaskSummary(task_id, simulator.env_id, make_constraint.dim, make_constraint.name)
 
 
 def _register(
@@ -184,6 +212,15 @@ def list_tasks() -> list[str]:
         UserError: If an installed package offers tasks that cannot be loaded.
     """
     return list(_loaded_tasks())
+
+
+def summarise_tasks() -> list[TaskSummary]:
+    """What a listing says of all tasks, in the order of :func:`list_tasks`, without making a constraint.
+
+    Raises:
+        UserError: If an installed package offers tasks that cannot be loaded.
+    """
+    return [_SUMMARIES[task_id] for task_id in list_tasks()]
 
 
 @functools.cache

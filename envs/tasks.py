@@ -7,9 +7,8 @@ their angles, in the order of the actuators.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from envs.registry import Simulator, register_simulation
 
@@ -85,33 +84,53 @@ def bike_sharing(zones: int) -> Simulator:
     )
 
 
-def constraint(family: str, *parameters: object, box: Box, context: tuple[int, ...] = ()) -> Callable[[], Constraint]:
-    """Makes a constraint of ``envs.constraints``, which is imported only then.
+@dataclass(frozen=True)
+class Family:
+    """A constraint of ``envs.constraints``, which is imported when it is made.
 
-    Args:
-        family: Name of its class.
-        parameters: What its constructor takes before the action box.
+    Attributes:
+        name: Its class.
+        parameters: What the constructor takes before the action box.
         box: Lower and upper end of the action box.
         context: Observation indices of the variables that enter it, if any do.
     """
 
-    def make() -> Constraint:
+    name: str
+    parameters: tuple[object, ...]
+    box: Box
+    context: tuple[int, ...] = ()
+
+    def __call__(self) -> Constraint:
+        """Make it."""
         module = importlib.import_module("envs.constraints")
-        made: Constraint = getattr(module, family)(*parameters, *box, *([context] if context else []))
+        context = [self.context] if self.context else []
+        made: Constraint = getattr(module, self.name)(*self.parameters, *self.box, *context)
         return made
 
-    return make
+    @property
+    def dim(self) -> int:
+        """Action dimension n."""
+        return len(self.box[0])
 
 
-def both(first: Callable[[], Constraint], second: Callable[[], Constraint]) -> Callable[[], Constraint]:
-    """Makes the intersection of two constraints."""
+@dataclass(frozen=True)
+class Both:
+    """The intersection of two constraints on the same actions."""
 
-    def make() -> Constraint:
+    first: Family
+    second: Family
+    name: ClassVar[str] = "Intersection"
+
+    def __call__(self) -> Constraint:
+        """Make it."""
         module = importlib.import_module("envs.constraints")
-        made: Constraint = module.Intersection(first(), second())
+        made: Constraint = module.Intersection(self.first(), self.second())
         return made
 
-    return make
+    @property
+    def dim(self) -> int:
+        """Action dimension n."""
+        return self.first.dim
 
 
 def unit(dim: int) -> Box:
@@ -124,10 +143,15 @@ def docks(zones: int) -> Box:
     return [0.0] * zones, [35.0] * zones
 
 
-def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Callable[[], Constraint]:
+def constraint(name: str, *parameters: object, box: Box, context: tuple[int, ...] = ()) -> Family:
+    """A family with its parameters one by one."""
+    return Family(name, parameters, box, context)
+
+
+def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Both:
     """``sum |w_i a_i| <= 10`` and ``sum a_i^2 sin^2(th_i) <= 0.1``."""
     first = constraint("WeightedL1", 10.0, box=unit(dim), context=w)
-    return both(first, constraint("SineSquares", 0.1, box=unit(dim), context=th))
+    return Both(first, constraint("SineSquares", 0.1, box=unit(dim), context=th))
 
 
 REACHER_COSINE = (1,)
@@ -156,7 +180,7 @@ class Row:
 
     id: str
     simulator: Simulator
-    constraint: Callable[[], Constraint]
+    constraint: Family | Both
     source: str
     version: int = 0
     notes: str = ""

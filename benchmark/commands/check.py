@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from benchmark.commands.output import json_option, show
-from envs.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.conformance.verdicts import Verdict
@@ -57,6 +55,10 @@ def _settings(given: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: If one has another form.
     """
+    import yaml
+
+    from envs.errors import UserError
+
     settings = {}
     for one in given:
         name, equals, value = one.partition("=")

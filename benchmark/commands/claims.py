@@ -8,7 +8,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show_paths
-from benchmark.config import load_params
 
 
 @click.command()
@@ -19,6 +18,7 @@ def claims(profile: str, results: Path, as_json: bool) -> None:
     """Judge FlowPG's claims by a profile's results, by the rule written down in docs/claims.md."""
     from benchmark.claims.page import write_claims
     from benchmark.commands.stale import warn_of_stale
+    from benchmark.config import load_params
     from benchmark.missing import check_runs
 
     params = load_params()

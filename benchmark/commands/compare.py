@@ -12,7 +12,6 @@ from benchmark.commands.complete import complete_method
 from benchmark.commands.options import profile_option, results_option, task_option
 from benchmark.commands.output import json_option, show
 from benchmark.commands.tracking import database_path
-from benchmark.config import load_params
 
 
 @click.command()
@@ -47,6 +46,7 @@ def compare(
     """
     from benchmark.comparison import compare, text
     from benchmark.comparison_sides import Choice, make_sides
+    from benchmark.config import load_params
 
     compared = compare(*make_sides(a, b, load_params(), Choice(profile, tasks, methods, results)))
     if track:

@@ -6,11 +6,6 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from benchmark.config import load_params
-from envs.errors import UserError
-from envs.registry import list_tasks
-from methods.base import list_methods
-
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
@@ -22,6 +17,8 @@ def completer(names: Callable[[], Iterable[str]]) -> Completer:
     """
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from envs.errors import UserError
+
         del context, parameter
         try:
             return [name for name in names() if name.startswith(incomplete)]
@@ -31,6 +28,24 @@ def completer(names: Callable[[], Iterable[str]]) -> Completer:
     return complete
 
 
-complete_task = completer(list_tasks)
-complete_method = completer(list_methods)
-complete_profile = completer(lambda: load_params().profiles)
+def _tasks() -> Iterable[str]:
+    from envs.registry import list_tasks
+
+    return list_tasks()
+
+
+def _methods() -> Iterable[str]:
+    from methods.base import list_methods
+
+    return list_methods()
+
+
+def _profiles() -> Iterable[str]:
+    from benchmark.config import load_params
+
+    return load_params().profiles
+
+
+complete_task = completer(_tasks)
+complete_method = completer(_methods)
+complete_profile = completer(_profiles)

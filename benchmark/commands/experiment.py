@@ -10,7 +10,6 @@ import click
 from benchmark.commands.complete import completer
 from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show_paths
-from benchmark.config import load_params
 
 
 def _experiments() -> Iterable[str]:
@@ -29,6 +28,7 @@ def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool)
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
     """
+    from benchmark.config import load_params
     from benchmark.experiments.base import Context
     from benchmark.experiments.catalogue import EXPERIMENTS, find_experiment
     from benchmark.experiments.writing import write_experiment

@@ -9,7 +9,6 @@ import click
 
 from benchmark.commands.options import method_option, profile_option, results_option, task_argument, tasks_argument
 from benchmark.commands.output import json_option, show_paths
-from benchmark.config import load_params
 
 
 @click.command()
@@ -19,6 +18,7 @@ from benchmark.config import load_params
 @json_option
 def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
     """Draw the states and feasible actions that TASK's flows are trained on."""
+    from benchmark.config import load_params
     from benchmark.plan import make_samples
 
     show_paths([make_samples(load_params(), profile, task, results)], as_json, profile=profile)
@@ -32,6 +32,7 @@ def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
 @json_option
 def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
     """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
+    from benchmark.config import load_params
     from benchmark.plan import make_flows
 
     params = load_params()
@@ -48,6 +49,7 @@ def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: P
 @json_option
 def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
     """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
+    from benchmark.config import load_params
     from benchmark.plan import measure_visited
 
     params = load_params()

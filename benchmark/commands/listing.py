@@ -8,20 +8,21 @@ from typing import Any
 import click
 
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
-from envs.registry import list_tasks, make_task
-from methods.base import list_methods, method_class
 
 
 @click.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
     """List tasks, methods and profiles."""
-    document = {"tasks": _tasks(), "methods": _methods(), "profiles": _profiles()}
-    show(document, _lines(document), as_json)
+    profiles = _profiles()
+    # Tasks are made for programs alone: that takes longer than all the rest.
+    document = {"tasks": _tasks(), "methods": _methods(), "profiles": profiles} if as_json else {}
+    show(document, _lines(profiles), as_json)
 
 
 def _tasks() -> list[dict[str, Any]]:
+    from envs.registry import list_tasks, make_task
+
     found = []
     for task in map(make_task, list_tasks()):
         fields = {"id": task.id, "version": task.version, "gym_id": task.gym_id, "env_id": task.env_id}
@@ -33,25 +34,30 @@ def _tasks() -> list[dict[str, Any]]:
 
 
 def _methods() -> list[dict[str, str]]:
-    summaries = {method: (method_class(method).__doc__ or "").strip().partition("\n")[0] for method in list_methods()}
-    return [{"id": method, "summary": summary} for method, summary in summaries.items()]
+    from methods.base import describe_method, list_methods
+
+    return [{"id": method, "summary": describe_method(method)} for method in list_methods()]
 
 
 def _profiles() -> list[dict[str, Any]]:
+    from benchmark.config import load_params
+
     keys = {"tasks", "flow_methods", "plain_methods", "seeds", "steps", "task_steps"}
     profiles = load_params().profiles.items()
     return [{"name": name, **profile.model_dump(mode="json", include=keys)} for name, profile in profiles]
 
 
-def _lines(document: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
+    from envs.registry import summarise_tasks
+
     yield "Tasks"
-    for task in document["tasks"]:
-        yield f"  {task['id']:8} {task['env_id']:16} n={task['n']}  {task['constraint']}"
+    for task in summarise_tasks():
+        yield f"  {task.id:8} {task.env_id:16} n={task.dim}  {task.family}"
     yield "Methods"
-    for method in document["methods"]:
-        yield f"  {method['id']}"
+    for method in _methods():
+        yield f"  {method['id']:22} {method['summary']}"
     yield "Profiles"
-    for profile in document["profiles"]:
+    for profile in profiles:
         steps = f"{profile['steps']:,} steps" if profile["steps"] else "published steps"
         methods = len(profile["flow_methods"]) + len(profile["plain_methods"])
         name, tasks, seeds = profile["name"], len(profile["tasks"]), len(profile["seeds"])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.commands.output import json_option, show
-from benchmark.scaffold import Scaffold, method_scaffold, task_scaffold
+
+if TYPE_CHECKING:
+    from benchmark.scaffold import Scaffold
 
 
 @click.group()
@@ -23,6 +26,8 @@ def method(name: str, as_json: bool) -> None:
 
     In a checkout of this project it goes to methods/ and tests/methods/, elsewhere into the current folder.
     """
+    from benchmark.scaffold import method_scaffold
+
     _write(method_scaffold(name, Path.cwd()), as_json)
 
 
@@ -31,6 +36,8 @@ def method(name: str, as_json: bool) -> None:
 @json_option
 def task(name: str, as_json: bool) -> None:
     """Write the task NAME, such as My+Task, into the current folder: Reacher with a constraint of its own."""
+    from benchmark.scaffold import task_scaffold
+
     _write(task_scaffold(name, Path.cwd()), as_json)
 
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.checkpoint import EVERY_SECONDS
 from benchmark.commands.complete import complete_method, complete_profile, complete_task
-from benchmark.runs import RESULTS
 
 task_argument = click.argument("task", shell_complete=complete_task)
 tasks_argument = click.argument("tasks", nargs=-1, shell_complete=complete_task)
@@ -22,7 +20,7 @@ profile_option = click.option(
     help="Profile of params.yaml.",
 )
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="Folder of all results."
+    "--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Folder of all results."
 )
 task_option = click.option(
     "--task", "tasks", multiple=True, shell_complete=complete_task, help="Only this task; may be repeated."
@@ -36,7 +34,7 @@ seed_option = click.option(
 checkpoint_option = click.option(
     "--checkpoint-every",
     type=click.FloatRange(min=0),
-    default=EVERY_SECONDS,
+    default=60.0,
     show_default=True,
     help="Least seconds between checkpoints, which an interrupted run goes on from; they take 2% of the time at most.",
 )

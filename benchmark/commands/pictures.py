@@ -9,8 +9,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option, tasks_argument
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
-from envs.registry import make_task
 
 
 @click.command()
@@ -21,7 +19,9 @@ from envs.registry import make_task
 @json_option
 def pictures(tasks: Sequence[str], profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     """Draw TASKS, or a profile's tasks: what is feasible, what the profile's trained flows put out, and episodes."""
+    from benchmark.config import load_params
     from benchmark.picture_files import write_pictures
+    from envs.registry import make_task
 
     params = load_params()
     chosen = [make_task(task).id for task in tasks or params.profile(profile).tasks]

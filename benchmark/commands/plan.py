@@ -8,7 +8,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
 
 
 @click.command()
@@ -17,6 +16,7 @@ from benchmark.config import load_params
 @json_option
 def plan(profile: str, results: Path, as_json: bool) -> None:
     """Write the keys of everything that a profile needs; the pipeline reruns what has another key."""
+    from benchmark.config import load_params
     from benchmark.plan import write_plan
 
     paths = [str(path) for path in write_plan(load_params(), profile, results)]

@@ -8,7 +8,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show_paths
-from benchmark.config import load_params
 
 
 @click.command()
@@ -18,6 +17,7 @@ from benchmark.config import load_params
 def report(profile: str, results: Path, as_json: bool) -> None:
     """Write the report of a profile as a static site, whose first page is printed first."""
     from benchmark.commands.stale import warn_of_stale
+    from benchmark.config import load_params
     from benchmark.report.site import write_site
 
     params = load_params()

@@ -15,10 +15,6 @@ from benchmark.commands.options import (
     task_argument,
 )
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
-from benchmark.runs import error_line, execute, record_failure, select
-from benchmark.sweep import move_to, progress_bar
-from envs.errors import MethodFailedError, UserError
 
 
 @click.command()
@@ -31,6 +27,11 @@ from envs.errors import MethodFailedError, UserError
 @json_option
 def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path, as_json: bool) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
+    from benchmark.config import load_params
+    from benchmark.runs import error_line, execute, record_failure, select
+    from benchmark.sweep import move_to, progress_bar
+    from envs.errors import MethodFailedError, UserError
+
     params = load_params()
     (one,) = select(params, profile, [task], [method], [seed])
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:

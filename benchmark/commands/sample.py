@@ -7,14 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-import numpy as np
 
 from benchmark.commands.complete import completer
 from benchmark.commands.options import seed_option, task_argument
 from benchmark.commands.output import json_option, show
-from benchmark.files import check_writable, write_bytes
-from envs.errors import UserError
-from envs.registry import make_task
 
 
 def _samplers() -> Iterable[str]:
@@ -41,7 +37,12 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     Where the constraint depends on the state, the states come from rollouts of random feasible actions, the same ones
     for the same seed and number whatever the sampler. Row i of the file is at state i modulo the number of states.
     """
+    import numpy as np
+
+    from benchmark.files import check_writable, write_bytes
     from benchmark.sampling import describe, run_sampler
+    from envs.errors import UserError
+    from envs.registry import make_task
 
     chosen = make_task(task)
     if out is not None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.config import Params
-from benchmark.machine import mixed_libraries
-from benchmark.plan import flow_states
-from benchmark.results import read_run
-from benchmark.runs import select, state_of
-from benchmark.timing import timing_state
+if TYPE_CHECKING:
+    from benchmark.config import Params
 
 
 def warn_of_stale(params: Params, profile: str, results: Path) -> None:
@@ -20,6 +17,12 @@ def warn_of_stale(params: Params, profile: str, results: Path) -> None:
     Raises:
         UserError: If the profile is unknown or a file is damaged.
     """
+    from benchmark.machine import mixed_libraries
+    from benchmark.plan import flow_states
+    from benchmark.results import read_run
+    from benchmark.runs import select, state_of
+    from benchmark.timing import timing_state
+
     states = [(one, state_of(one, params, results)[0]) for one in select(params, profile)]
     runs = [one for one, state in states if state == "stale"]
     complete = [read_run(one.path(results)).provenance for one, state in states if state == "complete"]

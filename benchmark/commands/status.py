@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.commands.options import method_option, profile_option, results_option, task_option
 from benchmark.commands.output import json_option, show
-from benchmark.config import Params, load_params
-from benchmark.missing import NoRunsError, or_choose
-from benchmark.results import read_run
-from benchmark.runs import select, state_of
-from benchmark.submissions import read_submissions, run_paths
-from envs.registry import make_task
+
+if TYPE_CHECKING:
+    from benchmark.config import Params
 
 
 @click.command()
@@ -29,6 +27,9 @@ def status(
     profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path, as_json: bool
 ) -> None:
     """Say which runs of a profile are complete, failed (and why), stale or missing, and which were submitted."""
+    from benchmark.config import load_params
+    from benchmark.missing import NoRunsError, or_choose
+
     params = load_params()
     if flows:
         _show_flows(params, profile, tasks, methods, results, as_json)
@@ -58,6 +59,11 @@ def _states(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
 ) -> Iterator[tuple[str, str, int, str, str]]:
     """Task, method, seed, state and reason of a profile's runs, those of submitted methods last."""
+    from benchmark.results import read_run
+    from benchmark.runs import select, state_of
+    from benchmark.submissions import read_submissions, run_paths
+    from envs.registry import make_task
+
     submitted = read_submissions(results / profile)
     others = [method for method in submitted if method not in params.profile(profile).methods]
     for task in tasks:

@@ -9,11 +9,6 @@ import click
 
 from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
-from benchmark.runs import restore, select, set_damaged_aside, state_of
-from benchmark.sweep import available_cores
-from benchmark.sweep import sweep as run_side_by_side
-from envs.errors import UserError
 
 
 @click.command()
@@ -42,6 +37,12 @@ def sweep(
     as_json: bool,
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    from benchmark.config import load_params
+    from benchmark.runs import restore, select, set_damaged_aside, state_of
+    from benchmark.sweep import available_cores
+    from benchmark.sweep import sweep as run_side_by_side
+    from envs.errors import UserError
+
     if address and executor != "ray":
         raise UserError("--address is of a Ray cluster: add --executor ray")
     params = load_params()

@@ -8,7 +8,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show_paths
-from benchmark.config import load_params
 
 
 @click.command()
@@ -18,6 +17,7 @@ from benchmark.config import load_params
 def tables(profile: str, results: Path, as_json: bool) -> None:
     """Make tables and figures of a profile from its result files."""
     from benchmark.commands.stale import warn_of_stale
+    from benchmark.config import load_params
     from benchmark.figures import write_figures
     from benchmark.missing import check_runs
     from benchmark.tables import write_tables

@@ -9,7 +9,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option, tasks_argument
 from benchmark.commands.output import json_option, show_paths
-from benchmark.config import load_params
 
 
 @click.command()
@@ -22,6 +21,7 @@ def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> 
 
     For times that mean something the machine has to be idle otherwise; how busy it was is noted with them.
     """
+    from benchmark.config import load_params
     from benchmark.sweep import move_to, progress_bar
     from benchmark.timing import time_steps, turns
 

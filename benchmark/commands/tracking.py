@@ -10,10 +10,6 @@ import click
 
 from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
-from benchmark.files import write_text
-from benchmark.results import read_run
-from benchmark.runs import select
 
 
 @click.command()
@@ -25,6 +21,10 @@ def track(profile: str, results: Path, as_json: bool) -> None:
 
     They go into the server that MLFLOW_TRACKING_URI names if it is set, else into a database below the results.
     """
+    from benchmark.config import load_params
+    from benchmark.files import write_text
+    from benchmark.results import read_run
+    from benchmark.runs import select
     from benchmark.tracking import import_runs, import_runs_to_server
 
     server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)

@@ -9,7 +9,6 @@ import click
 
 from benchmark.commands.options import results_option
 from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
 
 
 @click.command()
@@ -28,6 +27,7 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
 
     Exits with 0 if nothing failed, 1 if a check failed, 2 if there is nothing to verify.
     """
+    from benchmark.config import load_params
     from benchmark.harness import Progress
     from benchmark.sweep import move_to, progress_bar
     from benchmark.verification.checks import Options, verify
