@@ -12,9 +12,9 @@ from pathlib import Path
 
 import tabulate
 
-from benchmark.config import Params, load_params
-from benchmark.results import RunResult, read_run
-from benchmark.runs import RESULTS, Run, execute_missing
+from benchmark.records.config import Params, load_params
+from benchmark.records.results import RunResult, read_run
+from benchmark.training.runs import RESULTS, Run, execute_missing
 
 PROFILE, TASK, METHOD = "small", "R+L2", "ddpg-projection"
 

@@ -13,11 +13,11 @@ from typing import Any
 import tabulate
 import torch
 
-from benchmark.config import load_params
 from benchmark.experiments.agents import rollout
-from benchmark.results import read_run
-from benchmark.runs import RESULTS, Run
-from benchmark.store import ArtifactStore, load_tensors
+from benchmark.records.config import load_params
+from benchmark.records.results import read_run
+from benchmark.records.store import ArtifactStore, load_tensors
+from benchmark.training.runs import RESULTS, Run
 from envs import make_task
 from envs.seeding import derive_seed
 from methods.base import make_method

@@ -32,7 +32,12 @@ def git(folder: Path, *arguments: str) -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a file of every kind, on a branch of its own."""
-    for name in ("benchmark/judge.py", "methods/nfw.py", "results/small/runs/R+L2/nfw/seed-0.json", ".gitignore"):
+    for name in (
+        "benchmark/training/violations.py",
+        "methods/nfw.py",
+        "results/small/runs/R+L2/nfw/seed-0.json",
+        ".gitignore",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("here before\n")
     shutil.copy(ROOT / "params.yaml", tmp_path)
@@ -75,7 +80,10 @@ def write(repository: Path, changes: dict[str, str | None]) -> None:
         ({"results/small/tables/leaderboard.md": "first"}, ["results/small/tables/leaderboard.md"]),
         ({"results/small/runs/R+L2/nfw/seed-0.json": "worse"}, ["results/small/runs/R+L2/nfw/seed-0.json"]),
         ({"results/small/runs/R+L2/nfw/seed-0.json": None}, ["results/small/runs/R+L2/nfw/seed-0.json"]),
-        ({"params.yaml": "easier", "benchmark/judge.py": "kinder"}, ["params.yaml", "benchmark/judge.py"]),
+        (
+            {"params.yaml": "easier", "benchmark/training/violations.py": "kinder"},
+            ["params.yaml", "benchmark/training/violations.py"],
+        ),
     ],
 )
 def test_what_a_submission_is_measured_by_stays(

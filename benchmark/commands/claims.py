@@ -16,10 +16,10 @@ from benchmark.commands.output import json_option, show_paths
 @json_option
 def claims(profile: str, results: Path, as_json: bool) -> None:
     """Judge FlowPG's claims by a profile's results, by the rule written down in docs/claims.md."""
-    from benchmark.claims.page import write_claims
     from benchmark.commands.stale import warn_of_stale
-    from benchmark.config import load_params
-    from benchmark.missing import check_runs
+    from benchmark.publishing.claims.page import write_claims
+    from benchmark.records.config import load_params
+    from benchmark.records.missing import check_runs
 
     params = load_params()
     chosen = params.profile(profile)

@@ -44,13 +44,13 @@ def compare(
     At a revision the runs that are committed there are read, below the folder of results. Intervals are Welch's t over
     seeds, which are independent. Seconds are compared on one machine alone.
     """
-    from benchmark.comparison import compare, text
-    from benchmark.comparison_sides import Choice, make_sides
-    from benchmark.config import load_params
+    from benchmark.analysis.comparison import compare, text
+    from benchmark.analysis.comparison_inputs import Choice, make_sides
+    from benchmark.records.config import load_params
 
     compared = compare(*make_sides(a, b, load_params(), Choice(profile, tasks, methods, results)))
     if track:
-        from benchmark.comparison_tracking import log_comparison
+        from benchmark.publishing.mlflow.comparisons import log_comparison
 
         server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
         new = log_comparison(compared, database, server)

@@ -41,7 +41,7 @@ def _methods() -> Iterable[str]:
 
 
 def _profiles() -> Iterable[str]:
-    from benchmark.config import load_params
+    from benchmark.records.config import load_params
 
     return load_params().profiles
 

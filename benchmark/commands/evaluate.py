@@ -18,9 +18,9 @@ from benchmark.commands.output import json_option, show
 @json_option
 def evaluate(run_json: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
     """Run the last policy of a finished run for some episodes and print their returns, as JSON in any case."""
-    from benchmark.config import load_params
-    from benchmark.results import read_run
-    from benchmark.runs import evaluate_checkpoint
+    from benchmark.records.config import load_params
+    from benchmark.records.results import read_run
+    from benchmark.training.runs import evaluate_checkpoint
 
     evaluation = evaluate_checkpoint(read_run(run_json), load_params(), results, episodes, seed)
     show(evaluation, [evaluation.model_dump_json()], as_json)

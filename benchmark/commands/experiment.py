@@ -28,10 +28,10 @@ def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool)
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
     """
-    from benchmark.config import load_params
     from benchmark.experiments.base import Context
     from benchmark.experiments.catalogue import EXPERIMENTS, find_experiment
     from benchmark.experiments.writing import write_experiment
+    from benchmark.records.config import load_params
 
     params = load_params()
     params.profile(profile)

@@ -18,8 +18,8 @@ from benchmark.commands.output import json_option, show_paths
 @json_option
 def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
     """Draw the states and feasible actions that TASK's flows are trained on."""
-    from benchmark.config import load_params
-    from benchmark.plan import make_samples
+    from benchmark.records.config import load_params
+    from benchmark.training.plan import make_samples
 
     show_paths([make_samples(load_params(), profile, task, results)], as_json, profile=profile)
 
@@ -32,8 +32,8 @@ def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
 @json_option
 def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
     """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
-    from benchmark.config import load_params
-    from benchmark.plan import make_flows
+    from benchmark.records.config import load_params
+    from benchmark.training.plan import make_flows
 
     params = load_params()
     chosen = tasks or params.profile(profile).tasks
@@ -49,8 +49,8 @@ def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: P
 @json_option
 def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
     """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
-    from benchmark.config import load_params
-    from benchmark.plan import measure_visited
+    from benchmark.records.config import load_params
+    from benchmark.training.plan import measure_visited
 
     params = load_params()
     chosen = tasks or params.profile(profile).tasks

@@ -40,7 +40,7 @@ def _methods() -> list[dict[str, str]]:
 
 
 def _profiles() -> list[dict[str, Any]]:
-    from benchmark.config import load_params
+    from benchmark.records.config import load_params
 
     keys = {"tasks", "flow_methods", "plain_methods", "seeds", "steps", "task_steps"}
     profiles = load_params().profiles.items()

@@ -10,7 +10,7 @@ import click
 from benchmark.commands.output import json_option, show
 
 if TYPE_CHECKING:
-    from benchmark.scaffold import Scaffold
+    from benchmark.commands.scaffold import Scaffold
 
 
 @click.group()
@@ -26,7 +26,7 @@ def method(name: str, as_json: bool) -> None:
 
     In a checkout of this project it goes to methods/ and tests/methods/, elsewhere into the current folder.
     """
-    from benchmark.scaffold import method_scaffold
+    from benchmark.commands.scaffold import method_scaffold
 
     _write(method_scaffold(name, Path.cwd()), as_json)
 
@@ -36,7 +36,7 @@ def method(name: str, as_json: bool) -> None:
 @json_option
 def task(name: str, as_json: bool) -> None:
     """Write the task NAME, such as My+Task, into the current folder: Reacher with a constraint of its own."""
-    from benchmark.scaffold import task_scaffold
+    from benchmark.commands.scaffold import task_scaffold
 
     _write(task_scaffold(name, Path.cwd()), as_json)
 

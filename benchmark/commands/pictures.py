@@ -19,8 +19,8 @@ from benchmark.commands.output import json_option, show
 @json_option
 def pictures(tasks: Sequence[str], profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     """Draw TASKS, or a profile's tasks: what is feasible, what the profile's trained flows put out, and episodes."""
-    from benchmark.config import load_params
-    from benchmark.picture_files import write_pictures
+    from benchmark.publishing.pictures.writing import write_pictures
+    from benchmark.records.config import load_params
     from envs.registry import make_task
 
     params = load_params()

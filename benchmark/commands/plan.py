@@ -16,8 +16,8 @@ from benchmark.commands.output import json_option, show
 @json_option
 def plan(profile: str, results: Path, as_json: bool) -> None:
     """Write the keys of everything that a profile needs; the pipeline reruns what has another key."""
-    from benchmark.config import load_params
-    from benchmark.plan import write_plan
+    from benchmark.records.config import load_params
+    from benchmark.training.plan import write_plan
 
     paths = [str(path) for path in write_plan(load_params(), profile, results)]
     show({"profile": profile, "paths": paths}, [], as_json)

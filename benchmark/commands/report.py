@@ -17,8 +17,8 @@ from benchmark.commands.output import json_option, show_paths
 def report(profile: str, results: Path, as_json: bool) -> None:
     """Write the report of a profile as a static site, whose first page is printed first."""
     from benchmark.commands.stale import warn_of_stale
-    from benchmark.config import load_params
-    from benchmark.report.site import write_site
+    from benchmark.publishing.site.pages import write_site
+    from benchmark.records.config import load_params
 
     params = load_params()
     chosen = params.profile(profile)

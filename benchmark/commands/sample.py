@@ -14,7 +14,7 @@ from benchmark.commands.output import json_option, show
 
 
 def _samplers() -> Iterable[str]:
-    from benchmark.sampling import SAMPLERS
+    from benchmark.experiments.sampling import SAMPLERS
 
     return SAMPLERS
 
@@ -39,8 +39,8 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     """
     import numpy as np
 
-    from benchmark.files import check_writable, write_bytes
-    from benchmark.sampling import describe, run_sampler
+    from benchmark.experiments.sampling import describe, run_sampler
+    from benchmark.records.files import check_writable, write_bytes
     from envs.errors import UserError
     from envs.registry import make_task
 

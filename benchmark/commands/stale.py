@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from benchmark.config import Params
+    from benchmark.records.config import Params
 
 
 def warn_of_stale(params: Params, profile: str, results: Path) -> None:
@@ -17,11 +17,11 @@ def warn_of_stale(params: Params, profile: str, results: Path) -> None:
     Raises:
         UserError: If the profile is unknown or a file is damaged.
     """
-    from benchmark.machine import mixed_libraries
-    from benchmark.plan import flow_states
-    from benchmark.results import read_run
-    from benchmark.runs import select, state_of
-    from benchmark.timing import timing_state
+    from benchmark.records.machine import mixed_libraries
+    from benchmark.records.results import read_run
+    from benchmark.training.plan import flow_states
+    from benchmark.training.runs import select, state_of
+    from benchmark.training.timing import timing_state
 
     states = [(one, state_of(one, params, results)[0]) for one in select(params, profile)]
     runs = [one for one, state in states if state == "stale"]

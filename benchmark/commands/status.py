@@ -13,7 +13,7 @@ from benchmark.commands.options import method_option, profile_option, results_op
 from benchmark.commands.output import json_option, show
 
 if TYPE_CHECKING:
-    from benchmark.config import Params
+    from benchmark.records.config import Params
 
 
 @click.command()
@@ -27,8 +27,8 @@ def status(
     profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path, as_json: bool
 ) -> None:
     """Say which runs of a profile are complete, failed (and why), stale or missing, and which were submitted."""
-    from benchmark.config import load_params
-    from benchmark.missing import NoRunsError, or_choose
+    from benchmark.records.config import load_params
+    from benchmark.records.missing import NoRunsError, or_choose
 
     params = load_params()
     if flows:
@@ -59,9 +59,9 @@ def _states(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
 ) -> Iterator[tuple[str, str, int, str, str]]:
     """Task, method, seed, state and reason of a profile's runs, those of submitted methods last."""
-    from benchmark.results import read_run
-    from benchmark.runs import select, state_of
-    from benchmark.submissions import read_submissions, run_paths
+    from benchmark.records.results import read_run
+    from benchmark.records.submissions import read_submissions, run_paths
+    from benchmark.training.runs import select, state_of
     from envs.registry import make_task
 
     submitted = read_submissions(results / profile)
@@ -86,7 +86,7 @@ def _states(
 def _show_flows(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path, as_json: bool
 ) -> None:
-    from benchmark.plan import flow_states
+    from benchmark.training.plan import flow_states
 
     states = list(flow_states(params, profile, tasks, methods, results))
     flows = [{"task": task, "method": method, "state": state} for task, method, state in states]

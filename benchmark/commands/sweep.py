@@ -37,10 +37,10 @@ def sweep(
     as_json: bool,
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
-    from benchmark.config import load_params
-    from benchmark.runs import restore, select, set_damaged_aside, state_of
-    from benchmark.sweep import available_cores
-    from benchmark.sweep import sweep as run_side_by_side
+    from benchmark.records.config import load_params
+    from benchmark.training.executors.processes import available_cores
+    from benchmark.training.executors.processes import sweep as run_side_by_side
+    from benchmark.training.runs import restore, select, set_damaged_aside, state_of
     from envs.errors import UserError
 
     if address and executor != "ray":
@@ -56,7 +56,7 @@ def sweep(
         click.echo(f"{len(chosen)} runs of profile {profile}: {complete} complete, {len(todo)} to do")
     jobs = jobs or available_cores()
     if executor == "ray":
-        from benchmark.ray_sweep import sweep_on_ray
+        from benchmark.training.executors.ray import sweep_on_ray
 
         failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)
     else:

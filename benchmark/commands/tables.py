@@ -17,10 +17,10 @@ from benchmark.commands.output import json_option, show_paths
 def tables(profile: str, results: Path, as_json: bool) -> None:
     """Make tables and figures of a profile from its result files."""
     from benchmark.commands.stale import warn_of_stale
-    from benchmark.config import load_params
-    from benchmark.figures import write_figures
-    from benchmark.missing import check_runs
-    from benchmark.tables import write_tables
+    from benchmark.publishing.figures.curves import write_figures
+    from benchmark.publishing.tables.writing import write_tables
+    from benchmark.records.config import load_params
+    from benchmark.records.missing import check_runs
 
     params = load_params()
     chosen = params.profile(profile)

@@ -21,9 +21,9 @@ def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> 
 
     For times that mean something the machine has to be idle otherwise; how busy it was is noted with them.
     """
-    from benchmark.config import load_params
-    from benchmark.sweep import move_to, progress_bar
-    from benchmark.timing import time_steps, turns
+    from benchmark.records.config import load_params
+    from benchmark.training.executors.processes import move_to, progress_bar
+    from benchmark.training.timing import time_steps, turns
 
     params = load_params()
 

@@ -21,11 +21,11 @@ def track(profile: str, results: Path, as_json: bool) -> None:
 
     They go into the server that MLFLOW_TRACKING_URI names if it is set, else into a database below the results.
     """
-    from benchmark.config import load_params
-    from benchmark.files import write_text
-    from benchmark.results import read_run
-    from benchmark.runs import select
-    from benchmark.tracking import import_runs, import_runs_to_server
+    from benchmark.publishing.mlflow.importing import import_runs, import_runs_to_server
+    from benchmark.records.config import load_params
+    from benchmark.records.files import write_text
+    from benchmark.records.results import read_run
+    from benchmark.training.runs import select
 
     server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
     if server:
@@ -46,7 +46,7 @@ def track(profile: str, results: Path, as_json: bool) -> None:
 @json_option
 def ui(port: int, results: Path, as_json: bool) -> None:
     """Serve the MLflow UI on the imported runs until it is stopped; prints their addresses once it serves."""
-    from benchmark.tracking_ui import serve_ui
+    from benchmark.publishing.mlflow.server import serve_ui
 
     def announce(links: dict[str, str]) -> None:
         experiments = [{"name": name, "address": address} for name, address in links.items()]

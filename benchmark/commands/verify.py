@@ -27,9 +27,9 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
 
     Exits with 0 if nothing failed, 1 if a check failed, 2 if there is nothing to verify.
     """
-    from benchmark.config import load_params
-    from benchmark.harness import Progress
-    from benchmark.sweep import move_to, progress_bar
+    from benchmark.records.config import load_params
+    from benchmark.training.executors.processes import move_to, progress_bar
+    from benchmark.training.harness import Progress
     from benchmark.verification.checks import Options, verify
     from benchmark.verification.report import lines
 

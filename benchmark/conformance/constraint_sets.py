@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmark.conformance.constraint_case import SOLVED_ROWS, ConstraintCase
 from benchmark.conformance.verdicts import Check, require
-from benchmark.results import TOLERANCES
+from benchmark.records.results import TOLERANCES
 
 # How far along the way from an interior point to a far one the two descriptions are compared, 1 being the boundary.
 STRETCHES = (0.5, 0.9, 1.1, 2.0)

@@ -14,12 +14,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from benchmark.clock import Clock, MeteredConstraint
-from benchmark.config import merge
 from benchmark.conformance.episodes import observations
 from benchmark.conformance.training import Training, train_recorded
-from benchmark.evaluation import check_action
-from benchmark.store import ArtifactStore
+from benchmark.records.config import merge
+from benchmark.records.store import ArtifactStore
+from benchmark.training.evaluation import check_action
+from benchmark.training.meter import Clock, MeteredConstraint
 from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec

@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmark.conformance.method_case import MethodCase
 from benchmark.conformance.tampering import set_on_meter
 from benchmark.conformance.verdicts import Check, NotApplicableError, require
-from benchmark.results import ViolationCount
+from benchmark.records.results import ViolationCount
 from envs.constraints.base import Constraint
 
 # Nearer than this to the boundary, batches of another size may be judged otherwise.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.conformance.method_case import EPISODES, MethodCase
 from benchmark.conformance.verdicts import Check, CheckFailedError, NotApplicableError, require
-from benchmark.store import load_tensors, save_tensors
+from benchmark.records.store import load_tensors, save_tensors
 from envs.errors import UserError
 from methods.base import Method, Tensors
 

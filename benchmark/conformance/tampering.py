@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from benchmark.clock import Clock, MeteredConstraint
-from benchmark.evaluation import Evaluator
-from benchmark.judge import Judge, PolicyJudge, Tally
+from benchmark.training.evaluation import Evaluator
+from benchmark.training.meter import Clock, MeteredConstraint
+from benchmark.training.violations import Judge, PolicyJudge, Tally
 from envs.constraints.base import Constraint
 
 JUDGES = (Judge, PolicyJudge, Tally, MeteredConstraint, Clock, Evaluator)

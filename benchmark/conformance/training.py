@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmark.config import EvaluationSettings, RunConfig
 from benchmark.conformance.tampering import changed, members
-from benchmark.harness import Outcome, train
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.training.harness import Outcome, train
 from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
 from methods import base

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.config import EvaluationSettings, RunConfig, run_config
 from benchmark.experiments.base import Context
-from benchmark.harness import train
-from benchmark.sweep import progress_bar
+from benchmark.records.config import EvaluationSettings, RunConfig, run_config
+from benchmark.training.executors.processes import progress_bar
+from benchmark.training.harness import train
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.ddpg import DDPG

@@ -12,17 +12,17 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from benchmark.config import ExperimentSettings, Params, Profile, run_config
-from benchmark.flow_report import flow_method
-from benchmark.keys import Versions
-from benchmark.provenance import processor
-from benchmark.rendering import DASH, Column, format_cell
-from benchmark.runs import select, state_of
-from benchmark.selection import Selection, read_selection
-from benchmark.statistics import Estimate
-from benchmark.store import ArtifactStore, load_tensors
-from benchmark.table import View
-from benchmark.tables import describe as budget_and_seeds
+from benchmark.analysis.statistics import Estimate
+from benchmark.publishing.tables.rendering import DASH, Column, format_cell
+from benchmark.publishing.tables.table import View
+from benchmark.publishing.tables.writing import describe as budget_and_seeds
+from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
+from benchmark.records.keys import Versions
+from benchmark.records.provenance import processor
+from benchmark.records.selection import Selection, read_selection
+from benchmark.records.store import ArtifactStore, load_tensors
+from benchmark.training.flows import flow_method
+from benchmark.training.runs import select, state_of
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import Maker, Method, Tensors, make_method
@@ -88,7 +88,7 @@ class Context:
         """The profile's runs.
 
         Raises:
-            UserError: As :func:`benchmark.selection.read_selection`.
+            UserError: As :func:`benchmark.records.selection.read_selection`.
         """
         chosen = self.chosen
         return read_selection(self.folder, self.profile, chosen.tasks, chosen.methods, chosen.seeds)

@@ -14,6 +14,7 @@ from matplotlib.patches import Circle
 from scipy import stats
 from torch import Tensor
 
+from benchmark.analysis.statistics import point
 from benchmark.experiments.base import (
     ONE_FLOW,
     Context,
@@ -26,10 +27,9 @@ from benchmark.experiments.base import (
     make_table,
 )
 from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_violation, validity_rows
-from benchmark.rendering import Column, percent
-from benchmark.statistics import point
-from benchmark.styles import style_of
-from benchmark.table import View
+from benchmark.publishing.figures.styles import style_of
+from benchmark.publishing.tables.rendering import Column, percent
+from benchmark.publishing.tables.table import View
 from envs.constraints import Ball
 from envs.registry import make_task
 from envs.seeding import make_generator

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
+from benchmark.analysis.statistics import mean_interval, point
+from benchmark.analysis.summaries import SHARE
 from benchmark.experiments.base import (
     ONE_FLOW,
     Context,
@@ -27,12 +29,10 @@ from benchmark.experiments.base import (
 from benchmark.experiments.changed import threshold_of, with_threshold
 from benchmark.experiments.panels import make_grid
 from benchmark.experiments.validity import VALID, draw_actions, share_within, summed_violation, validity_rows
-from benchmark.rendering import Column
-from benchmark.results import TOLERANCES
-from benchmark.statistics import mean_interval, point
-from benchmark.styles import add_legend, style_of
-from benchmark.summaries import SHARE
-from benchmark.table import View
+from benchmark.publishing.figures.styles import add_legend, style_of
+from benchmark.publishing.tables.rendering import Column
+from benchmark.publishing.tables.table import View
+from benchmark.records.results import TOLERANCES
 from envs.constraints import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task

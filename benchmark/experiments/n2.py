@@ -16,9 +16,9 @@ from matplotlib.lines import Line2D
 from benchmark.experiments.base import Context, Experiment, Measured, Row, machine, make_frame, make_table
 from benchmark.experiments.polytope import cross_polytope, random_polytope
 from benchmark.experiments.timing import hmc_rows, integer_rejection_rows, probe, psdd_rows, rejection_rows
-from benchmark.rendering import Column
-from benchmark.styles import COLOURS
-from benchmark.table import View
+from benchmark.publishing.figures.styles import COLOURS
+from benchmark.publishing.tables.rendering import Column
+from benchmark.publishing.tables.table import View
 from envs.constraints import Allocation, Constraint
 from envs.seeding import make_generator
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from benchmark.harness import VISITED_STATES
-from benchmark.selection import CompleteRun
+from benchmark.records.selection import CompleteRun
+from benchmark.training.harness import VISITED_STATES
 from envs.errors import UserError
 
 

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from benchmark.analysis.statistics import point
 from benchmark.experiments.base import Row, make_row
-from benchmark.statistics import point
 from envs.constraints import Allocation, Constraint
 from envs.sampling.diagnostics import diagnose
 from envs.sampling.hmc import HMCConfig, sample_hmc

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from benchmark.analysis.statistics import point
 from benchmark.experiments.base import ONE_FLOW, Row, make_row
-from benchmark.rendering import Column
-from benchmark.results import TOLERANCES
-from benchmark.statistics import point
+from benchmark.publishing.tables.rendering import Column
+from benchmark.records.results import TOLERANCES
 from envs.constraints.base import Constraint
 from envs.sampling.dataset import embed
 from methods.flows.base import Flow, boundary_latent, uniform_latent

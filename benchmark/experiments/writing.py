@@ -12,9 +12,9 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmark.experiments.base import Context, Experiment, Measured
-from benchmark.figures import SETTINGS
-from benchmark.files import check_writable, write_bytes
-from benchmark.table import Table, markdown
+from benchmark.publishing.figures.curves import SETTINGS
+from benchmark.publishing.tables.table import Table, markdown
+from benchmark.records.files import check_writable, write_bytes
 
 # No dates and no versions: the same numbers give the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}

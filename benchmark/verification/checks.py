@@ -13,18 +13,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.anchors import HIGH_METHOD, LOW_METHOD
-from benchmark.config import Params, RunConfig, config_around, run_config, unequal_settings
-from benchmark.harness import Progress
-from benchmark.keys import run_key
-from benchmark.machine import mixed_libraries
-from benchmark.results import RunResult
-from benchmark.runs import select
-from benchmark.selection import one_line
-from benchmark.submissions import Submission, is_of_repository
+from benchmark.records.anchors import HIGH_METHOD, LOW_METHOD
+from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
+from benchmark.records.keys import run_key
+from benchmark.records.machine import mixed_libraries
+from benchmark.records.results import RunResult
+from benchmark.records.selection import one_line
+from benchmark.records.submissions import Submission, is_of_repository
+from benchmark.training.harness import Progress
+from benchmark.training.runs import select
 from benchmark.verification import consistency, rerun
+from benchmark.verification.inputs import Source, read_source
 from benchmark.verification.report import Findings, Verification, listed, run_name
-from benchmark.verification.sources import Source, read_source
 from envs.errors import UserError
 from envs.registry import make_task
 from methods.base import list_methods, method_class

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from benchmark.config import RunConfig, flatten
-from benchmark.results import (
+from benchmark.analysis.summaries import PARTS
+from benchmark.records.config import RunConfig, flatten
+from benchmark.records.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
     Evaluation,
@@ -19,8 +20,7 @@ from benchmark.results import (
     ViolationCount,
     Violations,
 )
-from benchmark.submissions import is_plain
-from benchmark.summaries import PARTS
+from benchmark.records.submissions import is_plain
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9

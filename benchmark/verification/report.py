@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmark.results import Record, RunResult
+from benchmark.records.results import Record, RunResult
 
 Level = Literal["ok", "warning", "failed"]
 # Of one kind of problem so many are named, since every run may have it.

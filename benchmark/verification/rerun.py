@@ -18,10 +18,10 @@ from typing import Any, Literal
 import torch
 from scipy import stats
 
-from benchmark.config import RunConfig
-from benchmark.harness import Outcome, Progress, train
-from benchmark.provenance import collect_provenance
-from benchmark.results import Provenance, RunResult
+from benchmark.records.config import RunConfig
+from benchmark.records.provenance import collect_provenance
+from benchmark.records.results import Provenance, RunResult
+from benchmark.training.harness import Outcome, Progress, train
 from envs.registry import make_task
 
 # Runs no longer than this are made again whole.

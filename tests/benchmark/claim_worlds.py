@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.claims.page import judge
-from benchmark.claims.rule import Claim, Reading
-from benchmark.results import (
+from benchmark.analysis.claims.rule import Claim, Reading
+from benchmark.publishing.claims.page import judge
+from benchmark.records.results import (
     TOLERANCES,
     Evaluation,
     FinalPolicy,
@@ -29,8 +29,8 @@ from benchmark.results import (
     VisitedReport,
     report_path,
 )
-from benchmark.selection import read_selection
-from benchmark.timing_report import TimedRound, TimingReport, timing_path
+from benchmark.records.selection import read_selection
+from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
 from envs.registry import make_task
 
 TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.results import (
+from benchmark.records.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
     Calls,
@@ -26,7 +26,7 @@ from benchmark.results import (
     VisitedReport,
     report_path,
 )
-from benchmark.timing_report import TimedRound, TimingReport, timing_path
+from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
 
 PROFILE = "quick"
 STEPS = 20_000

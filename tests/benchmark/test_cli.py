@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results import VisitedReport, read_record, read_run
-from benchmark.store import load_tensors
+from benchmark.records.results import VisitedReport, read_record, read_run
+from benchmark.records.store import load_tensors
 from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import acrl, files, workplace

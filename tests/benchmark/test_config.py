@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.config import Params, find_params, load_params, merge, run_config
+from benchmark.records.config import Params, find_params, load_params, merge, run_config
 from envs import UserError, make_task
 
 SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"

@@ -227,7 +227,7 @@ def test_results_that_cannot_be_written(folder: Path, arguments: tuple[str, ...]
 
 def test_a_run_that_cannot_be_written_is_not_trained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "file").write_text("not a folder")
-    monkeypatch.setattr("benchmark.runs.train", lambda *_: pytest.fail("trained in vain"))
+    monkeypatch.setattr("benchmark.training.runs.train", lambda *_: pytest.fail("trained in vain"))
     refused(folder, "run", "R+L2", "nfw", *SMOKE, "--results", "file/results")
 
 

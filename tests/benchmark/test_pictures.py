@@ -17,12 +17,12 @@ from matplotlib.path import Path as Outline
 from PIL import Image
 from torch import Tensor
 
-from benchmark.config import load_params
-from benchmark.episodes import MOST_FRAMES, NoRendererError, play, random_policy, record_episode
-from benchmark.formulas import formula
-from benchmark.picture_files import kept_flow, write_pictures
-from benchmark.pictures import View, draw_constraint, draw_flow, draw_region, draw_repairs
-from benchmark.slices import Slice, choose_slice, grid, visited_states
+from benchmark.publishing.pictures.action_planes import Slice, choose_slice, grid, visited_states
+from benchmark.publishing.pictures.drawing import View, draw_constraint, draw_flow, draw_region, draw_repairs
+from benchmark.publishing.pictures.episodes import MOST_FRAMES, NoRendererError, play, random_policy, record_episode
+from benchmark.publishing.pictures.formulas import formula
+from benchmark.publishing.pictures.writing import kept_flow, write_pictures
+from benchmark.records.config import load_params
 from envs import list_tasks, make_task
 from envs.constraints import Ball
 from envs.constraints.base import Constraint
@@ -256,7 +256,7 @@ def test_unknown_names_are_refused_before_anything_is_drawn(tmp_path: Path) -> N
 def test_a_set_without_a_plane_is_left_out_and_said_to_be(tmp_path: Path) -> None:
     line = dataclasses.replace(make_task("R+L2"), id="Line", constraint=Ball(0.5, [-1.0], [1.0]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.picture_files.make_task", lambda _: line)
+        patch.setattr("benchmark.publishing.pictures.writing.make_task", lambda _: line)
         (one,) = write_pictures(load_params(PARAMS), "smoke", "Line", tmp_path, episodes=True)
     assert (one.path, one.reason) == (
         None,

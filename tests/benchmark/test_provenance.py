@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import provenance
-from benchmark.provenance import LIBRARIES, code_hash, collect_provenance, task_modules
+from benchmark.records import provenance
+from benchmark.records.provenance import LIBRARIES, code_hash, collect_provenance, task_modules
 from envs import make_task
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], set[str]]:
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "read_bytes", note)
-            code_hash((f"methods.{method}", "benchmark.harness", *task_modules(make_task(task))))
+            code_hash((f"methods.{method}", "benchmark.training.harness", *task_modules(make_task(task))))
         return seen
 
     return files
@@ -100,7 +100,12 @@ def test_a_run_depends_on_its_own_method_task_and_harness(read: Callable[[str, s
     assert {
         *("methods/flowpg.py", "methods/ddpg.py", "methods/flows/realnvp.py", "envs/sampling/dataset.py"),
         *("envs/bike_sharing.py", "envs/constraints/allocation.py", "envs/constraints/base.py"),
-        *("benchmark/harness.py", "benchmark/evaluation.py", "benchmark/judge.py", "envs/seeding.py"),
+        *(
+            "benchmark/training/harness.py",
+            "benchmark/training/evaluation.py",
+            "benchmark/training/violations.py",
+            "envs/seeding.py",
+        ),
     } <= files
 
 
@@ -109,7 +114,12 @@ def test_other_methods_tasks_and_what_only_shows_results_do_not_count(read: Call
     assert not files & {
         *("methods/flowpg.py", "methods/ddpg_penalty.py", "methods/flows/training.py", "envs/tasks.py"),
         *("envs/bike_sharing.py", "envs/constraints/ball.py", "envs/constraints/__init__.py"),
-        *("benchmark/cli.py", "benchmark/sweep.py", "benchmark/tables.py", "benchmark/tracking.py"),
+        *(
+            "benchmark/cli.py",
+            "benchmark/training/executors/processes.py",
+            "benchmark/publishing/tables/writing.py",
+            "benchmark/publishing/mlflow/importing.py",
+        ),
     }
 
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from benchmark.comparison import Compared, Difference
-from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.results import (
+from benchmark.analysis.comparison import Compared, Difference
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.results import (
     Calls,
     Evaluation,
     FinalPolicy,
@@ -26,8 +26,8 @@ from benchmark.results import (
     Violations,
     VisitedReport,
 )
-from benchmark.submissions import Submission
-from benchmark.timing_report import TimedRound, TimingReport
+from benchmark.records.submissions import Submission
+from benchmark.records.timing_report import TimedRound, TimingReport
 from benchmark.verification.report import Finding, Verification
 from tests.benchmark.command import ROOT, acrl
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import Params, load_params
-from benchmark.results import read_run
-from benchmark.runs import Run, evaluate_checkpoint, execute, record_failure, restore, select, state_of
+from benchmark.records.config import Params, load_params
+from benchmark.records.results import read_run
+from benchmark.training.runs import Run, evaluate_checkpoint, execute, record_failure, restore, select, state_of
 from envs import UserError
 from tests.benchmark.command import PARAMS, files
 

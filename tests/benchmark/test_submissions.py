@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.selection import read_selection
+from benchmark.records.selection import read_selection
 from tests.benchmark.command import acrl, finish, install, start, workplace
 from tests.benchmark.factories import make_run, save
 from tests.benchmark.verified import PLUGIN, forge, said, verify

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.results import digest
+from benchmark.records.results import digest
 from benchmark.verification.report import Verification
 from tests.benchmark.command import Done, acrl
 

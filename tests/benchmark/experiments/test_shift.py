@@ -15,7 +15,7 @@ from benchmark.experiments.changed import threshold_of, with_threshold
 from benchmark.experiments.e1 import CELLS, cells_of, evenness
 from benchmark.experiments.n1 import recall_row, with_constraint
 from benchmark.experiments.validity import draw_actions, share_within, summed_violation
-from benchmark.results import FlowReport, read_record, report_path
+from benchmark.records.results import FlowReport, read_record, report_path
 from envs import make_task
 from envs.constraints import Ball
 from envs.errors import UserError

@@ -1,0 +1,180 @@
+"""Writes the verdicts: a page to be read and a CSV with every comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.analysis.claims.evidence import LEAST_SEEDS
+from benchmark.analysis.claims.gradients import judge_gradients
+from benchmark.analysis.claims.returns import judge_returns
+from benchmark.analysis.claims.rule import Claim, Finding, Reading
+from benchmark.analysis.claims.samplers import judge_samplers
+from benchmark.analysis.claims.validity import judge_validity
+from benchmark.analysis.claims.violations import judge_violations
+from benchmark.analysis.claims.wallclock import judge_wallclock
+from benchmark.publishing.claims.views import Row, effect_rows, effect_text, verdict_rows, verdict_text
+from benchmark.publishing.tables.table import bullets
+from benchmark.publishing.tables.writing import describe, describe_failures
+from benchmark.records.files import write_text
+from benchmark.records.selection import Selection, read_selection
+
+LEGEND = (
+    "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
+    "[docs/claims.md](../../docs/claims.md): ✓ the whole interval is on the claim's side, ✗ on the other, ? open, "
+    "· not counted. A dash means not measured. Where cells are open the last column says why; a "
+    "larger budget settles only what is open for its budget. Readings in bold decide."
+)
+
+
+def write_claims(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> list[Path]:
+    """Judge every claim by the results below ``folder`` (``results/<profile>``); write claims.md and claims.csv there.
+
+    The same results give the same bytes.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If results are missing altogether, damaged, of another profile or schema version, or not comparable
+            (see :func:`benchmark.records.selection.read_selection`), or a file cannot be written.
+    """
+    found = read_selection(folder, profile, tasks, methods, seeds)
+    claims = judge(found, folder)
+    texts = {
+        "claims.md": page(found, claims),
+        "claims.csv": table(found, claims).to_csv(index=False, lineterminator="\n"),
+    }
+    paths = [folder / name for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    return paths
+
+
+def judge(found: Selection, folder: Path) -> list[Claim]:
+    """Every claim, C1 to C6."""
+    return [
+        judge_validity(found),
+        judge_violations(found),
+        judge_wallclock(found),
+        judge_returns(found),
+        judge_samplers(found, folder),
+        judge_gradients(found, folder),
+    ]
+
+
+def table(found: Selection, claims: list[Claim]) -> pd.DataFrame:
+    """Every comparison as a row, with the verdicts that it is part of."""
+    rows: list[dict[str, Any]] = []
+    for claim in claims:
+        for reading in claim.readings:
+            shared: dict[str, Any] = {"profile": found.profile, "claim": claim.id, "verdict": claim.verdict}
+            shared |= {
+                "reading": reading.name,
+                "decides": reading.decides,
+                "reading_verdict": reading.verdict if reading.counts else "",
+            }
+            shared |= {"row": ", ".join(reading.keys.values()), "column": reading.column}
+            shared["tolerance"] = reading.tolerance
+            rows += [shared | numbers(finding) for finding in reading.findings]
+            if not reading.findings:
+                rows.append(shared | {"why": reading.missing})
+    return pd.DataFrame(rows).astype({"n": "Int64", "N": "Int64", "budget": "Int64", "published": "Int64"})
+
+
+def numbers(finding: Finding) -> dict[str, Any]:
+    """What the CSV says of one comparison."""
+    effect, budget = finding.effect, finding.budget
+    return {
+        "task": finding.task,
+        "solver": finding.solver,
+        "budget": budget.done if budget else None,
+        "published": budget.published if budget else None,
+        "budget_unit": budget.unit if budget else "",
+        "n": effect.n,
+        "N": finding.wanted,
+        "unit": finding.unit,
+        "effect": effect.mean,
+        "low": effect.low,
+        "high": effect.high,
+        "interval": effect.method,
+        "threshold": finding.threshold,
+        "outcome": finding.outcome,
+        "why": finding.why,
+        "note": finding.note,
+    }
+
+
+def page(found: Selection, claims: list[Claim]) -> str:
+    """The Markdown page: all verdicts, then a section a claim."""
+    summary = pd.DataFrame(
+        [
+            {
+                "claim": f"{claim.id} {claim.title}",
+                "the paper says": f"{claim.said} ({claim.source})",
+                "verdict": f"**{claim.verdict}**",
+                "why": claim.reason,
+            }
+            for claim in claims
+        ]
+    )
+    commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in found.everything()})
+    facts = [f"Runs made at commit {', '.join(commits) or 'unknown: no complete run'}.", *describe_failures(found)]
+    blocks = [
+        f"# FlowPG's claims by profile {found.profile}",
+        describe(found),
+        "Generated from the result files by `acrl claims`: change nothing here by hand.",
+        bullets([*facts, *too_few(found)]),
+        markdown(summary),
+        LEGEND,
+        *(section(claim) for claim in claims),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def too_few(found: Selection) -> list[str]:
+    """A warning where the profile has too few seeds for anything that is measured over seeds."""
+    few = len(found.seeds) < LEAST_SEEDS
+    return ["With fewer than two seeds nothing that is measured over seeds can be decided."] if few else []
+
+
+def section(claim: Claim) -> str:
+    """A claim: what the paper says, what was measured, how the rule applies."""
+    blocks = [
+        f"## {claim.id} {claim.title}: {claim.verdict}",
+        f"The paper says: {claim.said} ({claim.source})",
+        "### Measured",
+        bullets(list(claim.notes)),
+    ]
+    for aside in dict.fromkeys(reading.aside for reading in claim.readings):
+        blocks += [f"### {aside}"] if aside else []
+        measured = text_of(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))
+        blocks += [markdown(measured)] if len(measured) else ["Nothing yet."]
+    for heading, frame in claim.extra.items():
+        blocks += [f"### {heading}", markdown(frame)] if len(frame) else []
+    blocks += ["### The rule applied", markdown(text_of(verdict_rows(claim)))]
+    return "\n\n".join(blocks)
+
+
+def text_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as texts; verdicts of deciding readings in bold."""
+
+    def text(cell: str | Finding | Reading) -> str:
+        if isinstance(cell, Finding):
+            return effect_text(cell)
+        if isinstance(cell, Reading):
+            verdict = f"**{cell.verdict}**" if cell.decides else cell.verdict
+            return verdict_text(cell).replace(cell.verdict, verdict, 1)
+        return cell
+
+    return pd.DataFrame(rows).map(text)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table as Markdown; a bar would end a cell."""
+    return frame.map(lambda text: str(text).replace("|", "\\|")).to_markdown(index=False, disable_numparse=True)

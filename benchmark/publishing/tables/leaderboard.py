@@ -1,0 +1,134 @@
+"""The leaderboard as a table: all tasks together, single tasks, and every pair of methods."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from benchmark.analysis.leaderboard import (
+    ALL_TASKS,
+    BASELINE,
+    final_returns,
+    improvements,
+    leaderboard,
+    ranked_methods,
+    scale,
+    scored_tasks,
+)
+from benchmark.analysis.statistics import mean_interval
+from benchmark.analysis.summaries import make_cell
+from benchmark.publishing.tables.rendering import DASH, Column, format_cell, make_view
+from benchmark.publishing.tables.table import Table, View
+from benchmark.records.results import TOLERANCES
+from benchmark.records.selection import Selection
+from benchmark.records.submissions import describe_submissions
+
+EQUALITY = (
+    "Where the constraint has an equality (bike sharing) outputs of a method that does not know of it miss it at "
+    "tolerance 0, whatever it learns; see single tasks for the others."
+)
+# Heads of the table of returns that scores are measured by.
+SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "no scores, since"
+VALID_LAST = tuple(Column(f"valid at {tol:g} [%]", "final valid share", tol) for tol in TOLERANCES)
+VALID_TRAINING = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+
+
+def leaderboard_table(found: Selection, described: str) -> Table:
+    """The leaderboard.
+
+    Args:
+        found: Results of a profile.
+        described: Its profile, budget and seeds in one sentence.
+    """
+    frame = leaderboard(found)
+    whole, single = frame[frame["task"] == ALL_TASKS], frame[frame["task"] != ALL_TASKS]
+    columns = [
+        Column("score", "score"),
+        Column("score, other tasks", "score, other tasks"),
+        Column(f"better than {BASELINE} [%]", "improvement"),
+    ]
+    keys = ["task", "method"]
+    one_task = [Column("score", "score"), Column("final return", "final return"), *VALID_LAST]
+    views = [
+        View("All tasks", with_ranks(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
+        View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
+        View("Valid over the whole training", make_view(single, keys, VALID_TRAINING)),
+        View("How often the method of a row is better than that of a column [%]", pair_view(found)),
+        View("Returns that scores are measured by", scale_view(found)),
+    ]
+    return Table("leaderboard", "Leaderboard", caption(found, described), frame, views, notes(found))
+
+
+def caption(found: Selection, described: str) -> str:
+    """What the numbers mean."""
+    scored, judged = (", ".join(tasks) or "none yet" for tasks in (scored_tasks(found), found.begun()))
+    return (
+        f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
+        "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
+        "(interquartile mean), with the 95% interval of a bootstrap of seeds within each task; other tasks: of whole "
+        f"tasks, from three tasks on. Tasks with scores: {scored}. Rank: every rank that the intervals of the scores "
+        "allow; where they overlap, methods are tied. Better: how likely a run has a higher return than one of "
+        f"{BASELINE} on the same task. Valid: share of the policy's own outputs that lie in C(s) within each "
+        "tolerance, without noise and repair, by the last policy on the states it visits; over all tasks the mean of "
+        f"{judged}. {EQUALITY} Single tasks: Student's t over seeds for returns and shares. Nothing here is of "
+        "wall-clock, which compares on one machine alone: see Time of a training step."
+    )
+
+
+def with_ranks(frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The view with a column of ranks, tasks in their order and within each the highest score first."""
+    known = frame[frame["tolerance"].isna()].pivot(index=keys, columns="quantity", values="mean")
+    known = known.reindex(columns=["best rank", "worst rank", "score"]).reset_index()
+    ends = zip(known["best rank"], known["worst rank"], strict=True)
+    ranks = known[keys].assign(rank=[rank_text(best, worst) for best, worst in ends], order=known["score"])
+    whole = view.merge(ranks, on=keys).sort_values("order", ascending=False, kind="stable")
+    if "task" in keys:
+        place = {task: index for index, task in enumerate(view["task"].unique())}
+        whole = whole.sort_values("task", key=lambda tasks: tasks.map(place), kind="stable")
+    return whole[[*keys, "rank", *(name for name in view if name not in keys)]].reset_index(drop=True)
+
+
+def rank_text(best: float | None, worst: float | None) -> str:
+    """One rank where it is certain, such as "1 to 3" where it is not."""
+    if best is None or worst is None or math.isnan(best):
+        return DASH
+    return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
+
+
+def pair_view(found: Selection) -> pd.DataFrame:
+    """A row and a column for every ranked method."""
+    methods = ranked_methods(found)
+    cells = {(cell["method"], cell["other"]): cell for cell in improvements(found).to_dict("records")}
+    rows = [
+        {"method": row}
+        | {other: format_cell(cells[row, other], cells[row, other]["n"]) if row != other else DASH for other in methods}
+        for row in methods
+    ]
+    return pd.DataFrame(rows, columns=["method", *methods])
+
+
+def scale_view(found: Selection) -> pd.DataFrame:
+    """For every task with a run: the returns of its score 0 and of its score 1, or why it has no scores."""
+    rows = []
+    for task in found.begun():
+        low, high = (final_returns(runs) for runs in found.anchors(task))
+        ends = scale(found, task)
+        row = {"task": task}
+        for end, returns in ((SCORE_0, low), (SCORE_1, high)):
+            cell = make_cell(end, "return", mean_interval(returns)) | {"N": len(found.seeds)}
+            row |= {end: format_cell(cell, cell["n"]), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
+        rows.append(row | {NO_SCORES: ends if isinstance(ends, str) else ""})
+    frame = pd.DataFrame(
+        rows, columns=["task", SCORE_0, f"runs of {SCORE_0}", SCORE_1, f"runs of {SCORE_1}", NO_SCORES]
+    )
+    return frame if frame[NO_SCORES].any() else frame.drop(columns=NO_SCORES)
+
+
+def notes(found: Selection) -> list[str]:
+    """Which methods are not ranked, and which were submitted."""
+    unranked = [method for method in found.methods if method not in ranked_methods(found)]
+    lines = describe_submissions(found.submitted)
+    if unranked and scored_tasks(found):
+        lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
+    return lines

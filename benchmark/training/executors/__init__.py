@@ -1,0 +1,1 @@
+"""Who runs many runs: processes of this machine, or Ray."""

@@ -1,0 +1,175 @@
+"""Many runs side by side: one process of one thread each, so that a run that dies takes no other with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from benchmark.records.config import Params
+from benchmark.training.checkpoint import EVERY_SECONDS
+from benchmark.training.runs import Run, error_line, execute_missing, record_failure
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    run: Run
+    process: BaseProcess
+    reports: Connection
+    done: int = 0
+    error: str | None = None
+    died: bool = False
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def sweep(
+    runs: Sequence[Run], params: Params, results: Path, jobs: int, checkpoint_every: float = EVERY_SECONDS
+) -> dict[Run, str]:
+    """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
+
+    A run whose process dies is started once more, from its last checkpoint.
+
+    Args:
+        runs: What to run.
+        params: Settings.
+        results: Root folder of results.
+        jobs: Processes at a time.
+        checkpoint_every: Least seconds between two checkpoints of a run.
+
+    Returns:
+        Reason by run, for those that failed.
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    steps = {run: run.config(params).steps for run in runs}
+    failures: dict[Run, str] = {}
+    waiting, working, again = list(runs), list[_Worker](), set[Run]()
+    with stop_on_sigterm(), progress_bar(sum(steps.values())) as bar:
+        try:
+            while waiting or working:
+                while waiting and len(working) < jobs:
+                    working.append(_start(waiting.pop(0), params, results, checkpoint_every))
+                names = ", ".join(f"{worker.run.task} {worker.run.method} {worker.run.seed}" for worker in working)
+                bar.set_description(names, refresh=False)
+                for worker in _listen(working, bar):
+                    working.remove(worker)
+                    if worker.died and worker.run not in again:
+                        again.add(worker.run)
+                        waiting.insert(0, worker.run)
+                        bar.update(-worker.done)
+                        continue
+                    bar.update(steps[worker.run] - worker.done)
+                    if worker.error is not None:
+                        failures[worker.run] = worker.error
+                        record_failure(worker.run, params, results, worker.error)
+        finally:
+            for worker in working:
+                worker.process.terminate()
+                worker.process.join()
+    return failures
+
+
+def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
+    """A bar of steps with the time left; nothing where no terminal could show it move."""
+    return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
+
+
+def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
+    """Moves a progress bar to a number of steps."""
+
+    def move(step: int) -> None:
+        bar.update(step - bar.n)
+
+    return move
+
+
+def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:
+    # Forked from a process that has imported everything and computed nothing: imports are paid once, threads are not
+    # inherited.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmark.training.runs", "methods.flowpg"])
+    reports, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
+    # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sender.close()
+    return _Worker(run, process, reports)
+
+
+def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
+    """Take in what the workers report until one or more have ended; yields those."""
+    by_pipe = {worker.reports: worker for worker in working}
+    for pipe in wait(list(by_pipe)):
+        worker = by_pipe[pipe]  # type: ignore[index]
+        try:
+            report = worker.reports.recv()
+        except (EOFError, OSError):  # OSError where it was killed in the middle of a report
+            worker.process.join()
+            if worker.error is None and worker.process.exitcode != 0:
+                code = worker.process.exitcode
+                worker.died = True
+                worker.error = f"the process died twice, the last time with exit code {code} (killed, or out of memory)"
+            yield worker
+            continue
+        if isinstance(report, int):
+            bar.update(report - worker.done)
+            worker.done = report
+        else:
+            worker.error = str(report)
+
+
+def _work(run: Run, params: Params, results: Path, checkpoint_every: float, reports: Connection) -> None:
+    """A worker's whole life; reports steps done as numbers and an error as text."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The sweep ends its workers by SIGTERM; leaving in order removes what is half-written.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    every = max(1, run.config(params).steps // 200)
+
+    def progress(step: int) -> None:
+        if step % every == 0:
+            reports.send(step)
+
+    try:
+        result = execute_missing(run, params, results, progress, checkpoint_every)
+    except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
+        reports.send(error_line(error))
+    else:
+        if result.error is not None:
+            reports.send(result.error)
+    reports.close()
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that what was started is ended with this process."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
