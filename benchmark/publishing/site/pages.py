@@ -52,8 +52,8 @@ def write_site(
         The files written, the first page first.
 
     Raises:
-        UserError: As :func:`benchmark.records.selection.read_selection`, if there is no complete run, or if a file cannot be
-            written.
+        UserError: As :func:`~benchmark.records.selection.read_selection`, if there is no complete run, or if a file
+            cannot be written.
     """
     found = read_selection(folder, profile, tasks, methods, seeds)
     if not found.begun():
@@ -104,10 +104,8 @@ def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
     for method in methods:
         page = method_page(found, frame, method, timed) | {"flows": flow_grids(measured, method)}
         files[f"methods/{method}.html"] = pages.render("method.html.j2", "../", **page)
-    for name in STATIC:
-        files[f"static/{name}"] = (
-            resources.files("benchmark.publishing.site").joinpath("static", name).read_text("utf-8")
-        )
+    static = resources.files("benchmark.publishing.site").joinpath("static")
+    files |= {f"static/{name}": static.joinpath(name).read_text("utf-8") for name in STATIC}
     # Its own scope: the bundle declares names of one letter, which would be everybody's.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     files["static/vega.js"] = f"(() => {{{bundle}}})();\n"
