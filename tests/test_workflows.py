@@ -33,7 +33,7 @@ def git(folder: Path, *arguments: str) -> None:
 def repository(tmp_path: Path) -> Path:
     """A repository with a file of every kind, on a branch of its own."""
     for name in (
-        "benchmark/training/violations.py",
+        "benchmark/cli.py",
         "methods/nfw.py",
         "results/small/runs/R+L2/nfw/seed-0.json",
         ".gitignore",
@@ -81,8 +81,8 @@ def write(repository: Path, changes: dict[str, str | None]) -> None:
         ({"results/small/runs/R+L2/nfw/seed-0.json": "worse"}, ["results/small/runs/R+L2/nfw/seed-0.json"]),
         ({"results/small/runs/R+L2/nfw/seed-0.json": None}, ["results/small/runs/R+L2/nfw/seed-0.json"]),
         (
-            {"params.yaml": "easier", "benchmark/training/violations.py": "kinder"},
-            ["params.yaml", "benchmark/training/violations.py"],
+            {"params.yaml": "easier", "benchmark/cli.py": "kinder"},
+            ["params.yaml", "benchmark/cli.py"],
         ),
     ],
 )

@@ -15,7 +15,7 @@ from envs.registry import make_task
 from methods.base import method_class, parse_config
 
 PARAMS = Path("params.yaml")
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Settings(BaseModel):
