@@ -8,7 +8,6 @@ from typing import NoReturn
 import click
 
 from benchmark.commands.check import check
-from benchmark.commands.claims import claims
 from benchmark.commands.compare import compare
 from benchmark.commands.completion import PROGRAM, VARIABLE, completion
 from benchmark.commands.evaluate import evaluate
@@ -16,7 +15,6 @@ from benchmark.commands.experiment import experiment
 from benchmark.commands.flows import flows, samples, visited
 from benchmark.commands.listing import list_command
 from benchmark.commands.new import new
-from benchmark.commands.pictures import pictures
 from benchmark.commands.plan import plan
 from benchmark.commands.report import report
 from benchmark.commands.run import run
@@ -38,7 +36,6 @@ def cli() -> None:
 
 
 cli.add_command(check)
-cli.add_command(claims)
 cli.add_command(compare)
 cli.add_command(completion)
 cli.add_command(evaluate)
@@ -46,7 +43,6 @@ cli.add_command(experiment)
 cli.add_command(flows)
 cli.add_command(list_command)
 cli.add_command(new)
-cli.add_command(pictures)
 cli.add_command(plan)
 cli.add_command(report)
 cli.add_command(run)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import statistics
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -65,9 +70,37 @@ def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUND
         return point(None, 0)
     if all_equal(values):
         return point(float(values[0]), len(values), ONE_SEED if len(values) == 1 else ALL_EQUAL)
-    interval = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
-    low, high = (float(min(max(end, bounds[0]), bounds[1])) for end in (interval.low, interval.high))
-    return Estimate(math.fsum(values) / len(values), low, high, len(values), STUDENT)
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    mean, reach = math.fsum(values) / len(values), student(len(values) - 1) * error
+    low, high = (min(max(end, bounds[0]), bounds[1]) for end in (mean - reach, mean + reach))
+    return Estimate(mean, low, high, len(values), STUDENT)
+
+
+@functools.cache
+def student(freedom: int) -> float:
+    """Where Student's t has the confidence's share between minus this and this."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def mean_intervals(points: pd.DataFrame, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any]:
+    """:func:`mean_interval` at every step of one curve at once.
+
+    Args:
+        points: Columns ``seed``, ``step`` and ``value``.
+        bounds: As there.
+
+    Returns:
+        Columns ``step``, ``mean``, ``low``, ``high`` and ``n``, by step; NaN where there is no interval.
+    """
+    steps = points.pivot(index="step", columns="seed", values="value")
+    n, mean, deviation = (
+        found.to_numpy(dtype=float) for found in (steps.count(axis=1), steps.mean(axis=1), steps.std(axis=1))
+    )
+    known = deviation > 1e-12 * np.abs(mean)
+    reach = np.where(known, np.array([student(int(size) - 1) if size > 1 else np.nan for size in n]), np.nan)
+    reach = reach * deviation / np.sqrt(n)
+    low, high = (np.clip(end, *bounds) for end in (mean - reach, mean + reach))
+    return {"step": steps.index.to_numpy(), "mean": mean, "low": low, "high": high, "n": n.astype(int)}
 
 
 def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:

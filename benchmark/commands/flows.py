@@ -19,7 +19,7 @@ from benchmark.commands.output import json_option, show_paths
 def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
     """Draw the states and feasible actions that TASK's flows are trained on."""
     from benchmark.records.config import load_params
-    from benchmark.training.plan import make_samples
+    from benchmark.training.flows import make_samples
 
     show_paths([make_samples(load_params(), profile, task, results)], as_json, profile=profile)
 
@@ -33,7 +33,7 @@ def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
 def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
     """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
     from benchmark.records.config import load_params
-    from benchmark.training.plan import make_flows
+    from benchmark.training.flows import make_flows
 
     params = load_params()
     chosen = tasks or params.profile(profile).tasks
@@ -50,7 +50,7 @@ def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: P
 def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
     """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
     from benchmark.records.config import load_params
-    from benchmark.training.plan import measure_visited
+    from benchmark.training.flows import measure_visited
 
     params = load_params()
     chosen = tasks or params.profile(profile).tasks

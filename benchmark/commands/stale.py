@@ -1,4 +1,4 @@
-"""What tables and claims say of results that are of other versions or settings than today's."""
+"""What tables and reports say of results that do not go together, or are not what the profile asks for today."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ import click
 
 if TYPE_CHECKING:
     from benchmark.records.config import Params
+    from benchmark.records.selection import Selection
 
 
-def warn_of_stale(params: Params, profile: str, results: Path) -> None:
-    """Say how many runs, flows and timings of a profile are stale, and how to see or mend it, on stderr.
+def warn_of_stale(params: Params, found: Selection, results: Path) -> None:
+    """Say on stderr how many runs, flows and timings of a profile are stale, and how to see or mend it.
 
     Raises:
         UserError: If the profile is unknown or a file is damaged.
     """
     from benchmark.records.machine import mixed_libraries
-    from benchmark.records.results import read_run
-    from benchmark.training.plan import flow_states
-    from benchmark.training.runs import select, state_of
+    from benchmark.training.flows import flow_states
+    from benchmark.training.runs import is_stale
     from benchmark.training.timing import timing_state
 
-    states = [(one, state_of(one, params, results)[0]) for one in select(params, profile)]
-    runs = [one for one, state in states if state == "stale"]
-    complete = [read_run(one.path(results)).provenance for one, state in states if state == "complete"]
-    if mixed := mixed_libraries(complete):
+    profile = found.profile
+    complete = [run.record for runs in found.complete.values() for run in runs]
+    if mixed := mixed_libraries(run.provenance for run in complete):
         click.echo(f"warning: runs were made with different versions of libraries: {'; '.join(mixed)}", err=True)
+    own = params.profile(profile).methods
+    runs = [run for run in complete if run.method not in found.submitted or run.method in own]
+    stale = [run for run in runs if is_stale(run, params)]
     flows = [state for *_, state in flow_states(params, profile, [], [], results) if state == "stale"]
-    tasks = params.profile(profile).tasks
-    timings = [task for task in tasks if timing_state(params, profile, task, results) == "stale"]
+    timings = [task for task in found.timing if timing_state(params, profile, task, results) == "stale"]
     for count, kind, command in (
-        (len(runs), "runs", f"see `acrl status -p {profile}`"),
+        (len(stale), "runs", f"see `acrl status -p {profile}`"),
         (len(flows), "flows", f"see `acrl status --flows -p {profile}`"),
         (len(timings), "timings", f"make them anew with `acrl timing {' '.join(timings)} -p {profile}`"),
     ):

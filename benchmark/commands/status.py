@@ -86,7 +86,7 @@ def _states(
 def _show_flows(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path, as_json: bool
 ) -> None:
-    from benchmark.training.plan import flow_states
+    from benchmark.training.flows import flow_states
 
     states = list(flow_states(params, profile, tasks, methods, results))
     flows = [{"task": task, "method": method, "state": state} for task, method, state in states]

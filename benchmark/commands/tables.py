@@ -15,16 +15,21 @@ from benchmark.commands.output import json_option, show_paths
 @results_option
 @json_option
 def tables(profile: str, results: Path, as_json: bool) -> None:
-    """Make tables and figures of a profile from its result files."""
+    """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files."""
+    from benchmark.analysis.claims.claims import evaluate_claims
+    from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.commands.stale import warn_of_stale
+    from benchmark.publishing.claims.page import write_claims
     from benchmark.publishing.figures.curves import write_figures
     from benchmark.publishing.tables.writing import write_tables
     from benchmark.records.config import load_params
     from benchmark.records.missing import check_runs
 
     params = load_params()
-    chosen = params.profile(profile)
     check_runs(profile, results)
-    warn_of_stale(params, profile, results)
-    arguments = (results / profile, profile, chosen.tasks, chosen.methods, chosen.seeds)
-    show_paths([*write_tables(*arguments), *write_figures(*arguments)], as_json, profile=profile)
+    board = read_leaderboard(results / profile, params.profile(profile))
+    warn_of_stale(params, board.found, results)
+    folder = results / profile
+    paths = [*write_tables(board, folder), *write_figures(board, folder)]
+    paths += write_claims(evaluate_claims(board.found, folder), folder)
+    show_paths(paths, as_json, profile=profile)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
 import torch
-from matplotlib.figure import Figure
 
 from benchmark.experiments.base import Context, Experiment, Measured
-from benchmark.publishing.figures.curves import SETTINGS
+from benchmark.publishing.figures.curves import SETTINGS, save_figure
 from benchmark.publishing.tables.table import Table, markdown
 from benchmark.records.files import check_writable, write_bytes
-
-# No dates and no versions: the same numbers give the same bytes.
-METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 def write_experiment(name: str, experiment: Experiment, context: Context) -> list[Path]:
@@ -53,12 +47,4 @@ def write_experiment(name: str, experiment: Experiment, context: Context) -> lis
 def draw_kinds(experiment: Experiment, measured: Measured) -> dict[str, bytes]:
     """The figure as files of each kind."""
     with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
-        figure = experiment.draw(measured)
-        return {kind: save_figure(figure, kind) for kind in METADATA}
-
-
-def save_figure(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=150, metadata=METADATA[kind])
-    return buffer.getvalue()
+        return save_figure(experiment.draw(measured))

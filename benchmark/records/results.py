@@ -243,6 +243,34 @@ class VisitedReport(File):
     validity: dict[str, dict[str, float]]
 
 
+class StateCoverage(Record):
+    """How well the states that one run visited are covered by those that a flow was trained on.
+
+    Attributes:
+        within_range: Share of states within the range of training in every coordinate.
+        near: Share as near to a training state as 99% of the held-out states are.
+        valid: Tolerance -> share of f(z; s) in C(s) at those states, z uniform in the box.
+    """
+
+    within_range: float
+    near: float
+    valid: dict[str, float]
+
+
+class CoverageReport(File):
+    """States visited in training against those that the task's ``flowpg`` flow was trained on.
+
+    Attributes:
+        draws: Latents drawn for each share.
+        runs: Method -> seed -> what was measured.
+    """
+
+    task: str
+    profile: str
+    draws: int
+    runs: dict[str, dict[str, StateCoverage]]
+
+
 def read_record(path: Path, kind: type[F]) -> F:
     """Read one JSON file of the given kind.
 
@@ -289,3 +317,8 @@ def read_run(path: Path) -> RunResult:
 def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
     """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
     return folder / "flows" / method / (f"{task}.json" if states == "sampled" else f"{task}.visited.json")
+
+
+def coverage_path(folder: Path, task: str) -> Path:
+    """Where the coverage of a task's states lies below ``results/<profile>``."""
+    return folder / "coverage" / f"{task}.json"

@@ -13,12 +13,14 @@ from benchmark.records.machine import machine_of
 from benchmark.records.missing import NoRunsError
 from benchmark.records.results import (
     TOLERANCE_KEYS,
+    CoverageReport,
     FlowReport,
     Provenance,
     Returns,
     RunResult,
     Violations,
     VisitedReport,
+    coverage_path,
     read_record,
     read_run,
     report_path,
@@ -58,6 +60,7 @@ class Selection:
         flows: Reports on flows by task and method, at sampled states.
         visited: The same at the states that trained policies visit.
         timing: What a training step costs, by task.
+        coverage: How well the states visited are covered by those that the flow was trained on, by task.
         submitted: What the author says of each submitted method.
         unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
     """
@@ -71,6 +74,7 @@ class Selection:
     flows: dict[tuple[str, str], FlowReport] = field(default_factory=dict)
     visited: dict[tuple[str, str], VisitedReport] = field(default_factory=dict)
     timing: dict[str, TimingReport] = field(default_factory=dict)
+    coverage: dict[str, CoverageReport] = field(default_factory=dict)
     submitted: dict[str, Submission] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
@@ -126,6 +130,9 @@ def read_selection(
         path = timing_path(folder, task)
         if path.exists():
             found.timing[task] = check_timing(path, read_record(path, TimingReport), profile, task)
+        path = coverage_path(folder, task)
+        if path.exists():
+            found.coverage[task] = check_coverage(path, read_record(path, CoverageReport), profile, task)
     arrange(found)
     check_comparable(found)
     return found
@@ -214,6 +221,17 @@ def check_timing(path: Path, timing: TimingReport, profile: str, task: str) -> T
     if any(one.step <= 0 for rounds in timing.rounds.values() for one in rounds):
         raise UserError(f"{path} has a training step that took no time; run `acrl timing {task} -p {profile}` again")
     return timing
+
+
+def check_coverage(path: Path, report: CoverageReport, profile: str, task: str) -> CoverageReport:
+    """A report on coverage, if it is of this profile and task.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if (report.profile, report.task) != (profile, task):
+        raise UserError(f"{path} holds the coverage of {report.task}, profile '{report.profile}': move it or delete it")
+    return report
 
 
 def arrange(found: Selection) -> None:

@@ -1,35 +1,43 @@
-"""Measures trained flows: on held-out states and feasible actions, and at the states that trained policies visit."""
+"""Samples, flows and what is measured of them: on held-out states, and at the states that trained policies visit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from benchmark.records.config import Params, run_config
 from benchmark.records.provenance import collect_provenance
 from benchmark.records.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
+    CoverageReport,
     FlowReport,
     RunResult,
     VisitedReport,
+    coverage_path,
     read_record,
+    read_run,
     report_path,
 )
 from benchmark.records.store import ArtifactStore
+from benchmark.training.coverage import measure_coverage
+from benchmark.training.runs import select
 from envs.errors import UserError
-from envs.registry import TaskSpec
+from envs.registry import TaskSpec, make_task
 from envs.seeding import make_generator
 from methods.base import make_method, method_class, parse_config
 from methods.flowpg import FlowPGBase, FlowPGConfig, flow_recipe
 from methods.flows.base import Flow
 from methods.flows.measure import flow_recall, flow_violations
-from methods.flows.training import draw_samples
+from methods.flows.training import SampleConfig, draw_samples
 
 LATENTS = ("uniform", "boundary")
+# The flow whose training states are compared with those that runs visited: the paper's.
+COVERED = "flowpg"
 
 
 def report_flow(
@@ -147,3 +155,104 @@ def validity_by_latent(flow: Flow, context: Tensor, draws: int, seed: int) -> di
         shares = [float((sizes <= tol).double().mean()) for tol in TOLERANCES]
         validity[kind] = dict(zip(TOLERANCE_KEYS, shares, strict=True))
     return validity
+
+
+def make_samples(params: Params, profile: str, task_id: str, results: Path) -> Path:
+    """Draw a task's samples unless they are kept; returns their file.
+
+    Raises:
+        UserError: If an id is unknown or a file is damaged.
+    """
+    torch.set_num_threads(1)
+    task = make_task(task_id)
+    if not params.profile(profile).flow_methods:
+        raise UserError(f"profile '{profile}' has no method with a flow, so nothing to draw samples for")
+    method = params.profile(profile).flow_methods[0]
+    config = SampleConfig.model_validate(run_config(params, profile, task_id, method).method["samples"])
+    store = ArtifactStore(results / profile, task)
+    draw_samples(task, config, store)
+    return store.path("samples")
+
+
+def make_flows(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
+    """Train and measure a task's flows, of the given methods or of all that the profile has.
+
+    Returns:
+        The files of the flows and of their reports.
+
+    Raises:
+        UserError: If an id is unknown, a method has no flow, or a file is damaged.
+    """
+    torch.set_num_threads(1)
+    task, chosen = make_task(task_id), params.profile(profile)
+    written = []
+    for method in methods or chosen.flow_methods:
+        config = run_config(params, profile, task_id, method).method
+        store = ArtifactStore(results / profile, task)
+        report = report_flow(task, method, config, store, profile, chosen.flow_draws)
+        path = report_path(results / profile, method, task_id)
+        report.write(path)
+        written += [store.path(f"flows/{method}"), path]
+    return written
+
+
+def flow_states(
+    params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
+) -> Iterator[tuple[str, str, str]]:
+    """Task, method, and whether the report on its flow is complete, stale or missing, for a profile's flows.
+
+    Args:
+        params: Settings.
+        profile: Name of the profile.
+        tasks: Only these, if any.
+        methods: Only these, if any.
+        results: Folder of all results.
+
+    Raises:
+        UserError: If the profile is unknown or a report is damaged.
+    """
+    chosen = params.profile(profile)
+    for task_id in tasks or chosen.tasks:
+        for method in chosen.flow_methods:
+            if not methods or method in methods:
+                config = run_config(params, profile, task_id, method).method
+                yield task_id, method, report_state(make_task(task_id), method, config, results / profile)
+
+
+def measure_visited(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
+    """Measure a task's flows at the states that the policies trained with them visit; returns the reports.
+
+    Methods are those named, or those of the profile that have a complete run.
+
+    Raises:
+        UserError: If an id is unknown, there is no complete run, or a file is damaged.
+    """
+    torch.set_num_threads(1)
+    task, chosen = make_task(task_id), params.profile(profile)
+    written = []
+    found = {method: _runs(params, profile, task_id, method, results) for method in methods or chosen.flow_methods}
+    with_runs = {method: runs for method, runs in found.items() if any(run.status == "complete" for run in runs)}
+    for method, runs in (found if methods or not with_runs else with_runs).items():
+        store = ArtifactStore(results / profile, task)
+        report = report_visited(task, runs, store, chosen.flow_draws)
+        written.append(report_path(results / profile, method, task_id, "visited"))
+        report.write(written[-1])
+        if method == COVERED and task.constraint.context_indices:
+            everyones = [run for other in chosen.methods for run in _runs(params, profile, task_id, other, results)]
+            complete = [run for run in everyones if run.status == "complete"]
+            written.append(coverage_path(results / profile, task_id))
+            _report_coverage(task, profile, runs[0].config["method"], store, complete).write(written[-1])
+    return written
+
+
+def _report_coverage(
+    task: TaskSpec, profile: str, config: dict[str, Any], store: ArtifactStore, runs: Sequence[RunResult]
+) -> CoverageReport:
+    method = flow_method(task, COVERED, config, store)
+    samples = draw_samples(task, method.config.samples, store)
+    return measure_coverage(task, profile, samples, method.trained_flow(), runs)
+
+
+def _runs(params: Params, profile: str, task_id: str, method: str, results: Path) -> list[RunResult]:
+    paths = [run.path(results) for run in select(params, profile, [task_id], [method])]
+    return [read_run(path) for path in paths if path.exists()]

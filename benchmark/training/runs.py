@@ -109,6 +109,11 @@ def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
     return "complete", "code changed since" if result.provenance.code_sha256 != run.code() else ""
 
 
+def is_stale(result: RunResult, params: Params) -> bool:
+    """Whether a complete result is not what its profile asks for today."""
+    return result.run_key != Run(result.profile, result.task, result.method, result.seed).key(params)
+
+
 def why_stale(result: RunResult, run: Run, params: Params) -> str:
     """What of a run was different when it was made, in words."""
     then = result.versions

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import benchmark.training.timing as module
+from benchmark.analysis.timing import timing_frame, timing_tables
 from benchmark.publishing.tables.table import markdown
-from benchmark.publishing.tables.timing import timing_frame, timing_tables
 from benchmark.records.config import Params, load_params
 from benchmark.records.results import read_record
 from benchmark.records.selection import read_selection

@@ -84,8 +84,8 @@ def count_ratio(above: Sequence[Count], below: Sequence[Count]) -> Estimate:
     :func:`~benchmark.analysis.statistics.ratio_interval`, which sees how seeds differ. Where one has few, how they fall
     is uncertain too, and the logarithm of none does not exist: the ratio is then that of all counts, infinite where
     only the lower ones are 0, and its interval is the widest of two. One is the former, with half a count added
-    everywhere. The other reaches from the lower end of the least favourable pair of seeds to the upper end of the most favourable
-    pair, each exact for two Poisson counts.
+    everywhere. The other reaches from the lower end of the least favourable pair of seeds to the upper end of the most
+    favourable pair, each exact for two Poisson counts.
 
     Args:
         above: One count a seed of the numerator.

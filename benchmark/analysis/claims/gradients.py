@@ -25,7 +25,7 @@ COLUMNS = {
 }
 
 
-def judge_gradients(found: Selection, folder: Path) -> Claim:
+def evaluate_gradients(found: Selection, folder: Path) -> Claim:
     """The claim, by the share of states where the policy gradient vanishes."""
     frame = read_experiment(folder, EXPERIMENT, ["task", "method"])
     methods = [FLOW] if frame is None else list(dict.fromkeys([FLOW, LAYER, *frame["method"]]))

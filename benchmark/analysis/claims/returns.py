@@ -15,7 +15,7 @@ MARGIN = 0.05
 POLICIES = ("final", "best")
 
 
-def judge_returns(found: Selection) -> Claim:
+def evaluate_returns(found: Selection) -> Claim:
     """The claim, by final and best policies; it needs the published budget."""
     readings = [
         Reading(

@@ -31,7 +31,7 @@ INDEPENDENT = ("rejection", NAIVE, "psdd")
 COLUMN = "times rejection's effective samples a second"
 
 
-def judge_samplers(found: Selection, folder: Path) -> Claim:
+def evaluate_samplers(found: Selection, folder: Path) -> Claim:
     """The claim, by effective samples a second in the experiments e2 and n2."""
     circle = read_experiment(folder, CIRCLE, ["task", "sampler"])
     growth = read_experiment(folder, GROWTH, ["sampler", *SET_COLUMNS])

@@ -26,7 +26,7 @@ SOURCES = (SAMPLED, ("sampled", "boundary"), ("visited", "uniform"), ("visited",
 DECIDING = {SAMPLED: "latents uniform", POLICY: "trained policies"}
 
 
-def judge_validity(found: Selection) -> Claim:
+def evaluate_validity(found: Selection) -> Claim:
     """The claim, by the paper's flow; other flows of the profile are shown."""
     others = [method for method in found.methods if method != FLOW and any(flow == method for _, flow in found.flows)]
     readings = [

@@ -26,7 +26,7 @@ THRESHOLD = 10.0
 BY_CONSTRUCTION = "a baseline that does not know of the equality misses it by construction at tolerance 0"
 
 
-def judge_violations(found: Selection) -> Claim:
+def evaluate_violations(found: Selection) -> Claim:
     """The claim, by what policies put out in training, before noise and repair."""
     readings = [
         Reading(

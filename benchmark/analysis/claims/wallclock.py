@@ -6,7 +6,7 @@ from benchmark.analysis.claims.evidence import FLOW, LEAST_SHARE, PAPER_TASKS, s
 from benchmark.analysis.claims.rule import Claim, Finding, Reading, decide
 from benchmark.analysis.statistics import point, ratio_interval
 from benchmark.analysis.summaries import REFERENCE
-from benchmark.publishing.tables.timing import EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
+from benchmark.analysis.timing import EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
 from benchmark.records.machine import machine_of
 from benchmark.records.references import of_flow, of_timing
 from benchmark.records.selection import Selection
@@ -17,7 +17,7 @@ LEAST_ROUNDS = 2
 NOT_TIMED, NO_FLOW = "not timed", "no flow was trained"
 
 
-def judge_wallclock(found: Selection) -> Claim:
+def evaluate_wallclock(found: Selection) -> Claim:
     """The claim, by what a training step costs, measured serially."""
     readings = tuple(
         Reading(

@@ -8,19 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.analysis.claims.claims import Claims
 from benchmark.analysis.claims.evidence import LEAST_SEEDS
-from benchmark.analysis.claims.gradients import judge_gradients
-from benchmark.analysis.claims.returns import judge_returns
 from benchmark.analysis.claims.rule import Claim, Finding, Reading
-from benchmark.analysis.claims.samplers import judge_samplers
-from benchmark.analysis.claims.validity import judge_validity
-from benchmark.analysis.claims.violations import judge_violations
-from benchmark.analysis.claims.wallclock import judge_wallclock
 from benchmark.publishing.claims.views import Row, effect_rows, effect_text, verdict_rows, verdict_text
 from benchmark.publishing.tables.table import bullets
 from benchmark.publishing.tables.writing import describe, describe_failures
 from benchmark.records.files import write_text
-from benchmark.records.selection import Selection, read_selection
+from benchmark.records.selection import Selection
 
 LEGEND = (
     "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
@@ -30,10 +25,8 @@ LEGEND = (
 )
 
 
-def write_claims(
-    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
-) -> list[Path]:
-    """Judge every claim by the results below ``folder`` (``results/<profile>``); write claims.md and claims.csv there.
+def write_claims(claims: Claims, folder: Path) -> list[Path]:
+    """Write claims.md and claims.csv below ``folder`` (``results/<profile>``).
 
     The same results give the same bytes.
 
@@ -41,39 +34,21 @@ def write_claims(
         The files written.
 
     Raises:
-        UserError: If results are missing altogether, damaged, of another profile or schema version, or not comparable
-            (see :func:`benchmark.records.selection.read_selection`), or a file cannot be written.
+        UserError: If a file cannot be written.
     """
-    found = read_selection(folder, profile, tasks, methods, seeds)
-    claims = judge(found, folder)
-    texts = {
-        "claims.md": page(found, claims),
-        "claims.csv": table(found, claims).to_csv(index=False, lineterminator="\n"),
-    }
+    texts = {"claims.md": page(claims), "claims.csv": table(claims).to_csv(index=False, lineterminator="\n")}
     paths = [folder / name for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
     return paths
 
 
-def judge(found: Selection, folder: Path) -> list[Claim]:
-    """Every claim, C1 to C6."""
-    return [
-        judge_validity(found),
-        judge_violations(found),
-        judge_wallclock(found),
-        judge_returns(found),
-        judge_samplers(found, folder),
-        judge_gradients(found, folder),
-    ]
-
-
-def table(found: Selection, claims: list[Claim]) -> pd.DataFrame:
+def table(claims: Claims) -> pd.DataFrame:
     """Every comparison as a row, with the verdicts that it is part of."""
     rows: list[dict[str, Any]] = []
-    for claim in claims:
+    for claim in claims.all:
         for reading in claim.readings:
-            shared: dict[str, Any] = {"profile": found.profile, "claim": claim.id, "verdict": claim.verdict}
+            shared: dict[str, Any] = {"profile": claims.found.profile, "claim": claim.id, "verdict": claim.verdict}
             shared |= {
                 "reading": reading.name,
                 "decides": reading.decides,
@@ -110,8 +85,9 @@ def numbers(finding: Finding) -> dict[str, Any]:
     }
 
 
-def page(found: Selection, claims: list[Claim]) -> str:
+def page(claims: Claims) -> str:
     """The Markdown page: all verdicts, then a section a claim."""
+    found = claims.found
     summary = pd.DataFrame(
         [
             {
@@ -120,7 +96,7 @@ def page(found: Selection, claims: list[Claim]) -> str:
                 "verdict": f"**{claim.verdict}**",
                 "why": claim.reason,
             }
-            for claim in claims
+            for claim in claims.all
         ]
     )
     commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in found.everything()})
@@ -128,11 +104,11 @@ def page(found: Selection, claims: list[Claim]) -> str:
     blocks = [
         f"# FlowPG's claims by profile {found.profile}",
         describe(found),
-        "Generated from the result files by `acrl claims`: change nothing here by hand.",
+        "Generated from the result files by `acrl tables`: change nothing here by hand.",
         bullets([*facts, *too_few(found)]),
         markdown(summary),
         LEGEND,
-        *(section(claim) for claim in claims),
+        *(section(claim) for claim in claims.all),
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,12 +17,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
 
-from benchmark.analysis.statistics import mean_interval
-from benchmark.analysis.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds, total
+from benchmark.analysis.curves import Curves
+from benchmark.analysis.leaderboard import Leaderboard
+from benchmark.analysis.summaries import PARTS, different_machines, part_seconds, total
 from benchmark.publishing.figures.leaderboard import LEADERBOARD, draw_leaderboard
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.records.files import write_bytes
-from benchmark.records.selection import CompleteRun, Selection, read_selection
+from benchmark.records.selection import Selection
 
 SPREAD = (
     "Thick line: mean over seeds. Thin lines: single seeds. Band: 95% interval of Student's t, at each step by itself, "
@@ -44,6 +43,8 @@ FIGURES = {
     ),
 }
 LINEAR_UP_TO = 10
+# No dates and no versions: the same numbers give the same bytes.
+METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 SETTINGS: dict[RcKeyType, Any] = {
     # Without a salt the ids in an SVG are random, and the same results would give another file each time.
     "svg.hashsalt": "acrl",
@@ -55,9 +56,7 @@ SETTINGS: dict[RcKeyType, Any] = {
 }
 
 
-def write_figures(
-    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
-) -> list[Path]:
+def write_figures(board: Leaderboard, folder: Path) -> list[Path]:
     """Draw every figure of a profile below ``folder`` (``results/<profile>``).
 
     The same results give the same bytes.
@@ -66,94 +65,79 @@ def write_figures(
         The files written.
 
     Raises:
-        UserError: As :func:`benchmark.records.selection.read_selection`, or if a file cannot be written.
+        UserError: If a file cannot be written.
     """
-    found = read_selection(folder, profile, tasks, methods, seeds)
-    paths = []
     draw = {
         "leaderboard": draw_leaderboard,
         "learning": draw_learning,
         "violations": draw_violations,
         "time": draw_time,
     }
+    paths = []
     with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
         for name in FIGURES:
-            figure = draw[name](found)
-            for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
-                path = folder / "figures" / f"{name}.{kind}"
-                buffer = io.BytesIO()
-                figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
-                write_bytes(path, buffer.getvalue())
-                paths.append(path)
+            for kind, content in save_figure(draw[name](board)).items():
+                paths.append(folder / "figures" / f"{name}.{kind}")
+                write_bytes(paths[-1], content)
     return paths
 
 
-def draw_learning(found: Selection) -> Figure:
+def save_figure(figure: Figure) -> dict[str, bytes]:
+    """A figure as the bytes of an SVG and of a PNG, without dates and versions."""
+    # Laying out panels takes as long as drawing them: the second file has the layout of the first.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    files = {}
+    for kind, metadata in METADATA.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        files[kind] = buffer.getvalue()
+    return files
+
+
+def draw_learning(board: Leaderboard) -> Figure:
     """Evaluation returns against steps, a panel a task."""
-
-    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
-        return ((float(evaluation.step), evaluation.mean) for evaluation in run.returns.evaluations)
-
-    figure, panels = make_panels(found, "Learning curves")
+    figure, panels = make_panels(board.found, "Learning curves")
     for task, panel in panels.items():
-        draw_curves(panel, found, task, points, (-math.inf, math.inf))
-    label_outer(found, panels, "environment steps", "return of an episode")
+        draw_curves(panel, board, board.learning, task)
+    label_outer(board.found, panels, "environment steps", "return of an episode")
     figure.align_ylabels()
-    add_method_legend(figure, found)
+    add_method_legend(figure, board.found)
     return figure
 
 
-def draw_violations(found: Selection) -> Figure:
+def draw_violations(board: Leaderboard) -> Figure:
     """Cumulative violations of the policy's output against steps, a panel a task."""
-
-    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
-        curves = run.record.curves
-        pairs = zip(curves.get("step", []), curves.get("violations/policy", []), strict=True)
-        return ((step, count) for step, count in pairs if step is not None and count is not None)
-
-    figure, panels = make_panels(found, "Cumulative violations of the policy's output (tolerance 0)")
+    figure, panels = make_panels(board.found, "Cumulative violations of the policy's output (tolerance 0)")
     for task, panel in panels.items():
-        highest = draw_curves(panel, found, task, points, NOT_NEGATIVE)
+        highest = draw_curves(panel, board, board.missed, task)
         panel.set_yscale("symlog", linthresh=LINEAR_UP_TO)
         panel.set_ylim(0, max(2 * highest, LINEAR_UP_TO))
-    label_outer(found, panels, "environment steps", "violations so far")
+    label_outer(board.found, panels, "environment steps", "violations so far")
     figure.align_ylabels()
-    add_method_legend(figure, found)
+    add_method_legend(figure, board.found)
     return figure
 
 
-def draw_curves(
-    panel: Axes,
-    found: Selection,
-    task: str,
-    points: Callable[[CompleteRun], Iterable[tuple[float, float]]],
-    bounds: tuple[float, float],
-) -> float:
+def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> float:
     """Draw one curve a method with its band and its single seeds; give back the highest value of a single seed."""
-
-    def band(values: pd.Series[float]) -> tuple[float, float]:
-        estimate = mean_interval(values.tolist(), bounds)
-        if estimate.low is None or estimate.high is None:
-            return math.nan, math.nan
-        return estimate.low, estimate.high
-
-    seen: list[float] = []
-    for method in found.methods:
-        style = style_of(method)
-        runs = found.runs(task, method)
-        rows = [(run.record.seed, *point) for run in runs for point in points(run)]
-        if not rows:
+    highest, lowest = -math.inf, math.inf
+    for method in board.found.methods:
+        seeds, means = curves.of(task, method)
+        if means.empty:
             continue
-        data = pd.DataFrame(rows, columns=["seed", "step", "value"])
-        common = {"data": data, "x": "step", "y": "value", "ax": panel, "color": style.colour, "legend": False}
-        alpha = 0.6 if len(runs) < SEEDS_FOR_BAND else 0.25
-        sns.lineplot(**common, units="seed", estimator=None, linewidth=0.6, alpha=alpha)
-        marks = {"marker": style.marker, "markersize": 5, "markevery": mark_every(method, data["step"].nunique())}
-        line = {"linewidth": 1.8, "linestyle": style.dashes}
-        spread = {"errorbar": band if len(runs) >= SEEDS_FOR_BAND else None, "err_kws": {"alpha": 0.2, "linewidth": 0}}
-        sns.lineplot(**common, **marks, **line, **spread)
-        seen += [data["value"].min(), data["value"].max()]
-    lowest, highest = min(seen, default=0.0), max(seen, default=0.0)
+        style, several = style_of(method), len(board.found.runs(task, method)) >= SEEDS_FOR_BAND
+        for _, one in seeds.groupby("seed"):
+            panel.plot(one["step"], one["value"], color=style.colour, linewidth=0.6, alpha=0.25 if several else 0.6)
+        (line,) = panel.plot(means["step"], means["mean"], color=style.colour, linewidth=1.8, linestyle=style.dashes)
+        line.set(marker=style.marker, markersize=5, markevery=mark_every(method, len(means)))
+        line.set(markeredgecolor="white", markeredgewidth=0.75)
+        if several:
+            low, high = (means[end].fillna(means["mean"]) for end in ("low", "high"))
+            panel.fill_between(means["step"], low, high, color=style.colour, alpha=0.2, linewidth=0)
+        lowest, highest = min(lowest, seeds["value"].min()), max(highest, seeds["value"].max())
+    if math.isinf(highest):
+        lowest = highest = 0.0
     margin = 0.06 * (highest - lowest) or 1.0
     panel.set_ylim(lowest - margin, highest + margin)
     return highest
@@ -165,8 +149,9 @@ def mark_every(method: str, length: int) -> tuple[int, int]:
     return zlib.crc32(method.encode()) % distance, distance
 
 
-def draw_time(found: Selection) -> Figure:
+def draw_time(board: Leaderboard) -> Figure:
     """Seconds of training by part, a panel a task and a stacked bar a method."""
+    found = board.found
     figure, panels = make_panels(
         found, "Wall-clock of training without evaluation: mean over complete runs (complete/wanted)"
     )

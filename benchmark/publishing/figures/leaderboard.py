@@ -6,19 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.analysis.aggregate import performance_profile
-from benchmark.analysis.leaderboard import (
-    ALL_TASKS,
-    generator,
-    leaderboard,
-    ranked_methods,
-    scored_tasks,
-    scores,
-    thresholds,
-)
+from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.records.results import TOLERANCES
-from benchmark.records.selection import Selection
 
 LEADERBOARD = (
     "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner without "
@@ -29,15 +19,15 @@ LEADERBOARD = (
 )
 
 
-def draw_leaderboard(found: Selection) -> Figure:
+def draw_leaderboard(board: Leaderboard) -> Figure:
     """Three panels of all tasks together; they say so where no method has a run of every task."""
-    methods, frame = ranked_methods(found), leaderboard(found)
+    found, methods, frame = board.found, board.ranked_methods, board.frame
     whole = frame[frame["task"] == ALL_TASKS]
     height = 0.42 * max(len(methods), 3) + 2.4
     figure = Figure(figsize=(11.5, height), layout="constrained")
     score, valid, profile = figure.subplots(1, 3)
     seeds = ", ".join(str(seed) for seed in found.seeds)
-    tasks = ", ".join(scored_tasks(found)) or "none yet"
+    tasks = ", ".join(board.scored_tasks) or "none yet"
     others = [method for method in found.methods if method not in methods]
     missing = f"; not ranked, lacking runs: {', '.join(others)}" if methods and others else ""
     figure.suptitle(f"Leaderboard, scores over {tasks}\nprofile {found.profile}, seeds {seeds}{missing}", fontsize=12)
@@ -49,7 +39,7 @@ def draw_leaderboard(found: Selection) -> Figure:
     rows = whole[(whole["quantity"] == "score")].set_index("method").sort_values("mean", ascending=False)
     draw_scores(score, rows)
     draw_validity(valid, whole[whole["quantity"] == "final valid share"], list(rows.index))
-    draw_profiles(profile, found, list(rows.index))
+    draw_profiles(profile, board, list(rows.index))
     add_legend(figure, list(rows.index))
     return figure
 
@@ -79,16 +69,15 @@ def draw_validity(panel: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
     panel.set_ylabel("valid outputs of the last policy [%]")
 
 
-def draw_profiles(panel: Axes, found: Selection, methods: list[str]) -> None:
+def draw_profiles(panel: Axes, board: Leaderboard, methods: list[str]) -> None:
     """A falling curve a method, with its band."""
-    tasks, points = scored_tasks(found), thresholds(found)
     for method in methods:
         style = style_of(method)
-        values = [scores(found, task, method) for task in tasks]
-        curve = [estimate for _, estimate in performance_profile(values, points, generator())]
+        points = [threshold for threshold, _ in board.profiles[method]]
+        curve = [estimate for _, estimate in board.profiles[method]]
         share = [estimate.mean or 0.0 for estimate in curve]
         panel.plot(points, share, color=style.colour, linestyle=style.dashes, linewidth=1.8)
-        if len(found.seeds) < SEEDS_FOR_BAND:
+        if len(board.found.seeds) < SEEDS_FOR_BAND:
             continue
         ends = [(e.mean if e.low is None else e.low, e.mean if e.high is None else e.high) for e in curve]
         low, high = zip(*ends, strict=True)

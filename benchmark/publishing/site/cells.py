@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, scored_tasks
+from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.tables.leaderboard import SCORE_0, SCORE_1, pair_view, rank_text, scale_view
 from benchmark.publishing.tables.rendering import DASH, format_cell
 from benchmark.records.anchors import HIGH_METHOD, LOW_METHOD, unconstrained_task
@@ -92,21 +92,22 @@ def make_grid(view: pd.DataFrame, plain: Sequence[str], origin: Callable[[dict[s
     return Grid([str(name) for name in view], rows)
 
 
-def leaderboard_rows(found: Selection, frame: pd.DataFrame) -> list[Row]:
+def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
     """Rows of all tasks together, then of each task, the highest score first."""
     ranks = frame[(frame["quantity"] == "best rank") & frame["mean"].notna()]
     ranked = {str(task): list(group["method"]) for task, group in ranks.groupby("task")}
     rows = [
-        make_row(found, str(task), str(method), group, ranked.get(str(task), []))
+        make_row(board, str(task), str(method), group, ranked.get(str(task), []))
         for (task, method), group in frame.groupby(["task", "method"], sort=False)
         if int(group["n"].max())
     ]
-    order = [ALL_TASKS, *found.tasks]
+    order = [ALL_TASKS, *board.found.tasks]
     return sorted(rows, key=lambda row: (order.index(row.task), -row.score.sort, -row.final.sort))
 
 
-def make_row(found: Selection, task: str, method: str, group: pd.DataFrame, ranked: Sequence[str]) -> Row:
+def make_row(board: Leaderboard, task: str, method: str, group: pd.DataFrame, ranked: Sequence[str]) -> Row:
     """One row from its cells in the tidy frame; ``ranked`` are the methods that it is ranked among."""
+    found = board.found
     shares = {
         (one["quantity"], one["tolerance"]): one for one in group.to_dict("records") if pd.notna(one["tolerance"])
     }
@@ -114,7 +115,7 @@ def make_row(found: Selection, task: str, method: str, group: pd.DataFrame, rank
     whole, n = task == ALL_TASKS, int(group["n"].max())
     where = "all tasks" if whole else task
     tasks = found.begun() if whole else (task,)
-    scored = scored_tasks(found) if whole else [task]
+    scored = board.scored_tasks if whole else [task]
     runs, measures = runs_on(found, tasks, method), [name for one in scored for name in anchor_sources(found, one)]
     scores = [*runs_on(found, scored, method), *measures]
 
@@ -164,19 +165,19 @@ def free_task(task: str) -> list[str]:
     return list(filter(None, [unconstrained_task(make_task(task))]))
 
 
-def pair_grid(found: Selection) -> Grid:
+def pair_grid(board: Leaderboard) -> Grid:
     """How often one method is better than another, with the runs of both."""
-    tasks = scored_tasks(found)
+    found, tasks = board.found, board.scored_tasks
 
     def origin(row: dict[str, str], other: str) -> list[str]:
         return [*runs_on(found, tasks, row["method"]), *runs_on(found, tasks, other)]
 
-    return make_grid(pair_view(found), ["method"], origin)
+    return make_grid(pair_view(board), ["method"], origin)
 
 
-def scale_grid(found: Selection) -> Grid:
+def scale_grid(board: Leaderboard) -> Grid:
     """The returns of score 0 and of score 1 of each task, with the runs that they are means of."""
-    view = scale_view(found)
+    found, view = board.found, scale_view(board)
 
     def origin(row: dict[str, str], column: str) -> list[str]:
         if SCORE_0 in column:

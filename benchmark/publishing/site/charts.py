@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from benchmark.analysis.aggregate import performance_profile
-from benchmark.analysis.leaderboard import ALL_TASKS, generator, ranked_methods, scored_tasks, scores, thresholds
-from benchmark.analysis.statistics import UNBOUNDED, Estimate, mean_interval
-from benchmark.analysis.summaries import NOT_NEGATIVE, PARTS, different_machines, part_seconds
+from benchmark.analysis.curves import Curves
+from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
+from benchmark.analysis.statistics import Estimate
+from benchmark.analysis.summaries import PARTS, different_machines, part_seconds
+from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.figures.curves import LINEAR_UP_TO
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, style_of
-from benchmark.publishing.tables.timing import STEP_PARTS
-from benchmark.records.selection import CompleteRun, Selection
+from benchmark.records.selection import Selection
 
 Spec = dict[str, Any]
 # Matplotlib's markers as Vega calls them.
@@ -73,18 +73,16 @@ def score_chart(frame: pd.DataFrame, methods: Sequence[str], described: str) -> 
     return finish(rule + dot, described)
 
 
-def profile_chart(found: Selection, described: str) -> Spec:
+def profile_chart(board: Leaderboard, described: str) -> Spec:
     """Share of runs above each score."""
-    methods, tasks, points = ranked_methods(found), scored_tasks(found), thresholds(found)
     rows = [
-        {"method": method, "score": threshold, "share": share.mean} | _band(share, len(found.seeds))
-        for method in methods
-        for threshold, share in performance_profile(
-            [scores(found, task, method) for task in tasks], points, generator()
-        )
+        {"method": method, "score": threshold, "share": share.mean} | _band(share, len(board.found.seeds))
+        for method, profile in board.profiles.items()
+        for threshold, share in profile
     ]
     data = pd.DataFrame(rows, columns=["method", "score", "share", "low", "high"])
-    return finish(_curves(data, methods, "score", "share", "score above", "share of runs"), described)
+    chart = _curves(data, board.ranked_methods, "score", "share", "score above", "share of runs")
+    return finish(chart, described)
 
 
 def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, described: str) -> Spec:
@@ -110,41 +108,25 @@ def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, 
     return finish(across + up + dots, described)
 
 
-def learning_chart(found: Selection, task: str, described: str) -> Spec:
+def learning_chart(board: Leaderboard, task: str, described: str) -> Spec:
     """Evaluation returns over training."""
-
-    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
-        return ((float(one.step), one.mean) for one in run.returns.evaluations)
-
-    data = curve_data(found, task, points, UNBOUNDED)
-    return finish(_curves(data, found.methods, "step", "value", "environment steps", "return of an episode"), described)
+    data, methods = curve_data(board.learning, task), board.found.methods
+    return finish(_curves(data, methods, "step", "value", "environment steps", "return of an episode"), described)
 
 
-def violation_chart(found: Selection, task: str, described: str) -> Spec:
+def violation_chart(board: Leaderboard, task: str, described: str) -> Spec:
     """Violations of the policy's own output so far, over training."""
-
-    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
-        curves = run.record.curves
-        pairs = zip(curves.get("step", []), curves.get("violations/policy", []), strict=True)
-        return ((step, count) for step, count in pairs if step is not None and count is not None)
-
-    data = curve_data(found, task, points, NOT_NEGATIVE)
-    chart = _curves(data, found.methods, "step", "value", "environment steps", "violations so far", "symlog")
+    data, methods = curve_data(board.missed, task), board.found.methods
+    chart = _curves(data, methods, "step", "value", "environment steps", "violations so far", "symlog")
     return finish(chart, described)
 
 
-def curve_data(found: Selection, task: str, points: Any, bounds: tuple[float, float]) -> pd.DataFrame:
-    """Mean over seeds at each step, with its interval where the data supports one."""
-    rows = []
-    for method in found.methods:
-        by_step: dict[float, list[float]] = {}
-        for run in found.runs(task, method):
-            for step, value in points(run):
-                by_step.setdefault(step, []).append(value)
-        for step, values in sorted(by_step.items()):
-            one = mean_interval(values, bounds)
-            rows.append({"method": method, "step": step, "value": one.mean} | _band(one, len(values)))
-    return pd.DataFrame(rows, columns=["method", "step", "value", "low", "high"])
+def curve_data(curves: Curves, task: str) -> pd.DataFrame:
+    """Mean over seeds at each step, with its band where there are seeds enough to draw one."""
+    data = curves.means[curves.means["task"] == task].rename(columns={"mean": "value"})
+    # A band of width zero where a point has no interval: left out, the band would reach across it.
+    ends = {end: data[end].fillna(data["value"]).where(data["n"] >= SEEDS_FOR_BAND) for end in ("low", "high")}
+    return data.assign(**ends)[["method", "step", "value", "low", "high"]]
 
 
 def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], described: str) -> Spec:

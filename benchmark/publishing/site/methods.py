@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.analysis import summaries
+from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.site.cells import Grid, make_grid
 from benchmark.publishing.tables.rendering import Column, make_view
-from benchmark.publishing.tables.timing import STEP_PARTS
 from benchmark.records.references import of_flow, of_runs, of_timing
 from benchmark.records.results import TOLERANCES
 from benchmark.records.selection import CompleteRun, Selection

@@ -15,9 +15,8 @@ import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
-from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, leaderboard, ranked_methods, scored_tasks
-from benchmark.analysis.summaries import flows
-from benchmark.publishing.claims.page import judge
+from benchmark.analysis.claims.claims import Claims
+from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.pictures.formulas import formula
 from benchmark.publishing.pictures.writing import alt_path
 from benchmark.publishing.site import charts
@@ -26,13 +25,12 @@ from benchmark.publishing.site.claims import claim_page
 from benchmark.publishing.site.methods import describe_method, flow_grids, settings_of, step_grid
 from benchmark.publishing.site.origins import Origin, anchor_runs, describe_run, reports, sources, versions
 from benchmark.publishing.tables.leaderboard import EQUALITY
-from benchmark.publishing.tables.timing import timing_frame
 from benchmark.publishing.tables.writing import describe, describe_failures
 from benchmark.records.anchors import HIGH_METHOD
 from benchmark.records.files import write_bytes, write_text
 from benchmark.records.missing import NoRunsError
 from benchmark.records.results import TOLERANCES
-from benchmark.records.selection import Selection, read_selection
+from benchmark.records.selection import Selection
 from benchmark.records.submissions import ADDRESS, DOI, describe_submissions
 from envs.errors import UserError
 from envs.registry import make_task
@@ -41,9 +39,7 @@ STATIC = ("style.css", "report.js")
 PICTURES = (".png", ".svg", ".gif")
 
 
-def write_site(
-    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
-) -> list[Path]:
+def write_site(board: Leaderboard, claims: Claims, folder: Path) -> list[Path]:
     """Write the report of a profile to ``folder / "site"`` (``folder`` is ``results/<profile>``).
 
     The same results give the same bytes. Pages that an earlier report had and this one has not are removed.
@@ -52,13 +48,11 @@ def write_site(
         The files written, the first page first.
 
     Raises:
-        UserError: As :func:`~benchmark.records.selection.read_selection`, if there is no complete run, or if a file
-            cannot be written.
+        UserError: If there is no complete run, or a file cannot be written.
     """
-    found = read_selection(folder, profile, tasks, methods, seeds)
-    if not found.begun():
-        raise NoRunsError(profile, folder.parent)
-    files = make_files(found, folder)
+    if not board.found.begun():
+        raise NoRunsError(board.found.profile, folder.parent)
+    files = make_files(board, claims, folder)
     site = folder / "site"
     for path in sorted(site.rglob("*")) if site.exists() else []:
         if path.is_file() and path.relative_to(site).as_posix() not in files:
@@ -82,27 +76,24 @@ def remove(path: Path) -> None:
         raise UserError(f"cannot remove {path}: {error.strerror}; delete the folder site and run again") from error
 
 
-def make_files(found: Selection, folder: Path) -> dict[str, str | bytes]:
+def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, str | bytes]:
     """Every file of the site by its path."""
-    frame, behind = leaderboard(found), sources(found, folder)
-    timed, measured = timing_frame(found), flows(found)
+    found, behind = board.found, sources(board.found, folder)
     tasks = found.begun()
     methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
     shown = {"found": found, "tasks": tasks, "methods": methods, "described": describe(found)}
     pictures = picture_files(folder, tasks)
     pages = Pages(shown)
     files: dict[str, str | bytes] = {
-        "index.html": pages.render("index.html.j2", "", **index_page(found, frame, methods)),
-        "claims.html": pages.render(
-            "claims.html.j2", "", claims=[claim_page(one, behind) for one in judge(found, folder)]
-        ),
+        "index.html": pages.render("index.html.j2", "", **index_page(board, methods)),
+        "claims.html": pages.render("claims.html.j2", "", claims=[claim_page(one, behind) for one in claims.all]),
         "provenance.html": pages.render("provenance.html.j2", "", **provenance_page(found, behind)),
     }
     for task in tasks:
-        page = task_page(found, frame, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
+        page = task_page(board, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
         files[f"tasks/{task}.html"] = pages.render("task.html.j2", "../", **page)
     for method in methods:
-        page = method_page(found, frame, method, timed) | {"flows": flow_grids(measured, method)}
+        page = method_page(board, method) | {"flows": flow_grids(board.flows, method)}
         files[f"methods/{method}.html"] = pages.render("method.html.j2", "../", **page)
     static = resources.files("benchmark.publishing.site").joinpath("static")
     files |= {f"static/{name}": static.joinpath(name).read_text("utf-8") for name in STATIC}
@@ -156,37 +147,37 @@ def link_address(text: str) -> Any:
     return Markup('<a href="{}" rel="nofollow">{}</a>').format(address, text)
 
 
-def index_page(found: Selection, frame: Any, methods: Sequence[str]) -> dict[str, Any]:
+def index_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
     """The leaderboard."""
-    ranked = ranked_methods(found)
-    tasks = ", ".join(scored_tasks(found))
+    found, frame, ranked = board.found, board.frame, board.ranked_methods
+    tasks = ", ".join(board.scored_tasks)
     figures = {}
     if ranked:
         figures = {
             "Scores": charts.score_chart(frame, ranked, f"Score of each method over {tasks}, with 95% intervals."),
             "Performance profiles": charts.profile_chart(
-                found, f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
+                board, f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
             ),
         }
     return {
-        "rows": [asdict(row) for row in leaderboard_rows(found, frame)],
+        "rows": [asdict(row) for row in leaderboard_rows(board, frame)],
         "counted": VALIDITY,
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "all_tasks": ALL_TASKS,
         "baseline": BASELINE,
         "high": HIGH_METHOD,
         "equality": EQUALITY,
-        "scales": scale_grid(found),
+        "scales": scale_grid(board),
         "charts": figures,
-        "pairs": pair_grid(found),
+        "pairs": pair_grid(board),
         "unranked": [method for method in methods if method not in ranked],
         "notes": [*describe_submissions(found.submitted), *describe_failures(found)],
     }
 
 
-def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -> dict[str, Any]:
+def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str, Any]:
     """One task."""
-    own = frame[frame["task"] == task]
+    found, own = board.found, board.frame[board.frame["task"] == task]
     spec = make_task(task)
     pareto = {
         f"{tolerance:g}": charts.pareto_chart(
@@ -200,13 +191,13 @@ def task_page(found: Selection, frame: Any, task: str, methods: Sequence[str]) -
         "spec": spec,
         "formula": formula(spec.constraint),
         "family": type(spec.constraint).__name__,
-        "rows": [asdict(row) for row in leaderboard_rows(found, own)],
+        "rows": [asdict(row) for row in leaderboard_rows(board, own)],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
         "pareto": pareto,
         "charts": {
-            "Learning curves": charts.learning_chart(found, task, learning_caption(task)),
+            "Learning curves": charts.learning_chart(board, task, learning_caption(task)),
             "Constraint violations": charts.violation_chart(
-                found, task, f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
+                board, task, f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
             ),
             "Where the time went": charts.time_chart(found, times, f"Seconds of training by part on {task}."),
         },
@@ -221,9 +212,10 @@ def learning_caption(task: str) -> str:
     )
 
 
-def method_page(found: Selection, frame: Any, method: str, timed: Any) -> dict[str, Any]:
-    """One method; ``timed`` is the frame of all timings."""
-    rows = leaderboard_rows(found, frame[frame["method"] == method])
+def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
+    """One method."""
+    found, frame, timed = board.found, board.frame, board.timing
+    rows = leaderboard_rows(board, frame[frame["method"] == method])
     tasks = [task for task in found.tasks if found.runs(task, method)]
     times = [(task, task, method) for task in tasks]
     step = step_grid(found, timed, method)

@@ -6,22 +6,10 @@ import math
 
 import pandas as pd
 
-from benchmark.analysis.leaderboard import (
-    ALL_TASKS,
-    BASELINE,
-    final_returns,
-    improvements,
-    leaderboard,
-    ranked_methods,
-    scale,
-    scored_tasks,
-)
-from benchmark.analysis.statistics import mean_interval
-from benchmark.analysis.summaries import make_cell
+from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.tables.rendering import DASH, Column, format_cell, make_view
 from benchmark.publishing.tables.table import Table, View
 from benchmark.records.results import TOLERANCES
-from benchmark.records.selection import Selection
 from benchmark.records.submissions import describe_submissions
 
 EQUALITY = (
@@ -34,14 +22,14 @@ VALID_LAST = tuple(Column(f"valid at {tol:g} [%]", "final valid share", tol) for
 VALID_TRAINING = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
 
 
-def leaderboard_table(found: Selection, described: str) -> Table:
+def leaderboard_table(board: Leaderboard, described: str) -> Table:
     """The leaderboard.
 
     Args:
-        found: Results of a profile.
+        board: Of a profile.
         described: Its profile, budget and seeds in one sentence.
     """
-    frame = leaderboard(found)
+    frame = board.frame
     whole, single = frame[frame["task"] == ALL_TASKS], frame[frame["task"] != ALL_TASKS]
     columns = [
         Column("score", "score"),
@@ -54,15 +42,15 @@ def leaderboard_table(found: Selection, described: str) -> Table:
         View("All tasks", with_ranks(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
         View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
         View("Valid over the whole training", make_view(single, keys, VALID_TRAINING)),
-        View("How often the method of a row is better than that of a column [%]", pair_view(found)),
-        View("Returns that scores are measured by", scale_view(found)),
+        View("How often the method of a row is better than that of a column [%]", pair_view(board)),
+        View("Returns that scores are measured by", scale_view(board)),
     ]
-    return Table("leaderboard", "Leaderboard", caption(found, described), frame, views, notes(found))
+    return Table("leaderboard", "Leaderboard", caption(board, described), frame, views, notes(board))
 
 
-def caption(found: Selection, described: str) -> str:
+def caption(board: Leaderboard, described: str) -> str:
     """What the numbers mean."""
-    scored, judged = (", ".join(tasks) or "none yet" for tasks in (scored_tasks(found), found.begun()))
+    scored, judged = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.found.begun()))
     return (
         f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
         "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
@@ -96,10 +84,10 @@ def rank_text(best: float | None, worst: float | None) -> str:
     return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
 
 
-def pair_view(found: Selection) -> pd.DataFrame:
+def pair_view(board: Leaderboard) -> pd.DataFrame:
     """A row and a column for every ranked method."""
-    methods = ranked_methods(found)
-    cells = {(cell["method"], cell["other"]): cell for cell in improvements(found).to_dict("records")}
+    methods = board.ranked_methods
+    cells = {(cell["method"], cell["other"]): cell for cell in board.improvements.to_dict("records")}
     rows = [
         {"method": row}
         | {other: format_cell(cells[row, other], cells[row, other]["n"]) if row != other else DASH for other in methods}
@@ -108,16 +96,17 @@ def pair_view(found: Selection) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", *methods])
 
 
-def scale_view(found: Selection) -> pd.DataFrame:
+def scale_view(board: Leaderboard) -> pd.DataFrame:
     """For every task with a run: the returns of its score 0 and of its score 1, or why it has no scores."""
+    returns = board.anchors[board.anchors["quantity"] == "final return"]
+    cells = {(cell["task"], cell["score"]): cell for cell in returns.to_dict("records")}
     rows = []
-    for task in found.begun():
-        low, high = (final_returns(runs) for runs in found.anchors(task))
-        ends = scale(found, task)
+    for task in board.found.begun():
         row = {"task": task}
-        for end, returns in ((SCORE_0, low), (SCORE_1, high)):
-            cell = make_cell(end, "return", mean_interval(returns)) | {"N": len(found.seeds)}
+        for end, score in ((SCORE_0, "0"), (SCORE_1, "1")):
+            cell = cells[task, score]
             row |= {end: format_cell(cell, cell["n"]), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
+        ends = board.scales[task]
         rows.append(row | {NO_SCORES: ends if isinstance(ends, str) else ""})
     frame = pd.DataFrame(
         rows, columns=["task", SCORE_0, f"runs of {SCORE_0}", SCORE_1, f"runs of {SCORE_1}", NO_SCORES]
@@ -125,10 +114,10 @@ def scale_view(found: Selection) -> pd.DataFrame:
     return frame if frame[NO_SCORES].any() else frame.drop(columns=NO_SCORES)
 
 
-def notes(found: Selection) -> list[str]:
+def notes(board: Leaderboard) -> list[str]:
     """Which methods are not ranked, and which were submitted."""
-    unranked = [method for method in found.methods if method not in ranked_methods(found)]
-    lines = describe_submissions(found.submitted)
-    if unranked and scored_tasks(found):
+    unranked = [method for method in board.found.methods if method not in board.ranked_methods]
+    lines = describe_submissions(board.found.submitted)
+    if unranked and board.scored_tasks:
         lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
     return lines

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.analysis import summaries
-from benchmark.analysis.coverage import coverage
+from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.figures.curves import FIGURES
 from benchmark.publishing.tables.anchors import anchor_table
 from benchmark.publishing.tables.leaderboard import leaderboard_table
@@ -19,7 +18,7 @@ from benchmark.records.anchors import anchor_pairs, unconstrained_task
 from benchmark.records.files import write_text
 from benchmark.records.machine import mixed_libraries
 from benchmark.records.results import TOLERANCES
-from benchmark.records.selection import Selection, commits, one_line, read_selection
+from benchmark.records.selection import Selection, commits, one_line
 from benchmark.records.submissions import describe_submissions
 from envs.registry import make_task
 
@@ -31,9 +30,7 @@ INTERVALS = (
 VALIDITY = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
 
 
-def write_tables(
-    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
-) -> list[Path]:
+def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
     """Write every table of a profile below ``folder`` (``results/<profile>``), and a page with all of them.
 
     The same results give the same bytes.
@@ -42,19 +39,18 @@ def write_tables(
         The files written.
 
     Raises:
-        UserError: If results are missing altogether, damaged, of another profile or schema version, not comparable
-            (see :func:`benchmark.records.selection.read_selection`), or a file cannot be written.
+        UserError: If a file cannot be written.
     """
-    found = read_selection(folder, profile, tasks, methods, seeds)
+    found = board.found
     tables = [
-        leaderboard_table(found, describe(found)),
-        anchor_table(found),
-        flow_table(found),
-        violation_table(found),
-        wallclock_table(found),
-        return_table(found),
+        leaderboard_table(board, describe(found)),
+        anchor_table(board),
+        flow_table(board),
+        violation_table(board),
+        wallclock_table(board),
+        return_table(board),
     ]
-    tables += [*timing_tables(found), *coverage_tables(found, folder)]
+    tables += [*timing_tables(board), *coverage_tables(board)]
     failures = describe_failures(found) + describe_libraries(found)
     texts: dict[str, str] = {}
     for table in tables:
@@ -75,9 +71,9 @@ def describe_libraries(found: Selection) -> list[str]:
     return [f"Runs were made with different versions of libraries: {'; '.join(mixed)}."] if mixed else []
 
 
-def flow_table(found: Selection) -> Table:
+def flow_table(board: Leaderboard) -> Table:
     """Quality of the flows."""
-    frame = summaries.flows(found)
+    found, frame = board.found, board.flows
     columns = [Column(f"valid at {tol:g} [%]", "validity", tol) for tol in TOLERANCES]
     whole = [
         Column("recall [%]", "recall"),
@@ -101,9 +97,9 @@ def flow_table(found: Selection) -> Table:
     return Table("flows", "Flows", caption, frame, views, [])
 
 
-def violation_table(found: Selection) -> Table:
+def violation_table(board: Leaderboard) -> Table:
     """Constraint violations during training."""
-    frame = summaries.violations(found)
+    found, frame = board.found, board.violations
     sizes = [
         Column("count", "count", 0.0),
         Column("share [%]", "share", 0.0),
@@ -136,9 +132,9 @@ def infeasible_executions(executed: pd.DataFrame) -> list[str]:
     return notes
 
 
-def wallclock_table(found: Selection) -> Table:
+def wallclock_table(board: Leaderboard) -> Table:
     """Where the time went."""
-    frame = summaries.wallclock(found)
+    found, frame = board.found, board.wallclock
     parts = [Column(f"{part} [s]", part) for part in summaries.PARTS]
     ratios = [Column("total [s]", "total"), Column("ratio", "total ratio")]
     ratios += [Column("total without prepare [s]", "training"), Column("ratio without prepare", "training ratio")]
@@ -164,9 +160,9 @@ def wallclock_table(found: Selection) -> Table:
     return Table("wallclock", "Wall-clock", caption, frame, views, notes)
 
 
-def return_table(found: Selection) -> Table:
+def return_table(board: Leaderboard) -> Table:
     """Returns of the learned policies."""
-    frame = summaries.returns(found)
+    found, frame = board.found, board.returns
     episodes = sorted({len(run.returns.final.episodes) for run in found.everything()})
     counted = " or ".join(str(number) for number in episodes) or "no"
     caption = (
@@ -178,9 +174,9 @@ def return_table(found: Selection) -> Table:
     return Table("returns", "Returns", caption, frame, [View("", make_view(frame, ["task", "method"], columns))], [])
 
 
-def coverage_tables(found: Selection, folder: Path) -> list[Table]:
-    """Whether flows were trained on states like those visited; no table where no task's flow depends on the state."""
-    frame = coverage(found, folder)
+def coverage_tables(board: Leaderboard) -> list[Table]:
+    """Whether flows were trained on states like those visited; no table where nothing was measured of it."""
+    found, frame = board.found, board.coverage
     if frame.empty:
         return []
     caption = (
