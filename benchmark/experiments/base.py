@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmark.analysis.statistics import Estimate
-from benchmark.publishing.tables.rendering import DASH, Column, format_cell
+from benchmark.publishing.tables.rendering import DASH, Column, cells_by_row, format_cell
 from benchmark.publishing.tables.table import View
 from benchmark.publishing.tables.writing import describe as budget_and_seeds
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
@@ -209,11 +209,8 @@ def make_table(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], 
         runs: Header of the column that says how many of how many runs a row is from; none if empty.
     """
     rows = []
-    # NaN equals nothing, not even itself, and so cannot be part of a key.
-    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
-    for key, group in known.groupby(keys, sort=False):
-        cells = {(cell["quantity"], cell["tolerance"]): cell for cell in group.to_dict("records")}
-        found, wanted = int(group["n"].max()), int(group["N"].max())
+    for key, cells in cells_by_row(frame, keys).items():
+        found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
         row = dict(zip(keys, map(str, key), strict=True)) | ({runs: f"{found}/{wanted}"} if runs else {})
         for column in columns:
             cell = cells.get(column.key)

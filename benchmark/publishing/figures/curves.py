@@ -84,8 +84,10 @@ def write_figures(board: Leaderboard, folder: Path) -> list[Path]:
 
 def save_figure(figure: Figure) -> dict[str, bytes]:
     """A figure as the bytes of an SVG and of a PNG, without dates and versions."""
-    # Laying out panels takes as long as drawing them: the second file has the layout of the first.
-    figure.draw_without_rendering()
+    # Laying out panels takes as long as drawing them, so that it is done once for both files.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
     files = {}
     for kind, metadata in METADATA.items():

@@ -46,7 +46,7 @@ def shapes(methods: Sequence[str]) -> alt.Scale:
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
     """A chart as plain data, as wide as its place in the page, with what a screen reader says of it."""
-    spec: Spec = chart.properties(width="container", height=HEIGHT, description=description).to_dict()
+    spec: Spec = chart.properties(width="container", height=HEIGHT, description=description).to_dict(validate=False)
     spec.pop("config", None)
     return spec
 

@@ -48,14 +48,21 @@ def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], r
     rows = []
     if "task" in keys:
         frame = frame[frame.groupby("task")["n"].transform("max") > 0]
-    # NaN equals nothing, not even itself, and so cannot be part of a key.
-    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
-    for key, group in known.groupby(keys, sort=False):
-        cells = {(cell["quantity"], cell["tolerance"]): cell for cell in group.to_dict("records")}
-        found, wanted = int(group["n"].max()), int(group["N"].max())
+    for key, cells in cells_by_row(frame, keys).items():
+        found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
         row = dict(zip(keys, (text or DASH for text in key), strict=True)) | {runs: f"{found}/{wanted}"}
         rows.append(row | {column.header: format_cell(cells[column.key], found) for column in columns})
     return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
+
+
+def cells_by_row(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], dict[Any, dict[Any, Any]]]:
+    """The cells of a tidy frame by quantity and tolerance, for each combination of ``keys`` in the frame's order."""
+    rows: dict[tuple[str, ...], dict[Any, dict[Any, Any]]] = {}
+    # NaN equals nothing, not even itself, and so cannot be part of a key.
+    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
+    for cell in known.to_dict("records"):
+        rows.setdefault(tuple(cell[key] for key in keys), {})[cell["quantity"], cell["tolerance"]] = cell
+    return rows
 
 
 def format_cell(cell: Mapping[Any, Any], expected: int) -> str:
