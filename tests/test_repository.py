@@ -72,7 +72,8 @@ def test_the_container_has_the_lock_and_the_python_of_the_project() -> None:
     assert user != "root"
     (command,) = [json.loads(line.removeprefix("CMD ")) for line in lines if line.startswith("CMD ")]
     assert command[0] == "make"
-    assert re.search(rf"^{command[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in (command[1], *re.findall(r"^RUN make (\w+)$", "\n".join(lines), re.MULTILINE)):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 def test_the_development_container_is_the_same_image() -> None:
