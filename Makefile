@@ -49,6 +49,7 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 docs: setup
 	mkdocs build --strict

@@ -10,12 +10,11 @@ import pandas as pd
 
 from benchmark.analysis.statistics import OTHER_MACHINES, Estimate, mean_interval, point, ratio_interval
 from benchmark.records.machine import one_machine
-from benchmark.records.results import TOLERANCES, FlowReport, ViolationCount
+from benchmark.records.results import PARTS, TOLERANCES, FlowReport, ViolationCount
 from benchmark.records.selection import CompleteRun, Selection
 
 # The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.
 REFERENCE = "ddpg-projection-qp"
-PARTS = ("prepare", "act", "project", "env", "update", "other")
 ACTIONS = ("policy", "behaviour", "executed")
 LATENTS = ("uniform", "boundary")
 

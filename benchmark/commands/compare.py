@@ -44,8 +44,9 @@ def compare(
     At a revision the runs that are committed there are read, below the folder of results. Intervals are Welch's t over
     seeds, which are independent. Seconds are compared on one machine alone.
     """
-    from benchmark.analysis.comparison import compare, text
+    from benchmark.analysis.comparison import compare
     from benchmark.analysis.comparison_inputs import Choice, make_sides
+    from benchmark.publishing.comparison import comparison_text
     from benchmark.records.config import load_params
 
     compared = compare(*make_sides(a, b, load_params(), Choice(profile, tasks, methods, results)))
@@ -56,4 +57,4 @@ def compare(
         new = log_comparison(compared, database, server)
         where = server or database
         click.echo(f"comparison {'logged to' if new else 'is already in'} {where}", err=True)
-    show(compared, [text(compared)], as_json)
+    show(compared, [comparison_text(compared)], as_json)

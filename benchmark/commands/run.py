@@ -28,8 +28,9 @@ from benchmark.commands.output import json_option, show
 def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path, as_json: bool) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
     from benchmark.records.config import load_params
+    from benchmark.records.runs import select
     from benchmark.training.executors.processes import move_to, progress_bar
-    from benchmark.training.runs import error_line, execute, record_failure, select
+    from benchmark.training.runs import error_line, execute, record_failure
     from envs.errors import MethodFailedError, UserError
 
     params = load_params()

@@ -19,8 +19,8 @@ def warn_of_stale(params: Params, found: Selection, results: Path) -> None:
         UserError: If the profile is unknown or a file is damaged.
     """
     from benchmark.records.machine import mixed_libraries
+    from benchmark.records.runs import is_stale
     from benchmark.training.flows import flow_states
-    from benchmark.training.runs import is_stale
     from benchmark.training.timing import timing_state
 
     profile = found.profile

@@ -60,8 +60,8 @@ def _states(
 ) -> Iterator[tuple[str, str, int, str, str]]:
     """Task, method, seed, state and reason of a profile's runs, those of submitted methods last."""
     from benchmark.records.results import read_run
+    from benchmark.records.runs import select, state_of
     from benchmark.records.submissions import read_submissions, run_paths
-    from benchmark.training.runs import select, state_of
     from envs.registry import make_task
 
     submitted = read_submissions(results / profile)

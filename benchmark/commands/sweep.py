@@ -38,9 +38,9 @@ def sweep(
 ) -> None:
     """Run what is missing, stale or failed of a profile, each run in a process of its own."""
     from benchmark.records.config import load_params
+    from benchmark.records.runs import restore, select, set_damaged_aside, state_of
     from benchmark.training.executors.processes import available_cores
     from benchmark.training.executors.processes import sweep as run_side_by_side
-    from benchmark.training.runs import restore, select, set_damaged_aside, state_of
     from envs.errors import UserError
 
     if address and executor != "ray":

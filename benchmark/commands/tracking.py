@@ -25,7 +25,7 @@ def track(profile: str, results: Path, as_json: bool) -> None:
     from benchmark.records.config import load_params
     from benchmark.records.files import write_text
     from benchmark.records.results import read_run
-    from benchmark.training.runs import select
+    from benchmark.records.runs import select
 
     server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
     if server:

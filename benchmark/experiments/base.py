@@ -19,10 +19,10 @@ from benchmark.publishing.tables.writing import describe as budget_and_seeds
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor
+from benchmark.records.runs import select, state_of
 from benchmark.records.selection import Selection, read_selection
 from benchmark.records.store import ArtifactStore, load_tensors
 from benchmark.training.flows import flow_method
-from benchmark.training.runs import select, state_of
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import Maker, Method, Tensors, make_method

@@ -26,14 +26,14 @@ from benchmark.experiments.base import (
     make_row,
     make_table,
 )
-from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_violation, validity_rows
+from benchmark.experiments.validity import VALID, validity_rows
 from benchmark.publishing.figures.styles import style_of
 from benchmark.publishing.tables.rendering import Column, percent
 from benchmark.publishing.tables.table import View
 from envs.constraints import Ball
 from envs.registry import make_task
 from envs.seeding import make_generator
-from methods.flows.measure import flow_recall
+from methods.flows.measure import DRAW, draw_actions, flow_recall, summed_violation
 
 TASK = "R+L2"
 EXACT = "uniform on the disc"

@@ -28,7 +28,7 @@ from benchmark.experiments.base import (
 )
 from benchmark.experiments.changed import threshold_of, with_threshold
 from benchmark.experiments.panels import make_grid
-from benchmark.experiments.validity import VALID, draw_actions, share_within, summed_violation, validity_rows
+from benchmark.experiments.validity import VALID, share_within, validity_rows
 from benchmark.publishing.figures.styles import add_legend, style_of
 from benchmark.publishing.tables.rendering import Column
 from benchmark.publishing.tables.table import View
@@ -42,7 +42,7 @@ from methods.base import Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.base import Flow
 from methods.flows.gauge import GaugeFlow
-from methods.flows.measure import flow_violations
+from methods.flows.measure import draw_actions, flow_violations, summed_violation
 from methods.flows.training import flow_state, load_flow
 
 SAME = 1.0

@@ -84,6 +84,10 @@ class Seconds(Record):
     total: float = 0.0
 
 
+# Parts of a training that tables show: "other" is what none of them accounts for, the harness itself.
+PARTS = ("prepare", "act", "project", "env", "update", "other")
+
+
 class Calls(Record):
     """Batched calls of projection and linear oracle in training, and the actions that they were given."""
 

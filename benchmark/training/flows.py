@@ -23,9 +23,9 @@ from benchmark.records.results import (
     read_run,
     report_path,
 )
+from benchmark.records.runs import select
 from benchmark.records.store import ArtifactStore
 from benchmark.training.coverage import measure_coverage
-from benchmark.training.runs import select
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from envs.seeding import make_generator

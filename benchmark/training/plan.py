@@ -9,9 +9,9 @@ from benchmark.records.anchors import anchor_pairs
 from benchmark.records.config import Params, run_config
 from benchmark.records.files import write_text
 from benchmark.records.provenance import library_versions
+from benchmark.records.runs import select
 from benchmark.records.store import ArtifactStore
 from benchmark.training.flows import flow_config
-from benchmark.training.runs import select
 from envs.registry import make_task
 from methods.flowpg import flow_recipe
 from methods.flows.training import sample_recipe

@@ -18,10 +18,10 @@ from benchmark.records.config import Params, RunConfig, config_around, run_confi
 from benchmark.records.keys import run_key
 from benchmark.records.machine import mixed_libraries
 from benchmark.records.results import RunResult
+from benchmark.records.runs import select
 from benchmark.records.selection import one_line
 from benchmark.records.submissions import Submission, is_of_repository
 from benchmark.training.harness import Progress
-from benchmark.training.runs import select
 from benchmark.verification import consistency, rerun
 from benchmark.verification.inputs import Source, read_source
 from benchmark.verification.report import Findings, Verification, listed, run_name
@@ -222,7 +222,7 @@ def check_rerun(runs: list[RunResult], current: set[Identity], options: Options,
         return
     run = rerun.shortest(runs)
     stretch = rerun.choose_stretch(run, options.rerun_steps)
-    reasons = rerun.differences(run.provenance, _identity(run) in current)
+    reasons = rerun.differences(run, _identity(run) in current)
     others = [one for one in runs if (one.profile, one.task, one.method) == (run.profile, run.task, run.method)]
     started = time.perf_counter()
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from benchmark.analysis.summaries import PARTS
 from benchmark.records.config import RunConfig, flatten
 from benchmark.records.results import (
+    PARTS,
     TOLERANCE_KEYS,
     TOLERANCES,
     Evaluation,

@@ -19,10 +19,12 @@ import torch
 from scipy import stats
 
 from benchmark.records.config import RunConfig
-from benchmark.records.provenance import collect_provenance
-from benchmark.records.results import Provenance, RunResult
+from benchmark.records.machine import mixed_libraries
+from benchmark.records.provenance import collect_provenance, run_code
+from benchmark.records.results import RunResult
 from benchmark.training.harness import Outcome, Progress, train
 from envs.registry import make_task
+from methods.base import method_class
 
 # Runs no longer than this are made again whole.
 SHORT = 2_000
@@ -125,22 +127,22 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
         return train(task, run.method, config, run.seed, folder, make_progress(config.steps))
 
 
-def differences(origin: Provenance, current: bool) -> list[str]:
+def differences(run: RunResult, current: bool) -> list[str]:
     """Why a run made again here may differ in its last digits; empty where it must not.
 
     Args:
-        origin: Where the recorded run comes from.
-        current: Whether its key is that of today's code.
+        run: As recorded.
+        current: Whether its key is that of today's versions.
     """
-    here = collect_provenance()
+    here, origin = collect_provenance(run_code(make_task(run.task), method_class(run.method))), run.provenance
     # One thread, as `repeat` sets it.
     ours, theirs = (here.processor, here.accelerator, 1), (origin.processor, origin.accelerator, origin.threads)
     reasons = [
         (theirs != ours, "another machine"),
         (origin.platform not in (None, here.platform), "another platform"),
-        (origin.lock_sha256 != here.lock_sha256, "another requirements.lock"),
-        (origin.versions != here.versions, "other versions of libraries"),
-        (not current, "other code"),
+        (bool(mixed_libraries([origin, here])), "other versions of libraries"),
+        (origin.code_sha256 != here.code_sha256, "other code"),
+        (not current, "other versions or settings"),
     ]
     return [reason for differs, reason in reasons if differs]
 

@@ -11,7 +11,7 @@ from benchmark.records import keys
 from benchmark.records.config import EvaluationSettings, Params, RunConfig, load_params
 from benchmark.records.keys import key_of, run_key, run_versions
 from benchmark.records.results import read_run
-from benchmark.training.runs import Run, select, state_of, why_stale
+from benchmark.records.runs import Run, select, state_of, why_stale
 from envs import make_task
 from envs.sampling import dataset
 from methods import flowpg

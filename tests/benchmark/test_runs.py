@@ -9,7 +9,8 @@ import pytest
 
 from benchmark.records.config import Params, load_params
 from benchmark.records.results import read_run
-from benchmark.training.runs import Run, evaluate_checkpoint, execute, record_failure, restore, select, state_of
+from benchmark.records.runs import Run, restore, select, state_of
+from benchmark.training.runs import evaluate_checkpoint, execute, record_failure
 from envs import UserError
 from tests.benchmark.command import PARAMS, files
 

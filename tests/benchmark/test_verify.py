@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.config import Params, load_params
-from benchmark.training.runs import Run, record_failure
+from benchmark.records.runs import Run
+from benchmark.training.runs import record_failure
 from tests.benchmark.command import PARAMS, acrl
 from tests.benchmark.verified import RUN, Data, forge, said, verify
 

@@ -19,10 +19,11 @@ from matplotlib.typing import RcKeyType
 
 from benchmark.analysis.curves import Curves
 from benchmark.analysis.leaderboard import Leaderboard
-from benchmark.analysis.summaries import PARTS, different_machines, part_seconds, total
+from benchmark.analysis.summaries import different_machines, part_seconds, total
 from benchmark.publishing.figures.leaderboard import LEADERBOARD, draw_leaderboard
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.records.files import write_bytes
+from benchmark.records.results import PARTS
 from benchmark.records.selection import Selection
 
 SPREAD = (

@@ -22,7 +22,6 @@ from matplotlib.typing import RcKeyType
 from PIL import Image
 from torch import Tensor
 
-from benchmark.experiments.validity import draw_actions, summed_violation
 from benchmark.publishing.figures.styles import COLOURS
 from benchmark.publishing.pictures.action_planes import (
     FINE,
@@ -41,6 +40,7 @@ from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
 from envs.seeding import make_generator
 from methods.flows.base import Flow
+from methods.flows.measure import draw_actions, summed_violation
 
 FEASIBLE, INFEASIBLE, REPAIRED, EDGE = COLOURS[9], COLOURS[3], COLOURS[0], "0.15"
 # A panel is about a third of a phone's width: letters have to be large beside it.

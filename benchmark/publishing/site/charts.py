@@ -12,10 +12,11 @@ from matplotlib.colors import to_hex
 from benchmark.analysis.curves import Curves
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.analysis.statistics import Estimate
-from benchmark.analysis.summaries import PARTS, different_machines, part_seconds
+from benchmark.analysis.summaries import different_machines, part_seconds
 from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.figures.curves import LINEAR_UP_TO
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, style_of
+from benchmark.records.results import PARTS
 from benchmark.records.selection import Selection
 
 Spec = dict[str, Any]

@@ -17,7 +17,7 @@ from benchmark.publishing.tables.timing import timing_tables
 from benchmark.records.anchors import anchor_pairs, unconstrained_task
 from benchmark.records.files import write_text
 from benchmark.records.machine import mixed_libraries
-from benchmark.records.results import TOLERANCES
+from benchmark.records.results import PARTS, TOLERANCES
 from benchmark.records.selection import Selection, commits, one_line
 from benchmark.records.submissions import describe_submissions
 from envs.registry import make_task
@@ -135,7 +135,7 @@ def infeasible_executions(executed: pd.DataFrame) -> list[str]:
 def wallclock_table(board: Leaderboard) -> Table:
     """Where the time went."""
     found, frame = board.found, board.wallclock
-    parts = [Column(f"{part} [s]", part) for part in summaries.PARTS]
+    parts = [Column(f"{part} [s]", part) for part in PARTS]
     ratios = [Column("total [s]", "total"), Column("ratio", "total ratio")]
     ratios += [Column("total without prepare [s]", "training"), Column("ratio without prepare", "training ratio")]
     machines = sorted({run.machine for run in found.everything()})

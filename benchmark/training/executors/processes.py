@@ -18,8 +18,9 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from benchmark.records.config import Params
+from benchmark.records.runs import Run
 from benchmark.training.checkpoint import EVERY_SECONDS
-from benchmark.training.runs import Run, error_line, execute_missing, record_failure
+from benchmark.training.runs import error_line, execute_missing, record_failure
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

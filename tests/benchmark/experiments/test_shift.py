@@ -14,14 +14,14 @@ from benchmark.experiments.base import Context
 from benchmark.experiments.changed import threshold_of, with_threshold
 from benchmark.experiments.e1 import CELLS, cells_of, evenness
 from benchmark.experiments.n1 import recall_row, with_constraint
-from benchmark.experiments.validity import draw_actions, share_within, summed_violation
+from benchmark.experiments.validity import share_within
 from benchmark.records.results import FlowReport, read_record, report_path
 from envs import make_task
 from envs.constraints import Ball
 from envs.errors import UserError
 from envs.sampling.dataset import embed
 from envs.seeding import make_generator
-from methods.flows.measure import flow_violations
+from methods.flows.measure import draw_actions, flow_violations, summed_violation
 from tests.benchmark.experiments.conftest import FLOWS, TASKS
 
 DISC = Ball(0.05, [-1.0, -1.0], [1.0, 1.0])
