@@ -11,6 +11,8 @@ from methods.base import Tensors
 # Largest share of the time that may go into writing checkpoints: a slow write makes the next one wait.
 SHARE = 0.02
 EVERY_SECONDS = 60.0
+# Raised when what is in a checkpoint changes: one of another format is not gone on from.
+FORMAT = 2
 
 
 class RunCheckpoint(FileCheckpoint):
@@ -26,7 +28,7 @@ class RunCheckpoint(FileCheckpoint):
     """
 
     def __init__(self, path: Path, key: str, every: float = EVERY_SECONDS) -> None:
-        super().__init__(path, key)
+        super().__init__(path, f"{key}/{FORMAT}")
         self.every = every
         self.wait = every
         self._last = time.perf_counter()

@@ -21,7 +21,7 @@ class Evaluator:
     """Runs episodes of the policy side by side, so that it is asked for one batch of actions a step.
 
     Args:
-        task: The task, with its own constraint rather than a metered one.
+        task: The task, with its own constraint.
     """
 
     def __init__(self, task: TaskSpec) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import gymnasium
 import torch
@@ -21,9 +21,9 @@ from benchmark.records.results import Calls, Evaluation, FinalPolicy, Returns, S
 from benchmark.records.store import ArtifactStore
 from benchmark.training.checkpoint import RunCheckpoint
 from benchmark.training.evaluation import Evaluator, check_action
-from benchmark.training.meter import Clock, MeteredConstraint
-from benchmark.training.violations import Judge, PolicyJudge
-from envs.constraints.base import Constraint
+from benchmark.training.meter import Clock, Meter, with_meter
+from benchmark.training.repair import Repair
+from benchmark.training.violations import PolicyCounter, ViolationCounter
 from envs.errors import MethodFailedError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
@@ -78,15 +78,15 @@ def train(
         MethodFailedError: If the method puts out actions of a wrong shape or NaN, or its losses are not finite.
     """
     clock = Clock()
-    metered = MeteredConstraint(task.constraint, clock)
-    method_task = dataclasses.replace(task, constraint=cast(Constraint, metered))
+    meter = Meter(clock)
+    method_task = dataclasses.replace(task, constraint=with_meter(task.constraint, meter))
     method = make_method(method_id, method_task, config.method, seed)
-    return _Run(task, method, config, clock, metered, ArtifactStore(artifacts, task), progress, checkpoint).train()
+    return _Run(task, method, config, clock, meter, ArtifactStore(artifacts, task), progress, checkpoint).train()
 
 
 @dataclass
 class _Run:
-    """One training run, step by step. ``metered`` is the constraint as the method sees it.
+    """One training run, step by step.
 
     A run is put down and taken up between two episodes: since each episode's reset is seeded by its number, the
     environment holds nothing then that the number does not give back.
@@ -96,7 +96,7 @@ class _Run:
     method: Method[Any]
     config: RunConfig
     clock: Clock
-    metered: MeteredConstraint
+    meter: Meter
     store: ArtifactStore
     progress: Progress
     checkpoint: RunCheckpoint | None
@@ -110,16 +110,17 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.seed = self.method.seed
-        self.metered.solver = self.method.projection_solver
-        if self.metered.solver == "cvxpy":
+        solver = self.method.projection_solver
+        if solver == "cvxpy":
             # Importing it takes seconds, which are not the projections'.
             importlib.import_module("envs.constraints.solver")
-        self.judge = Judge(self.task.constraint)
+        self.repair = Repair(self.task.constraint, solver, self.clock, self.meter)
+        self.violations = ViolationCounter(self.task.constraint)
         self.evaluator = Evaluator(self.task)
 
     def train(self) -> Outcome:
         try:
-            with self.clock.part("prepare"), self.metered.unmetered():
+            with self.clock.part("prepare"), self.meter.paused():
                 self.method.prepare(self.store)
             self._resume()
             with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
@@ -131,9 +132,9 @@ class _Run:
             status=status,
             returns=returns,
             final_policy=final_policy,
-            violations=self.judge.record(),
+            violations=self.violations.record(),
             seconds=self._seconds(),
-            calls=self.metered.calls,
+            calls=self.meter.calls,
             visited=self.visited,
             curves=self.curves,
             state=state,
@@ -171,12 +172,12 @@ class _Run:
         for action in (policy, behaviour):
             if action is not None:
                 check_action(self.method, action, 1)
-        # Judged and repaired in float64, whatever precision the method's networks have.
+        # Counted and repaired in float64, whatever precision the method's networks have.
         policy, behaviour = None if policy is None else policy.double(), behaviour.double()
-        executed = self.metered.repair(behaviour, obs)
-        self.judge.judge(policy, behaviour, executed, obs)
-        if self.metered.context_indices and (step - 1) % max(1, self.config.steps // VISITED_STATES) == 0:
-            self.visited.append(self.metered.context(obs)[0].tolist())
+        executed = self.repair(behaviour, obs)
+        self.violations.count(policy, behaviour, executed, obs)
+        if self.task.constraint.context_indices and (step - 1) % max(1, self.config.steps // VISITED_STATES) == 0:
+            self.visited.append(self.task.constraint.context(obs)[0].tolist())
         with self.clock.part("env"):
             observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
         next_obs = torch.as_tensor(observation, dtype=torch.float64)[None]
@@ -194,15 +195,15 @@ class _Run:
 
     def _evaluate(self, step: int) -> None:
         settings = self.config.evaluation
-        with self.clock.part("evaluate"), self.metered.unmetered():
+        with self.clock.part("evaluate"), self.meter.paused():
             seeds = [derive_seed(self.seed, "evaluation", step, k) for k in range(settings.episodes)]
             evaluation = self.evaluator.evaluate(self.method, step, seeds)
             if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
                 self.best_state = self.method.state_dict()
             self.evaluations.append(evaluation)
         self._append("step", step)
-        self._append("violations/policy", self.judge.policy.count)
-        self._append("violations/behaviour", self.judge.behaviour.count)
+        self._append("violations/policy", self.violations.policy.count)
+        self._append("violations/behaviour", self.violations.behaviour.count)
         names = {name for losses in self.losses for name in losses} | {n.removeprefix("update/") for n in self._late()}
         for name in sorted(names):
             values = [losses[name] for losses in self.losses if name in losses]
@@ -228,7 +229,7 @@ class _Run:
         with self.clock.part("checkpoint"):
             facts = {name: getattr(self, name) for name in RESUMED}
             facts["evaluations"] = [evaluation.model_dump() for evaluation in self.evaluations]
-            facts |= {"judge": self.judge.state(), "calls": self.metered.calls.model_dump()}
+            facts |= {"violations": self.violations.state(), "calls": self.meter.calls.model_dump()}
             facts["seconds"] = self.clock.seconds
             state: Tensors = {"facts": torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)}
             state |= {f"method.{name}": value for name, value in self.method.checkpoint_dict().items()}
@@ -245,8 +246,8 @@ class _Run:
             for name in RESUMED:
                 setattr(self, name, facts[name])
             self.evaluations = [Evaluation(**evaluation) for evaluation in facts["evaluations"]]
-            self.judge.restore(facts["judge"])
-            self.metered.calls = Calls(**facts["calls"])
+            self.violations.restore(facts["violations"])
+            self.meter.calls = Calls(**facts["calls"])
             self.method.load_checkpoint_dict(_part(state, "method."))
             self.best_state = _part(state, "best.")
             # Preparation was done again, or its artifacts loaded again.
@@ -258,21 +259,21 @@ class _Run:
         return limit is not None and self._seconds().total > limit
 
     def _returns(self) -> tuple[Returns, FinalPolicy, dict[str, Tensor]]:
-        """The last policy and the best evaluated one, both run anew on the same episodes; the last one is judged."""
+        """The last policy, whose violations are counted, and the best evaluated one, run anew on the same episodes."""
         settings = self.config.evaluation
-        with self.clock.part("evaluate"), self.metered.unmetered():
+        with self.clock.part("evaluate"), self.meter.paused():
             seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
             last = self.method.state_dict()
-            judge = PolicyJudge(self.task.constraint)
-            final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds, judge)
-            while judge.tally.n < settings.judged_steps:
-                more = [derive_seed(self.seed, "judged", judge.tally.n, k) for k in range(settings.final_episodes)]
-                self.evaluator.evaluate(self.method, self.evaluations[-1].step, more, judge)
+            counter = PolicyCounter(self.task.constraint)
+            final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds, counter)
+            while counter.tally.n < settings.judged_steps:
+                more = [derive_seed(self.seed, "judged", counter.tally.n, k) for k in range(settings.final_episodes)]
+                self.evaluator.evaluate(self.method, self.evaluations[-1].step, more, counter)
             best_step = max(self.evaluations, key=lambda evaluation: evaluation.mean).step
             self.method.load_state_dict(self.best_state)
             best = self.evaluator.evaluate(self.method, best_step, seeds)
             self.method.load_state_dict(last)
-        final_policy = FinalPolicy(violations=judge.tally.record(), contexts=judge.contexts(FINAL_STATES))
+        final_policy = FinalPolicy(violations=counter.tally.record(), contexts=counter.contexts(FINAL_STATES))
         return Returns(final=final, best=best, evaluations=self.evaluations), final_policy, last
 
     def _seconds(self) -> Seconds:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
 
 from torch import Tensor
 
@@ -40,75 +40,77 @@ class Clock:
             self._parts.pop()
 
 
-class MeteredConstraint:
-    """A constraint whose projections and oracle calls are timed and counted, whoever makes them.
+class Meter:
+    """Counts and times projections and oracle calls, whoever makes them.
 
-    Everything else is the constraint's own. What preparation and evaluation ask for is neither counted nor timed apart:
-    the first run of a task draws samples and the others load them, and evaluation is off the clock.
+    What preparation and evaluation ask for is neither counted nor timed apart: the first run of a task draws samples
+    and the others load them, and evaluation is off the clock.
 
     Args:
-        constraint: The task's.
         clock: Projections count for its part "project".
     """
 
-    def __init__(self, constraint: Constraint, clock: Clock) -> None:
-        self._constraint = constraint
-        self._clock = clock
+    def __init__(self, clock: Clock) -> None:
         self.calls = Calls()
-        self.solver: Literal["exact", "cvxpy"] = "exact"
-        self._metering = True
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_constraint":
-            raise AttributeError(name)
-        return getattr(self._constraint, name)
-
-    def project(self, action: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`Constraint.project`."""
-        with self._projecting(action):
-            return self._constraint.project(action, obs)
-
-    def project_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`Constraint.project_by_solver`."""
-        with self._projecting(action):
-            return self._constraint.project_by_solver(action, obs)
-
-    def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`Constraint.linear_oracle`; counted apart, its time belongs to whoever asks."""
-        if self._metering:
-            self.calls.oracle += 1
-            self.calls.oracle_rows += len(gradient)
-        return self._constraint.linear_oracle(gradient, obs)
-
-    def repair(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The action that is executed: feasible ones as they are, unless the solver is cvxpy, which always solves."""
-        with self._clock.part("project"):
-            if self.solver == "exact":
-                if bool(self._constraint.executable(action, obs).all()):
-                    return action
-                self._count_projection(action)
-                return self._constraint.repair(action, obs)
-            self._count_projection(action)
-            return self._constraint.repair_by_solver(action, obs)
+        self._clock = clock
+        self._paused = False
 
     @contextmanager
-    def unmetered(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Neither count nor time apart what is asked for inside."""
-        self._metering = False
+        before, self._paused = self._paused, True
         try:
             yield
         finally:
-            self._metering = True
+            self._paused = before
 
     @contextmanager
-    def _projecting(self, action: Tensor) -> Iterator[None]:
-        if not self._metering:
+    def projecting(self, rows: int) -> Iterator[None]:
+        """Count a projection of so many actions, and time it; what it asks for inside is part of it."""
+        if self._paused:
             yield
             return
-        self._count_projection(action)
-        with self._clock.part("project"):
+        self.calls.project += 1
+        self.calls.project_rows += rows
+        with self._clock.part("project"), self.paused():
             yield
 
-    def _count_projection(self, action: Tensor) -> None:
-        self.calls.project += 1
-        self.calls.project_rows += len(action)
+    @contextmanager
+    def asking(self, rows: int) -> Iterator[None]:
+        """Count an oracle call of so many gradients; its time belongs to whoever asks."""
+        if not self._paused:
+            self.calls.oracle += 1
+            self.calls.oracle_rows += rows
+        with self.paused():
+            yield
+
+
+class Metered(Constraint):
+    """What a metered constraint adds to its family."""
+
+    _meter: Meter
+
+    def project(self, action: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.project`."""
+        with self._meter.projecting(len(action)):
+            return super().project(action, obs)
+
+    def project_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.project_by_solver`."""
+        with self._meter.projecting(len(action)):
+            return super().project_by_solver(action, obs)
+
+    def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.linear_oracle`."""
+        with self._meter.asking(len(gradient)):
+            return super().linear_oracle(gradient, obs)
+
+
+def with_meter(constraint: Constraint, meter: Meter) -> Constraint:
+    """A copy of a constraint, of the same family, whose projections and oracle calls are metered."""
+    family = type(constraint)
+    metered = copy.copy(constraint)
+    # A class made on the spot, so that a metered ball is still a Ball.
+    metered.__class__ = type(family.__name__, (Metered, family), {})
+    vars(metered)["_meter"] = meter
+    return metered

@@ -53,8 +53,8 @@ class Tally:
         )
 
 
-class PolicyJudge:
-    """Judges a policy's raw output in episodes of evaluation, and keeps the contexts it was put out in."""
+class PolicyCounter:
+    """Counts violations of a policy's raw output in episodes of evaluation, and keeps the contexts of these."""
 
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
@@ -77,14 +77,14 @@ class PolicyJudge:
         return [[float(f"{value:.7g}") for value in row] for row in chosen.tolist()]
 
 
-class Judge:
-    """Judges every action of a run in float64 against the constraint at the state it was chosen in."""
+class ViolationCounter:
+    """Counts violations of every action of a run, in float64, at the state that the action was chosen in."""
 
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
         self.policy, self.behaviour, self.executed = Tally(), Tally(), Tally()
 
-    def judge(self, policy: Tensor | None, behaviour: Tensor, executed: Tensor, obs: Tensor) -> None:
+    def count(self, policy: Tensor | None, behaviour: Tensor, executed: Tensor, obs: Tensor) -> None:
         """Count one step's actions (1, n); the policy's is None where it had no say."""
         given = [(self.behaviour, behaviour), (self.executed, executed)]
         given += [(self.policy, policy)] if policy is not None else []
