@@ -20,7 +20,7 @@ from tests.golden.records import Golden
 TASKS = ("R+L2", "HC+O", "H+M", "BSS-3", "R+N", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D")
 # Above every family's switch from NumPy to torch.
 LARGE = 520
-DOUBLE, SINGLE = 1e-9, 1e-5
+DOUBLE, SINGLE = 1e-9, 3e-4
 
 
 def goldens() -> dict[str, Golden]:

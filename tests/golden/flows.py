@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -22,13 +23,14 @@ from tests.golden.records import Golden
 KINDS = {"realnvp": RealNVPConfig, "spline": SplineConfig, "gauge": GaugeConfig}
 TASKS = ("R+L2", "HC+O", "H+M", "BSS-3")
 UPDATES, ROWS = 10, 64
-TOLERANCE = 1e-4
+# A spline's steep bins magnify rounding.
+TOLERANCES = {"realnvp": 1e-4, "spline": 3e-3, "gauge": 3e-3}
 
 
 def goldens() -> dict[str, Golden]:
     """Each kind on four families: without context, with one, a budget of power, and in a plane."""
     pairs = [(kind, task) for kind in KINDS for task in TASKS]
-    return {f"flows/{kind}/{task}": Golden(partial(trained, kind, task), TOLERANCE) for kind, task in pairs}
+    return {f"flows/{kind}/{task}": Golden(partial(trained, kind, task), TOLERANCES[kind]) for kind, task in pairs}
 
 
 class Interrupting(NoCheckpoint):
@@ -54,10 +56,9 @@ def trained(kind: str, task_id: str) -> Record:
     config = KINDS[kind](layers=3, hidden=(16, 16), updates=UPDATES, batch_size=32, average=0.9)
     samples = _samples(task.constraint)
     checkpoint: Any = Interrupting(after=UPDATES // 2)
-    try:
+    with pytest.raises(InterruptionError):
         train_flow(task, config, samples, checkpoint)
-    except InterruptionError:
-        flow, curve = train_flow(task, config, samples, checkpoint)
+    flow, curve = train_flow(task, config, samples, checkpoint)
     context, action = samples["test_context"][:8], samples["test_action"][:8]
     latent = uniform(3, len(context), flow.dim).float().requires_grad_()
     mapped = flow(latent, context)

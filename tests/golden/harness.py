@@ -21,7 +21,7 @@ from methods.base import Method, Transition, method_class
 
 __all__ = ["Judge", "Short", "Tally", "run", "short_task"]
 
-EVALUATION = EvaluationSettings(every=20, episodes=2, final_episodes=2, judged_steps=40)
+EVALUATION = EvaluationSettings(every=12, episodes=2, final_episodes=2, judged_steps=30)
 
 
 class InterruptionError(Exception):
@@ -29,18 +29,19 @@ class InterruptionError(Exception):
 
 
 class Short(TaskSpec):
-    """A task whose episodes are cut at its own limit, whatever was registered."""
+    """A task whose episodes are cut at its own limit and simulated by its own arguments, whatever was registered."""
 
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """See :meth:`TaskSpec.make_env`."""
-        return super().make_env(max_episode_steps=self.max_episode_steps, **kwargs)
+        return super().make_env(max_episode_steps=self.max_episode_steps, **self.env_kwargs, **kwargs)
 
 
-def short_task(task_id: str, episode: int) -> Short:
+def short_task(task_id: str, episode: int, **env_kwargs: Any) -> Short:
     """A registered task with episodes of so many steps, and a constraint that shares nothing with the registry's."""
     task = make_task(task_id)
     fields = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
-    changes = {"max_episode_steps": episode, "constraint": copy.deepcopy(task.constraint)}
+    changes: dict[str, Any] = {"max_episode_steps": episode, "constraint": copy.deepcopy(task.constraint)}
+    changes["env_kwargs"] = {**task.env_kwargs, **env_kwargs}
     return Short(**(fields | changes))
 
 

@@ -6,13 +6,17 @@ interrupted and resumed.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from envs import make_task
+from envs.constraints import Intersection, Power, SineSquares, TwoLegs, WeightedL1
+from envs.constraints.base import Constraint
 from methods import list_methods
 from methods.base import method_class
 from tests.golden import harness
@@ -20,41 +24,69 @@ from tests.golden.harness import run
 from tests.golden.numbers import Record, summary
 from tests.golden.records import Golden
 
-STEPS, WARMUP, BATCH, REPLAY = 48, 14, 16, 24
 SETTINGS = {
     "hidden": [16, 16],
     "actor_lr": 2e-3,
     "critic_lr": 5e-3,
-    "batch_size": BATCH,
+    "batch_size": 16,
     "tau": 0.05,
-    "replay_size": REPLAY,
-    "warmup": WARMUP,
+    "replay_size": 20,
+    "warmup": 10,
     "samples": {"train": 64, "test": 32, "rollout_steps": 12},
-    "flow": {"updates": 6, "batch_size": 32, "hidden": [16], "layers": 2},
+    "flow": {"updates": 4, "batch_size": 32, "hidden": [16], "layers": 2},
 }
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Course:
-    """How a run on one task goes: length of an episode, when updates are made, where it is interrupted."""
+    """How a run on one task goes.
 
+    Attributes:
+        steps: Environment steps.
+        episode: Longest episode.
+        update_at: When updates are made.
+        interrupted_at: The step after which the run is interrupted, to be resumed from the last episode's end.
+        tighter: The task's constraint with bounds that are reached in so few steps.
+        env_kwargs: Of the environment, so that it ends early.
+    """
+
+    steps: int
     episode: int
     update_at: str = "episode"
     interrupted_at: int | None = None
+    tighter: Callable[[Any], Constraint] = lambda constraint: constraint
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ends(constraint: Constraint) -> tuple[Any, Any, tuple[int, ...]]:
+    """What every family's constructor takes last."""
+    return constraint.lower, constraint.upper, constraint.context_indices
+
+
+def tighter_pair(both: Intersection) -> Constraint:
+    """Of H+O+S."""
+    return Intersection(WeightedL1(1.0, *ends(both.l1)), SineSquares(0.002, *ends(both.quadratic)))
 
 
 COURSES = {
-    "R+L2": Course(episode=20),
-    "HC+O": Course(episode=15, update_at="step"),
-    "H+M": Course(episode=22, interrupted_at=39),
-    "BSS-3": Course(episode=17),
-    "R+N": Course(episode=20, update_at="step"),
-    "R+T": Course(episode=20),
-    "HC+MA": Course(episode=15),
-    "H+O+S": Course(episode=22, update_at="step", interrupted_at=39),
-    "R+Ring": Course(episode=20, interrupted_at=37),
-    "R+2D": Course(episode=20),
+    "R+L2": Course(36, episode=15),
+    "HC+O": Course(36, episode=13, update_at="step"),
+    "H+M": Course(
+        36,
+        episode=18,
+        interrupted_at=32,
+        tighter=lambda c: Power(1.0, *ends(c)),
+        env_kwargs={"healthy_angle_range": (-0.06, 0.06)},
+    ),
+    "BSS-3": Course(36, episode=15),
+    "R+N": Course(28, episode=14, update_at="step"),
+    "R+T": Course(28, episode=14),
+    # Contacts with the ground amplify rounding: episodes end before it shows.
+    "HC+MA": Course(28, episode=8, tighter=lambda c: TwoLegs(0.5, *ends(c))),
+    "H+O+S": Course(36, episode=18, update_at="step", interrupted_at=32, tighter=tighter_pair),
+    "R+Ring": Course(28, episode=14, interrupted_at=25),
+    "R+2D": Course(28, episode=14),
 }
 
 
@@ -72,11 +104,12 @@ def goldens() -> dict[str, Golden]:
 def trajectory(method: str, task_id: str) -> Record:
     """What a run measured, and where it ended."""
     course = COURSES[task_id]
-    task = harness.short_task(task_id, course.episode)
+    task = harness.short_task(task_id, course.episode, **course.env_kwargs)
+    task = dataclasses.replace(task, constraint=course.tighter(task.constraint))
     settings: dict[str, Any] = SETTINGS | ({"noise": 2.0} if task_id.startswith("BSS") else {})
     known = method_class(method).Config.model_fields
     settings = {name: value for name, value in settings.items() if name in known}
-    outcome, seen = run(task, method, settings, STEPS, course.update_at, course.interrupted_at)
+    outcome, seen = run(task, method, settings, course.steps, course.update_at, course.interrupted_at)
     assert outcome.returns is not None
     assert outcome.final_policy is not None
     returns = outcome.returns
@@ -100,7 +133,10 @@ def trajectory(method: str, task_id: str) -> Record:
     kinds = {name: getattr(outcome.violations, name) for name in ("policy", "behaviour", "executed")}
     for name, count in (kinds | {"final policy": outcome.final_policy.violations}).items():
         shares = count.valid_share.values()
-        found[f"{name} counts"] = [count.n, count.count, *(round(share * count.n) for share in shares)]
+        counts = [count.n, count.count, *(round(share * count.n) for share in shares)]
+        # A solver ends some 1e-9 inside or outside, as rounding has it.
+        by_solver = name == "executed" and method == "ddpg-projection-qp"
+        found[f"{name} counts"] = [count.n, *counts[3:]] if by_solver else counts
         found[f"{name} sizes"] = [count.mean, count.max]
         assert all(math.isclose(round(share * count.n), share * count.n, abs_tol=1e-9) for share in shares)
     return found | {f"curve {name}": values for name, values in outcome.curves.items()}
