@@ -247,7 +247,7 @@ MISTAKES: dict[str, Mistake] = {
         all_of(*(around(cls, "act", with_noise) for cls in LEARNERS)), on("R+L2", OWN, ADAPTED)
     ),
     "the best policy is the last": Mistake(
-        all_of(*(around(cls, "state_dict", shared_state) for cls in LEARNERS)), on("R+T", OWN, ADAPTED)
+        all_of(*(around(cls, "state_dict", shared_state) for cls in LEARNERS)), on("R+2D", OWN, ADAPTED)
     ),
     "resumed without the optimisers' moments": Mistake(resumed_without("optimizer."), on("H+M", *EACH)),
     "resumed with fresh noise": Mistake(resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
