@@ -70,10 +70,10 @@ def trained(kind: str, task_id: str) -> Record:
 
 
 def _samples(constraint: Constraint) -> dict[str, Tensor]:
-    """Contexts and feasible actions that depend on no environment."""
+    """Contexts and feasible actions, off the boundary where a spline has kinks; they depend on no environment."""
     samples = {}
     for seed, name in enumerate(("train", "test")):
         action, obs = actions_and_observations(constraint, ROWS, seed=seed + 5)
         samples[f"{name}_context"] = constraint.context(obs).float()
-        samples[f"{name}_action"] = constraint.project(action, obs).float()
+        samples[f"{name}_action"] = constraint.interior(obs).lerp(constraint.project(action, obs), 0.95).float()
     return samples

@@ -129,6 +129,7 @@ def trajectory(method: str, task_id: str) -> Record:
         "visited": summary(outcome.visited),
         "contexts": summary(outcome.final_policy.contexts),
         "weights": summary(torch.cat([value.reshape(-1) for value in weights])) if weights else [],
+        "violation sizes": [],
     }
     kinds = {name: getattr(outcome.violations, name) for name in ("policy", "behaviour", "executed")}
     for name, count in (kinds | {"final policy": outcome.final_policy.violations}).items():
@@ -137,6 +138,6 @@ def trajectory(method: str, task_id: str) -> Record:
         # A solver ends some 1e-9 inside or outside, as rounding has it.
         by_solver = name == "executed" and method == "ddpg-projection-qp"
         found[f"{name} counts"] = [count.n, *counts[3:]] if by_solver else counts
-        found[f"{name} sizes"] = [count.mean, count.max]
+        found["violation sizes"] += [count.mean, count.max]
         assert all(math.isclose(round(share * count.n), share * count.n, abs_tol=1e-9) for share in shares)
     return found | {f"curve {name}": values for name, values in outcome.curves.items()}
