@@ -23,8 +23,8 @@ from tests.golden.records import Golden
 KINDS = {"realnvp": RealNVPConfig, "spline": SplineConfig, "gauge": GaugeConfig}
 TASKS = ("R+L2", "HC+O", "H+M", "BSS-3")
 UPDATES, ROWS = 10, 64
-# A spline's steep bins magnify rounding.
-TOLERANCES = {"realnvp": 1e-4, "spline": 3e-3, "gauge": 3e-3}
+# Of a spline some gradients are next to zero, and Adam makes a whole step of their rounding.
+TOLERANCES = {"realnvp": 1e-4, "spline": 1e-2, "gauge": 1e-3}
 
 
 def goldens() -> dict[str, Golden]:
