@@ -12,11 +12,13 @@ from benchmark.commands.compare import compare
 from benchmark.commands.completion import PROGRAM, VARIABLE, completion
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.experiment import experiment
-from benchmark.commands.flows import flows, samples, visited
+from benchmark.commands.flows import flows, visited
 from benchmark.commands.listing import list_command
 from benchmark.commands.new import new
 from benchmark.commands.plan import plan
 from benchmark.commands.report import report
+from benchmark.commands.repro import repro
+from benchmark.commands.reproduced import reproduced
 from benchmark.commands.run import run
 from benchmark.commands.sample import sample
 from benchmark.commands.status import status
@@ -45,9 +47,10 @@ cli.add_command(list_command)
 cli.add_command(new)
 cli.add_command(plan)
 cli.add_command(report)
+cli.add_command(repro)
+cli.add_command(reproduced)
 cli.add_command(run)
 cli.add_command(sample)
-cli.add_command(samples)
 cli.add_command(status)
 cli.add_command(sweep)
 cli.add_command(tables)

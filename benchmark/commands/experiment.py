@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,9 +23,17 @@ def _experiments() -> Iterable[str]:
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=completer(_experiments))
 @profile_option
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Experiments at a time; those that take times, e2 and n2, want to be alone.",
+)
 @results_option
 @json_option
-def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
+def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
     """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
@@ -32,10 +42,12 @@ def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool)
     from benchmark.experiments.catalogue import EXPERIMENTS, find_experiment
     from benchmark.experiments.writing import write_experiment
     from benchmark.records.config import load_params
+    from benchmark.training.executors.processes import side_by_side
 
     params = load_params()
     params.profile(profile)
-    chosen = {name: find_experiment(name) for name in names or EXPERIMENTS}
-    context = Context(params, profile, results)
-    made = (path for name, one in chosen.items() for path in write_experiment(name, one, context))
-    show_paths(made, as_json, profile=profile, experiments=list(chosen))
+    chosen = list(names or EXPERIMENTS)
+    for name in chosen:
+        find_experiment(name)
+    made = side_by_side(functools.partial(write_experiment, Context(params, profile, results)), chosen, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile, experiments=chosen)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import checkpoint_option, method_option, profile_option, results_option, task_option
+from benchmark.commands.options import (
+    checkpoint_option,
+    jobs_option,
+    method_option,
+    profile_option,
+    results_option,
+    task_option,
+)
 from benchmark.commands.output import json_option, show
 
 
@@ -16,7 +23,7 @@ from benchmark.commands.output import json_option, show
 @task_option
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores].")
+@jobs_option
 @checkpoint_option
 @click.option(
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
