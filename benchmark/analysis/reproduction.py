@@ -11,6 +11,7 @@ from pydantic import Field
 
 from benchmark.records.results import TOLERANCE_KEYS, Record, RunResult, read_run
 from benchmark.records.runs import Run
+from benchmark.records.selection import one_line
 from benchmark.verification.spread import another_seed, is_close
 from envs.errors import UserError
 
@@ -130,7 +131,7 @@ def why_missing(run: RunResult | None, reference: RunResult) -> str:
     if run is None:
         return "was not run"
     if run.status != "complete":
-        return f"{run.status}: {run.error}"
+        return f"{run.status}: {one_line(run.error)}"
     if run.run_key != reference.run_key:
         return "is of other versions or settings than the reference"
     return ""

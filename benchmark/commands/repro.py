@@ -21,7 +21,10 @@ def repro(as_json: bool) -> int:
     Stages that do not depend on one that failed are made, and tables and report of what there is. Exits with 1 then.
     """
     from benchmark.training.executors.pipeline import Pipeline, output_to, title
+    from envs.errors import UserError
 
+    if not Path("dvc.yaml").exists():
+        raise UserError("there is no pipeline here: run this in a clone of the repository")
     started = time.perf_counter()
     with output_to(LOG) as console:
         pipeline = Pipeline(lambda line: None if as_json else click.echo(line, file=console))

@@ -80,7 +80,7 @@ def test_status_tells_stale_from_complete(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
-    assert done.out.splitlines()[-1] == f"profile smoke: {len(ALL_METHODS)} stale"
+    assert done.out.splitlines()[-1] == f"profile smoke: 1 missing, {len(ALL_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
 
 
@@ -100,7 +100,8 @@ def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> No
 
 def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:
     before = files(copy)
-    done = acrl(copy, "sweep", "--profile", "smoke", "--task", "R+L2")
+    methods = [argument for method in ALL_METHODS for argument in ("--method", method)]
+    done = acrl(copy, "sweep", "--profile", "smoke", "--task", "R+L2", *methods)
     assert done.code == 0
     assert done.out == f"{len(ALL_METHODS)} runs of profile smoke: {len(ALL_METHODS)} complete, 0 to do\n"
     assert files(copy) == before
@@ -113,10 +114,8 @@ def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
     assert f"{len(ALL_METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
 
 
-def test_samples_and_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Path) -> None:
-    arguments = ("R+L2", "--profile", "smoke", "--results", tmp_path)
-    assert acrl(smoke, "samples", *arguments).code == 0
-    done = acrl(smoke, "flows", *arguments, "--method", "flowpg")
+def test_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Path) -> None:
+    done = acrl(smoke, "flows", "R+L2", "--profile", "smoke", "--results", tmp_path, "--method", "flowpg")
     assert [Path(line).name for line in done.out.splitlines()] == ["R+L2.safetensors", "R+L2.json"]
     made, _ = load_tensors(tmp_path / "smoke/flows/flowpg/R+L2.safetensors")
     kept, _ = load_tensors(smoke / "results/smoke/flows/flowpg/R+L2.safetensors")
@@ -126,7 +125,7 @@ def test_samples_and_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Pa
 def test_flows_are_measured_where_trained_policies_go(copy: Path) -> None:
     done = acrl(copy, "visited", "R+L2", "--profile", "smoke", "--method", "flowpg-gauge")
     assert done.code == 0, done.err
-    report = read_record(copy / "results/smoke/flows/flowpg-gauge/R+L2.visited.json", VisitedReport)
+    report = read_record(copy / "results/smoke/visited/flowpg-gauge/R+L2.json", VisitedReport)
     # Nothing of the state enters this constraint, so that there is one state to speak of.
     assert (report.seeds, report.states, report.draws) == ([0], 1, 2000)
     assert report.validity["uniform"]["0"] == report.validity["boundary"]["0"] == 1

@@ -63,7 +63,8 @@ def refused(folder: Path, *arguments: str | Path, run: Callable[..., Done] = acr
         (("status", "-p", "Quick"), "unknown profile 'Quick': did you mean 'quick'?"),
         (("tables", "-p", "papers"), "unknown profile 'papers': did you mean 'paper'?"),
         (("plan", "-p", "x"), "unknown profile 'x'"),
-        (("samples", "HC+0", *SMOKE), "unknown task 'HC+0': did you mean 'HC+O'?"),
+        (("repro",), "there is no pipeline here: run this in a clone of the repository"),
+        (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("flows", "HC+0", *SMOKE), "unknown task 'HC+0': did you mean 'HC+O'?"),
         (("run", "R+L2"), "Missing argument 'METHOD'"),
         (("run", "R+L2", "nfw", "--seed", "-1"), "Invalid value for '--seed'"),
@@ -193,7 +194,7 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str, damage: str) -> No
     aside: dict[str, bytes] = {}
     for name, arguments in (
         ("R+L2.damaged", ("run", "R+L2", "flowpg", *SMOKE)),
-        ("R+L2.damaged-2", ("flows", "R+L2", *SMOKE)),
+        ("R+L2.damaged-2", ("flows", "R+L2", *SMOKE, "--method", "flowpg")),
     ):
         path.write_bytes(damaged)
         others = {name: content for name, content in files(full).items() if not name.startswith(kept[:-12])}
@@ -213,7 +214,6 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str, damage: str) -> No
         ("run", "R+L2", "nfw", *SMOKE),
         ("run", "R+L2", "flowpg", *SMOKE),
         ("plan", *SMOKE),
-        ("samples", "R+L2", *SMOKE),
         ("flows", "R+L2", *SMOKE),
         ("track", *SMOKE),
         ("tables", *SMOKE),

@@ -104,7 +104,6 @@ def mount(*arguments: str) -> int:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("samples", "R+L2", *SMOKE),
         ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
         ("run", "R+L2", "nfw", *SMOKE),
         ("run", "R+L2", "nfw", *SMOKE, "--checkpoint-every", "0"),
@@ -157,7 +156,6 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
     assert acrl(small_disk, "run", "R+L2", "nfw", *SMOKE).code == 0
     before = files(results)
     commands = [
-        ("samples", "R+L2", *SMOKE),
         ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
         ("run", "R+L2", "ddpg-penalty", *SMOKE),
         ("sweep", *SMOKE, "--task", "R+L2", "--method", "ddpg-penalty", "-j", "1"),

@@ -11,6 +11,8 @@ import click
 import pytest
 
 from benchmark.cli import cli
+from benchmark.records.results import read_run
+from benchmark.records.runs import Run
 from tests.benchmark.command import ROOT, Done, acrl
 
 SMOKE = ("--profile", "smoke")
@@ -30,11 +32,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "new task": ("Printed+Output",),
     "plan": SMOKE,
     "report": SMOKE,
+    "reproduced": SMOKE,
     "run": ("R+L2", "nfw", *SMOKE),
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),
-    "samples": ("R+L2", *SMOKE),
     "status": SMOKE,
-    "sweep": (*SMOKE, "--task", "R+L2"),
+    "sweep": (*SMOKE, "--task", "R+L2", "--method", "nfw"),
     "tables": SMOKE,
     "timing": ("R+L2", *SMOKE),
     "track": SMOKE,
@@ -48,14 +50,19 @@ COMMANDS = sorted(
         *(f"{g} {name}" for g in GROUPS for name in GROUPS[g].commands),
     ]
 )
-# Served until it is stopped: tests/benchmark/test_tracking_ui.py has its document.
-SERVES = {"ui"}
+# One serves until it is stopped (test_tracking_ui.py has its document), one runs a pipeline (test_pipeline.py).
+NOT_RUN = {"ui", "repro"}
 
 
 @pytest.fixture(scope="module")
 def place(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the results that commands may add to."""
-    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("json") / "place"))
+    """A copy of the results that commands may add to, with a reference of one method."""
+    folder = Path(shutil.copytree(smoke, tmp_path_factory.mktemp("json") / "place"))
+    run = read_run(folder / RUN)
+    for seed in range(3):
+        path = Run("smoke", run.task, run.method, seed).path(folder / "results" / "reference")
+        run.model_copy(update={"seed": seed}).write(path)
+    return folder
 
 
 def documented_keys(command: str) -> set[str]:
@@ -85,7 +92,7 @@ def test_every_command_has_help_and_json(place: Path, command: str) -> None:
     assert "--json" in done.out
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in SERVES])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in NOT_RUN])
 def test_every_command_prints_one_document_with_the_keys_documented(place: Path, command: str) -> None:
     if command not in ARGUMENTS:
         pytest.fail(f"`acrl {command}` is new: add a row with cheap arguments to ARGUMENTS in {Path(__file__).name}")

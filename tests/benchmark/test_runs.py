@@ -37,6 +37,15 @@ def test_a_profile_names_its_runs(params: Params) -> None:
     assert len(chosen) == (rows - anchors) * len(profile.seeds)
 
 
+def test_a_task_names_what_the_profile_asks_of_it(params: Params) -> None:
+    profile = params.profile("quick")
+    asked = list(select(params, "quick"))
+    assert list(select(params, "quick", ["HC+N"])) == [run for run in asked if run.task == "HC+N"]
+    assert list(select(params, "quick", ["HC+O"])) == [run for run in asked if run.task == "HC+O"]
+    assert {run.method for run in select(params, "quick", ["HC+O"])} == {*profile.methods, "random-feasible"}
+    assert {run.method for run in select(params, "quick", ["H+M"])} == set(profile.methods)
+
+
 def test_a_choice_may_go_beyond_the_profile(params: Params) -> None:
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
 

@@ -65,6 +65,23 @@ def test_an_artifact_of_another_key_is_made_anew(store: ArtifactStore, change: s
     assert "numbers" in store.get("flows", config, code, numbers)
 
 
+def test_an_artifact_of_other_libraries_is_made_anew_where_that_is_asked(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(parts: Artifacts) -> Tensors:
+        return parts.get("samples", {}, CODE, numbers)
+
+    store.get("flows", {}, CODE, make)
+    strict = ArtifactStore(store.folder, store.task, same_libraries=True)
+    strict.get("flows", {}, CODE, never)
+    monkeypatch.setattr("benchmark.records.store.library_versions", lambda: {"torch": "0.1"})
+    store.get("flows", {}, CODE, never)
+    with pytest.raises(AssertionError, match="made again"):
+        strict.get("samples", {}, CODE, never)
+    strict.get("flows", {}, CODE, make)
+    strict.get("samples", {}, CODE, never)
+
+
 def test_its_cost_is_what_making_it_and_its_parts_took(store: ArtifactStore) -> None:
     def make(parts: Artifacts) -> Tensors:
         return parts.get("samples", {}, CODE, numbers)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from dvc.exceptions import DvcException, NotDvcRepoError, ReproductionError
+from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage import Stage
@@ -53,7 +53,7 @@ class Pipeline:
         """Make all stages that changed; a stage that fails stops those alone that depend on it.
 
         Raises:
-            UserError: If there is no pipeline here, another process is running it, or a stage left out a file.
+            UserError: If there is no pipeline here, or another process is running it.
             KeyboardInterrupt: If a stage was interrupted.
         """
         # DVC's own words on failures are left out: the commands have said why, and the end says which.
@@ -67,8 +67,6 @@ class Pipeline:
                     repo.reproduce(all_pipelines=True, on_error="keep-going", repro_fn=self._make)
                 except ReproductionError:
                     self._make_partially()
-        except NotDvcRepoError as error:
-            raise UserError("there is no pipeline here: run this in a clone of the repository") from error
         except DvcException as error:
             raise UserError(str(error)) from error
 

@@ -212,7 +212,7 @@ def test_timing_and_flow_of_a_method_open_their_reports(browser: Browser, site: 
     valid = page.get_by_role("region", name="Validity of the flow")
     for row, expected in (
         ("R+L2 sampled uniform", {"flows/flowpg/R+L2.json"}),
-        ("R+L2 visited uniform", {"flows/flowpg/R+L2.visited.json"}),
+        ("R+L2 visited uniform", {"visited/flowpg/R+L2.json"}),
         ("R+L2 visited policy", runs("R+L2/flowpg")),
     ):
         assert set(open_origin(page, valid.get_by_role("row", name=row).locator("button").last)[1]) == expected

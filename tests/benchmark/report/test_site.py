@@ -53,7 +53,7 @@ def test_there_is_a_page_for_everything(site: Path) -> None:
 def test_every_file_that_a_number_is_from_is_on_the_page_of_all_files(filled: Path, site: Path) -> None:
     found = read_selection(filled, PROFILE, TASKS, METHODS, SEEDS)
     names = {origin["file"] for origins in sources(found, filled).values() for origin in origins}
-    assert any(name.endswith(".visited.json") for name in names)
+    assert any(name.startswith("visited/") for name in names)
     page = (site / "provenance.html").read_text()
     assert [name for name in sorted(names) if f"<code>{name}</code>" not in page] == []
 
