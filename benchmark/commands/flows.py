@@ -11,7 +11,7 @@ from benchmark.commands.options import method_option, profile_option, results_op
 from benchmark.commands.output import json_option, show_paths
 
 
-@click.command()
+@click.command(hidden=True)
 @task_argument
 @profile_option
 @results_option
@@ -41,7 +41,7 @@ def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: P
     show_paths(made, as_json, profile=profile)
 
 
-@click.command()
+@click.command(hidden=True)
 @tasks_argument
 @profile_option
 @method_option

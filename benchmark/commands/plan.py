@@ -10,7 +10,7 @@ from benchmark.commands.options import profile_option, results_option
 from benchmark.commands.output import json_option, show
 
 
-@click.command()
+@click.command(hidden=True)
 @profile_option
 @results_option
 @json_option

@@ -28,7 +28,7 @@ from methods.nfw import NFW
 from methods.random_feasible import RandomFeasible
 from methods.stable_baselines3 import StableBaselines3
 from tests.golden import environments, families, flows, harness
-from tests.golden.harness import Judge, Tally
+from tests.golden.harness import Tally, ViolationCounter
 
 LEARNERS: tuple[type[Method[Any]], ...] = (DDPG, StableBaselines3)
 Patch = pytest.MonkeyPatch
@@ -106,7 +106,9 @@ def stop_early(original: Callable[..., Tensor], self: Constraint, action: Tensor
     return action + (1 - 1e-6) * (original(self, action, obs) - action)
 
 
-def judged_after_repair(original: Any, self: Judge, policy: Any, behaviour: Tensor, executed: Tensor, obs: Any) -> None:
+def counted_after_repair(
+    original: Any, self: ViolationCounter, policy: Any, behaviour: Tensor, executed: Tensor, obs: Any
+) -> None:
     del behaviour
     original(self, None if policy is None else executed, executed, executed, obs)
 
@@ -208,7 +210,9 @@ MISTAKES: dict[str, Mistake] = {
         around(ExactConstraint, "project", lambda project, self, a, obs: a + 0.999 * (project(self, a, obs) - a)),
         on("R+L2", OWN, ADAPTED, "ddpg-projection-layer", "nfw"),
     ),
-    "violations counted after repair": Mistake(around(Judge, "judge", judged_after_repair), on("R+L2", *EACH)),
+    "violations counted after repair": Mistake(
+        around(ViolationCounter, "count", counted_after_repair), on("R+L2", *EACH)
+    ),
     "an action on the bound counts as violated": Mistake(
         around(Tally, "add", bound_is_outside), on("R+L2", OWN, "random-feasible")
     ),
