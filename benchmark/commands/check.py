@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.commands.output import json_option, show
+from benchmark.commands.options import json_option, show
 
 if TYPE_CHECKING:
     from benchmark.conformance.verdicts import Verdict

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from benchmark.records.anchors import anchor_pairs
 from benchmark.records.config import Params, run_config
 from benchmark.records.files import write_text
 from benchmark.records.provenance import library_versions
-from benchmark.records.runs import select
+from benchmark.records.runs import anchor_pairs, select
 from benchmark.records.store import ArtifactStore
 from benchmark.training.flows import flow_config
 from envs.registry import make_task

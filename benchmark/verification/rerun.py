@@ -19,8 +19,7 @@ import torch
 from scipy import stats
 
 from benchmark.records.config import RunConfig
-from benchmark.records.machine import mixed_libraries
-from benchmark.records.provenance import collect_provenance, run_code
+from benchmark.records.provenance import collect_provenance, mixed_libraries, run_code
 from benchmark.records.results import RunResult
 from benchmark.training.harness import Outcome, Progress, train
 from envs.registry import make_task

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.analysis.claims.rule import Claim, Reading
-from benchmark.publishing.claims.page import judge
+from benchmark.publishing.claims import judge
+from benchmark.records.reports import TimedRound, TimingReport, timing_path
 from benchmark.records.results import (
     TOLERANCES,
     Evaluation,
@@ -30,7 +31,6 @@ from benchmark.records.results import (
     report_path,
 )
 from benchmark.records.selection import read_selection
-from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
 from envs.registry import make_task
 
 TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")

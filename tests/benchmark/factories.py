@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.records.reports import TimedRound, TimingReport, timing_path
 from benchmark.records.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
@@ -26,7 +27,6 @@ from benchmark.records.results import (
     VisitedReport,
     report_path,
 )
-from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
 
 PROFILE = "quick"
 STEPS = 20_000

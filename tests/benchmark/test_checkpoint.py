@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmark.records.config import EvaluationSettings, RunConfig
-from benchmark.training.checkpoint import SHARE, RunCheckpoint
+from benchmark.records.store import SHARE, RunCheckpoint
 from benchmark.training.harness import Outcome, train
 from envs import UserError, make_task
 from tests.methods.learners import ALL_METHODS, feed, make_learner, settings
@@ -106,7 +106,7 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(
 
 def test_it_waits_until_writing_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("benchmark.training.checkpoint.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.records.store.time.perf_counter", lambda: now[0])
     monkeypatch.setattr("benchmark.records.store.save_tensors", lambda *_: now.__setitem__(0, now[0] + 5))
     checkpoint = RunCheckpoint(tmp_path / "a", "key", every=60)
     assert not checkpoint.due()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.analysis.claims.effects import (
+from benchmark.analysis.claims.evidence import (
     MANY,
     NO_EVENTS,
     Count,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmark.analysis.claims.rule import Claim
-from benchmark.publishing.claims.page import write_claims
+from benchmark.publishing.claims import write_claims
 from envs.errors import UserError
 from tests.benchmark.claim_worlds import (
     METHODS,

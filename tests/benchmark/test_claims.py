@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.analysis.claims.rule import Claim, Finding
 from benchmark.analysis.statistics import point
-from benchmark.publishing.claims.views import WHY, Row, effect_rows, verdict_rows, why_open
+from benchmark.publishing.claims import WHY, Row, effect_rows, verdict_rows, why_open
 from benchmark.records.results import TOLERANCES
 from tests.benchmark.claim_worlds import (
     BASELINES,

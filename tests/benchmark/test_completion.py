@@ -9,7 +9,7 @@ import pytest
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from benchmark.cli import cli
-from benchmark.commands.completion import PROGRAM, VARIABLE
+from benchmark.commands.options import PROGRAM, VARIABLE
 from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import Done, acrl, finish, start, workplace

@@ -19,7 +19,7 @@ from benchmark.analysis.statistics import Estimate
 from benchmark.publishing.figures.leaderboard import draw_leaderboard
 from benchmark.publishing.tables.leaderboard import leaderboard_table
 from benchmark.publishing.tables.rendering import DASH
-from benchmark.records.anchors import unconstrained_task
+from benchmark.records.runs import unconstrained_task
 from benchmark.records.selection import Selection, read_selection
 from envs import list_tasks, make_task
 from envs.errors import UserError

@@ -10,8 +10,7 @@ import pytest
 from benchmark.analysis.comparison import compare
 from benchmark.analysis.comparison_inputs import Side
 from benchmark.analysis.summaries import different_machines
-from benchmark.records.machine import machine_of, one_machine
-from benchmark.records.provenance import collect_provenance
+from benchmark.records.provenance import collect_provenance, machine_of, one_machine
 from benchmark.records.results import Provenance, RunResult, read_run
 from benchmark.records.selection import check_complete
 from tests.benchmark.factories import PROVENANCE, make_run, save

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records.missing import NoRunsError, profiles_with_runs
+from benchmark.records.runs import NoRunsError, profiles_with_runs
 from tests.benchmark.command import acrl, files, workplace
 from tests.benchmark.factories import make_run, save
 

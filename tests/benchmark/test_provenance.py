@@ -116,7 +116,7 @@ def test_other_methods_tasks_and_what_only_shows_results_do_not_count(read: Call
         *("envs/bike_sharing.py", "envs/constraints/ball.py", "envs/constraints/__init__.py"),
         *(
             "benchmark/cli.py",
-            "benchmark/training/executors/processes.py",
+            "benchmark/training/processes.py",
             "benchmark/publishing/tables/writing.py",
             "benchmark/publishing/mlflow/importing.py",
         ),

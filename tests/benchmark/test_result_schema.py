@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from benchmark.analysis.comparison import Compared, Difference
 from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.reports import TimedRound, TimingReport
 from benchmark.records.results import (
     Calls,
     Evaluation,
@@ -27,7 +28,6 @@ from benchmark.records.results import (
     VisitedReport,
 )
 from benchmark.records.submissions import Submission
-from benchmark.records.timing_report import TimedRound, TimingReport
 from benchmark.verification.report import Finding, Verification
 from tests.benchmark.command import ROOT, acrl
 

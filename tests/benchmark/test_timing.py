@@ -13,11 +13,11 @@ import pytest
 
 import benchmark.training.timing as module
 from benchmark.analysis.timing import timing_frame, timing_tables
-from benchmark.publishing.tables.table import markdown
+from benchmark.publishing.tables.rendering import markdown
 from benchmark.records.config import Params, load_params
+from benchmark.records.reports import TimedRound, TimingReport, timing_path
 from benchmark.records.results import read_record
 from benchmark.records.selection import read_selection
-from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
 from benchmark.training.timing import time_steps, timing_state, turns
 from envs.errors import MethodFailedError, UserError
 from tests.benchmark.command import acrl, workplace

@@ -12,7 +12,7 @@ import gymnasium
 import pytest
 
 from benchmark.records.config import EvaluationSettings, RunConfig
-from benchmark.training.checkpoint import RunCheckpoint
+from benchmark.records.store import RunCheckpoint
 from benchmark.training.harness import Outcome, train
 from benchmark.training.violations import Tally, ViolationCounter
 from envs import make_task

@@ -21,15 +21,24 @@ from benchmark.publishing.pictures.formulas import formula
 from benchmark.publishing.pictures.writing import alt_path
 from benchmark.publishing.site import charts
 from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
-from benchmark.publishing.site.claims import claim_page
-from benchmark.publishing.site.methods import describe_method, flow_grids, settings_of, step_grid
-from benchmark.publishing.site.origins import Origin, anchor_runs, describe_run, reports, sources, versions
+from benchmark.publishing.site.parts import (
+    Origin,
+    anchor_runs,
+    claim_page,
+    describe_method,
+    describe_run,
+    flow_grids,
+    reports,
+    settings_of,
+    sources,
+    step_grid,
+    versions,
+)
 from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.publishing.tables.writing import describe, describe_failures
-from benchmark.records.anchors import HIGH_METHOD
 from benchmark.records.files import write_bytes, write_text
-from benchmark.records.missing import NoRunsError
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import HIGH_METHOD, NoRunsError
 from benchmark.records.selection import Selection
 from benchmark.records.submissions import ADDRESS, DOI, describe_submissions
 from envs.errors import UserError

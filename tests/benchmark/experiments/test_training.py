@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.experiments.base import Context
-from benchmark.experiments.stretches import stretches_of, visited_in
+from benchmark.experiments.training import stretches_of, visited_in
 from benchmark.records.results import TOLERANCES, Violations
 from benchmark.records.selection import CompleteRun
 from envs.errors import UserError

@@ -13,8 +13,8 @@ import pytest
 
 from benchmark.analysis.leaderboard import leaderboard
 from benchmark.publishing.site.cells import Cell, leaderboard_rows, pair_grid, scale_grid
-from benchmark.publishing.site.origins import sources
 from benchmark.publishing.site.pages import as_script
+from benchmark.publishing.site.parts import sources
 from benchmark.publishing.tables.rendering import percent
 from benchmark.records.selection import read_selection
 from envs.errors import UserError

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmark.records.config import Params
 from benchmark.records.runs import Run
-from benchmark.training.checkpoint import EVERY_SECONDS
+from benchmark.records.store import EVERY_SECONDS
 from benchmark.training.runs import error_line, execute_missing, record_failure
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

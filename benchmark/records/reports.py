@@ -1,10 +1,10 @@
-"""What the timing of training steps leaves: one JSON a task."""
+"""Reports beside runs, on flows, states and timing; and names of what numbers come from."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.records.results import File, Record
+from benchmark.records.results import File, Record, report_path
 
 
 class TimedRound(Record):
@@ -51,3 +51,26 @@ class TimingReport(File):
 def timing_path(folder: Path, task: str) -> Path:
     """Where the timing of a task lies below ``results/<profile>``."""
     return folder / "timing" / f"{task}.json"
+
+
+HERE = Path()
+
+
+def of_runs(task: str, method: str) -> str:
+    """The complete runs of a task and method."""
+    return f"{task}/{method}"
+
+
+def of_flow(task: str, method: str, states: str = "sampled") -> str:
+    """The report on a flow; ``states`` is "sampled" or "visited"."""
+    return report_path(HERE, method, task, states).as_posix()
+
+
+def of_timing(task: str) -> str:
+    """The timing of a task's training steps."""
+    return timing_path(HERE, task).as_posix()
+
+
+def of_experiment(name: str) -> str:
+    """The numbers of an experiment."""
+    return f"experiments/{name}.csv"

@@ -19,7 +19,7 @@ from benchmark.records.files import write_bytes
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run
 from benchmark.records.store import ArtifactStore
-from benchmark.training.executors.processes import THREAD_VARIABLES, progress_bar
+from benchmark.training.processes import THREAD_VARIABLES, progress_bar
 from benchmark.training.runs import error_line, execute_missing, record_failure
 from envs.errors import UserError
 from envs.registry import make_task
