@@ -10,7 +10,8 @@ import pandas as pd
 
 from benchmark.analysis.statistics import OTHER_MACHINES, Estimate, mean_interval, point, ratio_interval
 from benchmark.records.provenance import one_machine
-from benchmark.records.results import PARTS, TOLERANCES, FlowReport, ViolationCount
+from benchmark.records.reports import FlowReport
+from benchmark.records.results import PARTS, TOLERANCES, ViolationCount
 from benchmark.records.selection import CompleteRun, Selection
 
 # The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.

@@ -4,7 +4,88 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.records.results import File, Record, report_path
+from benchmark.records.results import File, Record
+
+
+class FlowReport(File):
+    """Quality of one trained flow on states and feasible actions that it was not trained on.
+
+    Attributes:
+        flow: The method whose flow it is.
+        draws: Latents drawn for each share.
+        validity: Kind of latent ("uniform" in the box, "boundary" of the box) -> tolerance -> share of f(z; s) in C(s).
+        recall: Share of feasible actions whose latent lies in the box.
+        curve: Held-out negative log-likelihood over training.
+        seconds: What drawing the samples and training took.
+        artifact_key: Of the flow: what it depends on, as one hash. Empty where it was not noted.
+    """
+
+    task: str
+    flow: str
+    profile: str
+    draws: int
+    validity: dict[str, dict[str, float]]
+    recall: float
+    curve: dict[str, list[float]]
+    seconds: float
+    artifact_key: str = ""
+
+
+class VisitedReport(File):
+    """Validity of one trained flow at states that the policies trained with it visit at the end of training.
+
+    Attributes:
+        seeds: Seeds of those policies.
+        states: Different states drawn from.
+        draws: Latents drawn for each share.
+        validity: As in :class:`FlowReport`.
+    """
+
+    task: str
+    flow: str
+    profile: str
+    seeds: list[int]
+    states: int
+    draws: int
+    validity: dict[str, dict[str, float]]
+
+
+class StateCoverage(Record):
+    """How well the states that one run visited are covered by those that a flow was trained on.
+
+    Attributes:
+        within_range: Share of states within the range of training in every coordinate.
+        near: Share as near to a training state as 99% of the held-out states are.
+        valid: Tolerance -> share of f(z; s) in C(s) at those states, z uniform in the box.
+    """
+
+    within_range: float
+    near: float
+    valid: dict[str, float]
+
+
+class CoverageReport(File):
+    """States visited in training against those that the task's ``flowpg`` flow was trained on.
+
+    Attributes:
+        draws: Latents drawn for each share.
+        runs: Method -> seed -> what was measured.
+    """
+
+    task: str
+    profile: str
+    draws: int
+    runs: dict[str, dict[str, StateCoverage]]
+
+
+def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
+    """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
+    return folder / "flows" / method / (f"{task}.json" if states == "sampled" else f"{task}.visited.json")
+
+
+def coverage_path(folder: Path, task: str) -> Path:
+    """Where the coverage of a task's states lies below ``results/<profile>``."""
+    return folder / "coverage" / f"{task}.json"
 
 
 class TimedRound(Record):

@@ -15,20 +15,17 @@ import pandas as pd
 
 from benchmark.analysis.claims.rule import Claim, Reading
 from benchmark.publishing.claims import judge
-from benchmark.records.reports import TimedRound, TimingReport, timing_path
+from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport, report_path, timing_path
 from benchmark.records.results import (
     TOLERANCES,
     Evaluation,
     FinalPolicy,
-    FlowReport,
     Provenance,
     Returns,
     RunResult,
     Seconds,
     ViolationCount,
     Violations,
-    VisitedReport,
-    report_path,
 )
 from benchmark.records.selection import read_selection
 from envs.registry import make_task

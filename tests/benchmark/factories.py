@@ -10,22 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.reports import TimedRound, TimingReport, timing_path
+from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport, report_path, timing_path
 from benchmark.records.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
     Calls,
     Evaluation,
     FinalPolicy,
-    FlowReport,
     Provenance,
     Returns,
     RunResult,
     Seconds,
     ViolationCount,
     Violations,
-    VisitedReport,
-    report_path,
 )
 
 PROFILE = "quick"

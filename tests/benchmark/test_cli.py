@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records.results import VisitedReport, read_record, read_run
+from benchmark.records.reports import VisitedReport
+from benchmark.records.results import read_record, read_run
 from benchmark.records.store import load_tensors
 from envs import list_tasks
 from methods import list_methods

@@ -13,19 +13,17 @@ from pydantic import BaseModel
 
 from benchmark.analysis.comparison import Compared, Difference
 from benchmark.records.config import EvaluationSettings, RunConfig
-from benchmark.records.reports import TimedRound, TimingReport
+from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport
 from benchmark.records.results import (
     Calls,
     Evaluation,
     FinalPolicy,
-    FlowReport,
     Provenance,
     Returns,
     RunResult,
     Seconds,
     ViolationCount,
     Violations,
-    VisitedReport,
 )
 from benchmark.records.submissions import Submission
 from benchmark.verification.report import Finding, Verification
