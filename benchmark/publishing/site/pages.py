@@ -17,7 +17,6 @@ from markupsafe import Markup, escape
 
 from benchmark.analysis.claims.claims import Claims
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
-from benchmark.publishing.pictures.formulas import formula
 from benchmark.publishing.pictures.writing import alt_path
 from benchmark.publishing.site import charts
 from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
@@ -198,7 +197,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
     return {
         "task": task,
         "spec": spec,
-        "formula": formula(spec.constraint),
+        "formula": spec.constraint.formula(),
         "family": type(spec.constraint).__name__,
         "rows": [asdict(row) for row in leaderboard_rows(board, own)],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
