@@ -21,7 +21,7 @@ from methods.base import Method, Transition, method_class
 
 __all__ = ["Short", "Tally", "ViolationCounter", "run", "short_task"]
 
-EVALUATION = EvaluationSettings(every=16, episodes=2, final_episodes=2, judged_steps=24)
+EVALUATION = EvaluationSettings(every=14, episodes=2, final_episodes=2, judged_steps=24)
 
 
 class InterruptionError(Exception):

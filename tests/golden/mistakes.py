@@ -200,7 +200,7 @@ MISTAKES: dict[str, Mistake] = {
     "gamma off by a hundredth": Mistake(configured(lambda c: {"gamma": c.gamma - 0.01}), on("R+L2", *EACH)),
     "tau off by a hundredth of itself": Mistake(configured(lambda c: {"tau": 1.01 * c.tau}), on("R+L2", *EACH)),
     "noise before the flow": Mistake(
-        around(FlowPGBase, "act_pair", noise_before_the_flow), on("R+L2", "flowpg", "flowpg-spline", "flowpg-gauge")
+        around(FlowPGBase, "act_pair", noise_before_the_flow), on("R+L2", "flowpg", "flowpg-gauge")
     ),
     "projection stops a millionth short": Mistake(
         around(ExactConstraint, "project", stop_early),
@@ -251,7 +251,7 @@ MISTAKES: dict[str, Mistake] = {
         all_of(*(around(cls, "act", with_noise) for cls in LEARNERS)), on("R+L2", OWN, ADAPTED)
     ),
     "the best policy is the last": Mistake(
-        all_of(*(around(cls, "state_dict", shared_state) for cls in LEARNERS)), on("R+2D", OWN, ADAPTED)
+        all_of(*(around(cls, "state_dict", shared_state) for cls in LEARNERS)), (*on("R+N", OWN), *on("BSS-3", ADAPTED))
     ),
     "resumed without the optimisers' moments": Mistake(resumed_without("optimizer."), on("H+M", *EACH)),
     "resumed with fresh noise": Mistake(resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
