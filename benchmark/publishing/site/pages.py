@@ -255,7 +255,7 @@ def provenance_page(found: Selection, behind: Mapping[str, list[Origin]]) -> dic
 
 
 def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:
-    """Pictures that ``acrl pictures`` made of these tasks, by task in their order."""
+    """Pictures that were drawn of these tasks, by task in their order."""
     found = sorted((folder / "pictures").glob("*")) if (folder / "pictures").is_dir() else []
     # What is feasible, then what flows put out, then the episode.
     found.sort(key=lambda path: (path.suffix == ".gif", "-flow-" in path.name, path.name))
