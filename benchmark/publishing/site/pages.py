@@ -187,12 +187,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
     """One task."""
     found, own = board.found, board.frame[board.frame["task"] == task]
     spec = make_task(task)
-    pareto = {
-        f"{tolerance:g}": charts.pareto_chart(
-            own, methods, tolerance, f"Return against validity at tolerance {tolerance:g} on {task}, a point a method."
-        )
-        for tolerance in TOLERANCES
-    }
+    pareto = charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method.")
     times = [(method, task, method) for method in methods]
     return {
         "task": task,
