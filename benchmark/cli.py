@@ -9,11 +9,13 @@ import click
 
 from benchmark.commands.check import check
 from benchmark.commands.look import compare, list_command, status, verify
-from benchmark.commands.measure import experiment, flows, sample, samples, timing, visited
+from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.new import new
 from benchmark.commands.options import PROGRAM, VARIABLE, completion
 from benchmark.commands.plan import plan
 from benchmark.commands.publish import report, tables, track, ui
+from benchmark.commands.repro import repro
+from benchmark.commands.reproduced import reproduced
 from benchmark.commands.run import evaluate, run, sweep
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -35,9 +37,10 @@ cli.add_command(list_command)
 cli.add_command(new)
 cli.add_command(plan)
 cli.add_command(report)
+cli.add_command(repro)
+cli.add_command(reproduced)
 cli.add_command(run)
 cli.add_command(sample)
-cli.add_command(samples)
 cli.add_command(status)
 cli.add_command(sweep)
 cli.add_command(tables)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import click
 
 from benchmark.commands.options import (
     completer,
+    jobs_option,
     json_option,
     method_option,
     profile_option,
@@ -22,51 +25,48 @@ from benchmark.commands.options import (
 )
 
 
-@click.command(hidden=True)
-@task_argument
-@profile_option
-@results_option
-@json_option
-def samples(task: str, profile: str, results: Path, as_json: bool) -> None:
-    """Draw the states and feasible actions that TASK's flows are trained on."""
-    from benchmark.records.config import load_params
-    from benchmark.training.flows import make_samples
-
-    show_paths([make_samples(load_params(), profile, task, results)], as_json, profile=profile)
-
-
 @click.command()
 @tasks_argument
 @profile_option
 @method_option
+@jobs_option
 @results_option
 @json_option
-def flows(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
+def flows(
+    tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
+) -> None:
     """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
     from benchmark.records.config import load_params
-    from benchmark.training.flows import make_flows
+    from benchmark.training.flows import make_flow
+    from benchmark.training.processes import side_by_side
 
     params = load_params()
-    chosen = tasks or params.profile(profile).tasks
-    made = (path for task in chosen for path in make_flows(params, profile, task, methods, results))
-    show_paths(made, as_json, profile=profile)
+    chosen = params.profile(profile)
+    # Two flows of one task would wait for the same samples: neighbours are of different tasks.
+    pairs = [(task, method) for method in methods or chosen.flow_methods for task in tasks or chosen.tasks]
+    made = side_by_side(functools.partial(make_flow, params, profile, results), pairs, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
 
 @click.command(hidden=True)
 @tasks_argument
 @profile_option
 @method_option
+@jobs_option
 @results_option
 @json_option
-def visited(tasks: Sequence[str], profile: str, methods: Sequence[str], results: Path, as_json: bool) -> None:
+def visited(
+    tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
+) -> None:
     """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
     from benchmark.records.config import load_params
     from benchmark.training.flows import measure_visited
+    from benchmark.training.processes import side_by_side
 
     params = load_params()
-    chosen = tasks or params.profile(profile).tasks
-    made = (path for task in chosen for path in measure_visited(params, profile, task, methods, results))
-    show_paths(made, as_json, profile=profile)
+    measure = functools.partial(measure_visited, params, profile, results, methods)
+    made = side_by_side(measure, tasks or params.profile(profile).tasks, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
 
 def _samplers() -> Iterable[str]:
@@ -122,9 +122,17 @@ def _experiments() -> Iterable[str]:
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=completer(_experiments))
 @profile_option
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Experiments at a time; those that take times, e2 and n2, want to be alone.",
+)
 @results_option
 @json_option
-def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
+def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
     """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
@@ -132,13 +140,15 @@ def experiment(names: Sequence[str], profile: str, results: Path, as_json: bool)
     from benchmark.experiments.base import Context
     from benchmark.experiments.writing import EXPERIMENTS, find_experiment, write_experiment
     from benchmark.records.config import load_params
+    from benchmark.training.processes import side_by_side
 
     params = load_params()
     params.profile(profile)
-    chosen = {name: find_experiment(name) for name in names or EXPERIMENTS}
-    context = Context(params, profile, results)
-    made = (path for name, one in chosen.items() for path in write_experiment(name, one, context))
-    show_paths(made, as_json, profile=profile, experiments=list(chosen))
+    chosen = list(names or EXPERIMENTS)
+    for name in chosen:
+        find_experiment(name)
+    made = side_by_side(functools.partial(write_experiment, Context(params, profile, results)), chosen, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile, experiments=chosen)
 
 
 @click.command()

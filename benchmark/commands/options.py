@@ -76,6 +76,9 @@ task_option = click.option(
 method_option = click.option(
     "--method", "methods", multiple=True, shell_complete=complete_method, help="Only this method; may be repeated."
 )
+jobs_option = click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores]."
+)
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness."
 )

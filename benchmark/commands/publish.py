@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,7 +115,6 @@ def track(profile: str, results: Path, as_json: bool) -> None:
     """
     from benchmark.publishing.mlflow.importing import import_runs, import_runs_to_server
     from benchmark.records.config import load_params
-    from benchmark.records.files import write_text
     from benchmark.records.results import read_run
     from benchmark.records.runs import select
 
@@ -127,7 +125,6 @@ def track(profile: str, results: Path, as_json: bool) -> None:
         new = import_runs(results / profile, profile, database)
     paths = [one.path(results) for one in select(load_params(), profile)]
     keys = [read_run(path).run_key for path in paths if path.exists()]
-    write_text(results / profile / "mlflow.json", json.dumps({"run_keys": keys}, indent=1) + "\n")
     store = server or str(database)
     document = {"profile": profile, "imported": new, "store": store, "run_keys": keys}
     show(document, [f"{new} runs of profile {profile} imported into {store}"], as_json)

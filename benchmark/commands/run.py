@@ -9,6 +9,7 @@ import click
 
 from benchmark.commands.options import (
     checkpoint_option,
+    jobs_option,
     json_option,
     method_argument,
     method_option,
@@ -63,7 +64,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 @task_option
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores].")
+@jobs_option
 @checkpoint_option
 @click.option(
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."

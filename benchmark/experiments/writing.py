@@ -37,8 +37,8 @@ def find_experiment(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-def write_experiment(name: str, experiment: Experiment, context: Context) -> list[Path]:
-    """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
+def write_experiment(context: Context, name: str) -> list[Path]:
+    """Measure an experiment, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
 
     The same inputs give the same bytes, but for measured times.
 
@@ -46,10 +46,11 @@ def write_experiment(name: str, experiment: Experiment, context: Context) -> lis
         The files written.
 
     Raises:
-        UserError: If something that the experiment reads is missing or damaged, or a file cannot be written; nothing
-            is written then.
+        UserError: If there is no such experiment, something that it reads is missing or damaged, or a file cannot be
+            written; nothing is written then.
     """
     torch.set_num_threads(1)
+    experiment = find_experiment(name)
     folder = context.folder / "experiments"
     check_writable(folder / name)
     measured = experiment.measure(context)

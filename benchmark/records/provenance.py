@@ -41,7 +41,7 @@ LIBRARIES = (
     "zuko",
 )
 # What the pipeline itself writes says nothing about the code that made a result.
-NOT_CODE = (":(exclude)results", ":(exclude)dvc.lock")
+NOT_CODE = (":(exclude)results",)
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:

@@ -80,12 +80,12 @@ class CoverageReport(File):
 
 def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
     """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
-    return folder / "flows" / method / (f"{task}.json" if states == "sampled" else f"{task}.visited.json")
+    return folder / ("flows" if states == "sampled" else "visited") / method / f"{task}.json"
 
 
 def coverage_path(folder: Path, task: str) -> Path:
     """Where the coverage of a task's states lies below ``results/<profile>``."""
-    return folder / "coverage" / f"{task}.json"
+    return folder / "visited" / f"{task}.json"
 
 
 class TimedRound(Record):

@@ -72,15 +72,24 @@ class Run:
 def select(
     params: Params, profile: str, tasks: Sequence[str] = (), methods: Sequence[str] = (), seeds: Sequence[int] = ()
 ) -> Iterator[Run]:
-    """The runs of a profile with those of its anchors, or of the given tasks, methods and seeds at its budget.
+    """The runs of a profile, or those of the given tasks, methods and seeds at its budget.
+
+    Without methods, a task of the profile has all runs that the profile asks of it: those that returns are measured by
+    are among them, and of an unconstrained task they are all. Any other task has the profile's methods.
 
     Raises:
         UnknownIdError: If a profile, task or method is unknown.
     """
     chosen = params.profile(profile)
-    pairs = list(itertools.product(tasks or chosen.tasks, methods or chosen.methods))
-    if not tasks and not methods:
-        pairs += anchor_pairs(chosen.tasks, chosen.unconstrained)
+    asked = [*itertools.product(chosen.tasks, chosen.methods), *anchor_pairs(chosen.tasks, chosen.unconstrained)]
+    if methods:
+        pairs = list(itertools.product(tasks or chosen.tasks, methods))
+    elif tasks:
+        of_task = {task: [pair for pair in asked if pair[0] == task] for task in tasks}
+        others = {task: list(itertools.product([task], chosen.methods)) for task in tasks}
+        pairs = [pair for task in tasks for pair in of_task[task] or others[task]]
+    else:
+        pairs = asked
     for task, method in pairs:
         make_task(task)
         method_class(method)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmark.records.files import file_lock, write_bytes
 from benchmark.records.keys import Versions, key_of
+from benchmark.records.provenance import library_versions
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from methods.base import Checkpoint, Maker, NoCheckpoint, Tensors
@@ -122,6 +123,11 @@ class ArtifactStore:
 
     What is being made leaves its state below ``<folder>/unfinished``, apart from what a pipeline removes.
 
+    Args:
+        folder: The folder of a profile.
+        task: The task.
+        same_libraries: Whether an artifact that was made with other versions of libraries is made anew.
+
     Attributes:
         waited: Seconds that calls of :meth:`get` took now.
         cost: Seconds that making the artifacts asked for took, now or when they were made, parts included.
@@ -129,9 +135,10 @@ class ArtifactStore:
 
     checkpoint: Checkpoint = NoCheckpoint()
 
-    def __init__(self, folder: Path, task: TaskSpec) -> None:
+    def __init__(self, folder: Path, task: TaskSpec, same_libraries: bool = False) -> None:
         self.folder = folder
         self.task = task
+        self.same_libraries = same_libraries
         self.waited = 0.0
         self.cost = 0.0
 
@@ -160,14 +167,17 @@ class ArtifactStore:
     def _load_or_make(self, name: str, key: str, make: Maker) -> tuple[Tensors, float]:
         path = self.path(name)
         tensors, facts = self._load(path)
-        if facts.get("key") == key and "seconds" in facts:
+        libraries = json.dumps(library_versions())
+        # What was made before libraries were noted is taken as it is.
+        same = not self.same_libraries or facts.get("libraries", libraries) == libraries
+        if facts.get("key") == key and "seconds" in facts and same:
             return tensors, float(facts["seconds"])
         # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
-        parts = ArtifactStore(self.folder, self.task)
+        parts = ArtifactStore(self.folder, self.task, self.same_libraries)
         parts.checkpoint = checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key)
         tensors = make(parts)
         cost = checkpoint.seconds() - parts.waited + parts.cost
-        save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}"})
+        save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}", "libraries": libraries})
         checkpoint.remove()
         return tensors, cost
 

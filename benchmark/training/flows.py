@@ -23,7 +23,7 @@ from methods.base import make_method, method_class, parse_config
 from methods.flowpg import FlowPGBase, FlowPGConfig, flow_recipe
 from methods.flows.base import Flow
 from methods.flows.measure import flow_recall, flow_violations
-from methods.flows.training import SampleConfig, draw_samples
+from methods.flows.training import draw_samples
 
 LATENTS = ("uniform", "boundary")
 # The flow whose training states are compared with those that runs visited: the paper's.
@@ -147,43 +147,30 @@ def validity_by_latent(flow: Flow, context: Tensor, draws: int, seed: int) -> di
     return validity
 
 
-def make_samples(params: Params, profile: str, task_id: str, results: Path) -> Path:
-    """Draw a task's samples unless they are kept; returns their file.
+def make_flow(params: Params, profile: str, results: Path, flow: tuple[str, str]) -> list[Path]:
+    """Train and measure one flow, or measure the one that is kept if it is of today's libraries.
 
-    Raises:
-        UserError: If an id is unknown or a file is damaged.
-    """
-    torch.set_num_threads(1)
-    task = make_task(task_id)
-    if not params.profile(profile).flow_methods:
-        raise UserError(f"profile '{profile}' has no method with a flow, so nothing to draw samples for")
-    method = params.profile(profile).flow_methods[0]
-    config = SampleConfig.model_validate(run_config(params, profile, task_id, method).method["samples"])
-    store = ArtifactStore(results / profile, task)
-    draw_samples(task, config, store)
-    return store.path("samples")
-
-
-def make_flows(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
-    """Train and measure a task's flows, of the given methods or of all that the profile has.
+    Args:
+        params: Settings.
+        profile: Name of the profile.
+        results: Folder of all results.
+        flow: Its task and method.
 
     Returns:
-        The files of the flows and of their reports.
+        The files of the flow and of its report.
 
     Raises:
-        UserError: If an id is unknown, a method has no flow, or a file is damaged.
+        UserError: If an id is unknown, the method has no flow, or a file is damaged.
     """
     torch.set_num_threads(1)
-    task, chosen = make_task(task_id), params.profile(profile)
-    written = []
-    for method in methods or chosen.flow_methods:
-        config = run_config(params, profile, task_id, method).method
-        store = ArtifactStore(results / profile, task)
-        report = report_flow(task, method, config, store, profile, chosen.flow_draws)
-        path = report_path(results / profile, method, task_id)
-        report.write(path)
-        written += [store.path(f"flows/{method}"), path]
-    return written
+    task_id, method = flow
+    task, draws = make_task(task_id), params.profile(profile).flow_draws
+    config = run_config(params, profile, task_id, method).method
+    store = ArtifactStore(results / profile, task, same_libraries=True)
+    report = report_flow(task, method, config, store, profile, draws)
+    path = report_path(results / profile, method, task_id)
+    report.write(path)
+    return [store.path(f"flows/{method}"), path]
 
 
 def flow_states(
@@ -209,10 +196,15 @@ def flow_states(
                 yield task_id, method, report_state(make_task(task_id), method, config, results / profile)
 
 
-def measure_visited(params: Params, profile: str, task_id: str, methods: Sequence[str], results: Path) -> list[Path]:
+def measure_visited(params: Params, profile: str, results: Path, methods: Sequence[str], task_id: str) -> list[Path]:
     """Measure a task's flows at the states that the policies trained with them visit; returns the reports.
 
-    Methods are those named, or those of the profile that have a complete run.
+    Args:
+        params: Settings.
+        profile: Name of the profile.
+        results: Folder of all results.
+        methods: Those measured; if none is given, those of the profile that have a complete run.
+        task_id: The task.
 
     Raises:
         UserError: If an id is unknown, there is no complete run, or a file is damaged.

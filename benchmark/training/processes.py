@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -21,8 +22,14 @@ from benchmark.records.config import Params
 from benchmark.records.runs import Run
 from benchmark.records.store import EVERY_SECONDS
 from benchmark.training.runs import error_line, execute_missing, record_failure
+from envs.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What a worker has imported before it starts.
+PRELOADED = ["benchmark.training.runs", "methods.flowpg"]
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -57,8 +64,7 @@ def sweep(
     Returns:
         Reason by run, for those that failed.
     """
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = "1"
+    use_one_thread()
     steps = {run: run.config(params).steps for run in runs}
     failures: dict[Run, str] = {}
     waiting, working, again = list(runs), list[_Worker](), set[Run]()
@@ -105,7 +111,7 @@ def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> 
     # Forked from a process that has imported everything and computed nothing: imports are paid once, threads are not
     # inherited.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmark.training.runs", "methods.flowpg"])
+    context.set_forkserver_preload(PRELOADED)
     reports, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
     # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
@@ -142,9 +148,7 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
 
 def _work(run: Run, params: Params, results: Path, checkpoint_every: float, reports: Connection) -> None:
     """A worker's whole life; reports steps done as numbers and an error as text."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The sweep ends its workers by SIGTERM; leaving in order removes what is half-written.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    _leave_in_order()
     every = max(1, run.config(params).steps // 200)
 
     def progress(step: int) -> None:
@@ -159,6 +163,63 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
         if result.error is not None:
             reports.send(result.error)
     reports.close()
+
+
+def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None) -> Iterator[Made]:
+    """Do the work on every item, so many at a time, each in a process of one thread.
+
+    Args:
+        work: A function that a process can be sent.
+        items: What it is called with.
+        jobs: Processes at a time, as many as cores by default. One job, or one item, is done by this process itself.
+
+    Yields:
+        What it returns, in the order of the items.
+
+    Raises:
+        UserError: What the work raised for the first item that it failed for, after all others are done.
+    """
+    jobs = jobs or available_cores()
+    if 1 in (jobs, len(items)):
+        yield from map(work, items)
+        return
+    use_one_thread()
+    context, failures = multiprocessing.get_context("forkserver"), list[Exception]()
+    context.set_forkserver_preload(PRELOADED)
+    with stop_on_sigterm(), ProcessPoolExecutor(jobs, context, _leave_in_order) as pool:
+        try:
+            for done in [pool.submit(_plain_errors, work, item) for item in items]:
+                try:
+                    yield done.result()
+                except Exception as error:  # whatever it is, the other items are worked on
+                    failures.append(error)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    if failures:
+        raise failures[0]
+
+
+def _plain_errors(work: Callable[[Item], Made], item: Item) -> Made:
+    """The work; a user's error of any kind is a plain one, which can be sent from process to process."""
+    try:
+        return work(item)
+    except UserError as error:
+        raise UserError(str(error)) from None
+
+
+def use_one_thread() -> None:
+    """Keep processes that are started from now on from using more cores than one each."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+
+
+def _leave_in_order() -> None:
+    """In a worker: only the process that started it ends it, by SIGTERM, and what is half-written is removed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 @contextmanager
