@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.command import acrl, workplace
-from tests.benchmark.factories import fill
-from tests.benchmark.written import TASKS
+from tests.benchmark.synthetic_results import TWO_TASKS, fill
 from tests.methods.learners import ALL_METHODS
 
 
@@ -37,5 +36,5 @@ def nfw_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A profile's folder of results that nobody ran, whole on two tasks. To be read only."""
     folder = tmp_path_factory.mktemp("made-up")
-    fill(folder, TASKS)
+    fill(folder, TWO_TASKS)
     return folder
