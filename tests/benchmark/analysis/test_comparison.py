@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,8 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from benchmark.analysis.comparison import Compared, Difference, in_words
 from benchmark.analysis.statistics import (
@@ -24,10 +20,9 @@ from benchmark.analysis.statistics import (
     difference_interval,
     mean_interval,
 )
-from benchmark.publishing.mlflow.importing import create_database, import_runs, sqlite_uri
 from benchmark.records.results import RunResult
-from tests.benchmark.command import Done, acrl, workplace
-from tests.benchmark.synthetic_results import PROFILE, make_failure, make_run, save
+from tests.benchmark.command import acrl, workplace
+from tests.benchmark.synthetic_results import PROFILE, make_failure, make_provenance, make_run, save
 
 values = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=8)
 TASKS = ("R+L2", "HC+O")
@@ -80,7 +75,7 @@ def test_two_methods_differ_by_what_their_runs_do(folder: Path) -> None:
     assert (found.difference, found.low, found.high) == (expected.mean, expected.low, expected.high)
     assert found.a == pytest.approx(sum(final["flowpg"]) / 3)
     assert (found.n_a, found.n_b, found.interval) == (3, 3, DIFFERENCE)
-    # flowpg's violations are a hundredth of nfw's: factories.py.
+    # flowpg's violations are a hundredth of nfw's.
     assert one(compared, "R+L2", "violations in training", 0.0).shown == "B higher"
     assert one(compared, "R+L2", "valid share in training", 0.0).shown == "A higher"
     # Three seeds of three times the time.
@@ -124,11 +119,8 @@ def test_one_seed_has_no_interval(folder: Path) -> None:
 
 def test_seconds_of_different_machines_are_not_compared(folder: Path) -> None:
     for seed in SEEDS:
-        run = make_run("R+L2", "nfw", seed)
-        save(
-            folder / "results" / PROFILE,
-            run.model_copy(update={"provenance": run.provenance.model_copy(update={"processor": "Another CPU"})}),
-        )
+        other = make_run("R+L2", "nfw", seed, provenance=make_provenance(processor="Another CPU"))
+        save(folder / "results" / PROFILE, other)
     compared = compare(folder, "flowpg", "nfw")
     for quantity in ("total", "total without prepare"):
         found = one(compared, "R+L2", quantity)
@@ -280,78 +272,3 @@ def test_a_difference_lies_in_its_interval_and_turns_its_sign(first: list[float]
 def test_a_difference_of_shares_stays_within_its_bounds(first: list[float], second: list[float]) -> None:
     found = difference_interval(second, first, (-1, 1))
     assert found.low is None or (found.high is not None and -1 <= found.low <= found.high <= 1)
-
-
-def shown(database: Path) -> list[Run]:
-    client = MlflowClient(tracking_uri=sqlite_uri(database))
-    experiment = client.get_experiment_by_name(f"acrl/{PROFILE}")
-    return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
-
-
-def logged(folder: Path, *arguments: str) -> Done:
-    done = acrl(folder, "compare", "flowpg", "nfw", "--mlflow", *arguments)
-    assert done.code == 0, done.err
-    return done
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    create_database(path)
-    return path
-
-
-def test_a_comparison_is_logged_once(folder: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    database = folder / "results" / "mlflow" / "mlflow.db"
-    database.parent.mkdir(parents=True)
-    shutil.copy(empty, database)
-    assert import_runs(folder / "results" / PROFILE, PROFILE, database) == 12
-    assert "comparison logged to" in logged(folder).err
-    again = logged(folder, "--json")
-    assert "comparison is already in" in again.err
-    compared = Compared.model_validate_json(again.out)
-    (row,) = [row for row in shown(database) if row.data.tags.get("kind") == "comparison"]
-    assert len(shown(database)) == 13
-    assert (row.info.status, row.data.tags["comparison_key"]) == ("FINISHED", compared.key)
-    assert row.data.metrics["R_L2/final return/difference"] == one(compared, "R+L2", "final return").difference
-    assert (
-        row.data.metrics["HC_O/valid share in training/0.001/a"]
-        == one(compared, "HC+O", "valid share in training", 1e-3).a
-    )
-    client = MlflowClient(tracking_uri=sqlite_uri(database))
-    copy = Path(client.download_artifacts(row.info.run_id, "comparison.json"))
-    assert Compared.model_validate_json(copy.read_text()) == compared
-    # Importing runs leaves it alone; a run made again makes another comparison.
-    assert import_runs(folder / "results" / PROFILE, PROFILE, database) == 0
-    save(folder / "results" / PROFILE, with_returns(make_run("R+L2", "nfw", 0), 1))
-    assert "comparison logged to" in logged(folder).err
-    assert len([row for row in shown(database) if row.data.tags.get("kind") == "comparison"]) == 2
-
-
-def test_one_that_was_left_half_done_is_logged_anew(folder: Path, empty: Path, tmp_path: Path) -> None:
-    database = Path(shutil.copy(empty, tmp_path / "other.db"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", sqlite_uri(database))
-        patch.chdir(tmp_path)
-        assert f"logged to {sqlite_uri(database)}" in logged(folder).err
-        client = MlflowClient(tracking_uri=sqlite_uri(database))
-        (row,) = shown(database)
-        client.delete_tag(row.info.run_id, "import")
-        assert "logged to" in logged(folder).err
-        (again,) = shown(database)
-    assert again.info.run_id != row.info.run_id
-    assert not (folder / "results" / "mlflow").exists()
-
-
-def test_a_store_that_cannot_be_used_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    database = folder / "results" / "mlflow" / "mlflow.db"
-    database.parent.mkdir(parents=True)
-    database.write_text("no database" * 100)
-    done = acrl(folder, "compare", "flowpg", "nfw", "--mlflow")
-    assert (done.code, done.out) == (2, "")
-    assert "cannot use the MLflow database" in done.err
-    assert done.err.count("\n") == 1
-    assert json.loads(acrl(folder, "compare", "flowpg", "nfw", "--json").out)["profile"] == PROFILE
-    assert "MLFLOW_TRACKING_URI" not in os.environ

@@ -11,10 +11,12 @@ import pytest
 from benchmark.records.results import VisitedReport, read_record, read_run
 from benchmark.records.store import load_tensors
 from envs import list_tasks
-from methods import list_methods
 from tests.benchmark.command import acrl, files, workplace
+from tests.benchmark.conftest import SMOKE_METHODS
 from tests.methods.learners import ALL_METHODS
 
+# A learner with a flow, and one of another library.
+FAMILIES = ("flowpg", "td3-projection")
 RUN = "results/smoke/runs/R+L2/{}/seed-0.json"
 
 
@@ -28,17 +30,17 @@ def test_list_names_everything(tmp_path: Path) -> None:
     done = acrl(workplace(tmp_path), "list")
     assert done.code == 0
     for name in (*list_tasks(), *ALL_METHODS, "smoke", "quick", "paper"):
-        assert f"\n  {name} " in done.out or f"\n  {name}\n" in done.out
+        assert f"\n  {name} " in done.out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["run", "--help"], ["sweep", "-h"]])
+@pytest.mark.parametrize("arguments", [["-h"], ["--version"], ["sweep", "-h"]])
 def test_help(tmp_path: Path, arguments: list[str]) -> None:
     done = acrl(tmp_path, *arguments)
     assert done.code == 0
     assert done.err == ""
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", FAMILIES)
 def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, method: str) -> None:
     again = acrl(smoke, "run", "R+L2", method, "--profile", "smoke", "--results", tmp_path)
     assert again.code == 0
@@ -51,13 +53,12 @@ def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, met
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
-def test_a_complete_run_leaves_a_checkpoint_of_its_own(smoke: Path, method: str) -> None:
-    _, facts = load_tensors(smoke / f"results/smoke/checkpoints/R+L2/{method}/seed-0.safetensors")
-    assert facts["run_key"] == read_run(smoke / RUN.format(method)).run_key
+def test_a_complete_run_leaves_a_checkpoint_of_its_own(smoke: Path) -> None:
+    _, facts = load_tensors(smoke / "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors")
+    assert facts["run_key"] == read_run(smoke / RUN.format("nfw")).run_key
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", FAMILIES)
 def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
     first, again, other = (
         acrl(smoke, "evaluate", RUN.format(method), "--episodes", "2", "--seed", seed) for seed in ("0", "0", "1")
@@ -71,16 +72,16 @@ def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
 def test_status_tells_complete_from_missing(smoke: Path) -> None:
     lines = acrl(smoke, "status", "--profile", "smoke").out.splitlines()
     # Returns are measured by four runs more: random actions on two tasks, and two tasks without the constraint.
-    assert lines[-1] == f"profile smoke: {len(ALL_METHODS)} complete, {len(ALL_METHODS) + 4} missing"
+    assert lines[-1] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 4} missing"
     complete = {tuple(line.split()[:2]) for line in lines[:-1] if line.endswith("complete")}
-    assert complete == {("R+L2", method) for method in ALL_METHODS}
+    assert complete == {("R+L2", method) for method in SMOKE_METHODS}
 
 
 def test_status_tells_stale_from_complete(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
-    assert done.out.splitlines()[-1] == f"profile smoke: {len(ALL_METHODS)} stale"
+    assert done.out.splitlines()[-1] == f"profile smoke: {len(SMOKE_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
 
 
@@ -102,7 +103,7 @@ def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:
     before = files(copy)
     done = acrl(copy, "sweep", "--profile", "smoke", "--task", "R+L2")
     assert done.code == 0
-    assert done.out == f"{len(ALL_METHODS)} runs of profile smoke: {len(ALL_METHODS)} complete, 0 to do\n"
+    assert done.out == f"{len(SMOKE_METHODS)} runs of profile smoke: {len(SMOKE_METHODS)} complete, 0 to do\n"
     assert files(copy) == before
 
 
@@ -110,7 +111,7 @@ def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
     (copy / RUN.format("nfw")).with_name(".seed-0.json.x1y2z3").write_text('{"schema_ver')
     assert acrl(copy, "status", "--profile", "smoke").code == 0
     (copy / RUN.format("nfw")).unlink()
-    assert f"{len(ALL_METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
+    assert f"{len(SMOKE_METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
 
 
 def test_samples_and_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Path) -> None:
@@ -130,14 +131,3 @@ def test_flows_are_measured_where_trained_policies_go(copy: Path) -> None:
     # Nothing of the state enters this constraint, so that there is one state to speak of.
     assert (report.seeds, report.states, report.draws) == ([0], 1, 2000)
     assert report.validity["uniform"]["0"] == report.validity["boundary"]["0"] == 1
-
-
-def test_without_a_run_there_are_no_visited_states(tmp_path: Path) -> None:
-    done = acrl(workplace(tmp_path), "visited", "R+L2", "--profile", "smoke", "--method", "flowpg")
-    assert done.code == 2
-    assert "no complete run with a flow on R+L2" in done.err
-
-
-def test_methods_listed_are_those_registered(tmp_path: Path) -> None:
-    shown = acrl(workplace(tmp_path), "list").out.split("Methods\n")[1].split("Profiles")[0].split()
-    assert shown == list_methods()

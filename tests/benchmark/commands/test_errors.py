@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,6 @@ CHECKPOINT = "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors"
 FLOW = "results/smoke/flows/flowpg/R+L2.safetensors"
 SAMPLES = "results/smoke/samples/R+L2.safetensors"
 SMOKE = ("--profile", "smoke")
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "truncated": lambda content: content[: len(content) // 2],
-    "empty": lambda _: b"",
-    "corrupt": lambda content: b"\xfe" + content[1:],
-}
 
 
 @pytest.fixture
@@ -38,6 +32,12 @@ def folder(tmp_path: Path) -> Path:
 def full(smoke: Path, tmp_path: Path) -> Path:
     """A copy of results to spoil."""
     return Path(shutil.copytree(smoke, tmp_path / "full"))
+
+
+def truncate(path: Path) -> bytes:
+    """Halve a file; what is left of it."""
+    path.write_bytes(half := path.read_bytes()[: path.stat().st_size // 2])
+    return half
 
 
 def refused(folder: Path, *arguments: str | Path, run: Callable[..., Done] = acrl) -> str:
@@ -58,20 +58,14 @@ def refused(folder: Path, *arguments: str | Path, run: Callable[..., Done] = acr
         (("run", "R+L3", "nfw", *SMOKE), "unknown task 'R+L3': did you mean 'R+L2'?"),
         (("run", "R+L2", "nwf", *SMOKE), "unknown method 'nwf': did you mean 'nfw'?"),
         (("run", "R+L2", "nfw", "-p", "smoek"), "unknown profile 'smoek': did you mean 'smoke'?"),
-        (("sweep", *SMOKE, "--task", "bss-3"), "unknown task 'bss-3': did you mean 'BSS-3'?"),
         (("sweep", *SMOKE, "--method", "flow"), "unknown method 'flow': did you mean 'flowpg'?"),
-        (("status", "-p", "Quick"), "unknown profile 'Quick': did you mean 'quick'?"),
-        (("tables", "-p", "papers"), "unknown profile 'papers': did you mean 'paper'?"),
-        (("plan", "-p", "x"), "unknown profile 'x'"),
         (("samples", "HC+0", *SMOKE), "unknown task 'HC+0': did you mean 'HC+O'?"),
-        (("flows", "HC+0", *SMOKE), "unknown task 'HC+0': did you mean 'HC+O'?"),
         (("run", "R+L2"), "Missing argument 'METHOD'"),
         (("run", "R+L2", "nfw", "--seed", "-1"), "Invalid value for '--seed'"),
         (("run", "R+L2", "nfw", "--sed", "1"), "No such option '--sed'"),
         (("sweeep",), "No such command 'sweeep'"),
         (("sweep", "--jobs", "0"), "Invalid value for '--jobs'"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
-        (("track", *SMOKE), "no complete run of profile 'smoke'"),
     ],
 )
 def test_unknown_names_and_options(folder: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -92,8 +86,6 @@ def set_smoke(folder: Path, **changes: Any) -> None:
     ("changes", "message"),
     [
         ({"steps": "many"}, "params.yaml, 'profiles.smoke.steps'"),
-        ({"stepz": 3}, "params.yaml, 'profiles.smoke.stepz'"),
-        ({"methods_config": {"nfw": {"alpha": 2}}}, "config of method 'nfw', setting 'alpha'"),
         ({"methods_config": {"nfw": {"alfa": 0.1}}}, "config of method 'nfw', setting 'alfa'"),
     ],
 )
@@ -106,10 +98,8 @@ def test_a_bad_setting(folder: Path, changes: dict[str, Any], message: str) -> N
 # --- damaged files ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_result(full: Path, damage: str) -> None:
-    path = full / NFW
-    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+def test_a_damaged_result(full: Path) -> None:
+    truncate(full / NFW)
     for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW)):
         message = refused(full, *arguments)
         assert "seed-0.json" in message
@@ -119,7 +109,7 @@ def test_a_damaged_result(full: Path, damage: str) -> None:
 def test_a_sweep_sets_damaged_results_aside_and_makes_them_anew(full: Path) -> None:
     path, whole = full / NFW, (full / NFW).read_bytes()
     for name in ("seed-0.damaged", "seed-0.damaged-2"):
-        damaged = DAMAGE["truncated"](whole) + name.encode()
+        damaged = whole[:100] + name.encode()
         path.write_bytes(damaged)
         # The copy that a sweep keeps for the pipeline is whole, or is damaged as well.
         if name == "seed-0.damaged-2":
@@ -134,24 +124,20 @@ def test_a_sweep_sets_damaged_results_aside_and_makes_them_anew(full: Path) -> N
     assert f"{kept.relative_to(full)} is truncated or damaged; it is set aside as" in done.err
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_a_result_of_another_schema(full: Path, version: Any) -> None:
-    alter(full / NFW, lambda data: data.update(schema_version=version))
+def test_a_result_of_another_schema(full: Path) -> None:
+    alter(full / NFW, lambda data: data.update(schema_version=1))
     for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW)):
-        assert f"schema version {version}; this program knows version 1" in refused(full, *arguments)
+        assert "schema version 1; this program knows version 2" in refused(full, *arguments)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda data: data.pop("seed"), "damaged at 'seed'"),
-        (lambda data: data.update(status="done"), "damaged at 'status'"),
-        (lambda data: data.update(extra=1), "damaged at 'extra'"),
         (lambda data: data["returns"]["final"].update(mean=float("nan")), "damaged at 'returns.final.mean'"),
         (lambda data: data["config"].pop("steps"), "its config is not that of a run"),
         (lambda data: data["config"]["method"].update(alpha=-1), "setting 'alpha'"),
-        (lambda data: data.update(task="R+L3"), "R+L3"),
-        (lambda data: data.update(run_key="0"), "made with other versions or settings"),
+        (lambda data: data.update(run_key="0"), "seed-0.json is stale"),
     ],
 )
 def test_a_result_with_a_bad_entry(full: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
@@ -171,23 +157,17 @@ def test_a_result_with_another_number(full: Path) -> None:
         assert "seed-0.json is damaged: its entries do not have the digest in it" in refused(full, *command)
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_checkpoint(full: Path, damage: str) -> None:
-    path = full / CHECKPOINT
-    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+def test_a_damaged_or_missing_checkpoint(full: Path) -> None:
+    truncate(full / CHECKPOINT)
     assert "seed-0.safetensors is truncated or damaged" in refused(full, "evaluate", NFW)
-
-
-def test_a_missing_checkpoint(full: Path) -> None:
     (full / CHECKPOINT).unlink()
     assert "no such file" in refused(full, "evaluate", NFW)
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("kept", [FLOW, SAMPLES])
-def test_a_damaged_flow_or_sample_file(full: Path, kept: str, damage: str) -> None:
+def test_a_damaged_flow_or_sample_file(full: Path, kept: str) -> None:
     path = full / kept
-    damaged = DAMAGE[damage](path.read_bytes())
+    damaged = truncate(path)
     if kept == SAMPLES:
         (full / FLOW).unlink()
     aside: dict[str, bytes] = {}
@@ -210,9 +190,6 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str, damage: str) -> No
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("run", "R+L2", "nfw", *SMOKE),
-        ("run", "R+L2", "flowpg", *SMOKE),
-        ("plan", *SMOKE),
         ("samples", "R+L2", *SMOKE),
         ("flows", "R+L2", *SMOKE),
         ("track", *SMOKE),
@@ -233,16 +210,6 @@ def test_a_run_that_cannot_be_written_is_not_trained(folder: Path, monkeypatch: 
 
 def test_the_interface_without_a_database(folder: Path) -> None:
     assert "import the runs first" in refused(folder, "ui")
-
-
-def test_the_interface_on_a_corrupt_database(folder: Path) -> None:
-    database = folder / "results" / "mlflow" / "mlflow.db"
-    database.parent.mkdir(parents=True)
-    database.write_bytes(b"no database" * 1000)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert "cannot use the MLflow database" in refused(folder, "ui", "--port", str(port))
 
 
 # --- plug-ins ---------------------------------------------------------------------------------------------------------

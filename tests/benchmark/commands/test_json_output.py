@@ -18,18 +18,16 @@ RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
 # What to call each command with, in a folder that holds every method's run of R+L2 at profile smoke.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "check": ("BSS-3",),
-    "claims": SMOKE,
     "compare": ("flowpg", "nfw", *SMOKE),
     "completion": ("bash",),
     "evaluate": (RUN, "--episodes", "1"),
     "experiment": ("e3", *SMOKE),
     "flows": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
     "list": (),
-    "pictures": ("BSS-3", *SMOKE, "--episodes"),
     "new method": ("json-output",),
     "new task": ("Printed+Output",),
     "plan": SMOKE,
-    "report": SMOKE,
+    "report": (*SMOKE, "--pictures"),
     "run": ("R+L2", "nfw", *SMOKE),
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),
     "samples": ("R+L2", *SMOKE),
@@ -48,7 +46,7 @@ COMMANDS = sorted(
         *(f"{g} {name}" for g in GROUPS for name in GROUPS[g].commands),
     ]
 )
-# Served until it is stopped: tests/benchmark/test_tracking_ui.py has its document.
+# Served until it is stopped: tests/benchmark/publishing/mlflow/test_ui.py has its document.
 SERVES = {"ui"}
 
 

@@ -21,11 +21,8 @@ OWN = {
     "psdd": {"models", "nodes", "compile_seconds"},
 }
 CASES = [
-    ("R+L2", "rejection"),
     ("R+L2", "hmc"),
     ("HC+O", "rejection"),
-    ("HC+O", "hmc"),
-    ("BSS-3", "rejection"),
     ("BSS-3", "hmc"),
     ("BSS-5", "psdd"),
 ]

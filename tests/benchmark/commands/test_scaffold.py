@@ -46,7 +46,7 @@ def test_a_method_is_written_with_its_test(tmp_path: Path) -> None:
         '  my_method = "my_method"',
     ]
     source = (tmp_path / "my_method.py").read_text()
-    assert '@register_method("my-method")\nclass MyMethod(Method[MyMethodConfig]):' in source
+    assert '@register_method("my-method", version=1)\nclass MyMethod(Method[MyMethodConfig]):' in source
     assert len(source.splitlines()) < 60
 
 

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["tables", "claims", "report", "track"])
+@pytest.mark.parametrize("command", ["tables", "report", "track"])
 def test_nothing_is_made_from_no_runs(folder: Path, command: str) -> None:
     before = files(folder)
     done = acrl(folder, command)

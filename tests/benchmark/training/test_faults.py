@@ -164,7 +164,6 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
         ("sample", "R+L2", "--sampler", "rejection", "--n", "100", "--out", "results/a.npy"),
         ("timing", "R+L2", *SMOKE),
         ("tables", *SMOKE),
-        ("claims", *SMOKE),
         ("report", *SMOKE),
         ("track", *SMOKE),
     ]

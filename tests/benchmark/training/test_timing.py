@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 
 import benchmark.training.timing as module
-from benchmark.analysis.timing import timing_frame, timing_tables
-from benchmark.publishing.tables.table import markdown
 from benchmark.records.config import Params, load_params
 from benchmark.records.results import read_record
-from benchmark.records.selection import read_selection
-from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
+from benchmark.records.timing_report import TimingReport, timing_path
 from benchmark.training.timing import time_steps, timing_state, turns
-from envs.errors import MethodFailedError, UserError
-from tests.benchmark.command import acrl, workplace
-from tests.benchmark.synthetic_results import METHODS, PROFILE, make_flow, make_timing, save
+from envs.errors import MethodFailedError
 
 FEW = ("flowpg", "ddpg-projection-qp", "ddpg-penalty")
 
@@ -108,87 +100,3 @@ def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> N
         machine[0] = Times(10.0 + 40, 5.0 + 6, 100.0 + 30, 3.0 + 4, 2.0 + 1)
         own[:], now[0] = [4.0 + 28, 1.0 + 3], 90.0
     assert others.busy_cores == pytest.approx(15 / 40)
-
-
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
-def selected(folder: Path) -> pd.DataFrame:
-    return timing_frame(read_selection(folder, PROFILE, ("R+L2",), METHODS, (0, 1)))
-
-
-def test_parts_add_up_and_are_compared_with_the_reference(tmp_path: Path) -> None:
-    timing = make_timing()
-    save(tmp_path, timing)
-    save(tmp_path, make_flow(seconds=50.0))
-    means = selected(tmp_path).set_index(["method", "quantity"])["mean"].unstack()
-    parts = means[["act", "project", "env", "update", "other"]].sum(axis=1)
-    assert parts.to_numpy() == pytest.approx(means["step"].to_numpy())
-    for method, flow in (("flowpg", 50.0), ("nfw", 0.0)):
-        assert means.loc[method, "training"] == pytest.approx(means.loc[method, "step"] / 1000 * 300_000 + flow)
-    steps = {method: [one.step for one in rounds] for method, rounds in timing.rounds.items()}
-    ratio = (math.prod(steps["flowpg"]) / math.prod(steps["ddpg-projection-qp"])) ** (1 / 3)
-    assert means.loc["flowpg", "step ratio"] == pytest.approx(ratio)
-    updates = {method: [one.update for one in rounds] for method, rounds in timing.rounds.items()}
-    ratio = (math.prod(updates["flowpg"]) / math.prod(updates["ddpg-projection"])) ** (1 / 3)
-    assert means.loc["flowpg", "update to exact"] == pytest.approx(ratio)
-    assert means.loc["ddpg-projection", "step to exact"] == means.loc["ddpg-projection", "update to exact"] == 1
-    assert means.loc["ddpg-projection-qp", "step ratio"] == means.loc["ddpg-projection-qp", "training ratio"] == 1
-
-
-def test_a_flow_that_was_not_trained_leaves_the_whole_training_open(tmp_path: Path) -> None:
-    save(tmp_path, make_timing())
-    means = selected(tmp_path).set_index(["method", "quantity"])["mean"].unstack()
-    assert math.isnan(means.loc["flowpg", "training"])
-    assert means.loc["nfw", "training"] > 0
-
-
-def test_busy_rounds_and_flows_of_other_machines_are_marked(tmp_path: Path) -> None:
-    timing = make_timing()
-    assert timing.provenance is not None
-    timing.rounds["nfw"][1] = timing.rounds["nfw"][1].model_copy(update={"busy_cores": 0.75})
-    save(tmp_path, timing)
-    other = timing.provenance.model_copy(update={"processor": "Another CPU"})
-    save(tmp_path, make_flow(provenance=other))
-    (table,) = timing_tables(read_selection(tmp_path, PROFILE, ("R+L2",), METHODS, (0, 1)))
-    assert table.notes == [
-        "† R+L2, flowpg: the flow was trained on another machine.",
-        "† R+L2, nfw: up to 0.75 cores were busy with other work.",
-    ]
-    marked = [line.split("|")[2].strip() for line in markdown(table, [], "#").splitlines() if "†" in line]
-    assert marked == ["flowpg", "nfw", "nfw", "nfw"]
-    assert "3 rounds of 200 steps" in table.caption
-
-
-def test_without_timings_there_is_no_table(tmp_path: Path) -> None:
-    save(tmp_path, make_flow())
-    assert timing_tables(read_selection(tmp_path, PROFILE, ("R+L2",), METHODS, (0, 1))) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"task": "HC+O"}, "holds the timing of HC+O"),
-        ({"profile": "small"}, "profile 'small'"),
-        (
-            {
-                "rounds": {"nfw": [TimedRound(act=0, project=0, env=0, update=0, other=0, busy_cores=0)]},
-                "solvers": {"nfw": "exact"},
-            },
-            "a training step that took no time",
-        ),
-        ({"rounds": {}}, "lacks rounds or solvers"),
-        ({"solvers": {}}, "lacks rounds or solvers"),
-    ],
-)
-def test_a_timing_from_elsewhere_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
-    make_timing(**changes).write(timing_path(tmp_path, "R+L2"))
-    with pytest.raises(UserError, match=re.escape(message)):
-        selected(tmp_path)
-
-
-def test_the_command_names_an_unknown_task(tmp_path: Path) -> None:
-    done = acrl(workplace(tmp_path), "timing", "R+L3", "-p", "smoke")
-    assert done.code == 2
-    assert "R+L2" in done.err
-    assert len(done.err.splitlines()) == 1

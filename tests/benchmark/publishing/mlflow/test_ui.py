@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import urllib.request
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import EXIT_INTERRUPTED
-from benchmark.publishing.mlflow.importing import create_database, import_runs
+from benchmark.publishing.mlflow.importing import import_runs
 from benchmark.publishing.mlflow.server import answers, serve_ui, ui_command
 from envs.errors import UserError
 from tests.benchmark.command import start
@@ -26,11 +27,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
+def database(tmp_path: Path, empty_database: Path) -> Path:
     path = tmp_path / "mlflow" / "mlflow.db"
     path.parent.mkdir()
-    create_database(path)
-    return path
+    return Path(shutil.copy(empty_database, path))
 
 
 def test_interface_without_a_database_says_how_to_make_one(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from benchmark.publishing.site.pages import write_site
-from tests.benchmark.publishing.site.conftest import TASKS
-from tests.benchmark.synthetic_results import METHODS, PROFILE, SEEDS
+from tests.benchmark.publishing.site.conftest import write
+from tests.benchmark.synthetic_results import METHODS, PROFILE, SEEDS, TWO_TASKS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -58,18 +57,17 @@ def draw_everything(page: Page) -> None:
 
 def test_a_report_of_one_method_is_whole(browser: Browser, filled: Path, faults: list[str], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    write_site(folder, PROFILE, TASKS, ["flowpg"], SEEDS)
+    write(folder, ["flowpg"])
     page = open_page(browser, folder / "site", "index.html", faults)
     draw_everything(page)
     assert page.locator("#shown").text_content() == "1 rows shown"
     page.locator("#leaderboard tbody tr:visible button").first.click()
-    assert page.locator("dialog tbody tr").count() >= len(TASKS) * len(SEEDS)
+    assert page.locator("dialog tbody tr").count() >= len(TWO_TASKS) * len(SEEDS)
     assert faults == []
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_fits_and_keeps_nobody_out(
     browser: Browser, site: Path, faults: list[str], name: str, width: int, scheme: str
