@@ -29,7 +29,7 @@ def test_held_out_states_are_covered_and_distant_ones_are_not(samples: dict[str,
     corner = samples["train_context"].amin(dim=0).expand(50, -1)
     runs = [make_run(TASK.id, "nfw", seed, visited=held_out.tolist()) for seed in SEEDS]
     runs += [make_run(TASK.id, "flowpg", 0, visited=corner.tolist())]
-    runs += [make_run(TASK.id, "ddpg-penalty", 0, visited=(100 * held_out).tolist())]
+    runs += [make_run(TASK.id, "ddpg-penalty", 0, visited=(1000 + held_out).tolist())]
     runs += [make_run(TASK.id, "ddpg-projection", 0, visited=[])]
     report = measure_coverage(TASK, PROFILE, samples, flow, runs)
     assert {method: list(found) for method, found in report.runs.items()} == {
