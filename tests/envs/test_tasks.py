@@ -1,4 +1,4 @@
-"""Every row of the task table, against the papers and the simulators."""
+"""Every row of the task table, against the simulators and against Gymnasium's own checks."""
 
 import math
 from typing import Any
@@ -198,3 +198,6 @@ def test_reacher_observes_angles_then_target_then_velocities() -> None:
     context = constraint.context(torch.as_tensor(observation)[None])
     assert context.tolist() == [[np.cos(angle[1])]]
     env.close()
+
+
+# --- Gymnasium's contract, seeds ------------------------------------------------------------------------------

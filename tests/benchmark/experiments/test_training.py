@@ -15,7 +15,7 @@ from benchmark.records.results import TOLERANCES, Violations
 from benchmark.records.selection import CompleteRun
 from envs.errors import UserError
 from tests.benchmark.experiments.conftest import FLOWS, PLAIN, TASKS
-from tests.benchmark.factories import make_run
+from tests.benchmark.synthetic_results import make_run
 
 METHODS = (*FLOWS, *PLAIN)
 

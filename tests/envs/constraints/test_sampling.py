@@ -15,16 +15,6 @@ ROWS = 20_000
 ALARM = 1e-4
 
 
-def test_samples_are_feasible(case, generator) -> None:
-    obs = case.obs(5000, generator)
-    action = case.constraint.sample(obs, generator)
-    assert action.shape == (5000, case.constraint.dim)
-    assert case.constraint.contains(action, obs).all()
-    single = case.constraint.sample(obs.float(), generator)
-    assert single.dtype == torch.float32
-    assert case.constraint.contains(single, obs.float()).all()
-
-
 def rejected_from_box(constraint, obs_row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Uniform by definition: draws from the bounding box, in free coordinates, that happen to be feasible."""
     lower, upper = map(constraint.to_free, constraint.bounding_box(obs_row))
