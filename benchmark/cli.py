@@ -8,25 +8,15 @@ from typing import NoReturn
 import click
 
 from benchmark.commands.check import check
-from benchmark.commands.compare import compare
-from benchmark.commands.completion import PROGRAM, VARIABLE, completion
-from benchmark.commands.evaluate import evaluate
-from benchmark.commands.experiment import experiment
-from benchmark.commands.flows import flows, visited
-from benchmark.commands.listing import list_command
+from benchmark.commands.look import compare, list_command, status, verify
+from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.new import new
+from benchmark.commands.options import PROGRAM, VARIABLE, completion
 from benchmark.commands.plan import plan
-from benchmark.commands.report import report
+from benchmark.commands.publish import report, tables, track, ui
 from benchmark.commands.repro import repro
 from benchmark.commands.reproduced import reproduced
-from benchmark.commands.run import run
-from benchmark.commands.sample import sample
-from benchmark.commands.status import status
-from benchmark.commands.sweep import sweep
-from benchmark.commands.tables import tables
-from benchmark.commands.timing import timing
-from benchmark.commands.tracking import track, ui
-from benchmark.commands.verify import verify
+from benchmark.commands.run import evaluate, run, sweep
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 

@@ -19,7 +19,7 @@ import tabulate
 import torch
 
 from benchmark.records.config import load_params, run_config
-from benchmark.training.checkpoint import SHARE, RunCheckpoint
+from benchmark.records.store import SHARE, RunCheckpoint
 from envs import make_task
 from methods.base import Transition, make_method
 from methods.ddpg import DDPG

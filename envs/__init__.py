@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Constraint", "TaskSpec", "UserError", "list_tasks", "make_task", "register_task"]
 
-forward_warnings()
-load_tasks()
-
 
 def __getattr__(name: str) -> Any:
     """``envs.Constraint``, imported when it is asked for."""
@@ -28,3 +25,8 @@ def __getattr__(name: str) -> Any:
     from envs.constraints.base import Constraint
 
     return Constraint
+
+
+forward_warnings()
+# Last, since packages that offer tasks import this one.
+load_tasks()

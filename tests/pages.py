@@ -45,19 +45,24 @@ class Elsewhere(NamedTuple):
     tested_in: str | None = None
 
 
+COMPARISON = "tests/benchmark/analysis/test_comparison.py"
 SETS_UP = "sets up an environment, from the network"
 NOT_RUN = {
     "make setup": Elsewhere(SETS_UP),
-    "make repro": Elsewhere(f"{SETS_UP}, then half an hour of `dvc repro`", "tests/benchmark/test_pipeline.py"),
+    "make repro": Elsewhere(f"{SETS_UP}, then takes ten minutes", "tests/benchmark/training/test_pipeline.py"),
     "make test": Elsewhere("these tests are a part of it"),
     "make test-fast": Elsewhere("these tests are a part of it"),
     "make lint": Elsewhere("reads the repository, not this folder; .ci/run begins with it"),
     "make docs": Elsewhere("reads the repository, not this folder", "tests/test_site.py"),
-    "dvc repro": Elsewhere("half an hour", "tests/benchmark/test_pipeline.py"),
+    "dvc repro": Elsewhere("ten minutes", "tests/benchmark/training/test_pipeline.py"),
     "acrl experiment -p quick": Elsewhere("reads all flows and runs", "tests/benchmark/experiments/test_command.py"),
-    "acrl sweep -p small --executor ray": Elsewhere("starts a Ray", "tests/benchmark/test_ray_sweep.py"),
-    "acrl compare HEAD~5 HEAD -p small --method nfw": Elsewhere("reads git", "tests/benchmark/test_compare.py"),
-    "acrl compare HEAD nfw -p small --task BSS-3": Elsewhere("reads git", "tests/benchmark/test_compare.py"),
+    "acrl sweep -p small --executor ray": Elsewhere("starts a Ray", "tests/benchmark/training/executors/test_ray.py"),
+    "acrl compare HEAD~5 HEAD -p small --method nfw": Elsewhere(
+        "reads git", "tests/benchmark/analysis/test_comparison.py"
+    ),
+    "acrl compare HEAD nfw -p small --task BSS-3": Elsewhere(
+        "reads git", "tests/benchmark/analysis/test_comparison.py"
+    ),
     "python benchmarks/sampling.py": Elsewhere("100,000 samples of every sampler on nine tasks, several times"),
 }
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.analysis.statistics import mean_interval, point
 from benchmark.analysis.summaries import Cell, make_cell, make_frame
-from benchmark.records.anchors import HIGH_METHOD, LOW_METHOD, unconstrained_task
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
 from benchmark.records.selection import CompleteRun, Selection, commits
 from envs.registry import make_task
 

@@ -13,7 +13,7 @@ from benchmark.analysis.comparison_inputs import Side
 from benchmark.analysis.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.analysis.summaries import prepares, total, training
 from benchmark.records.config import unequal_settings
-from benchmark.records.machine import one_machine
+from benchmark.records.provenance import one_machine
 from benchmark.records.results import TOLERANCES, Record, digest
 from benchmark.records.selection import CompleteRun
 from envs.errors import UserError

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.records.config import Params
-from benchmark.records.missing import NoRunsError, or_choose
 from benchmark.records.results import RunResult, parse_record, read_run
-from benchmark.records.runs import Run
+from benchmark.records.runs import NoRunsError, Run, or_choose
 from benchmark.records.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
 from benchmark.records.submissions import run_paths, submission_path
 from envs.errors import UnknownIdError, UserError

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.analysis import anchors, coverage, curves, summaries, timing
+from benchmark.analysis import anchors, curves, summaries, timing
 from benchmark.analysis.aggregate import (
     Values,
     interquartile_mean,
@@ -167,8 +167,8 @@ class Leaderboard:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """States visited and states trained on; see :mod:`benchmark.analysis.coverage`."""
-        return coverage.coverage_frame(self.found)
+        """States visited and states trained on; see :mod:`benchmark.analysis.summaries`."""
+        return summaries.coverage_frame(self.found)
 
     @cached_property
     def learning(self) -> curves.Curves:

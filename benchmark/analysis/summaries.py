@@ -1,4 +1,4 @@
-"""The numbers behind every table: one tidy data frame each, one row a cell, with its interval and where it is from."""
+"""The numbers behind every table: one tidy frame each, one row a cell, with its interval and where it is from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.analysis.statistics import OTHER_MACHINES, Estimate, mean_interval, point, ratio_interval
-from benchmark.records.machine import one_machine
-from benchmark.records.results import PARTS, TOLERANCES, FlowReport, ViolationCount
+from benchmark.records.provenance import one_machine
+from benchmark.records.reports import FlowReport
+from benchmark.records.results import PARTS, TOLERANCES, ViolationCount
 from benchmark.records.selection import CompleteRun, Selection
 
 # The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.
@@ -215,3 +216,22 @@ def flow_cells(report: FlowReport | None) -> Iterable[Cell]:
     ):
         estimate = point(value, int(report is not None), "none: one flow a task")
         yield {"states": "", "latent": "", "N": 1} | make_cell(quantity, unit, estimate)
+
+
+def coverage_frame(found: Selection) -> pd.DataFrame:
+    """Tidy frame of all tasks whose coverage was measured (``acrl visited``): shares over seeds."""
+
+    def cells(task: str, method: str) -> Iterable[Cell]:
+        report = found.coverage.get(task)
+        seeds = [str(run.record.seed) for run in found.runs(task, method)]
+        by_seed = report.runs.get(method, {}) if report else {}
+        shares = [by_seed[seed] for seed in seeds if seed in by_seed]
+        if not shares:
+            return
+        yield make_cell("within range", "share", mean_interval([one.within_range for one in shares], SHARE))
+        yield make_cell("near", "share", mean_interval([one.near for one in shares], SHARE))
+        for tolerance in TOLERANCES:
+            valid = [one.valid[f"{tolerance:g}"] for one in shares if one.valid]
+            yield make_cell("valid there", "share", mean_interval(valid, SHARE), tolerance)
+
+    return make_frame(("task", "method"), over_runs(found, cells))

@@ -8,9 +8,9 @@ import pandas as pd
 
 from benchmark.analysis.statistics import Estimate, mean_interval, point, ratio_interval
 from benchmark.analysis.summaries import NOT_NEGATIVE, REFERENCE, Cell, make_cell, make_frame
-from benchmark.records.machine import one_machine
+from benchmark.records.provenance import one_machine
+from benchmark.records.reports import TimedRound, TimingReport
 from benchmark.records.selection import Selection
-from benchmark.records.timing_report import TimedRound, TimingReport
 from envs.registry import make_task
 
 # The same projection as the reference's in closed form.

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import profile_option, results_option
-from benchmark.commands.output import json_option, show
+from benchmark.commands.options import json_option, profile_option, results_option, show
 
 
 @click.command(hidden=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.output import json_option, show
+from benchmark.commands.options import json_option, show
 
 LOG = Path("results/repro.log")
 
@@ -20,7 +20,7 @@ def repro(as_json: bool) -> int:
 
     Stages that do not depend on one that failed are made, and tables and report of what there is. Exits with 1 then.
     """
-    from benchmark.training.executors.pipeline import Pipeline, output_to, title
+    from benchmark.training.pipeline import Pipeline, output_to, title
     from envs.errors import UserError
 
     if not Path("dvc.yaml").exists():

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.commands.options import profile_option, results_option
-from benchmark.commands.output import json_option, show
+from benchmark.commands.options import json_option, profile_option, results_option, show
 
 if TYPE_CHECKING:
     from benchmark.analysis.reproduction import Reproduction, Verdict

@@ -1,24 +1,27 @@
-"""What an experiment is: what it is made from, what it measures, and how that is shown."""
+"""What every experiment is made of: its context, its numbers and their tables, and the grid of its figure."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from benchmark.analysis.statistics import Estimate
-from benchmark.publishing.tables.rendering import DASH, Column, cells_by_row, format_cell
-from benchmark.publishing.tables.table import View
+from benchmark.analysis.statistics import Estimate, point
+from benchmark.publishing.tables.rendering import DASH, Column, View, cells_by_row, format_cell
 from benchmark.publishing.tables.writing import describe as budget_and_seeds
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor
+from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import select, state_of
 from benchmark.records.selection import Selection, read_selection
 from benchmark.records.store import ArtifactStore, load_tensors
@@ -237,3 +240,31 @@ def machine() -> str:
     """What times taken now depend on besides the program."""
     threads = torch.get_num_threads()
     return f"{processor()}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+VALID = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+
+
+def share_within(sizes: Tensor, tolerance: float) -> float:
+    """Share of summed violations (N,) within a tolerance."""
+    return float((sizes <= tolerance).double().mean())
+
+
+def validity_rows(sizes: Tensor) -> Iterator[Row]:
+    """The share of one flow's actions that is valid, at every tolerance."""
+    for tolerance in TOLERANCES:
+        yield make_row("valid share", "share", point(share_within(sizes, tolerance), 1, ONE_FLOW), tolerance)
+
+
+WIDEST = 3
+
+
+def make_grid(names: Sequence[str], height: float = 3.0) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each name, at most three side by side, that share their axes' range in y."""
+    columns = min(max(len(names), 1), WIDEST)
+    rows = math.ceil(len(names) / columns) or 1
+    figure = Figure(figsize=(max(3.6 * columns, 5.5), height * rows + 1.3), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flatten())
+    for unused in grid[len(names) :]:
+        unused.set_visible(False)
+    return figure, grid[: len(names)]

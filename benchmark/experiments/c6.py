@@ -16,11 +16,10 @@ from torch import Tensor
 
 from benchmark.analysis.statistics import mean_interval
 from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
-from benchmark.experiments.agents import rollout, train_agent
 from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_row, make_table
+from benchmark.experiments.training import rollout, train_agent
 from benchmark.publishing.figures.styles import style_of
-from benchmark.publishing.tables.rendering import Column
-from benchmark.publishing.tables.table import View
+from benchmark.publishing.tables.rendering import Column, View
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed

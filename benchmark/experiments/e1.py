@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmark.analysis.statistics import point
 from benchmark.experiments.base import (
     ONE_FLOW,
+    VALID,
     Context,
     Experiment,
     Measured,
@@ -25,11 +26,10 @@ from benchmark.experiments.base import (
     make_frame,
     make_row,
     make_table,
+    validity_rows,
 )
-from benchmark.experiments.validity import VALID, validity_rows
 from benchmark.publishing.figures.styles import style_of
-from benchmark.publishing.tables.rendering import Column, percent
-from benchmark.publishing.tables.table import View
+from benchmark.publishing.tables.rendering import Column, View, percent
 from envs.constraints import Ball
 from envs.registry import make_task
 from envs.seeding import make_generator

@@ -24,8 +24,7 @@ from benchmark.experiments.base import (
 )
 from benchmark.experiments.sampling import SampleReport, run_sampler
 from benchmark.publishing.figures.styles import COLOURS
-from benchmark.publishing.tables.rendering import Column
-from benchmark.publishing.tables.table import View
+from benchmark.publishing.tables.rendering import Column, View
 from envs.registry import make_task
 
 TASKS = ("R+L2", "R+Ring", "R+2D")

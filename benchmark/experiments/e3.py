@@ -17,12 +17,11 @@ from benchmark.experiments.base import (
     make_row,
     make_table,
 )
-from benchmark.experiments.stretches import Stretch, stretches_of
+from benchmark.experiments.training import Stretch, stretches_of
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
-from benchmark.publishing.tables.rendering import Column
-from benchmark.publishing.tables.table import View
-from benchmark.records.missing import NoRunsError
+from benchmark.publishing.tables.rendering import Column, View
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
 
 TASK = "R+L2"

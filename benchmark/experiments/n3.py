@@ -21,17 +21,16 @@ from benchmark.experiments.base import (
     Row,
     describe_runs,
     make_frame,
+    make_grid,
     make_row,
     make_table,
+    share_within,
 )
-from benchmark.experiments.panels import make_grid
-from benchmark.experiments.stretches import Stretch, stretches_of, visited_in
-from benchmark.experiments.validity import share_within
+from benchmark.experiments.training import Stretch, stretches_of, visited_in
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
-from benchmark.publishing.tables.rendering import Column
-from benchmark.publishing.tables.table import View
-from benchmark.records.missing import NoRunsError
+from benchmark.publishing.tables.rendering import Column, View
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts

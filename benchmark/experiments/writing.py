@@ -1,4 +1,4 @@
-"""Runs an experiment and writes what came out: every number, tables to be read, and a figure."""
+"""The experiments by name; running one and writing its numbers, tables and figure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,33 @@ import matplotlib as mpl
 import seaborn as sns
 import torch
 
+from benchmark.experiments import c6, e1, e2, e3, n1, n2, n3
 from benchmark.experiments.base import Context, Experiment, Measured
-from benchmark.experiments.catalogue import find_experiment
 from benchmark.publishing.figures.curves import SETTINGS, save_figure
-from benchmark.publishing.tables.table import Table, markdown
+from benchmark.publishing.tables.rendering import Table, markdown
 from benchmark.records.files import check_writable, write_bytes
+from envs.errors import UnknownIdError
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "e1": e1.EXPERIMENT,
+    "e2": e2.EXPERIMENT,
+    "e3": e3.EXPERIMENT,
+    "n1": n1.EXPERIMENT,
+    "n2": n2.EXPERIMENT,
+    "n3": n3.EXPERIMENT,
+    "c6": c6.EXPERIMENT,
+}
+
+
+def find_experiment(name: str) -> Experiment:
+    """The experiment of this name.
+
+    Raises:
+        UnknownIdError: If there is none.
+    """
+    if name not in EXPERIMENTS:
+        raise UnknownIdError("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
 
 
 def write_experiment(context: Context, name: str) -> list[Path]:

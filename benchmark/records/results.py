@@ -204,77 +204,6 @@ class RunResult(File):
     provenance: Provenance
 
 
-class FlowReport(File):
-    """Quality of one trained flow on states and feasible actions that it was not trained on.
-
-    Attributes:
-        flow: The method whose flow it is.
-        draws: Latents drawn for each share.
-        validity: Kind of latent ("uniform" in the box, "boundary" of the box) -> tolerance -> share of f(z; s) in C(s).
-        recall: Share of feasible actions whose latent lies in the box.
-        curve: Held-out negative log-likelihood over training.
-        seconds: What drawing the samples and training took.
-        artifact_key: Of the flow: what it depends on, as one hash. Empty where it was not noted.
-    """
-
-    task: str
-    flow: str
-    profile: str
-    draws: int
-    validity: dict[str, dict[str, float]]
-    recall: float
-    curve: dict[str, list[float]]
-    seconds: float
-    artifact_key: str = ""
-
-
-class VisitedReport(File):
-    """Validity of one trained flow at states that the policies trained with it visit at the end of training.
-
-    Attributes:
-        seeds: Seeds of those policies.
-        states: Different states drawn from.
-        draws: Latents drawn for each share.
-        validity: As in :class:`FlowReport`.
-    """
-
-    task: str
-    flow: str
-    profile: str
-    seeds: list[int]
-    states: int
-    draws: int
-    validity: dict[str, dict[str, float]]
-
-
-class StateCoverage(Record):
-    """How well the states that one run visited are covered by those that a flow was trained on.
-
-    Attributes:
-        within_range: Share of states within the range of training in every coordinate.
-        near: Share as near to a training state as 99% of the held-out states are.
-        valid: Tolerance -> share of f(z; s) in C(s) at those states, z uniform in the box.
-    """
-
-    within_range: float
-    near: float
-    valid: dict[str, float]
-
-
-class CoverageReport(File):
-    """States visited in training against those that the task's ``flowpg`` flow was trained on.
-
-    Attributes:
-        draws: Latents drawn for each share.
-        runs: Method -> seed -> what was measured.
-    """
-
-    task: str
-    profile: str
-    draws: int
-    runs: dict[str, dict[str, StateCoverage]]
-
-
 def read_record(path: Path, kind: type[F]) -> F:
     """Read one JSON file of the given kind.
 
@@ -316,13 +245,3 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
 def read_run(path: Path) -> RunResult:
     """Read the result of one run; see :func:`read_record`."""
     return read_record(path, RunResult)
-
-
-def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
-    """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
-    return folder / ("flows" if states == "sampled" else "visited") / method / f"{task}.json"
-
-
-def coverage_path(folder: Path, task: str) -> Path:
-    """Where the coverage of a task's states lies below ``results/<profile>``."""
-    return folder / "visited" / f"{task}.json"

@@ -1,21 +1,22 @@
-"""One run by its name: what it depends on, where its result lies, and whether that is what is asked for today."""
+"""One run by its name: what it depends on, where its result lies, whether it is asked for today, or missing."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmark.records.anchors import anchor_pairs
 from benchmark.records.config import Params, RunConfig, run_config, unequal_settings
 from benchmark.records.files import file_lock
 from benchmark.records.keys import Versions, run_key, run_versions
 from benchmark.records.provenance import library_versions, run_code
 from benchmark.records.results import DamagedFileError, RunResult, read_run
 from benchmark.records.store import set_aside
-from envs.registry import make_task
+from envs.constraints import Box
+from envs.errors import UserError
+from envs.registry import TaskSpec, list_tasks, make_task
 from methods.base import method_class, parse_config
 
 # Of settings that changed, so many are named.
@@ -155,3 +156,61 @@ def restore(run: Run, params: Params, results: Path) -> bool:
         return False
     result.write(run.path(results))
     return True
+
+
+LOW_METHOD = "random-feasible"
+# On a task with its action box alone this is plain DDPG: nothing is left to project.
+HIGH_METHOD = "ddpg-projection"
+
+
+def unconstrained_task(task: TaskSpec) -> str | None:
+    """Id of the task with the same environment and no constraint but the action box; None if there is none."""
+    environment = (task.env_id, task.entry_point, dict(task.env_kwargs), task.max_episode_steps)
+    for other in map(make_task, list_tasks()):
+        same = (other.env_id, other.entry_point, dict(other.env_kwargs), other.max_episode_steps) == environment
+        if same and type(other.constraint) is Box:
+            return other.id
+    return None
+
+
+def anchor_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tuple[str, str]]:
+    """Task and method of every run that the returns of ``tasks`` are measured by."""
+    return [(task, LOW_METHOD) for task in tasks] + [(task, HIGH_METHOD) for task in unconstrained]
+
+
+class NoRunsError(UserError):
+    """There is no complete run of what a command is about.
+
+    Args:
+        what: That, in words; else it is the profile itself.
+        profile: Name of the profile.
+        results: Folder of all results.
+        method: Other profiles are named if they have runs of this method; of any where it is left out.
+    """
+
+    def __init__(self, profile: str, results: Path, what: str = "", method: str = "*") -> None:
+        what = what or f"profile '{profile}' in {results / profile}"
+        others = or_choose(profile, results, method)
+        super().__init__(f"no complete run of {what}: make runs with `acrl sweep -p {profile}`{others}")
+
+
+def check_runs(profile: str, results: Path) -> None:
+    """Refuse to make anything from no runs, which would replace what was made from some.
+
+    Raises:
+        NoRunsError: If the profile has none, whether complete or not.
+    """
+    if profile not in profiles_with_runs(results):
+        raise NoRunsError(profile, results)
+
+
+def profiles_with_runs(results: Path, method: str = "*") -> list[str]:
+    """Profiles that have a run, complete or not, of a method or of any."""
+    found = results.glob(f"*/runs/*/{method}/seed-*.json")
+    return sorted({path.relative_to(results).parts[0] for path in found})
+
+
+def or_choose(profile: str, results: Path, method: str = "*") -> str:
+    """The end of an error that names the other profiles that have runs; empty if there are none."""
+    others = [f"-p {other}" for other in profiles_with_runs(results, method) if other != profile]
+    return f", or choose a profile that has some: {', '.join(others)}" if others else ""

@@ -8,25 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from benchmark.records.anchors import HIGH_METHOD, LOW_METHOD, anchor_pairs, unconstrained_task
-from benchmark.records.machine import machine_of
-from benchmark.records.missing import NoRunsError
-from benchmark.records.results import (
-    TOLERANCE_KEYS,
+from benchmark.records.provenance import machine_of
+from benchmark.records.reports import (
     CoverageReport,
     FlowReport,
-    Provenance,
-    Returns,
-    RunResult,
-    Violations,
+    TimingReport,
     VisitedReport,
     coverage_path,
-    read_record,
-    read_run,
     report_path,
+    timing_path,
 )
+from benchmark.records.results import TOLERANCE_KEYS, Provenance, Returns, RunResult, Violations, read_record, read_run
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, NoRunsError, anchor_pairs, unconstrained_task
 from benchmark.records.submissions import Submission, read_submissions
-from benchmark.records.timing_report import TimingReport, timing_path
 from envs.errors import UserError
 from envs.registry import make_task
 

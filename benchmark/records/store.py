@@ -1,4 +1,4 @@
-"""Tensors on disk: what preparation made, and checkpoints of methods. safetensors, so that loading runs no code."""
+"""Tensors on disk: what preparation made, and checkpoints. safetensors, so that loading runs no code."""
 
 from __future__ import annotations
 
@@ -189,3 +189,40 @@ class ArtifactStore:
             return load_tensors(path)
         except UserError as error:
             raise UserError(f"{set_aside(path)}; run again to make it anew") from error
+
+
+# Largest share of the time that may go into writing checkpoints: a slow write makes the next one wait.
+SHARE = 0.02
+EVERY_SECONDS = 60.0
+# Raised when what is in a checkpoint changes: one of another format is not gone on from.
+FORMAT = 2
+
+
+class RunCheckpoint(FileCheckpoint):
+    """Knows when it is time to write again.
+
+    Args:
+        path: The file.
+        key: The run's key.
+        every: Least seconds between two writes.
+
+    Attributes:
+        wait: Seconds from the last write to the next one.
+    """
+
+    def __init__(self, path: Path, key: str, every: float = EVERY_SECONDS) -> None:
+        super().__init__(path, f"{key}/{FORMAT}")
+        self.every = every
+        self.wait = every
+        self._last = time.perf_counter()
+
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.perf_counter() - self._last >= self.wait
+
+    def save(self, state: Tensors) -> None:
+        """See :meth:`FileCheckpoint.save`."""
+        started = time.perf_counter()
+        super().save(state)
+        self._last = time.perf_counter()
+        self.wait = max(self.every, (self._last - started) / SHARE) if self.every else 0.0

@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from benchmark.records.provenance import collect_provenance
-from benchmark.records.results import TOLERANCES, CoverageReport, RunResult, StateCoverage
+from benchmark.records.reports import CoverageReport, StateCoverage
+from benchmark.records.results import TOLERANCES, RunResult
 from envs.registry import TaskSpec
 from envs.seeding import make_generator
 from methods.base import Tensors

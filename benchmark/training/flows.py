@@ -11,18 +11,8 @@ from torch import Tensor
 
 from benchmark.records.config import Params, run_config
 from benchmark.records.provenance import collect_provenance
-from benchmark.records.results import (
-    TOLERANCE_KEYS,
-    TOLERANCES,
-    CoverageReport,
-    FlowReport,
-    RunResult,
-    VisitedReport,
-    coverage_path,
-    read_record,
-    read_run,
-    report_path,
-)
+from benchmark.records.reports import CoverageReport, FlowReport, VisitedReport, coverage_path, report_path
+from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, RunResult, read_record, read_run
 from benchmark.records.runs import select
 from benchmark.records.store import ArtifactStore
 from benchmark.training.coverage import measure_coverage

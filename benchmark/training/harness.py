@@ -18,8 +18,7 @@ from torch import Tensor
 
 from benchmark.records.config import RunConfig
 from benchmark.records.results import Calls, Evaluation, FinalPolicy, Returns, Seconds, Violations
-from benchmark.records.store import ArtifactStore
-from benchmark.training.checkpoint import RunCheckpoint
+from benchmark.records.store import ArtifactStore, RunCheckpoint
 from benchmark.training.evaluation import Evaluator, check_action
 from benchmark.training.meter import Clock, Meter, with_meter
 from benchmark.training.repair import Repair

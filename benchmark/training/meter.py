@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from benchmark.records.results import Calls
@@ -86,9 +87,24 @@ class Meter:
 
 
 class Metered(Constraint):
-    """What a metered constraint adds to its family."""
+    """What a metered constraint adds to its family: what a method asks for counts, what that takes inside does not."""
 
     _meter: Meter
+
+    def sample(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """See :meth:`Constraint.sample`."""
+        with self._meter.paused():
+            return super().sample(obs, generator)
+
+    def interior(self, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.interior`."""
+        with self._meter.paused():
+            return super().interior(obs)
+
+    def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.gauge`."""
+        with self._meter.paused():
+            return super().gauge(direction, obs)
 
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.project`."""

@@ -12,8 +12,7 @@ from benchmark.records.files import check_writable, file_lock
 from benchmark.records.provenance import collect_provenance
 from benchmark.records.results import Evaluation, RunResult, read_run
 from benchmark.records.runs import Run, state_of, why_stale
-from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
-from benchmark.training.checkpoint import EVERY_SECONDS, RunCheckpoint
+from benchmark.records.store import EVERY_SECONDS, ArtifactStore, RunCheckpoint, load_tensors, save_tensors
 from benchmark.training.evaluation import Evaluator
 from benchmark.training.harness import Progress, train
 from envs.errors import UserError

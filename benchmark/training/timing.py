@@ -21,8 +21,8 @@ from benchmark.records.config import EvaluationSettings, Params, RunConfig, merg
 from benchmark.records.files import check_writable
 from benchmark.records.keys import key_of, training_facts
 from benchmark.records.provenance import collect_provenance
+from benchmark.records.reports import TimedRound, TimingReport, timing_path
 from benchmark.records.results import Seconds, read_record
-from benchmark.records.timing_report import TimedRound, TimingReport, timing_path
 from benchmark.training.harness import train
 from benchmark.training.runs import error_line
 from envs.errors import MethodFailedError, UserError

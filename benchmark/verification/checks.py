@@ -13,18 +13,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.records.anchors import HIGH_METHOD, LOW_METHOD
 from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
 from benchmark.records.keys import run_key
-from benchmark.records.machine import mixed_libraries
+from benchmark.records.provenance import mixed_libraries
 from benchmark.records.results import RunResult
-from benchmark.records.runs import select
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
 from benchmark.records.selection import one_line
 from benchmark.records.submissions import Submission, is_of_repository
 from benchmark.training.harness import Progress
 from benchmark.verification import consistency, rerun
-from benchmark.verification.inputs import Source, read_source
-from benchmark.verification.report import Findings, Verification, listed, run_name
+from benchmark.verification.report import Findings, Source, Verification, listed, read_source, run_name
 from envs.errors import UserError
 from envs.registry import make_task
 from methods.base import list_methods, method_class

@@ -17,8 +17,7 @@ from typing import Any, Literal
 import torch
 
 from benchmark.records.config import RunConfig
-from benchmark.records.machine import mixed_libraries
-from benchmark.records.provenance import collect_provenance, run_code
+from benchmark.records.provenance import collect_provenance, mixed_libraries, run_code
 from benchmark.records.results import RunResult
 from benchmark.training.harness import Outcome, Progress, train
 from benchmark.verification.spread import CLOSE, CONFIDENCE, another_seed, is_close

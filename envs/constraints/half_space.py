@@ -24,6 +24,7 @@ from envs.constraints.knapsack import (
     quadratic_knapsack,
     quadratic_knapsack_row,
 )
+from envs.constraints.notation import entries
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -187,3 +188,10 @@ class TwoLegs(HalfSpace):
     def _normal_row(self, context: list[float]) -> list[float]:
         th1, th2, th3, th4, th5, th6, w1, w4 = context
         return [w1 * math.sin(th1 + th2 + th3), 0.0, 0.0, w4 * math.sin(th4 + th5 + th6), 0.0, 0.0]
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        *angles, first, second = self.context_indices
+        power = "w₁a₁ sin(θ₁ + θ₂ + θ₃) + w₄a₄ sin(θ₄ + θ₅ + θ₆)"
+        where = f"{entries('θ', angles)}, w₁ = obs[{first}], w₄ = obs[{second}]"
+        return f"{power} ≤ {self.bound:g}, {where}, {self.box_text()}"

@@ -175,3 +175,8 @@ class Intersection(ExactConstraint):
         far = self._project(xp, gradient / (RIDGE * math.sqrt(self._limits(gradient).eps)), context)
         # A step from where that led to loses no digits, and cannot lower the value.
         return self._project(xp, far + gradient, context)
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        first, second = (part.formula().removesuffix(f", {part.box_text()}") for part in (self.l1, self.quadratic))
+        return f"{first}, and {second}, {self.box_text()}"

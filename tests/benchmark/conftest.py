@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from filelock import FileLock
 
 from tests.benchmark.command import acrl, workplace
-from tests.benchmark.factories import fill
-from tests.benchmark.written import TASKS
-from tests.methods.learners import ALL_METHODS
+from tests.benchmark.synthetic_results import TWO_TASKS, fill
+
+# One of each learner, with what tests of single methods need: flows that are valid by construction or not, a plain one.
+FLOWS, PLAIN = ["flowpg", "flowpg-gauge"], ["ddpg-penalty", "nfw", "td3-projection"]
+SMOKE_METHODS = [*FLOWS, *PLAIN]
+
+
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of all workers makes, and all read."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with FileLock(root / f"{name}.lock"):
+        if not (root / name).exists():
+            make(root / f"{name}.part")
+            (root / f"{name}.part").rename(root / name)
+    return root / name
+
+
+def run_smoke(folder: Path) -> None:
+    """Write every run on R+L2 that profile smoke asks for, with few methods in it."""
+    path = workplace(folder) / "params.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["profiles"]["smoke"] |= {"flow_methods": FLOWS, "plain_methods": PLAIN}
+    path.write_text(yaml.safe_dump(data))
+    for method in SMOKE_METHODS:
+        done = acrl(folder, "run", "R+L2", method, "--profile", "smoke")
+        assert (done.code, done.err) == (0, "")
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every method's run of R+L2 at profile smoke. To be read only."""
-    folder = workplace(tmp_path_factory.mktemp("smoke"))
-    for method in ALL_METHODS:
-        done = acrl(folder, "run", "R+L2", method, "--profile", "smoke")
-        assert done.code == 0, done.err
-        assert done.err == ""
-    return folder
+    """A folder with the runs of :func:`run_smoke`. To be read only."""
+    return make_once(tmp_path_factory, "smoke", run_smoke)
 
 
 @pytest.fixture(scope="session")
-def nfw_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nfw_runs(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every run that profile smoke asks of nfw. To be read only."""
-    folder = workplace(tmp_path_factory.mktemp("nfw"))
-    for task in ("R+L2", "BSS-3"):
-        done = acrl(folder, "run", task, "nfw", "--profile", "smoke")
-        assert done.code == 0, done.err
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(smoke / "results/smoke/runs/R+L2/nfw", workplace(folder) / "results/smoke/runs/R+L2/nfw")
+        assert acrl(folder, "run", "BSS-3", "nfw", "--profile", "smoke").code == 0
+
+    return make_once(tmp_path_factory, "nfw", make)
 
 
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A profile's folder of results that nobody ran, whole on two tasks. To be read only."""
     folder = tmp_path_factory.mktemp("made-up")
-    fill(folder, TASKS)
+    fill(folder, TWO_TASKS)
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow without runs, which takes seconds to make. To be copied."""
+    from benchmark.publishing.mlflow.importing import create_database
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        create_database(folder / "mlflow.db")
+
+    return make_once(tmp_path_factory, "database", make) / "mlflow.db"

@@ -11,17 +11,17 @@ from typing import Any
 import gymnasium
 import pytest
 
-from benchmark.checkpoint import RunCheckpoint
-from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.harness import Outcome, train
-from benchmark.judge import Judge, Tally
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.store import RunCheckpoint
+from benchmark.training.harness import Outcome, train
+from benchmark.training.violations import Tally, ViolationCounter
 from envs import make_task
 from envs.registry import TaskSpec
 from methods.base import Method, Transition, method_class
 
-__all__ = ["Judge", "Short", "Tally", "run", "short_task"]
+__all__ = ["Short", "Tally", "ViolationCounter", "run", "short_task"]
 
-EVALUATION = EvaluationSettings(every=16, episodes=2, final_episodes=2, judged_steps=24)
+EVALUATION = EvaluationSettings(every=14, episodes=2, final_episodes=2, judged_steps=24)
 
 
 class InterruptionError(Exception):

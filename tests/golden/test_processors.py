@@ -19,7 +19,6 @@ DRIFTING = (
     "samplers/hmc/R+Ring",
     "trajectories/flowpg-spline/H+O+S",
     "trajectories/sac-projection/HC+O",
-    "trajectories/td3-projection/R+Ring",
 )
 
 

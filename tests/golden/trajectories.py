@@ -70,12 +70,12 @@ def tighter_pair(both: Intersection) -> Constraint:
 
 
 COURSES = {
-    "R+L2": Course(36, episode=15),
+    "R+L2": Course(28, episode=11),
     "HC+O": Course(26, episode=10, update_at="step"),
     "H+M": Course(
-        32,
+        30,
         episode=15,
-        interrupted_at=29,
+        interrupted_at=27,
         tighter=lambda c: Power(1.0, *ends(c)),
         env_kwargs={"healthy_angle_range": (-0.06, 0.06)},
     ),

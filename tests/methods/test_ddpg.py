@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from envs import UserError, make_task
 from envs.registry import TaskSpec
-from methods import list_methods, make_method
-from methods.base import Transition, method_class
+from methods import make_method
+from methods.base import Transition
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.global_generators import global_states
-from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations, settings
+from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations
 
 REACHER = make_task("R+L2")
 
@@ -130,44 +129,11 @@ def test_no_update_before_the_warm_up_is_over() -> None:
 # --- state --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_loaded_state_acts_and_learns_as_the_saved_one(method: str) -> None:
-    saved, loaded = make_learner(method, seed=1), make_learner(method, seed=2)
-    feed(saved, 30)
-    feed(loaded, 30)
-    for _ in range(3):
-        saved.update()
-    loaded.load_state_dict(saved.state_dict())
-    obs = observations(saved.task, 4)
-    assert torch.equal(saved.act(obs, explore=True), loaded.act(obs, explore=True))
-    assert saved.update() == loaded.update()
-    assert equal(copy_of(saved), copy_of(loaded))
-
-
-def test_a_state_is_a_copy() -> None:
-    learner = make_learner()
-    feed(learner, 30)
-    state = learner.state_dict()
-    before = {name: value.clone() for name, value in state.items()}
-    learner.update()
-    learner.act(observations(learner.task, 1), explore=True)
-    assert all(torch.equal(state[name], before[name]) for name in state)
-
-
 def test_a_learner_without_transitions_does_not_learn_from_nothing() -> None:
     saved, loaded = make_learner(), make_learner()
     feed(saved, 30)
     loaded.load_state_dict(saved.state_dict())
     assert loaded.update() == {}
-
-
-@pytest.mark.parametrize(("method", "task"), [("flowpg", "BSS-3"), ("nfw", "HC+O")])
-def test_the_state_of_another_task_or_network_is_refused(method: str, task: str) -> None:
-    foreign = make_learner(method, task).state_dict()
-    learner = make_learner("ddpg-projection", "BSS-3")
-    with pytest.raises(UserError, match="does not belong to method 'ddpg-projection' on BSS-3") as caught:
-        learner.load_state_dict(foreign)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -191,40 +157,7 @@ def test_a_damaged_state_is_refused(spoil: Any) -> None:
 # --- randomness -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_no_global_generator_is_touched(method: str) -> None:
-    before = global_states()
-    learner = make_learner(method)
-    obs = observations(learner.task, 3)
-    feed(learner, 30)
-    for explore in (False, True):
-        learner.act(obs, explore=explore)
-    learner.update()
-    assert global_states() == before
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_seed_decides_everything_and_global_generators_nothing(method: str) -> None:
-    learners = []
-    for seed, global_seed in ((3, 10), (3, 11), (4, 10)):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(global_seed)
-            learner = make_learner(method, seed=seed)
-            feed(learner, 30)
-            learner.update()
-            learner.act(observations(learner.task, 1), explore=True)
-            learners.append(learner)
-    first, same, other = (copy_of(learner) for learner in learners)
-    assert equal(first, same)
-    assert not equal(first, other)
-    assert not torch.equal(learners[0].actor[0].weight, learners[2].actor[0].weight)
-
-
 # --- settings -------------------------------------------------------------------------------------------------------
-
-
-def test_every_shipped_method_is_listed() -> None:
-    assert set(METHODS) <= set(list_methods())
 
 
 def test_an_unknown_method_names_the_nearest() -> None:
@@ -246,12 +179,6 @@ def test_an_unknown_method_names_the_nearest() -> None:
 def test_a_bad_setting_is_named(config: dict[str, Any], setting: str) -> None:
     with pytest.raises(UserError, match=f"config of method 'flowpg', setting '{setting}'"):
         make_method("flowpg", REACHER, config)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_config_is_written_and_read_back(method: str) -> None:
-    config = make_method(method, REACHER, settings(method)).config
-    assert method_class(method).Config.model_validate(config.model_dump(mode="json")) == config
 
 
 # --- it learns ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.training.meter import Clock, MeteredConstraint
+from benchmark.training.meter import Clock, Meter
+from benchmark.training.repair import Repair
 from methods import make_method
 from tests.methods.learners import feed, make_learner, observations, settings
 
@@ -18,9 +19,9 @@ def test_both_solvers_execute_the_same_actions(task: str) -> None:
         asked = learner.act(obs, explore=True).double()
         executed = []
         for solver in ("exact", "cvxpy"):
-            meter = MeteredConstraint(learner.task.constraint, Clock())
-            meter.solver = make_method("ddpg-projection", learner.task, settings("", solver=solver)).projection_solver
-            executed.append(meter.repair(asked, obs))
+            solves = make_method("ddpg-projection", learner.task, settings("", solver=solver)).projection_solver
+            clock = Clock()
+            executed.append(Repair(learner.task.constraint, solves, clock, Meter(clock))(asked, obs))
         # As near as the solver comes at its default settings.
         torch.testing.assert_close(*executed, atol=1e-5, rtol=1e-6)
 

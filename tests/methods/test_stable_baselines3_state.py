@@ -191,24 +191,6 @@ def test_a_loaded_checkpoint_goes_on_as_if_nothing_had_happened(kind: str, full:
     assert equal(copy_of(saved), copy_of(loaded))
 
 
-def test_a_state_is_a_copy() -> None:
-    learner = trained("sac-projection")
-    state = learner.state_dict()
-    before = {name: value.clone() for name, value in state.items()}
-    learner.update()
-    learner.act(observations(learner.task, 1), explore=True)
-    after = learner.state_dict()
-    assert all(torch.equal(state[name], before[name]) for name in state)
-    changed = {name for name in state if not torch.equal(after[name], state[name])}
-    assert {"log_ent_coef", "_n_updates", "streams.torch", "streams.numpy"} <= changed
-
-
-def test_without_transitions_it_does_not_learn_from_nothing() -> None:
-    loaded = make("td3-projection")
-    loaded.load_state_dict(trained("td3-projection").state_dict())
-    assert loaded.update() == {}
-
-
 @pytest.mark.parametrize(
     ("change", "value"),
     [
@@ -231,11 +213,6 @@ def test_a_damaged_state_is_refused(change: str, value: Tensor | None) -> None:
     with pytest.raises(UserError, match="does not belong to method 'td3-projection' on R") as caught:
         learner.load_state_dict(state)
     assert "\n" not in str(caught.value)
-
-
-def test_the_state_of_another_method_is_refused() -> None:
-    with pytest.raises(UserError, match="does not belong to method 'td3-projection'"):
-        make("td3-projection").load_state_dict(trained("sac-projection").state_dict())
 
 
 @pytest.mark.parametrize("name", ["replay.actions", "replay.position"])

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.analysis.claims.gradients import evaluate_gradients
-from benchmark.analysis.claims.returns import evaluate_returns
+from benchmark.analysis.claims.mechanisms import evaluate_gradients, evaluate_samplers
+from benchmark.analysis.claims.outputs import evaluate_validity, evaluate_violations
 from benchmark.analysis.claims.rule import Claim
-from benchmark.analysis.claims.samplers import evaluate_samplers
-from benchmark.analysis.claims.validity import evaluate_validity
-from benchmark.analysis.claims.violations import evaluate_violations
-from benchmark.analysis.claims.wallclock import evaluate_wallclock
+from benchmark.analysis.claims.training import evaluate_returns, evaluate_wallclock
 from benchmark.records.selection import Selection
 
 

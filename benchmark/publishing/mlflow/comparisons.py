@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.analysis.comparison import Compared, Difference
+from benchmark.publishing.mlflow.entries import METRICS_A_BATCH, WHOLE, batches, clean, is_whole, tag_of
 from benchmark.publishing.mlflow.importing import (
     HINTS,
     SERVER_HINTS,
@@ -24,7 +25,6 @@ from benchmark.publishing.mlflow.importing import (
     one_line_errors,
     sqlite_uri,
 )
-from benchmark.publishing.mlflow.runs import METRICS_A_BATCH, WHOLE, batches, clean, is_whole, tag_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

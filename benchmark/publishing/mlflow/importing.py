@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from benchmark.publishing.mlflow.runs import StoredRun, import_run, is_whole, tag_of
-from benchmark.records.missing import check_runs
+from benchmark.publishing.mlflow.entries import StoredRun, import_run, is_whole, tag_of
 from benchmark.records.results import RunResult, read_record
+from benchmark.records.runs import check_runs
 from benchmark.records.selection import check_place, one_line
 from envs.errors import UserError
 

@@ -18,7 +18,7 @@ from benchmark.publishing.mlflow.importing import (
     one_line_errors,
     sqlite_uri,
 )
-from benchmark.training.executors.processes import stop_on_sigterm
+from benchmark.training.processes import stop_on_sigterm
 from envs.errors import UserError
 
 POLL_SECONDS = 0.2

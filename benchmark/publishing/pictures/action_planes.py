@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.publishing.pictures.formulas import subscript
 from envs.constraints.base import Constraint
+from envs.constraints.notation import subscript
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.sampling.dataset import embed, rollout_contexts

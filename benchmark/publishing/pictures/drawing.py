@@ -33,7 +33,6 @@ from benchmark.publishing.pictures.action_planes import (
     visited_states,
     window,
 )
-from benchmark.publishing.pictures.formulas import formula
 from benchmark.publishing.tables.rendering import percent
 from envs.constraints import Allocation
 from envs.constraints.base import Constraint
@@ -133,7 +132,7 @@ def draw_constraint(task: TaskSpec, seed: int = 0) -> Picture:
         handles.append(Line2D([], [], color=REPAIRED, marker=">", markersize=6, linestyle="-", label="repaired to"))
     add_legend(figure, handles, len(panels))
     shares = " / ".join(percent(share(view.plane, obs[None], FINE)) for obs in view.states)
-    alt = f"Feasible actions of {task.id}, {formula(task.constraint)}, {view.describe()}: {shares}% of the action box."
+    alt = f"Feasible actions of {task.id}, {task.constraint.formula()}, {view.describe()}: {shares}% of the action box."
     repaired = "Arrows lead from infeasible actions to those executed instead."
     left_out = "Infeasible actions are crosses; those executed instead lie outside of the plane."
     return Picture(save_png(figure), "png", f"{alt} {repaired if arrows else left_out}")

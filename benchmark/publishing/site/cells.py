@@ -11,9 +11,9 @@ import pandas as pd
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.tables.leaderboard import SCORE_0, SCORE_1, pair_view, rank_text, scale_view
 from benchmark.publishing.tables.rendering import DASH, format_cell
-from benchmark.records.anchors import HIGH_METHOD, LOW_METHOD, unconstrained_task
-from benchmark.records.references import of_runs
+from benchmark.records.reports import of_runs
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
 from benchmark.records.selection import Selection
 from envs.registry import make_task
 

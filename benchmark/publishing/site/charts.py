@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from benchmark.analysis.summaries import different_machines, part_seconds
 from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.figures.curves import LINEAR_UP_TO
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, style_of
-from benchmark.records.results import PARTS
+from benchmark.records.results import PARTS, TOLERANCES
 from benchmark.records.selection import Selection
 
 Spec = dict[str, Any]
@@ -32,6 +33,8 @@ SHAPES |= {
 }
 OTHER_SHAPE = "wedge"
 HEIGHT = 280
+# Name of the data of the charts of return against validity.
+POINTS = "points"
 
 
 def colours(methods: Sequence[str]) -> alt.Scale:
@@ -86,19 +89,40 @@ def profile_chart(board: Leaderboard, described: str) -> Spec:
     return finish(chart, described)
 
 
-def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, described: str) -> Spec:
-    """Final return against the share of the last policy's outputs that are valid, both with intervals."""
+def pareto_charts(frame: pd.DataFrame, methods: Sequence[str], described: str) -> dict[str, Spec]:
+    """Final return against the share of the last policy's outputs that are valid, with intervals, by tolerance.
+
+    Args:
+        frame: The tidy frame of one task.
+        methods: Those to show, in their order.
+        described: What a screen reader says, before the tolerance.
+    """
     final = frame[frame["quantity"] == "final return"]
     returns = with_ends(final).set_index("method")[["mean", "low", "high"]]
-    valid = frame[(frame["quantity"] == "final valid share") & (frame["tolerance"] == tolerance)]
-    shares = with_ends(valid).set_index("method")[["mean", "low", "high"]].add_prefix("valid_")
-    data = returns.join(shares).dropna(subset=["mean", "valid_mean"]).reset_index()
-    methods = [method for method in methods if (data["method"] == method).any()]
-    base = alt.Chart(data).encode(color=alt.Color("method:N", scale=colours(methods), legend=_legend()))
-    x = alt.X("valid_mean:Q", title=f"valid at tolerance {tolerance:g}")
-    # No share is below 0 or above 1, whatever room the points want.
-    ends = [0.0, 1.0] if data.empty else [data["valid_low"].min() - 0.02, data["valid_high"].max() + 0.02]
-    x = x.axis(format="%").scale(domain=[max(ends[0], 0.0), min(ends[1], 1.0)], nice=False, zero=False)
+    valid = frame[frame["quantity"] == "final valid share"]
+    shown = [method for method in methods if method in set(valid.dropna(subset=["mean"])["method"])]
+    chart = finish(_pareto(shown), described)
+    charts = {}
+    for tolerance in TOLERANCES:
+        shares = with_ends(valid[valid["tolerance"] == tolerance]).set_index("method")[["mean", "low", "high"]]
+        data = returns.join(shares.add_prefix("valid_")).dropna(subset=["mean", "valid_mean"]).reset_index()
+        # No share is below 0 or above 1, whatever room the points want.
+        ends = [0.0, 1.0] if data.empty else [data["valid_low"].min() - 0.02, data["valid_high"].max() + 0.02]
+        # The same chart of other numbers: to check it anew against its schema takes longer than all the rest.
+        spec = copy.deepcopy(chart)
+        spec["datasets"] = {POINTS: data.to_dict("records")}
+        spec["description"] = f"{described} Tolerance {tolerance:g}."
+        x = spec["layer"][-1]["encoding"]["x"]
+        x["title"], x["scale"]["domain"] = f"valid at tolerance {tolerance:g}", [max(ends[0], 0.0), min(ends[1], 1.0)]
+        charts[f"{tolerance:g}"] = spec
+    return charts
+
+
+def _pareto(methods: Sequence[str]) -> alt.LayerChart:
+    base = alt.Chart(alt.NamedData(POINTS)).encode(
+        color=alt.Color("method:N", scale=colours(methods), legend=_legend())
+    )
+    x = alt.X("valid_mean:Q", title="").axis(format="%").scale(domain=[0.0, 1.0], nice=False, zero=False)
     y = alt.Y("mean:Q", title="final return").scale(zero=False, padding=12)
     tooltip = [alt.Tooltip("method:N"), alt.Tooltip("mean:Q", title="return", format=",.4~f")]
     tooltip += [alt.Tooltip("valid_mean:Q", title="valid", format=".3%")]
@@ -106,7 +130,8 @@ def pareto_chart(frame: pd.DataFrame, methods: Sequence[str], tolerance: float, 
     up = base.mark_rule(aria=False).encode(x="valid_mean:Q", y="low:Q", y2="high:Q")
     shape = alt.Shape("method:N", scale=shapes(methods), legend=_legend())
     dots = base.mark_point(filled=True, size=120, opacity=1).encode(x=x, y=y, shape=shape, tooltip=tooltip)
-    return finish(across + up + dots, described)
+    chart: alt.LayerChart = across + up + dots
+    return chart
 
 
 def learning_chart(board: Leaderboard, task: str, described: str) -> Spec:

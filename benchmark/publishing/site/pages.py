@@ -17,19 +17,27 @@ from markupsafe import Markup, escape
 
 from benchmark.analysis.claims.claims import Claims
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
-from benchmark.publishing.pictures.formulas import formula
 from benchmark.publishing.pictures.writing import alt_path
 from benchmark.publishing.site import charts
 from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
-from benchmark.publishing.site.claims import claim_page
-from benchmark.publishing.site.methods import describe_method, flow_grids, settings_of, step_grid
-from benchmark.publishing.site.origins import Origin, anchor_runs, describe_run, reports, sources, versions
+from benchmark.publishing.site.parts import (
+    Origin,
+    anchor_runs,
+    claim_page,
+    describe_method,
+    describe_run,
+    flow_grids,
+    reports,
+    settings_of,
+    sources,
+    step_grid,
+    versions,
+)
 from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.publishing.tables.writing import describe, describe_failures
-from benchmark.records.anchors import HIGH_METHOD
 from benchmark.records.files import write_bytes, write_text
-from benchmark.records.missing import NoRunsError
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import HIGH_METHOD, NoRunsError
 from benchmark.records.selection import Selection
 from benchmark.records.submissions import ADDRESS, DOI, describe_submissions
 from envs.errors import UserError
@@ -179,17 +187,12 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
     """One task."""
     found, own = board.found, board.frame[board.frame["task"] == task]
     spec = make_task(task)
-    pareto = {
-        f"{tolerance:g}": charts.pareto_chart(
-            own, methods, tolerance, f"Return against validity at tolerance {tolerance:g} on {task}, a point a method."
-        )
-        for tolerance in TOLERANCES
-    }
+    pareto = charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method.")
     times = [(method, task, method) for method in methods]
     return {
         "task": task,
         "spec": spec,
-        "formula": formula(spec.constraint),
+        "formula": spec.constraint.formula(),
         "family": type(spec.constraint).__name__,
         "rows": [asdict(row) for row in leaderboard_rows(board, own)],
         "tolerances": [f"{tolerance:g}" for tolerance in TOLERANCES],
@@ -247,7 +250,7 @@ def provenance_page(found: Selection, behind: Mapping[str, list[Origin]]) -> dic
 
 
 def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:
-    """Pictures that ``acrl pictures`` made of these tasks, by task in their order."""
+    """Pictures that were drawn of these tasks, by task in their order."""
     found = sorted((folder / "pictures").glob("*")) if (folder / "pictures").is_dir() else []
     # What is feasible, then what flows put out, then the episode.
     found.sort(key=lambda path: (path.suffix == ".gif", "-flow-" in path.name, path.name))

@@ -1,4 +1,4 @@
-"""The leaderboard as a table: all tasks together, single tasks, and every pair of methods."""
+"""The tables of the leaderboard, of the anchors of its scores, and of the time of a training step."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import math
 
 import pandas as pd
 
+from benchmark.analysis.anchors import ANCHOR_KEYS
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
-from benchmark.publishing.tables.rendering import DASH, Column, format_cell, make_view
-from benchmark.publishing.tables.table import Table, View
+from benchmark.analysis.summaries import REFERENCE
+from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
+from benchmark.publishing.tables.rendering import DASH, Column, Table, View, format_cell, make_view
+from benchmark.records.provenance import machine_of
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD
 from benchmark.records.submissions import describe_submissions
 
 EQUALITY = (
@@ -121,3 +125,54 @@ def notes(board: Leaderboard) -> list[str]:
     if unranked and board.scored_tasks:
         lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
     return lines
+
+
+def anchor_table(board: Leaderboard) -> Table:
+    """The anchors of every task, each with its mean, interval, seeds, budget and commits."""
+    frame = board.anchors
+    columns = [Column("final return", "final return"), Column("half of the interval, as a score", "half width")]
+    caption = (
+        f"Profile {board.found.profile}. What returns are measured by: a score of 0 is the mean final return of "
+        f"{LOW_METHOD}, 1 that of {HIGH_METHOD} on the same environment without the constraint. All scores are "
+        "conditional on these means: their own spread, here as 95% interval by Student's t over seeds and as half of "
+        "its width on the scale that the two span, is in no interval of a score."
+    )
+    known = frame[frame["n"] > 0]
+    budgets = [f"{steps:,} steps" for steps in known["steps"]]
+    view = make_view(known.assign(budget=budgets), [*ANCHOR_KEYS, "budget", "seeds"], columns)
+    return Table("anchors", "Anchors of the scores", caption, frame, [View("", view)], [])
+
+
+def timing_tables(board: Leaderboard) -> list[Table]:
+    """What a training step costs; no table where nothing was timed."""
+    found, frame = board.found, board.timing
+    if frame.empty:
+        return []
+    machines = sorted({machine_of(timing.provenance) for timing in found.timing.values() if timing.provenance})
+    sizes = sorted(
+        {(len(rounds), timing.steps) for timing in found.timing.values() for rounds in timing.rounds.values()}
+    )
+    most = max(busy(timing, timing.rounds) for timing in found.timing.values())
+    listed = ", ".join(f"{rounds} rounds of {steps:,} steps" for rounds, steps in sizes)
+    caption = (
+        f"Profile {found.profile}. Measured by `acrl timing`, one method after the other in one process, in turns: "
+        f"{listed}, an update each step from the first one on, evaluation left out, on: "
+        f"{'; '.join(machines)}, where everything else kept at most {most:.2f} cores busy meanwhile. Each cell is the "
+        "mean over rounds with its 95% interval by Student's t. Training: the published number of steps at this cost, "
+        "with the flow's samples and training as this profile trains it "
+        "(random steps at the start, which have no update, are 4% of the published steps at most and count as the "
+        f"others). Ratios are of geometric means, to those of {REFERENCE} where nothing else is said, with Welch's "
+        "interval for the difference of logarithms."
+    )
+    ratios = [Column("step [ms]", "step"), Column("ratio", "step ratio")]
+    ratios += [Column("training with flow [s]", "training"), Column("ratio with flow", "training ratio")]
+    exact = [Column("step", "step to exact"), Column("update, its projections left out", "update to exact")]
+    parts = [Column(f"{part} [ms]", part) for part in STEP_PARTS]
+    views = [
+        View("A training step, and a whole training", make_view(frame, ["task", "method"], ratios, "rounds")),
+        View(f"Ratios to {EXACT}", make_view(frame, ["task", "method"], exact, "rounds")),
+        View("Parts of a step", make_view(frame, ["task", "method"], parts, "rounds")),
+    ]
+    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"], keep="last")
+    notes = [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    return [Table("timing", "Time of a training step", caption, frame, views, notes)]

@@ -1,4 +1,4 @@
-"""Numbers and tidy data frames as the text of a table's cells."""
+"""Numbers and frames as text: cells, views, and whole tables in every form that they are written in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from tabulate import tabulate
+
+from benchmark.analysis.comparison import Compared, Difference
 
 DASH = "—"
 MARK = "†"
@@ -104,3 +107,107 @@ def like(mean: float, whole: bool) -> Callable[[float], str]:
 def escape_latex(text: str) -> str:
     """Text that LaTeX prints as it is."""
     return text.translate(LATEX)
+
+
+@dataclass(frozen=True)
+class View:
+    """One formatted table.
+
+    Attributes:
+        heading: What it shows, where a table consists of several; else empty.
+        cells: The text of every cell.
+    """
+
+    heading: str
+    cells: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in every form: all numbers, and the views of them that are printed.
+
+    Attributes:
+        notes: What a reader has to know about single rows.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    views: list[View]
+    notes: list[str]
+
+
+def markdown(table: Table, notes: list[str], level: str) -> str:
+    """A table as Markdown; ``level`` is the mark of its heading."""
+    blocks = [f"{level} {table.title}", table.caption]
+    for view in table.views:
+        if view.heading:
+            blocks.append(f"{level}# {view.heading}")
+        blocks.append(view.cells.to_markdown(index=False, disable_numparse=True))
+    if notes:
+        blocks.append(bullets(notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def bullets(notes: list[str]) -> str:
+    """Notes as a Markdown list; what an error message holds is never read as markup."""
+    return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|$~"}) for note in notes)
+
+
+def latex(table: Table, notes: list[str]) -> str:
+    """A table as LaTeX, for the packages booktabs and graphicx."""
+    blocks = ["% Generated from the run files; needs \\usepackage{booktabs,graphicx}."]
+    for number, view in enumerate(table.views):
+        heading = f"{table.title}: {view.heading}" if view.heading else table.title
+        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading}. As in the table before."
+        blocks += [
+            "\\begin{table}[tbp]",
+            "\\centering\\footnotesize",
+            f"\\caption{{{escape_latex(caption)}}}",
+            f"\\label{{tab:{table.name}-{number}}}",
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
+            view.cells.to_latex(index=False, escape=True).rstrip() + "%",
+            "}",
+        ]
+        if notes and number == len(table.views) - 1:
+            blocks += ["\\begin{itemize}", *(f"\\item {escape_latex(note)}" for note in notes), "\\end{itemize}"]
+        blocks.append("\\end{table}")
+    return "\n".join(blocks) + "\n"
+
+
+def comparison_text(compared: Compared) -> str:
+    """The comparison for a terminal."""
+    rows = [
+        {
+            "task": one.task if one.method_a != one.method_b else f"{one.task} {one.method_a}",
+            "quantity": _label(one),
+            "A": _number(one, one.a),
+            "B": _number(one, one.b),
+            "B - A": _number(one, one.difference),
+            "95% interval": DASH if one.low is None else f"{_number(one, one.low)} to {_number(one, one.high)}",
+            "n": f"{one.n_a}, {one.n_b}",
+            "shown": one.shown,
+        }
+        for one in compared.differences
+    ]
+    table = tabulate(rows, headers="keys", disable_numparse=True) if rows else "nothing is compared"
+    return "\n".join(
+        [f"A: {compared.a}", f"B: {compared.b}", "", table, *([""] if compared.notes else []), *compared.notes]
+    )
+
+
+def _label(one: Difference) -> str:
+    if one.unit == "share":
+        return f"{one.quantity} at {one.tolerance:g} [%]"
+    unit = "" if one.unit == "return" else f" [{one.unit}]"
+    return f"{one.quantity}{unit}"
+
+
+def _number(one: Difference, value: float | None) -> str:
+    if value is None:
+        return DASH
+    if one.unit == "share":
+        return percent(value)
+    known = [abs(known) for known in (one.a, one.b) if known is not None]
+    return like(max(known, default=0.0), whole=False)(value)

@@ -9,15 +9,12 @@ import pandas as pd
 from benchmark.analysis import summaries
 from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.figures.curves import FIGURES
-from benchmark.publishing.tables.anchors import anchor_table
-from benchmark.publishing.tables.leaderboard import leaderboard_table
-from benchmark.publishing.tables.rendering import Column, make_view
-from benchmark.publishing.tables.table import Table, View, bullets, latex, markdown
-from benchmark.publishing.tables.timing import timing_tables
-from benchmark.records.anchors import anchor_pairs, unconstrained_task
+from benchmark.publishing.tables.leaderboard import anchor_table, leaderboard_table, timing_tables
+from benchmark.publishing.tables.rendering import Column, Table, View, bullets, latex, make_view, markdown
 from benchmark.records.files import write_text
-from benchmark.records.machine import mixed_libraries
+from benchmark.records.provenance import mixed_libraries
 from benchmark.records.results import PARTS, TOLERANCES
+from benchmark.records.runs import anchor_pairs, unconstrained_task
 from benchmark.records.selection import Selection, commits, one_line
 from benchmark.records.submissions import describe_submissions
 from envs.registry import make_task

@@ -10,12 +10,11 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmark.experiments.base import Context
-from benchmark.experiments.changed import threshold_of, with_threshold
+from benchmark.experiments.base import Context, share_within
 from benchmark.experiments.e1 import CELLS, cells_of, evenness
-from benchmark.experiments.n1 import recall_row, with_constraint
-from benchmark.experiments.validity import share_within
-from benchmark.records.results import FlowReport, read_record, report_path
+from benchmark.experiments.n1 import recall_row, threshold_of, with_constraint, with_threshold
+from benchmark.records.reports import FlowReport, report_path
+from benchmark.records.results import read_record
 from envs import make_task
 from envs.constraints import Ball
 from envs.errors import UserError

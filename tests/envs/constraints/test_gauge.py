@@ -65,21 +65,6 @@ def test_convex(case, generator) -> None:
     assert (together <= apart * (1 + 1e-12)).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_every_batch_size_agrees(case, generator, dtype: torch.dtype) -> None:
-    c, d, obs = case.constraint, directions(case, 100, generator).to(dtype), case.obs(100, generator).to(dtype)
-    many = c.gauge(d, obs)
-    assert many.dtype == dtype
-    assert many.shape == (100,)
-    single = torch.cat([c.gauge(d[i : i + 1], obs[i : i + 1]) for i in range(100)])
-    some = torch.cat([c.gauge(d[i : i + 10], obs[i : i + 10]) for i in range(0, 100, 10)])
-    in_graph = c.gauge(d[:1].clone().requires_grad_(), obs[:1])
-    # Terms of either sign cancel, in the plane of an equality and at large coefficients.
-    tolerance = 1e5 * torch.finfo(dtype).eps
-    for other in (single, some, torch.cat([in_graph, single[1:]])):
-        assert torch.allclose(other, many, rtol=tolerance, atol=0)
-
-
 def test_gradients_are_right(case, generator) -> None:
     d = directions(case, 4, generator).requires_grad_()
     obs = (torch.randn((4, case.width), generator=generator, dtype=torch.float64) * 3).requires_grad_()

@@ -1,7 +1,5 @@
 """Ring and discs: against every point of a fine grid, and against closed forms."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -117,17 +115,6 @@ def test_project_is_feasible_and_keeps_what_is(c, generator) -> None:
 
 
 @EVERY
-def test_every_batch_size_agrees(c, generator) -> None:
-    action, obs = actions(c, 100, generator), no_obs(100)
-    for function in (c.violation, c.project, c.linear_oracle):
-        many = function(action, obs)
-        single = torch.cat([function(action[i : i + 1], obs[:1]) for i in range(100)])
-        some = torch.cat([function(action[i : i + 10], obs[:10]) for i in range(0, 100, 10)])
-        assert torch.allclose(single, many, rtol=1e-12, atol=1e-12)
-        assert torch.allclose(some, many, rtol=1e-12, atol=1e-12)
-
-
-@EVERY
 def test_gradients(c, generator) -> None:
     action, obs = actions(c, 10, generator).requires_grad_(), no_obs(10)
     assert torch.autograd.gradcheck(lambda a: c.project(a, obs), action, eps=1e-7, atol=1e-5)
@@ -175,13 +162,6 @@ def test_disc_samples_are_uniform(generator) -> None:
             assert stats.kstest(share[disc == k, k] ** (c.dim / 2), "uniform").pvalue > ALARM
 
 
-@EVERY
-def test_the_generator_decides_and_nothing_else(c) -> None:
-    first, second, other = (c.sample(no_obs(50), torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))
-    assert torch.equal(first, second)
-    assert not torch.equal(first, other)
-
-
 @PLANAR
 def test_solvers_and_gauge_are_refused(c) -> None:
     assert not c.convex
@@ -190,20 +170,3 @@ def test_solvers_and_gauge_are_refused(c) -> None:
         with pytest.raises(UserError, match="not convex and has no QP"):
             refused(action, no_obs(1))
     assert torch.equal(c.repair(action, no_obs(1)), c.project(action, no_obs(1)))
-
-
-@EVERY
-@pytest.mark.parametrize("rows", [1, 10, 100])
-def test_bad_numbers_are_refused(c, rows: int) -> None:
-    bad = torch.zeros((rows, c.dim), dtype=torch.float64)
-    bad[-1, -1] = torch.nan
-    for function in (c.violation, c.project, c.linear_oracle):
-        with pytest.raises(UserError, match="NaN or infinite"):
-            function(bad, no_obs(rows))
-
-
-@EVERY
-def test_a_copy_answers_alike(c, generator) -> None:
-    action = actions(c, 20, generator)
-    copy = pickle.loads(pickle.dumps(c))
-    assert torch.equal(copy.project(action, no_obs(20)), c.project(action, no_obs(20)))

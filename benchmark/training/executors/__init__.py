@@ -1,1 +1,0 @@
-"""Who runs many runs: processes of this machine, or Ray."""

@@ -1,0 +1,155 @@
+"""Which results tables are made from: what is missing, failed, elsewhere or refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from envs.errors import UserError
+from tests.benchmark.synthetic_results import (
+    PROFILE,
+    SEEDS,
+    STEPS,
+    TWO_TASKS,
+    alter,
+    make_failure,
+    make_flow,
+    make_run,
+    make_timing,
+    row_of,
+    save,
+    tables_of,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, made_up: Path) -> Path:
+    return Path(shutil.copytree(made_up, tmp_path / PROFILE))
+
+
+def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(folder: Path) -> None:
+    save(folder, make_flow("BSS-3"))
+    save(folder, make_timing("BSS-3"))
+    save(folder, make_timing("BSS-5"))
+    written = tables_of(folder, (*TWO_TASKS, "BSS-3", "BSS-5", "H+M"))
+    expected = "No run yet, only flows and timing: BSS-3. No run yet, only timing: BSS-5. No run yet, left out: H+M."
+    assert expected in written["README.md"]
+    assert expected in written["returns.md"]
+    assert "| BSS-3" in written["timing.md"]
+
+
+def test_a_run_outside_of_the_selection_is_named_and_not_used(folder: Path) -> None:
+    save(folder, make_run("R+L2", "nfw", 7))
+    written = tables_of(folder)
+    assert row_of(written["returns.md"], "R+L2", "nfw")[2] == "2/2"
+    assert "not shown: runs/R+L2/nfw/seed-7.json" in written["returns.md"]
+
+
+def test_profiles_never_mix(folder: Path) -> None:
+    path = save(folder, make_run("R+L2", "nfw", 1, profile="paper"))
+    with pytest.raises(UserError, match=re.escape(str(path)) + ".*'paper'"):
+        tables_of(folder)
+    assert not (folder / "tables").exists()
+    save(folder, make_run("R+L2", "nfw", 1))
+    save(folder, make_flow("R+L2", profile="paper"))
+    with pytest.raises(UserError, match=re.escape("flows/flowpg/R+L2.json") + ".*'paper'"):
+        tables_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema_version": 3}, "schema version 3"),
+        ({"task": "HC+O"}, "move it there"),
+        ({"seed": 5}, "move it there"),
+        ({"returns": None}, "marked complete but lacks"),
+        ({"config": {}}, "marked complete but lacks"),
+        ({"config": {"steps": 7}}, "different budgets: 7, 20000"),
+        ({"config": {"steps": STEPS, "gamma": 0.5}}, "different gamma, network"),
+        ({"seconds": {}}, "took no time"),
+        ({"surprise": 1}, "damaged at 'surprise'"),
+    ],
+)
+def test_a_file_that_would_spoil_a_table_is_refused(folder: Path, changes: dict[str, object], message: str) -> None:
+    alter(folder / "runs/R+L2/nfw/seed-1.json", lambda data: data.update(**changes))
+    with pytest.raises(UserError, match=message) as caught:
+        tables_of(folder)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "tables").exists()
+
+
+def test_shares_at_other_tolerances_are_refused(folder: Path) -> None:
+    run = make_run("R+L2", "nfw", 0)
+    assert run.violations is not None
+    run.violations.executed.valid_share = {"0.5": 1.0}
+    save(folder, run)
+    with pytest.raises(UserError, match="other tolerances"):
+        tables_of(folder)
+
+
+def test_truncated_file_is_refused(folder: Path) -> None:
+    path = folder / "runs/R+L2/nfw/seed-1.json"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match="truncated"):
+        tables_of(folder)
+
+
+def test_missing_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no complete run of profile 'quick' in .*: make runs with `acrl"):
+        tables_of(tmp_path / PROFILE)
+
+
+def test_a_folder_without_runs_gives_empty_tables(tmp_path: Path) -> None:
+    written = tables_of(tmp_path)
+    assert "0 of 20 runs are complete." in written["README.md"]
+    assert "| HC+O" not in written["wallclock.md"]
+    assert "No run yet, left out: R+L2, HC+O." in written["README.md"]
+
+
+def test_budgets_may_differ_between_tasks(folder: Path) -> None:
+    for path in (folder / "runs/HC+O").glob("*/*.json"):
+        alter(path, lambda data: data.update(config={"steps": 500}))
+    assert f"budget: R+L2 {STEPS:,} steps, HC+O 500 steps" in tables_of(folder)["returns.md"]
+
+
+def test_failed_and_timed_out_runs_are_missing_and_listed(folder: Path) -> None:
+    save(folder, make_failure("R+L2", "nfw", 0))
+    save(folder, make_failure("HC+O", "nfw", 1, status="timeout", error="gave up after 60 s"))
+    written = tables_of(folder)
+    for name in ("violations", "wallclock", "returns"):
+        assert row_of(written[f"{name}.md"], "R+L2", "nfw")[2] == "1/2"
+        expected = "R+L2, nfw, seed 0 failed and counts as missing: RuntimeError: loss is not \\| finite"
+        assert expected in written[f"{name}.md"]
+        assert "HC+O, nfw, seed 1 timed out and counts as missing: gave up after 60 s" in written[f"{name}.tex"]
+    assert written["README.md"].count("R+L2, nfw, seed 0 failed") == 1
+
+
+def test_seeds_are_in_numeric_order(folder: Path) -> None:
+    for seed in (2, 10):
+        save(folder, make_failure("R+L2", "nfw", seed))
+    text = tables_of(folder, seeds=(0, 1, 2, 10))["returns.md"]
+    assert text.index("seed 2 failed") < text.index("seed 10 failed")
+
+
+def test_a_missing_run_is_counted_and_a_missing_row_shown(folder: Path) -> None:
+    (folder / "runs/R+L2/nfw/seed-1.json").unlink()
+    for seed in SEEDS:
+        (folder / f"runs/R+L2/flowpg/seed-{seed}.json").unlink()
+    written = tables_of(folder, (*TWO_TASKS, "BSS-3"))
+    assert row_of(written["returns.md"], "R+L2", "nfw")[2] == "1/2"
+    assert "[" not in row_of(written["returns.md"], "R+L2", "nfw")[3]
+    assert row_of(written["returns.md"], "R+L2", "flowpg")[2:] == ["0/2", "—", "—"]
+    assert "17 of 30 runs are complete." in written["README.md"]
+
+
+def test_a_task_that_nobody_has_run_is_left_out_and_named(folder: Path) -> None:
+    written = tables_of(folder, (*TWO_TASKS, "BSS-3"))
+    for name, text in written.items():
+        if name.endswith(".md"):
+            assert "| BSS-3" not in text
+    for name in ("README.md", "returns.md", "violations.md"):
+        assert "No run yet, left out: BSS-3." in written[name]
+    assert "BSS-3,nfw,final" in written["returns.csv"]

@@ -1,0 +1,127 @@
+"""Runs that are interrupted at some step and gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.store import SHARE, RunCheckpoint
+from benchmark.training.harness import Outcome, train
+from envs import UserError, make_task
+from tests.methods.learners import feed, make_learner, settings
+
+# Episodes of R+O03 end at 50, 100 and 150, those of BSS-3 at 100 and 200.
+STEPS = 230
+FAMILIES = ("ddpg-penalty", "flowpg", "sac-projection", "td3-projection")
+
+
+def config(method: str, task: str) -> RunConfig:
+    evaluation = EvaluationSettings(every=70, episodes=1, final_episodes=2)
+    noise = {"noise": 5.0} if task.startswith("BSS") else {}
+    made = settings(method, warmup=60, replay_size=120, **noise)
+    return RunConfig(steps=STEPS, evaluation=evaluation, update_at="episode", timeout_seconds=None, method=made)
+
+
+def run(task: str, method: str, folder: Path, checkpoint: RunCheckpoint | None, stop_at: int = 0) -> Outcome:
+    def progress(step: int) -> None:
+        if step == stop_at:
+            raise KeyboardInterrupt
+
+    return train(make_task(task), method, config(method, task), 0, folder, progress, checkpoint)
+
+
+def measured(outcome: Outcome) -> dict[str, Any]:
+    """Everything but wall-clock and tensors."""
+    fields = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+    return {name: value for name, value in fields.items() if name not in ("seconds", "state")}
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.mark.parametrize(("task", "method"), [*(("R+O03", method) for method in FAMILIES), ("BSS-3", "nfw")])
+def test_a_run_that_is_stopped_twice_ends_as_one_that_is_not(
+    task: str, method: str, artifacts: Path, tmp_path: Path
+) -> None:
+    whole = run(task, method, artifacts, None)
+    for stop_at in (110, 220):
+        with pytest.raises(KeyboardInterrupt):
+            run(task, method, artifacts, RunCheckpoint(tmp_path / "run.safetensors", "key", every=0), stop_at)
+    steps: list[int] = []
+    checkpoint = RunCheckpoint(tmp_path / "run.safetensors", "key", every=0)
+    resumed = train(make_task(task), method, config(method, task), 0, artifacts, steps.append, checkpoint)
+    assert steps[0] == 201
+    assert measured(resumed) == measured(whole)
+    assert resumed.state.keys() == whole.state.keys()
+    assert all(torch.equal(value, whole.state[name]) for name, value in resumed.state.items())
+
+
+def test_its_time_is_that_of_all_its_parts(tmp_path: Path, artifacts: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        run("R+O03", "ddpg-penalty", artifacts, RunCheckpoint(path, "key", every=0), stop_at=110)
+
+    class Slow(RunCheckpoint):
+        """Finds a run that took long before it was interrupted."""
+
+        def load(self) -> Any:
+            state = super().load()
+            assert state is not None
+            text = bytes(state["facts"].tolist()).decode()
+            before = text.index('"update": ') + len('"update": ')
+            text = text[:before] + "1000" + text[text.index(".", before) :]
+            return state | {"facts": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)}
+
+    seconds = run("R+O03", "ddpg-penalty", artifacts, Slow(path, "key", every=0)).seconds
+    assert 1000 < seconds.update < 1100
+    assert 1000 < seconds.total < 1100
+
+
+def test_a_checkpoint_of_other_code_or_settings_is_not_gone_on_from(tmp_path: Path) -> None:
+    RunCheckpoint(tmp_path / "a", "old").save({"facts": torch.zeros(1)})
+    assert RunCheckpoint(tmp_path / "a", "new").load() is None
+    assert RunCheckpoint(tmp_path / "a", "old").load() is not None
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda _: b""])
+def test_a_damaged_checkpoint_is_named_and_set_aside(
+    tmp_path: Path, damage: Callable[[bytes], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.safetensors"
+    RunCheckpoint(path, "key").save({"facts": torch.arange(9)})
+    path.write_bytes(damage(path.read_bytes()))
+    assert RunCheckpoint(path, "key").load() is None
+    assert f"{path} is " in capsys.readouterr().err
+    assert [found.name for found in tmp_path.iterdir()] == ["run.damaged"]
+
+
+def test_it_waits_until_writing_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("benchmark.records.store.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.records.store.save_tensors", lambda *_: now.__setitem__(0, now[0] + 5))
+    checkpoint = RunCheckpoint(tmp_path / "a", "key", every=60)
+    assert not checkpoint.due()
+    now[0] = 60.0
+    assert checkpoint.due()
+    checkpoint.save({})
+    now[0] = 65 + 5 / SHARE - 1
+    assert not checkpoint.due()
+    now[0] += 1
+    assert checkpoint.due()
+
+
+def test_a_checkpoint_of_another_method_is_refused() -> None:
+    learner = make_learner("ddpg-projection", "R+L2")
+    feed(learner, 30)
+    state = learner.checkpoint_dict()
+    state["replay.action"] = state["replay.action"][:, :1].expand(-1, 3)
+    with pytest.raises(UserError, match="replay buffer does not fit"):
+        make_learner("ddpg-projection", "R+L2").load_checkpoint_dict(state)

@@ -1,0 +1,179 @@
+"""Flipped bits and full disks: refused in one line, or without effect; nothing lost, nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmark.records.reports import FlowReport, VisitedReport
+from benchmark.records.results import RunResult, read_record
+from benchmark.records.store import load_tensors, save_tensors
+from envs.errors import UserError
+from tests.benchmark.command import acrl, files, finish, start, workplace
+from tests.benchmark.synthetic_results import make_flow, make_run, make_visited
+
+SMOKE = ("-p", "smoke")
+TOO_SMALL, ENOUGH = "16k", "200m"
+FLIPS = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def a_run(path: Path) -> Any:
+    make_run("R+L2", "flowpg", 0).write(path)
+    return read_record(path, RunResult)
+
+
+def a_flow(path: Path) -> Any:
+    make_flow("R+L2").write(path)
+    return read_record(path, FlowReport)
+
+
+def a_visit(path: Path) -> Any:
+    make_visited("R+L2").write(path)
+    return read_record(path, VisitedReport)
+
+
+@pytest.mark.parametrize(("make", "kind"), [(a_run, RunResult), (a_flow, FlowReport), (a_visit, VisitedReport)])
+@FLIPS
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_a_record_is_refused_or_without_effect(
+    tmp_path: Path, make: Callable[[Path], Any], kind: Any, place: float, bit: int
+) -> None:
+    path = tmp_path / "record.json"
+    whole = make(path)
+    flip(path, place, bit)
+    assert read_unless_refused(path, lambda path: read_record(path, kind)) in (None, whole)
+
+
+@FLIPS
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_tensors_is_refused_or_without_effect(tmp_path: Path, place: float, bit: int) -> None:
+    path = tmp_path / "a.safetensors"
+    tensors = {"weights": torch.arange(6.0).reshape(2, 3), "count": torch.arange(4)}
+    save_tensors(path, tensors, {"key": "k", "seconds": "1.5"})
+    flip(path, place, bit)
+    read = read_unless_refused(path, load_tensors)
+    if read is not None:
+        found, facts = read
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[name], value) for name, value in tensors.items())
+        assert facts == {"key": "k", "seconds": "1.5"}
+
+
+def read_unless_refused(path: Path, read: Callable[[Path], Any]) -> Any:
+    """What is read; None where one line that names the file refuses it."""
+    try:
+        return read(path)
+    except UserError as error:
+        line = str(error)
+    assert str(path) in line
+    assert "\n" not in line
+    return None
+
+
+def flip(path: Path, place: float, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A place whose results lie on a disk that holds next to nothing."""
+    folder = workplace(tmp_path)
+    disk = folder / "results"
+    disk.mkdir()
+    if mount("-t", "tmpfs", "-o", f"size={TOO_SMALL}", "tmpfs", str(disk)) != 0:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    # Lazily: a test that failed may have left a file open.
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def mount(*arguments: str) -> int:
+    return subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
+        ("run", "R+L2", "nfw", *SMOKE),
+        ("run", "R+L2", "nfw", *SMOKE, "--checkpoint-every", "0"),
+        ("sample", "R+L2", "--sampler", "rejection", "--n", "20000", "--out", "results/a.npy"),
+    ],
+)
+def test_a_full_disk_is_said_and_mended_by_space(small_disk: Path, arguments: tuple[str, ...]) -> None:
+    done = acrl(small_disk, *arguments)
+    assert done.code == 2
+    assert done.err.startswith("error: cannot write ")
+    assert "No space left on device" in done.err
+    assert done.err.count("\n") == 1
+    # What is there is whole: nothing but what was finished before the disk was full.
+    assert [name for name in files(small_disk / "results") if Path(name).name.startswith(".")] == []
+    assert mount("-o", f"remount,size={ENOUGH}", str(small_disk / "results")) == 0
+    again = acrl(small_disk, *arguments)
+    assert (again.code, again.err) == (0, "")
+
+
+def fill(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 12))
+
+
+@pytest.mark.slow
+def test_tables_and_tracking_on_a_full_disk(small_disk: Path) -> None:
+    results = small_disk / "results"
+    assert mount("-o", f"remount,size={ENOUGH}", str(results)) == 0
+    assert acrl(small_disk, "run", "R+L2", "nfw", *SMOKE).code == 0
+    before = files(results)
+    fill(results / "filler")
+    # In processes of their own: MLflow holds a database open that it has once seen.
+    for command in ("tables", "track"):
+        done = finish(start(small_disk, command, *SMOKE))
+        assert done.code == 2
+        assert done.err.startswith("error: cannot ")
+        assert done.err.count("\n") == 1
+    (results / "filler").unlink()
+    kept = {name: content for name, content in files(results).items() if name in before}
+    assert kept == before
+    for command in ("tables", "track"):
+        assert finish(start(small_disk, command, *SMOKE)).code == 0
+
+
+@pytest.mark.slow
+def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> None:
+    results = small_disk / "results"
+    assert mount("-o", f"remount,size={ENOUGH}", str(results)) == 0
+    assert acrl(small_disk, "run", "R+L2", "nfw", *SMOKE).code == 0
+    before = files(results)
+    commands = [
+        ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
+        ("run", "R+L2", "ddpg-penalty", *SMOKE),
+        ("sweep", *SMOKE, "--task", "R+L2", "--method", "ddpg-penalty", "-j", "1"),
+        ("sample", "R+L2", "--sampler", "rejection", "--n", "100", "--out", "results/a.npy"),
+        ("timing", "R+L2", *SMOKE),
+        ("tables", *SMOKE),
+        ("report", *SMOKE),
+        ("track", *SMOKE),
+    ]
+    # Root may write where permissions forbid it, but not to a file system that is read-only.
+    assert mount("-o", "remount,ro", str(results)) == 0
+    said = {command: finish(start(small_disk, *command)) for command in commands}
+    assert files(results) == before
+    assert mount("-o", "remount,rw", str(results)) == 0
+    for command, done in said.items():
+        assert (done.code, done.err.count("\n")) == (2, 1), (command, done)
+        assert done.err.startswith("error: cannot write "), command
+        assert "Read-only file system" in done.err, command
+    for command in (commands[2], commands[-1]):
+        assert finish(start(small_disk, *command)).code == 0, command

@@ -1,0 +1,323 @@
+"""The loop: evaluation, curves, counts, time, repair, and methods that misbehave."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.training import meter as clock
+from benchmark.training.harness import Outcome, train
+from envs import UserError, make_task
+from methods import base, list_methods
+from methods.base import Method, Transition
+from tests.methods.learners import settings
+from tests.methods.scripted import Scripted
+
+# A plain learner, one with a flow, one of another library, and a task with an equality.
+OUTCOMES = [("R+O03", "ddpg-projection"), ("R+O03", "flowpg"), ("R+O03", "td3-projection"), ("BSS-3", "nfw")]
+STEPS, EVERY, WARMUP, EPISODE = 130, 40, 60, 50
+
+
+def config(method: Mapping[str, Any] | None = None, **changes: Any) -> RunConfig:
+    evaluation = EvaluationSettings(every=EVERY, episodes=1, final_episodes=2)
+    fields = {"steps": STEPS, "evaluation": evaluation, "update_at": "episode", "timeout_seconds": None}
+    return RunConfig(**(fields | {"method": dict(method or {})} | changes))
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Trains a method given by its class."""
+
+    def run_class(cls: type[Method[Any]], task: str = "R+L2", **changes: Any) -> Outcome:
+        list_methods()
+        monkeypatch.setitem(base._METHODS, cls.id, cls)
+        return train(make_task(task), cls.id, config(**changes), 0, tmp_path, lambda _: None)
+
+    return run_class
+
+
+@functools.cache
+def trained(method: str, task: str, folder: Path) -> Outcome:
+    made = config(settings(method, warmup=WARMUP))
+    return train(make_task(task), method, made, 0, folder, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.fixture(params=OUTCOMES, ids=" ".join)
+def outcome(request: pytest.FixtureRequest, artifacts: Path) -> Outcome:
+    """A real method's training, made once."""
+    task, method = request.param
+    return trained(method, task, artifacts)
+
+
+# --- what every method's outcome shows --------------------------------------------------------------------------------
+
+
+def test_evaluations_are_evenly_spaced_and_end_with_training(outcome: Outcome) -> None:
+    assert outcome.returns is not None
+    assert [evaluation.step for evaluation in outcome.returns.evaluations] == [40, 80, 120, 130]
+    assert all(len(evaluation.episodes) == 1 for evaluation in outcome.returns.evaluations)
+
+
+def test_final_and_best_are_run_anew(outcome: Outcome) -> None:
+    returns = outcome.returns
+    assert returns is not None
+    assert returns.final.step == STEPS
+    assert returns.best.step == max(returns.evaluations, key=lambda evaluation: evaluation.mean).step
+    for evaluation in (returns.final, returns.best):
+        assert len(evaluation.episodes) == 2
+        assert evaluation.mean == pytest.approx(np.mean(evaluation.episodes))
+
+
+def test_the_last_policy_is_judged_where_it_goes(outcome: Outcome, artifacts: Path) -> None:
+    found = outcome.final_policy
+    assert found is not None
+    bikes = outcome is trained("nfw", "BSS-3", artifacts)
+    # Both final episodes are as long as a time limit allows.
+    assert found.violations.n == (200 if bikes else 100)
+    assert np.shape(found.contexts) == ((0,) if bikes else (100, 2))
+
+
+def test_a_policy_that_is_judged_on_more_steps_has_more_episodes_of_its_own(run: Run) -> None:
+    settings = EvaluationSettings(every=EVERY, episodes=1, final_episodes=2, judged_steps=250)
+    few, many = run(Scripted), run(Scripted, evaluation=settings)
+    assert few.final_policy is not None
+    assert many.final_policy is not None
+    assert (few.final_policy.violations.n, many.final_policy.violations.n) == (100, 300)
+    assert few.returns == many.returns
+
+
+def test_curves_are_aligned(outcome: Outcome) -> None:
+    assert outcome.curves["step"] == [40, 80, 120, 130]
+    assert {len(curve) for curve in outcome.curves.values()} == {4}
+    # The warm-up's first episode gave no loss.
+    assert outcome.curves["update/critic_loss"][0] is None
+    assert outcome.curves["update/critic_loss"][-1] is not None
+
+
+def test_counts_of_violations(outcome: Outcome) -> None:
+    found = outcome.violations
+    assert (found.policy.n, found.behaviour.n, found.executed.n) == (STEPS - WARMUP, STEPS, STEPS)
+    assert outcome.curves["violations/policy"][-1] == found.policy.count
+    assert outcome.curves["violations/behaviour"][-1] == found.behaviour.count
+
+
+def test_only_feasible_actions_are_executed(outcome: Outcome) -> None:
+    assert outcome.violations.executed.valid_share["1e-06"] == 1
+
+
+@pytest.mark.parametrize("method", ["ddpg-projection", "flowpg", "nfw", "ddpg-penalty"])
+def test_exact_repair_leaves_no_violation_at_all(method: str, artifacts: Path) -> None:
+    found = trained(method, "R+O03", artifacts).violations
+    assert found.behaviour.count > 0
+    assert found.executed.count == 0
+
+
+def test_a_policy_that_is_valid_by_construction_never_misses(artifacts: Path) -> None:
+    found = trained("flowpg-gauge", "R+O03", artifacts)
+    assert found.final_policy is not None
+    assert found.violations.policy.n > 0
+    assert found.violations.policy.count == found.final_policy.violations.count == 0
+
+
+def test_states_visited_are_contexts(outcome: Outcome, artifacts: Path) -> None:
+    if outcome is trained("nfw", "BSS-3", artifacts):
+        assert outcome.visited == []
+    else:
+        assert np.shape(outcome.visited) == (STEPS, 2)
+
+
+def test_times_add_up_and_evaluation_is_left_out(outcome: Outcome) -> None:
+    parts = outcome.seconds.model_dump(exclude={"total", "evaluate"})
+    assert all(seconds >= 0 for seconds in parts.values())
+    assert sum(parts.values()) <= outcome.seconds.total + 1e-9
+    assert outcome.seconds.evaluate > 0
+
+
+def test_projections_are_counted(artifacts: Path) -> None:
+    exact, solved, nfw = (trained(m, "R+O03", artifacts) for m in ("ddpg-projection", "ddpg-projection-qp", "nfw"))
+    assert exact.calls.project == exact.violations.behaviour.count
+    assert exact.calls.oracle == 0
+    assert solved.calls.project == STEPS
+    # Updates after the episodes that end at 100 and 130; each projects two batches and asks the oracle for one.
+    updates = 80
+    assert nfw.calls.oracle == updates
+    assert nfw.calls.oracle_rows == 8 * updates
+    assert nfw.calls.project == nfw.violations.behaviour.count + 2 * updates
+
+
+def test_a_run_that_finds_its_flow_reports_what_the_one_that_made_it_did(artifacts: Path) -> None:
+    made = trained("flowpg", "R+O03", artifacts)
+    loaded = train(
+        make_task("R+O03"), "flowpg", config(settings("flowpg", warmup=WARMUP)), 0, artifacts, lambda _: None
+    )
+    assert loaded.calls == made.calls
+    assert loaded.curves == made.curves
+    assert loaded.returns == made.returns
+    assert loaded.final_policy == made.final_policy
+    # Preparation is charged in full, though nothing was trained this time.
+    assert loaded.seconds.prepare == pytest.approx(made.seconds.prepare, rel=0.5)
+
+
+# --- the loop --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("update_at", "expected"), [("step", list(range(1, 131))), ("episode", [50] * 50 + [100] * 50)]
+)
+def test_one_update_a_step_at_once_or_at_the_episodes_end(run: Run, update_at: str, expected: list[int]) -> None:
+    seen = []
+
+    class Noting(Scripted):
+        def update(self) -> dict[str, float]:
+            seen.append(self.steps)
+            return {}
+
+    run(Noting, update_at=update_at)
+    assert seen[: len(expected)] == expected
+    assert len(seen) == STEPS
+
+
+def test_a_truncated_episode_is_told_from_a_terminated_one(run: Run) -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    class Noting(Scripted):
+        def observe(self, transition: Transition) -> None:
+            super().observe(transition)
+            seen.append((transition.terminated, transition.truncated))
+
+    run(Noting)
+    assert not any(terminated for terminated, _ in seen)
+    assert [step for step, (_, truncated) in enumerate(seen, 1) if truncated] == [EPISODE, 2 * EPISODE]
+
+
+def test_the_next_observation_is_what_follows_within_the_episode(run: Run) -> None:
+    seen: list[Transition] = []
+
+    class Noting(Scripted):
+        def observe(self, transition: Transition) -> None:
+            super().observe(transition)
+            seen.append(transition)
+
+    run(Noting)
+    follows = [torch.equal(a.next_obs, b.obs) for a, b in itertools.pairwise(seen)]
+    assert [step for step, same in enumerate(follows, 1) if not same] == [EPISODE, 2 * EPISODE]
+
+
+def test_the_best_state_is_evaluated_and_the_last_one_kept(run: Run) -> None:
+    methods: list[Scripted] = []
+
+    class Learning(Scripted):
+        """Best at its second evaluation: only there does it hold still."""
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            methods.append(self)
+
+        def act(self, obs: Tensor, explore: bool) -> Tensor:
+            return super().act(obs, explore) + 1.0 * (self.steps != 2 * EVERY)
+
+    # Where the whole box is feasible, full torque costs more than any difference between episodes.
+    outcome = run(Learning, task="R+N")
+    assert outcome.returns is not None
+    assert outcome.returns.best.step == 2 * EVERY
+    assert outcome.returns.best.mean > outcome.returns.final.mean
+    assert methods[0].loaded == [2 * EVERY, STEPS]
+    assert int(outcome.state["steps"]) == STEPS
+
+
+def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    class Slow(Scripted):
+        def prepare(self, artifacts: Any = None) -> None:
+            del artifacts
+            now[0] += 1000
+
+        def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+            now[0] += 1
+            return None, super().act(obs, True)
+
+        def act(self, obs: Tensor, explore: bool) -> Tensor:
+            now[0] += 1e6
+            return super().act(obs, explore)
+
+        def update(self) -> dict[str, float]:
+            now[0] += 10
+            return {}
+
+    seconds = run(Slow).seconds
+    assert (seconds.prepare, seconds.act, seconds.update) == (1000, STEPS, 10 * STEPS)
+    # Four evaluations while training, the last policy and the best one: 50 steps each.
+    assert seconds.evaluate == 6 * EPISODE * 1e6
+    assert seconds.total == 1000 + STEPS + 10 * STEPS
+
+
+def test_time_out(run: Run) -> None:
+    outcome = run(Scripted, timeout_seconds=1e-9)
+    assert outcome.status == "timeout"
+    assert outcome.returns is None
+    assert outcome.state == {}
+    assert outcome.violations.executed.n == 1
+
+
+def test_evaluation_does_not_change_training(run: Run) -> None:
+    often = EvaluationSettings(every=10, episodes=3, final_episodes=1)
+    seldom = EvaluationSettings(every=1000, episodes=1, final_episodes=1)
+    first, second = (run(Scripted, task="R+O03", evaluation=evaluation) for evaluation in (often, seldom))
+    assert first.visited == second.visited
+    assert first.violations == second.violations
+
+
+# --- methods that misbehave ------------------------------------------------------------------------------------------
+
+
+def bad(act: Callable[[int], Tensor], only_when_evaluated: bool) -> type[Scripted]:
+    class Bad(Scripted):
+        def act(self, obs: Tensor, explore: bool) -> Tensor:
+            return super().act(obs, explore) if only_when_evaluated and self.steps < EVERY else act(len(obs))
+
+    return Bad
+
+
+@pytest.mark.parametrize("only_when_evaluated", [False, True])
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda rows: torch.full((rows, 2), torch.nan), "with NaN or infinity"),
+        (lambda rows: torch.full((rows, 2), torch.inf), "with NaN or infinity"),
+        (lambda rows: torch.zeros((rows, 3)), r"of shape \(\d, 3\), not \(\d, 2\)"),
+        (lambda _: torch.zeros(2), r"of shape \(2,\), not \(\d, 2\)"),
+    ],
+)
+def test_bad_actions_name_the_method(
+    run: Run, act: Callable[[int], Tensor], message: str, only_when_evaluated: bool
+) -> None:
+    with pytest.raises(UserError, match=f"method 'scripted' gave an action {message}"):
+        run(bad(act, only_when_evaluated))
+
+
+def test_a_loss_that_is_not_finite_names_the_method(run: Run) -> None:
+    class Diverging(Scripted):
+        def update(self) -> dict[str, float]:
+            return {"loss": float("nan")}
+
+    with pytest.raises(UserError, match="method 'scripted': update/loss is nan at step 80; diverged"):
+        run(Diverging)

@@ -1,0 +1,165 @@
+"""The real pipeline in a copy of the repository, without git, whose profile quick is as small as smoke."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.benchmark.command import ROOT, files
+
+COPIED = ("benchmark", "envs", "methods", "dvc.yaml", "Makefile", ".dvc/config", ".dvcignore", "requirements.lock")
+METHODS = ("flowpg", "nfw", "ddpg-penalty")
+STAGES = [
+    *("plan", "flows", "train R+L2", "train-unconstrained R+N", "visited", "timing", "samplers", "experiments"),
+    *("tables", "report", "mlflow"),
+]
+LOSS = "        constraint = self.task.constraint\n        output"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The copy, with one task and one seed."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    methods = {"flow_methods": ["flowpg"], "plain_methods": list(METHODS[1:])}
+    params["profiles"]["quick"] = params["profiles"]["smoke"] | methods | {"tasks": ["R+L2"], "unconstrained": ["R+N"]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reproduced(project: Path) -> Path:
+    """The copy after its first `make repro`, all of it but the environment, which is this one."""
+    done = run(project, "make", "repro", "--old-file", ".venv/.installed")
+    assert stages_of(done.stdout) == [f"stage {n} of {len(STAGES)}: {name}" for n, name in enumerate(STAGES, start=1)]
+    assert f"{len(STAGES)} stages made in" in done.stdout
+    # The question at the end: this profile is not the one that there is a reference of.
+    assert "error: profile 'quick' has no reference" in done.stderr
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+    return project
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with this environment's programs and the copy's packages."""
+    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+
+
+def stages_of(printed: str) -> list[str]:
+    """What was said of the stages, without the time left."""
+    return [line.split(",")[0] for line in printed.splitlines() if line.startswith("stage ")]
+
+
+def result(project: Path, method: str) -> dict[str, object]:
+    """One run's JSON."""
+    return json.loads((project / f"results/quick/runs/R+L2/{method}/seed-0.json").read_text())
+
+
+def replace(path: Path, old: str, new: str) -> str:
+    """Change a file; returns what it was."""
+    whole = path.read_text()
+    assert old in whole
+    path.write_text(whole.replace(old, new))
+    return whole
+
+
+def test_makes_results_tables_figures_and_the_database(reproduced: Path) -> None:
+    assert {result(reproduced, method)["status"] for method in METHODS} == {"complete"}
+    made = reproduced / "results/quick"
+    for name in ("leaderboard", "flows", "violations", "wallclock", "timing", "returns"):
+        assert all((made / "tables" / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
+    assert len(list((made / "figures").glob("*.png"))) == len(list((made / "figures").glob("*.svg"))) > 0
+    assert (reproduced / "results/mlflow/mlflow.db").exists()
+    assert {path.stem for path in (made / "experiments").glob("*.csv")} == {"e1", "e2", "e3", "n1", "n2", "n3", "c6"}
+    assert (made / "site/index.html").exists()
+    assert "not testable at this budget" in (made / "claims.md").read_text()
+
+
+def test_with_nothing_to_do_nothing_is_run(reproduced: Path) -> None:
+    assert run(reproduced, "acrl", "repro").stdout == "nothing to do\n"
+    plain = run(reproduced, sys.executable, "-m", "dvc", "repro")
+    assert (plain.returncode, "Running stage" in plain.stdout) == (0, False)
+
+
+def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path) -> None:
+    before = {method: result(reproduced, method) for method in METHODS}
+    tables = reproduced / "results/quick/tables/returns.csv"
+    penalty, nfw = reproduced / "methods/ddpg_penalty.py", reproduced / "methods/nfw.py"
+    whole = replace(penalty, "        moved =", '        raise RuntimeError("on purpose")\n        moved =')
+    replace(penalty, "version=1", "version=2")
+    replace(nfw, "version=1", "version=2")
+    tables.unlink()
+
+    done = run(reproduced, "acrl", "repro")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "failed: R+L2 ddpg-penalty seed 0: RuntimeError: on purpose",
+        "error: 1 of 4 runs failed; the others are complete",
+    ]
+    told = done.stdout.splitlines()
+    assert "failed: train R+L2, timing" in told
+    assert "made from what there is, and to be made again: tables, report, mlflow" in told
+    assert "not made, since they need what failed: visited, experiments" in told
+    failed = result(reproduced, "ddpg-penalty")
+    assert (failed["status"], failed["error"]) == ("failed", "RuntimeError: on purpose")
+    assert result(reproduced, "nfw")["run_key"] != before["nfw"]["run_key"]
+    # Not made again: when it was made is in it.
+    assert result(reproduced, "flowpg") == before["flowpg"]
+    assert ",nfw," in tables.read_text()
+
+    penalty.write_text(whole)
+    again = run(reproduced, "acrl", "repro")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert result(reproduced, "ddpg-penalty") == before["ddpg-penalty"]
+
+
+def test_an_interrupt_stops_everything_and_the_next_time_goes_on(reproduced: Path) -> None:
+    nfw = reproduced / "methods/nfw.py"
+    whole = replace(nfw, LOSS, f'        open("at-work", "w").close()\n        __import__("time").sleep(600)\n{LOSS}')
+    replace(nfw, "version=2", "version=3")
+    process = subprocess.Popen(
+        ["acrl", "repro"],
+        cwd=reproduced,
+        env=environment(reproduced),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (reproduced / "at-work").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, errors = process.communicate()
+    assert process.returncode == 130
+    assert stages_of(printed)[-1] == f"stage 3 of {len(STAGES)}: train R+L2"
+    assert errors.splitlines()[-1] == "error: interrupted; finished runs are kept"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert not [name for name in files(reproduced / "results") if Path(name).name.startswith(".")]
+
+    nfw.write_text(whole)
+    assert run(reproduced, "acrl", "repro").returncode == 0
+    assert {result(reproduced, method)["status"] for method in METHODS} == {"complete"}

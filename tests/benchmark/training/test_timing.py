@@ -1,0 +1,102 @@
+"""The timing of training steps: real methods by the real harness, and the table made of it. No time is asserted."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import benchmark.training.timing as module
+from benchmark.records.config import Params, load_params
+from benchmark.records.reports import TimingReport, timing_path
+from benchmark.records.results import read_record
+from benchmark.training.timing import time_steps, timing_state, turns
+from envs.errors import MethodFailedError
+
+FEW = ("flowpg", "ddpg-projection-qp", "ddpg-penalty")
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    """Profile smoke on R+L2 with three methods."""
+    whole = load_params()
+    smoke = whole.profiles["smoke"].model_copy(
+        update={"tasks": ("R+L2",), "flow_methods": FEW[:1], "plain_methods": FEW[1:]}
+    )
+    return whole.model_copy(update={"profiles": {"smoke": smoke}})
+
+
+@pytest.fixture(scope="module")
+def timed(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with one task timed."""
+    results = tmp_path_factory.mktemp("results")
+    done: list[int] = []
+    assert time_steps(params, "smoke", "R+L2", results, done.append) == timing_path(results / "smoke", "R+L2")
+    assert done == list(range(1, turns(params, "smoke") + 1))
+    return results
+
+
+def test_every_method_has_its_rounds_and_every_part_its_time(params: Params, timed: Path) -> None:
+    report = read_record(timing_path(timed / "smoke", "R+L2"), TimingReport)
+    settings = params.profiles["smoke"].timing
+    assert {method: len(rounds) for method, rounds in report.rounds.items()} == dict.fromkeys(FEW, settings.rounds)
+    assert (report.task, report.profile, report.steps) == ("R+L2", "smoke", settings.steps)
+    assert report.solvers == {"flowpg": "exact", "ddpg-projection-qp": "cvxpy", "ddpg-penalty": "exact"}
+    assert report.flows == ["flowpg"]
+    for one in (one for rounds in report.rounds.values() for one in rounds):
+        # An update in every round: learning starts with the first step.
+        assert min(one.act, one.env, one.update) > 0
+        assert one.step == pytest.approx(one.act + one.project + one.env + one.update + one.other)
+    assert all(one.project > 0 for one in report.rounds["ddpg-projection-qp"])
+
+
+def test_nothing_but_the_report_is_left(timed: Path) -> None:
+    assert [path.name for path in timed.rglob("*") if path.is_file()] == ["R+L2.json"]
+
+
+def test_is_stale_when_settings_change_and_missing_before(params: Params, timed: Path, tmp_path: Path) -> None:
+    assert timing_state(params, "smoke", "R+L2", timed) == "complete"
+    assert timing_state(params, "smoke", "R+L2", tmp_path) == "missing"
+    smoke, timed_task = params.profiles["smoke"], ("smoke", "R+L2", timed)
+    states = [
+        timing_state(params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}}), *timed_task)
+        for change in (
+            {"learner": {**smoke.learner, "batch_size": 8}},
+            {"plain_methods": FEW[1:2]},
+            {"plain_methods": (*smoke.plain_methods, "td3-projection")},
+        )
+    ]
+    assert states == ["stale", "complete", "complete"]
+    longer = smoke.model_copy(update={"steps": 99_000, "seeds": (5,)})
+    assert timing_state(params.model_copy(update={"profiles": {"smoke": longer}}), "smoke", "R+L2", timed) == "complete"
+
+
+def test_a_method_that_fails_is_named_and_nothing_written(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> dict[str, float]:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("methods.ddpg_penalty.DDPGPenalty.update", fail)
+    with pytest.raises(MethodFailedError, match=r"ddpg-penalty on R\+L2 failed: RuntimeError: on purpose"):
+        time_steps(params, "smoke", "R+L2", tmp_path)
+    assert not timing_path(tmp_path / "smoke", "R+L2").exists()
+
+
+def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own:
+        def cpu_times(self) -> SimpleNamespace:
+            return SimpleNamespace(user=own[0], system=own[1])
+
+    Times = namedtuple("Times", ["user", "system", "idle", "iowait", "guest"])
+    machine, own, now = [Times(10.0, 5.0, 100.0, 3.0, 2.0)], [4.0, 1.0], [50.0]
+    monkeypatch.setattr("benchmark.training.timing.psutil.cpu_times", lambda: machine[0])
+    monkeypatch.setattr("benchmark.training.timing.psutil.Process", Own)
+    monkeypatch.setattr("benchmark.training.timing.time.perf_counter", lambda: now[0])
+    with module._others() as others:
+        # In 40 seconds on two cores this process had 31 and others 15, one a guest's, which is user time too.
+        machine[0] = Times(10.0 + 40, 5.0 + 6, 100.0 + 30, 3.0 + 4, 2.0 + 1)
+        own[:], now[0] = [4.0 + 28, 1.0 + 3], 90.0
+    assert others.busy_cores == pytest.approx(15 / 40)

@@ -1,0 +1,150 @@
+"""Verification: what honest runs pass, and what is said of others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmark.records.config import Params, load_params
+from benchmark.records.runs import Run
+from benchmark.training.runs import record_failure
+from tests.benchmark.command import PARAMS, acrl
+from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(PARAMS)
+
+
+@pytest.fixture
+def folder(nfw_runs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(nfw_runs, tmp_path / "copy"))
+
+
+def test_an_honest_run_is_verified_to_the_bit(folder: Path) -> None:
+    before = sorted(path.name for path in folder.rglob("*"))
+    done = acrl(folder, "verify", RUN)
+    assert (done.code, done.err) == (0, "")
+    *checks, total = done.out.splitlines()
+    assert [line.split()[0] for line in checks] == ["ok"] * 7
+    assert "ok      rerun: agrees: R+L2 nfw seed 0 made again whole in" in checks[-1]
+    assert "numbers compared are equal to the bit" in checks[-1]
+    assert total == "verified: 7 ok, 0 warnings, 0 failed, 1 run read"
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["results/smoke", "results/smoke/runs", "results/smoke/runs/BSS-3/nfw"])
+def test_a_folder_is_verified(folder: Path, place: str) -> None:
+    done, verification = verify(folder, place, "--no-rerun")
+    assert done.code == 0
+    assert verification.kind == "folder"
+    missing = (
+        []
+        if place != "results/smoke/runs/BSS-3/nfw"
+        else ["completeness: 1 of 2 runs that profile smoke asks of nfw; missing: R+L2 nfw seed 0"]
+    )
+    assert said(verification, "warning") == missing
+    assert verify(folder, place, "--no-rerun", "--strict")[0].code == len(missing)
+
+
+def test_a_flipped_digit_is_caught_by_the_digest(folder: Path) -> None:
+    path = folder / RUN
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    done, verification = verify(folder, RUN)
+    assert done.code == 1
+    assert "its entries do not have the digest in it" in said(verification, "failed")[0]
+
+
+def test_a_run_without_a_digest_is_a_warning(folder: Path) -> None:
+    data = json.loads((folder / RUN).read_text())
+    del data["provenance"]["sha256"]
+    (folder / RUN).write_text(json.dumps(data))
+    done, verification = verify(folder, RUN, "--no-rerun")
+    assert done.code == 0
+    assert said(verification, "warning")[0].startswith("files: 1 of 1 have no digest in them")
+    assert verify(folder, RUN, "--no-rerun", "--strict")[0].code == 1
+
+
+def test_a_run_of_other_code_is_a_warning_unless_strict(folder: Path) -> None:
+    forge(folder / RUN, lambda data: data.update(run_key="0" * 64))
+    done, verification = verify(folder, RUN)
+    assert done.code == 0
+    (warning,) = said(verification, "warning")
+    assert warning.startswith("versions: R+L2 nfw seed 0 was made with other versions or settings than this checkout's")
+    done, verification = verify(folder, RUN, "--strict", "--no-rerun")
+    assert (done.code, said(verification, "failed")) == (1, [warning])
+
+
+def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) -> None:
+    forge(folder / RUN, lambda data: data["config"]["method"].update(batch_size=17))
+    done, verification = verify(folder, RUN)
+    assert done.code == 1
+    assert said(verification, "failed") == [
+        "configuration: R+L2 nfw seed 0: config.method.batch_size is 17 in the file and 16 in this checkout"
+    ]
+    # What settings a stranger has set is not run.
+    assert "rerun: nothing was made again: no run whose code is here passed the checks before" in said(
+        verification, "warning"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(profile="smoky"), "unknown profile 'smoky': did you mean 'smoke'"),
+        (lambda d: d.update(method="nfww"), "unknown method 'nfww': did you mean 'nfw'"),
+        (lambda d: d.update(task="R+L3"), "unknown task 'R+L3': did you mean"),
+        (lambda d: d.update(schema_version=3), "has schema version 3; this program knows version 2"),
+        (lambda d: d.update(extra="x"), "written by another version of this program: at 'extra'"),
+    ],
+)
+def test_what_is_unknown_here_is_named(folder: Path, change: Callable[[Data], object], message: str) -> None:
+    forge(folder / RUN, change)
+    data = json.loads((folder / RUN).read_text())
+    place = folder / "results" / data["profile"] / "runs" / data["task"] / data["method"] / "seed-0.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (folder / RUN).replace(place)
+    done, verification = verify(folder, place)
+    assert done.code == 1
+    assert any(message in problem for problem in said(verification, "failed"))
+
+
+def test_a_run_that_failed_is_no_result(params: Params, tmp_path: Path, folder: Path) -> None:
+    run = Run("smoke", "R+L2", "nfw", 0)
+    record_failure(run, params, tmp_path, "went\x1b[31m wrong")
+    done = acrl(folder, "verify", run.path(tmp_path))
+    assert done.code == 1
+    assert "failed  completeness: R+L2 nfw seed 0 is failed, no result: went?[31m wrong" in done.out
+    assert done.out.splitlines()[-1].startswith("failed: ")
+
+
+@pytest.mark.parametrize(
+    "place", ["runs/again.json", "runs/BSS-3/nfw/seed-1.json", "../small/runs/R+L2/nfw/seed-0.json"]
+)
+def test_a_run_out_of_its_place_is_refused(folder: Path, place: str) -> None:
+    (folder / "results/smoke" / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / RUN, folder / "results/smoke" / place)
+    done, verification = verify(folder, f"results/smoke/{place}", "--no-rerun")
+    assert done.code == 1
+    assert "holds the run smoke/runs/R+L2/nfw/seed-0.json: move it there" in said(verification, "failed")[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nothing.json", "no such file: nothing.json"),
+        ("empty", "empty has no .json in it"),
+        ("no.toml", "no such file: no.toml"),
+    ],
+)
+def test_nothing_to_verify_is_a_users_error(folder: Path, path: str, message: str) -> None:
+    (folder / "empty").mkdir()
+    done = acrl(folder, "verify", path)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,81 @@
+"""Verification without a rerun: numbers that cannot be in one run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.records.results import RunResult, read_run
+from benchmark.verification.consistency import problems
+from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
+
+
+@pytest.fixture
+def folder(nfw_runs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(nfw_runs, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: d["violations"]["policy"]["valid_share"].update({"0": 0.123}),
+            "valid_share is no number of actions",
+        ),
+        (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 1.0}), "valid_share falls as the tolerance"),
+        (lambda d: d["violations"]["policy"].update(count=d["violations"]["policy"]["count"] - 1), "violated"),
+        (lambda d: d["violations"]["policy"].update(max=0.0), "and max 0.0 of"),
+        (lambda d: d["violations"]["behaviour"].update(n=149), "violations.behaviour.n is 149, of 150 steps"),
+        (lambda d: d["returns"]["final"].update(mean=0.0), "returns.final: the mean is 0.0 and that of its episodes"),
+        (lambda d: d["returns"]["final"].update(step=100), "returns.final is of step 100"),
+        (lambda d: d["returns"]["evaluations"].pop(), "returns.evaluations are not at every 50 of 150 steps"),
+        (lambda d: d["returns"]["best"]["episodes"].pop(), "returns.best: 1 episodes and not 2"),
+        (lambda d: d["curves"]["step"].reverse(), "curves.step are not the steps of the evaluations"),
+        (lambda d: d["curves"]["violations/policy"].reverse(), "does not grow to violations.policy.count"),
+        (lambda d: d["curves"]["update/critic_loss"].pop(), "curves.update/critic_loss has 2 points and not 3"),
+        (lambda d: d["seconds"].update(total=d["seconds"]["update"]), "seconds: the parts sum to"),
+        (lambda d: d["seconds"].update(act=-1.0), "seconds: a part took less than no time"),
+        (lambda d: d["calls"].update(project_rows=0), "calls: fewer actions than calls"),
+        (lambda d: d["config"].update(steps="many"), "its configuration is none of a run, at 'steps'"),
+        (lambda d: d["final_policy"]["violations"].update(n=1), "final_policy.violations"),
+        (lambda d: d["provenance"].update(processor="x\n# y"), "provenance.processor is not one line of text"),
+        (lambda d: d["provenance"].update(platform="<script>"), "provenance.platform is not one line of text"),
+        (lambda d: d["provenance"]["versions"].update({"[a](b)": "1"}), "is not one line of text without markup"),
+        (lambda d: d.update(final_policy=None), "lacks returns, violations or the last policy"),
+    ],
+)
+def test_numbers_that_do_not_fit_each_other_are_named(
+    nfw_runs: Path, change: Callable[[Data], object], message: str
+) -> None:
+    data = json.loads((nfw_runs / RUN).read_text())
+    assert list(problems(RunResult.model_validate(data))) == []
+    change(data)
+    found = list(problems(RunResult.model_validate(data)))
+    assert any(message in problem for problem in found), found
+
+
+def test_a_changed_share_is_caught_without_making_the_run_again(folder: Path) -> None:
+    forge(folder / RUN, lambda data: data["violations"]["policy"]["valid_share"].update({"0.1": 0.9999}))
+    done, verification = verify(folder, RUN, "--no-rerun")
+    assert done.code == 1
+    assert all(
+        problem.startswith("consistency: R+L2 nfw seed 0: violations.policy")
+        for problem in said(verification, "failed")
+    )
+
+
+@given(st.floats(0, 1), st.sampled_from(["0", "1e-06", "0.001", "0.01", "0.1"]))
+def test_no_other_share_but_the_recorded_one_fits_at_tolerance_0(nfw_runs: Path, share: float, key: str) -> None:
+    run = read_run(nfw_runs / RUN)
+    assert run.violations is not None
+    count = run.violations.policy
+    honest = count.valid_share[key]
+    count.valid_share[key] = share
+    caught = bool(list(problems(run)))
+    assert caught or share == honest or (key != "0" and (share * count.n) == pytest.approx(round(share * count.n)))
