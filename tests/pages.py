@@ -55,6 +55,12 @@ NOT_RUN = {
     "make lint": Elsewhere("reads the repository, not this folder; .ci/run begins with it"),
     "make docs": Elsewhere("reads the repository, not this folder", "tests/test_site.py"),
     "dvc repro": Elsewhere("ten minutes", "tests/benchmark/training/test_pipeline.py"),
+    "acrl reproduced -p quick": Elsewhere(
+        "has a reference of sizes of its own", "tests/benchmark/analysis/test_reproduction.py"
+    ),
+    "acrl sweep -p quick --results results/reference --seed 0 --seed 1 --seed 2 --seed 3 --seed 4": Elsewhere(
+        "120 runs"
+    ),
     "acrl experiment -p quick": Elsewhere("reads all flows and runs", "tests/benchmark/experiments/test_command.py"),
     "acrl sweep -p small --executor ray": Elsewhere("starts a Ray", "tests/benchmark/training/executors/test_ray.py"),
     "acrl compare HEAD~5 HEAD -p small --method nfw": Elsewhere(

@@ -57,7 +57,7 @@ class Pipeline:
             KeyboardInterrupt: If a stage was interrupted.
         """
         # DVC's own words on failures are left out: the commands have said why, and the end says which.
-        logging.getLogger("dvc").addHandler(logging.NullHandler())
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)
         try:
             with Repo() as repo:
                 stages = plan_repro(repo.index.graph)

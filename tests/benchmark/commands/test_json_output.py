@@ -48,7 +48,7 @@ COMMANDS = sorted(
         *(f"{g} {name}" for g in GROUPS for name in GROUPS[g].commands),
     ]
 )
-# One serves until it is stopped (publishing/mlflow/test_ui.py has its document), one runs a pipeline (test_pipeline.py).
+# One serves until it is stopped (test_ui.py has its document), the other runs a pipeline (test_pipeline.py).
 NOT_RUN = {"ui", "repro"}
 
 
