@@ -12,13 +12,13 @@ from typing import Literal
 from tabulate import tabulate
 
 from benchmark.comparison_sides import Side
+from benchmark.config import unequal_settings
 from benchmark.machine import one_machine
 from benchmark.rendering import DASH, like, percent
 from benchmark.results import TOLERANCES, Record, digest
 from benchmark.selection import CompleteRun
 from benchmark.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.summaries import prepares, total, training
-from benchmark.config import unequal_settings
 from envs.errors import UserError
 
 SHARES = (-1.0, 1.0)
@@ -141,7 +141,8 @@ def compare(a: Side, b: Side) -> Compared:
         if budgets[0] != budgets[1]:
             notes.append(f"{task}: budgets of {budgets[0]:,} and {budgets[1]:,} steps, which do not compare")
             continue
-        if method_a == method_b and (unequal := unequal_settings(first[0], second[0])):
+        unequal = [name for name, *_ in unequal_settings(first[0].record.config, second[0].record.config)]
+        if method_a == method_b and unequal:
             notes.append(f"{task}, {method_a}: different settings: {', '.join(unequal)}")
         prepared = any(prepares(run) for run in (*first, *second))
         for quantity in quantities(prepared):

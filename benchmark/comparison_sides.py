@@ -104,7 +104,7 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
     keys = {run.run_key: Run(run.profile, run.task, run.method, run.seed).key(params) for run in runs}
     stale = sum(run.run_key != keys[run.run_key] for run in runs)
     if stale:
-        side.notes.append(f"{stale} of {len(runs)} runs are of other code or settings than today's")
+        side.notes.append(f"{stale} of {len(runs)} runs are of other versions or settings than today's")
     return side
 
 

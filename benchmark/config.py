@@ -251,9 +251,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
-def unequal_settings(
-    here: Mapping[str, Any], there: Mapping[str, Any]
-) -> Iterator[tuple[str, str, str]]:
+def unequal_settings(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Name of every setting that differs between two configurations, with both values as texts."""
     ours, theirs = dict(flatten(here)), dict(flatten(there))
     for name in sorted(ours | theirs):

@@ -68,7 +68,7 @@ def report_flow(
 def report_state(
     task: TaskSpec, method_id: str, config: dict[str, Any], folder: Path
 ) -> Literal["complete", "stale", "missing"]:
-    """Whether the report below ``folder`` (``results/<profile>``) is of the flow that today's code and settings make.
+    """Whether the report below ``folder`` (``results/<profile>``) is of the flow that is asked for today.
 
     Raises:
         UserError: If the report is damaged or the method has no flow.

@@ -1,4 +1,4 @@
-"""The machine that a result was made on: wall-clock compares only within one machine's fingerprint."""
+"""The machine and the libraries that results were made with, and whether they are the same."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def one_machine(origins: Iterable[Provenance]) -> bool:
     stated = [[getattr(origin, name) for origin in known] for name in ALWAYS_STATED]
     stated += [[value for one in known if (value := getattr(one, name)) is not None] for name in STATED_SINCE]
     return all(len(set(values)) <= 1 for values in stated)
+
+
+def mixed_libraries(origins: Iterable[Provenance]) -> list[str]:
+    """Libraries of which results state different versions, with these: ``"torch 1.13.1 and 2.13.0"``."""
+    stated: dict[str, set[str]] = {}
+    for origin in origins:
+        for name, version in origin.versions.items():
+            stated.setdefault(name, set()).add(version)
+    return [f"{name} {' and '.join(sorted(found))}" for name, found in sorted(stated.items()) if len(found) > 1]

@@ -36,8 +36,8 @@ class PictureFile:
 def write_pictures(params: Params, profile: str, task_id: str, results: Path, episodes: bool) -> Iterator[PictureFile]:
     """Draw the pictures of a task into ``results/<profile>/pictures``.
 
-    Flows are those that are kept of today's code and settings; none is trained. What cannot be drawn is left out, with
-    the reason: a set that has no plane or no interior, an episode where there is no off-screen renderer.
+    Flows are those that are kept of today's versions and settings; none is trained. What cannot be drawn is left
+    out, with the reason: a set that has no plane or no interior, an episode where there is no off-screen renderer.
 
     Args:
         params: Settings.
@@ -88,7 +88,7 @@ def _write(task: TaskSpec, stem: Path, picture: Picture) -> PictureFile:
 
 
 def kept_flow(params: Params, profile: str, task: TaskSpec, method_id: str, results: Path) -> Flow | None:
-    """The flow of a method that is kept below ``results``, if it is of today's code and settings; none is trained.
+    """The flow of a method that is kept below ``results``, if it is of today's versions and settings; none is trained.
 
     Raises:
         UserError: If an id is unknown, the method has no flow, or the file is damaged.

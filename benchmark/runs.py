@@ -235,7 +235,7 @@ def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episod
     """Episodes of a finished run's last policy.
 
     Raises:
-        UserError: If its checkpoint is missing, damaged, or of another run, or the run is of other code or settings.
+        UserError: If its checkpoint is missing, damaged, or of another run, or the run is stale.
     """
     torch.set_num_threads(1)
     run = Run(result.profile, result.task, result.method, result.seed)

@@ -74,7 +74,7 @@ class FileCheckpoint:
 
     Args:
         path: The file.
-        key: A file of another key is of other code or settings, and is not gone on from.
+        key: A file of another key is of other versions or settings, and is not gone on from.
 
     Attributes:
         seconds_before: What the work took before it was gone on with.

@@ -14,6 +14,7 @@ from benchmark.coverage import coverage
 from benchmark.figures import FIGURES
 from benchmark.files import write_text
 from benchmark.leaderboard_table import leaderboard_table
+from benchmark.machine import mixed_libraries
 from benchmark.rendering import Column, make_view
 from benchmark.results import TOLERANCES
 from benchmark.selection import Selection, commits, one_line, read_selection
@@ -54,7 +55,7 @@ def write_tables(
         return_table(found),
     ]
     tables += [*timing_tables(found), *coverage_tables(found, folder)]
-    failures = describe_failures(found)
+    failures = describe_failures(found) + describe_libraries(found)
     texts: dict[str, str] = {}
     for table in tables:
         notes = table.notes if table.name in ("anchors", "flows", "timing") else table.notes + failures
@@ -66,6 +67,12 @@ def write_tables(
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
     return paths
+
+
+def describe_libraries(found: Selection) -> list[str]:
+    """A line where runs of one table were made with different versions of libraries."""
+    mixed = mixed_libraries(run.record.provenance for run in found.everything())
+    return [f"Runs were made with different versions of libraries: {'; '.join(mixed)}."] if mixed else []
 
 
 def flow_table(found: Selection) -> Table:

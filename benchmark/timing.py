@@ -17,7 +17,7 @@ from typing import Literal
 import psutil
 import torch
 
-from benchmark.config import EvaluationSettings, Params, RunConfig, TimingSettings, merge, run_config
+from benchmark.config import EvaluationSettings, Params, RunConfig, merge, run_config
 from benchmark.files import check_writable
 from benchmark.harness import train
 from benchmark.keys import key_of, training_facts
@@ -79,7 +79,7 @@ def time_steps(
         rounds=rounds,
         solvers={method: str(config.method.get("solver", "exact")) for method, config in configs.items()},
         flows=[method for method, config in configs.items() if "flow" in config.method],
-        keys=_keys(task, configs, settings),
+        keys=step_keys(params, profile, task_id),
         provenance=provenance,
     ).write(path)
     return path
@@ -92,7 +92,7 @@ def turns(params: Params, profile: str) -> int:
 
 
 def timing_state(params: Params, profile: str, task_id: str, results: Path) -> Literal["complete", "stale", "missing"]:
-    """Whether a task's timing is there and of today's code and settings; methods that were not timed change nothing.
+    """Whether a task's timing is there and of today's versions; methods that were not timed change nothing.
 
     Raises:
         UserError: If an id is unknown or the report is damaged.
@@ -100,9 +100,7 @@ def timing_state(params: Params, profile: str, task_id: str, results: Path) -> L
     path = timing_path(results / profile, task_id)
     if not path.exists():
         return "missing"
-    chosen = params.profile(profile)
-    configs = {method: _short_config(params, profile, task_id, method) for method in chosen.methods}
-    keys = _keys(make_task(task_id), configs, chosen.timing)
+    keys = step_keys(params, profile, task_id)
     known = read_record(path, TimingReport).keys
     return "stale" if any(known[method] != keys[method] for method in known.keys() & keys.keys()) else "complete"
 
@@ -114,11 +112,17 @@ def _short_config(params: Params, profile: str, task_id: str, method: str) -> Ru
     return config.model_copy(update={"method": merge(config.method, short), "timeout_seconds": None})
 
 
-def _keys(task: TaskSpec, configs: dict[str, RunConfig], settings: TimingSettings) -> dict[str, str]:
-    keys = {}
-    for method, config in configs.items():
-        step = training_facts(task, method_class(method), config.method)
-        sizes = {"update_at": config.update_at, "timing": settings.model_dump(mode="json")}
+def step_keys(params: Params, profile: str, task_id: str) -> dict[str, str]:
+    """The key of each method's timing on a task.
+
+    Raises:
+        UserError: If an id is unknown.
+    """
+    chosen, keys = params.profile(profile), {}
+    for method in chosen.methods:
+        config = _short_config(params, profile, task_id, method)
+        step = training_facts(make_task(task_id), method_class(method), config.method)
+        sizes = {"update_at": config.update_at, "timing": chosen.timing.model_dump(mode="json")}
         keys[method] = key_of({**step, **sizes})
     return keys
 

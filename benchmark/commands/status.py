@@ -35,15 +35,22 @@ def status(
     names = ("task", "method", "seed", "state", "reason")
     states = list(_states(params, profile, tasks, methods, results))
     counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
-    lines = [
-        f"{task:8} {method:20} seed {seed}  {state}{': ' if reason else ''}{reason}"
-        for task, method, seed, state, reason in states
-    ]
+    lines = [f"{task:8} {method:20} seed {seed}  {told(state, reason)}" for task, method, seed, state, reason in states]
     lines.append(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
+    if changed:
+        lines[-1] += f"; the code changed since {changed} of the complete runs, which is no fault"
     if set(counts) <= {"missing"} and or_choose(profile, results):
         click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
     runs = [dict(zip(names, row, strict=True)) for row in states]
     show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
+
+
+def told(state: str, reason: str) -> str:
+    """A state with its reason, as a person reads it."""
+    if not reason:
+        return state
+    return {"complete": f"{state}, {reason}", "stale": f"{state} ({reason})"}.get(state, f"{state}: {reason}")
 
 
 def _states(

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from benchmark.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.flow_report import flow_method
+from benchmark.keys import Versions
 from benchmark.provenance import processor
 from benchmark.rendering import DASH, Column, format_cell
 from benchmark.runs import select, state_of
@@ -41,11 +42,11 @@ class KeptArtifacts(ArtifactStore):
         super().__init__(folder, task)
         self._profile = profile
 
-    def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
+    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
         """See ``methods.base.Artifacts``.
 
         Raises:
-            UserError: If the artifact is missing, damaged, or of other code or settings than today's.
+            UserError: If the artifact is missing, damaged, or of another version or settings than today's.
         """
         del make
         path = self.path(name)
@@ -54,8 +55,8 @@ class KeptArtifacts(ArtifactStore):
         if not path.exists():
             raise UserError(f"no {what} on {self.task.id} in profile {self._profile}: {again}")
         tensors, facts = load_tensors(path)
-        if facts.get("key") != self.key(config, code):
-            raise UserError(f"{path} was made with other code or settings than today's: {again}")
+        if facts.get("key") != self.key(settings, versions):
+            raise UserError(f"{path} is of another version or other settings than today's: {again}")
         return tensors
 
 
@@ -106,7 +107,7 @@ class Context:
         """A method with its trained flow.
 
         Raises:
-            UserError: If the flow is missing, damaged, or of other code or settings than today's.
+            UserError: If the flow is missing, damaged, or of other versions or settings than today's.
         """
         config = run_config(self.params, self.profile, task.id, method_id).method
         return flow_method(task, method_id, config, self._kept(task))
@@ -228,10 +229,10 @@ def describe(context: Context) -> str:
 
 
 def describe_runs(context: Context) -> str:
-    """Profile, budget and seeds, and how many of its runs are of other code or settings than today's."""
+    """Profile, budget and seeds, and how many of its runs are of other versions or settings than today's."""
     selected = select(context.params, context.profile)
     stale = sum(state_of(run, context.params, context.results)[0] == "stale" for run in selected)
-    note = f" Of its runs, {stale} are of other code or settings than today's (`acrl status -p {context.profile}`)."
+    note = f" Of its runs, {stale} are of other versions or settings than today's (`acrl status -p {context.profile}`)."
     return budget_and_seeds(context.found) + (note if stale else "")
 
 

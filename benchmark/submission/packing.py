@@ -109,7 +109,7 @@ def find_runs(params: Params, profile: str, methods: Sequence[str], tasks: Seque
     """The complete runs among those of the given tasks and methods.
 
     Raises:
-        UserError: If one is there that is no result of today's code and settings.
+        UserError: If one is there that is no result of today's versions and settings.
     """
     found, refused = Found(), []
     for run in select(params, profile, tasks, methods):
@@ -128,7 +128,7 @@ def find_runs(params: Params, profile: str, methods: Sequence[str], tasks: Seque
             ended = "failed" if result.status == "failed" else "timed out"
             refused.append(f"{name(run)} {ended} ({one_line(result.error)})")
         elif result.run_key != run.key(params):
-            refused.append(f"{name(run)} is stale, of other code or settings than today's")
+            refused.append(f"{name(run)} is stale, of other versions or settings than today's")
         else:
             check_complete(path, result)
             found.runs[run] = (result, content)

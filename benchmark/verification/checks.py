@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from benchmark.config import Params, RunConfig, config_around, run_config, unequal_settings
 from benchmark.harness import Progress
 from benchmark.keys import run_key
+from benchmark.machine import mixed_libraries
 from benchmark.results import RunResult
 from benchmark.runs import select
 from benchmark.selection import one_line
@@ -69,7 +70,8 @@ def judge(path: Path, source: Source, params: Params, options: Options, found: F
         absent = check_adapters(source.adapters, found) if source.adapters else frozenset()
         complete = check_complete_runs(source, params, found)
         sound = check_configurations(complete, absent, params, found)
-        current = check_code([run for run in complete if run.method not in absent], found)
+        current = check_versions([run for run in complete if run.method not in absent], found)
+        check_libraries(complete, found)
         consistent = check_consistency(complete, found)
         if options.rerun:
             candidates = [run for run in complete if _identity(run) in sound & consistent]
@@ -159,8 +161,14 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
     return sound
 
 
-def check_code(runs: list[RunResult], found: Findings) -> set[Identity]:
-    """That every run's key is that of today's code for its own configuration; those for which it is."""
+def check_libraries(runs: list[RunResult], found: Findings) -> None:
+    """That all runs were made with the same versions of every library that they name."""
+    mixed = [f"runs were made with {one}" for one in mixed_libraries(run.provenance for run in runs)]
+    found.conclude("libraries", mixed, f"{len(runs)} of {len(runs)} were made with the same versions", "warning")
+
+
+def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
+    """That every run's key is that of today's versions for its own configuration; those for which it is."""
     stale: list[str] = []
     current: set[Identity] = set()
     for run in runs:
@@ -175,11 +183,11 @@ def check_code(runs: list[RunResult], found: Findings) -> set[Identity]:
         else:
             commit = (run.provenance.commit or "unknown")[:12]
             stale.append(
-                f"{name(run)} was made with other code or settings than this checkout's (at commit {commit}): what is "
-                "said of it here holds for its numbers, not for what this code would give; verify at that commit"
+                f"{name(run)} was made with other versions or settings than this checkout's (at commit {commit}): what "
+                "is said of it here holds for its numbers, not for what this code would give; verify at that commit"
             )
     if runs:
-        found.conclude("code", stale, f"{len(current)} of {len(runs)} have the key of this checkout's code", "warning")
+        found.conclude("versions", stale, f"{len(current)} of {len(runs)} have the key of this checkout", "warning")
     return current
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from benchmark.config import RunConfig
+from benchmark.config import RunConfig, flatten
 from benchmark.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
@@ -22,7 +22,6 @@ from benchmark.results import (
 )
 from benchmark.submission.manifest import LINE
 from benchmark.summaries import PARTS
-from benchmark.config import flatten
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9

@@ -213,7 +213,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = acrl(folder, "claims", "--profile", "quick")
     assert done.code == 0
     # These results were made by no code at all.
-    assert all(" are of other code or settings than today's: " in line for line in done.err.splitlines())
+    assert all(" are of other versions or settings than today's: " in line for line in done.err.splitlines())
     made = ["results/quick/claims.md", "results/quick/claims.csv"]
     assert done.out.splitlines() == made
     assert set(files(folder)) - before == set(made)

@@ -81,7 +81,7 @@ def test_status_tells_stale_from_complete(copy: Path) -> None:
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
     assert done.out.splitlines()[-1] == f"profile smoke: {len(ALL_METHODS)} stale"
-    assert "made with other code or settings" in done.out
+    assert "made with other versions or settings" in done.out
 
 
 def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> No
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
     assert f"R+L2     {'flowpg':20} stale" in states()
-    assert "1 flows are of other code or settings" in acrl(copy, "tables", "--profile", "smoke").err
+    assert "1 flows are of other versions or settings" in acrl(copy, "tables", "--profile", "smoke").err
 
 
 def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:

@@ -107,7 +107,7 @@ def test_the_table_says_it_in_words(folder: Path) -> None:
     assert "HC+O" not in done.out
     # The factories' runs have made-up keys.
     assert "A: 3 runs" not in done.out
-    assert "A: 3 of 3 runs are of other code or settings than today's" in done.out
+    assert "A: 3 of 3 runs are of other versions or settings than today's" in done.out
 
 
 def test_one_seed_has_no_interval(folder: Path) -> None:

@@ -170,7 +170,7 @@ def test_a_result_of_another_schema(full: Path, version: Any) -> None:
         (lambda data: data["config"].pop("steps"), "its config is not that of a run"),
         (lambda data: data["config"]["method"].update(alpha=-1), "setting 'alpha'"),
         (lambda data: data.update(task="R+L3"), "R+L3"),
-        (lambda data: data.update(run_key="0"), "made with other code or settings"),
+        (lambda data: data.update(run_key="0"), "made with other versions or settings"),
     ],
 )
 def test_a_result_with_a_bad_entry(full: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:

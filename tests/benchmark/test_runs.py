@@ -100,5 +100,5 @@ def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params,
 def test_a_run_of_other_settings_is_not_evaluated(params: Params, results: Path) -> None:
     profile = params.profile("smoke").model_copy(update={"steps": 149})
     other = params.model_copy(update={"profiles": {"smoke": profile}})
-    with pytest.raises(UserError, match="other code or settings"):
+    with pytest.raises(UserError, match="other versions or settings"):
         evaluate_checkpoint(read_run(NFW.path(results)), other, results, 1, 0)

@@ -94,7 +94,9 @@ def test_failed_stale_and_damaged_runs_are_refused_by_name(folder: Path) -> None
     (folder / RUN.format("BSS-3")).write_text("{")
     done = acrl(folder, "submit", "--method", "nfw", "-p", "smoke", "--out", "nfw.zip", "--incomplete")
     assert done.code == 2
-    assert "R+L2 nfw seed 0 is stale, of other code or settings than today's, BSS-3 nfw seed 0 is damaged" in done.err
+    assert (
+        "R+L2 nfw seed 0 is stale, of other versions or settings than today's, BSS-3 nfw seed 0 is damaged" in done.err
+    )
     assert not (folder / "nfw.zip").exists()
 
 

@@ -74,7 +74,7 @@ def test_a_run_of_other_code_is_a_warning_unless_strict(folder: Path) -> None:
     done, verification = verify(folder, RUN)
     assert done.code == 0
     (warning,) = said(verification, "warning")
-    assert warning.startswith("code: R+L2 nfw seed 0 was made with other code or settings than this checkout's")
+    assert warning.startswith("code: R+L2 nfw seed 0 was made with other versions or settings than this checkout's")
     done, verification = verify(folder, RUN, "--strict", "--no-rerun")
     assert (done.code, said(verification, "failed")) == (1, [warning])
 

@@ -105,7 +105,7 @@ def test_a_flow_of_other_settings(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     assert "updates: 60" in params
     (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
-    assert "was made with other code or settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
+    assert "was made with other versions or settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
 
 
 def test_runs_of_other_settings_are_counted(copy: Path) -> None:
@@ -113,7 +113,7 @@ def test_runs_of_other_settings_are_counted(copy: Path) -> None:
     (copy / "params.yaml").write_text(params.replace("  steps: 150\n", "  steps: 160\n"))
     assert acrl(copy, "experiment", "e3", *SMOKE).code == 0
     page = (copy / "results/smoke/experiments/e3.md").read_text()
-    assert "Of its runs, 10 are of other code or settings than today's (`acrl status -p smoke`)." in page
+    assert "Of its runs, 10 are of other versions or settings than today's (`acrl status -p smoke`)." in page
 
 
 def test_without_samples(copy: Path) -> None:
