@@ -30,7 +30,7 @@ test: setup
 	pytest -n 2 --dist loadfile
 
 test-fast: setup
-	pytest -n 2 --dist loadfile -m "not slow"
+	pytest -n 2 --dist loadfile -m "not slow" tests
 
 lint: setup
 	ruff check .

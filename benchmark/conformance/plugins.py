@@ -1,91 +1,114 @@
-"""What a name on the command line stands for: a method, a task, or a file that registers some."""
+"""What is to be checked: a method, a task, what a file registers, or all there is."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import yaml
+
+from benchmark.conformance.method_trial import small_settings
 from envs.errors import UnknownIdError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods, method_class
 
-
-@dataclass(frozen=True)
-class Plugins:
-    """Ids to check."""
-
-    methods: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
+# Free of the state, dependent on it, with an equality.
+METHOD_TASKS = ("R+L2", "HC+O", "BSS-3")
 
 
-def find_plugins(name: str | Path | None) -> Plugins:
-    """The methods and tasks that ``name`` stands for.
+class Ids(NamedTuple):
+    """Methods and tasks."""
+
+    methods: list[str]
+    tasks: list[str]
+
+
+class Selection(NamedTuple):
+    """What to check.
+
+    Attributes:
+        tasks: Tasks whose constraint and environment are checked.
+        methods: Small settings of each method that is checked.
+        method_tasks: Tasks that methods are checked on.
+    """
+
+    tasks: Sequence[str]
+    methods: Mapping[str, dict[str, Any]]
+    method_tasks: Sequence[str]
+
+
+def select(plugin: str | Path | None, tasks: Sequence[str] = (), given: Sequence[str] = ()) -> Selection:
+    """What is to be checked.
 
     Args:
-        name: Id of a method or task, path of a Python file that registers some, or None for all there are.
+        plugin: Id of a method or task, path of a Python file that registers some, or None for all there are.
+        tasks: Tasks that methods are checked on; by default ``METHOD_TASKS``.
+        given: Settings of the method that differ from the suite's small ones: ``NAME=VALUE``, the value as in YAML.
 
     Raises:
-        UnknownIdError: If no method and no task has this id.
-        UserError: If the file is missing, cannot be imported, or registers nothing.
+        UserError: If an id, a file or a setting is bad.
     """
-    if name is None:
-        return Plugins(tuple(list_methods()), tuple(list_tasks()))
-    if Path(name).suffix == ".py":
-        return import_plugins(Path(name).resolve())
-    methods, tasks = list_methods(), list_tasks()
-    if str(name) in methods:
-        return Plugins(methods=(str(name),))
-    if str(name) in tasks:
-        return Plugins(tasks=(str(name),))
-    raise UnknownIdError("method or task", str(name), [*methods, *tasks])
+    found = _find(plugin)
+    if (tasks or given) and not found.methods:
+        raise UserError(f"--task and --set are for checking a method, and '{plugin}' is a task: leave them out")
+    settings = dict(map(_setting, given))
+    methods = {method: small_settings(method, settings) for method in found.methods}
+    return Selection(found.tasks, methods, [make_task(task).id for task in tasks or METHOD_TASKS])
 
 
-def import_plugins(path: Path) -> Plugins:
-    """The methods and tasks of a file, which is imported unless something did so before.
+def _find(plugin: str | Path | None) -> Ids:
+    every = Ids(list_methods(), list_tasks())
+    if plugin is None:
+        return every
+    if Path(plugin).suffix == ".py":
+        return _registered_by(Path(plugin).resolve())
+    if plugin not in every.methods and plugin not in every.tasks:
+        raise UnknownIdError("method or task", str(plugin), [*every.methods, *every.tasks])
+    return Ids(*([id for id in ids if id == plugin] for ids in every))
 
-    Raises:
-        UserError: As :func:`find_plugins`.
-    """
+
+@functools.cache
+def _registered_by(path: Path) -> Ids:
+    """What a file registers; it is imported unless something did so before."""
     if not path.is_file():
         raise UserError(f"no such file: {path}; give the path of a Python file, or the id of a method or task")
     methods, tasks = list_methods(), list_tasks()
-    known = Plugins(
-        tuple(name for name in methods if _file_of(method_class(name)) == path),
-        tuple(name for name in tasks if _file_of(type(make_task(name).constraint)) == path),
+    found = Ids(
+        [name for name in methods if _file_of(method_class(name)) == path],
+        [name for name in tasks if _file_of(type(make_task(name).constraint)) == path],
     )
-    if known != Plugins():
-        return known
-    _import(path)
-    new = Plugins(
-        tuple(name for name in list_methods() if name not in methods),
-        tuple(name for name in list_tasks() if name not in tasks),
-    )
-    if new == Plugins():
+    if not any(found):
+        _import(path)
+        found = Ids(
+            [name for name in list_methods() if name not in methods],
+            [name for name in list_tasks() if name not in tasks],
+        )
+    if not any(found):
         raise UserError(f"{path.name} registers no method and no task; use @register_method or register_task()")
-    return new
+    return found
 
 
 def _import(path: Path) -> None:
-    name = path.stem
-    if name in sys.modules:
-        raise UserError(f"a module '{name}' is imported already; rename {path.name}")
-    spec = importlib.util.spec_from_file_location(name, path)
+    if path.stem in sys.modules:
+        raise UserError(f"a module '{path.stem}' is imported already; rename {path.name}")
+    # What it imports from its own folder.
+    sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Where its classes, and what it imports from its own folder, are looked up.
-    sys.modules[name] = module
-    sys.path.append(str(path.parent))
+    # Where its classes are looked up.
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except UserError:
-        del sys.modules[name]
-        raise
     except Exception as error:
-        del sys.modules[name]
+        del sys.modules[path.stem]
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{path.name} cannot be imported: {type(error).__name__}: {error}") from error
 
 
@@ -94,3 +117,15 @@ def _file_of(cls: type) -> Path | None:
         return Path(inspect.getfile(cls)).resolve()
     except (OSError, TypeError):
         return None
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Name and value of ``NAME=VALUE``."""
+    name, equals, value = text.partition("=")
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {text}: '{value}' is not YAML; write NAME=VALUE") from error
+    if not (name and equals):
+        raise UserError(f"--set {text}: write NAME=VALUE")
+    return name, read

@@ -1,104 +1,87 @@
-"""A real training run in the harness's hands, with what the method returned in it."""
+"""A real training run in the harness's hands, with what the method put out in it."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from torch import Tensor
 
+from benchmark import harness
 from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.conformance.tampering import changed, members
-from benchmark.harness import Outcome, train
+from benchmark.conformance.tampering import intact, shadowed
+from benchmark.results import Violations
 from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
-from methods import base
-from methods.base import Method, method_class
+from methods.base import Transition, method_class, parse_config
 
-STEPS = 60
-
-
-@dataclass
-class Recording:
-    """What a method returned to the harness while it trained, and the method itself."""
-
-    policy: list[Tensor] = field(default_factory=list)
-    behaviour: list[Tensor] = field(default_factory=list)
-    policy_obs: list[Tensor] = field(default_factory=list)
-    obs: list[Tensor] = field(default_factory=list)
-    methods: list[Method[Any]] = field(default_factory=list)
+STEPS = 30
 
 
 @dataclass
-class Training(Recording):
-    """The same with what came of the run.
+class Training:
+    """What a method put out in its training, and what the harness made of that.
 
     Attributes:
-        outcome: What the harness measured.
-        constraint: What it judged by.
-        replaced: Members of the constraint's classes and of the harness's judges that are others since.
+        constraint: What the harness judged by.
+        seen: What the method saw of it.
+        policy: Outputs (1, n) of the policy, each with the observation (1, o) that it was put out at.
+        behaviour: The same with exploration.
+        replaced: What the method replaced in the constraint, its class, or the harness's judges.
+        violations: What the harness counted.
     """
 
-    outcome: Outcome = field(kw_only=True)
-    constraint: Constraint = field(kw_only=True)
-    replaced: list[str] = field(kw_only=True)
+    constraint: Constraint
+    seen: Any = None
+    policy: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    behaviour: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    replaced: set[str] = field(default_factory=set)
+    violations: Violations = field(init=False)
 
 
 def train_recorded(method_id: str, task: TaskSpec, settings: dict[str, Any], seed: int, artifacts: Path) -> Training:
     """Train for a few steps, on a copy of the task's constraint."""
-    config = RunConfig(
-        steps=STEPS,
-        evaluation=EvaluationSettings(every=STEPS, episodes=1, final_episodes=1),
-        update_at="step",
-        timeout_seconds=None,
-        method=settings,
-    )
-    constraint, before, found = copy.deepcopy(task.constraint), members(task.constraint), Recording()
-    with _recording(method_id, found):
-        judged = dataclasses.replace(task, constraint=constraint)
-        outcome = train(judged, method_id, config, seed, artifacts, lambda _: None)
-    replaced = changed(before, members(constraint))
-    return Training(**vars(found), outcome=outcome, constraint=constraint, replaced=replaced)
+    found, cls = Training(copy.deepcopy(task.constraint)), _recorder(method_class(method_id))
+    evaluation = EvaluationSettings(every=STEPS, episodes=1, final_episodes=1)
+    config = RunConfig(steps=STEPS, evaluation=evaluation, update_at="step", method=settings)
+
+    def make_recorder(_: str, task: TaskSpec, config: dict[str, Any], seed: int) -> Any:
+        return cls(found, task, parse_config(cls, config), seed)
+
+    judged = dataclasses.replace(task, constraint=found.constraint)
+    with intact(task.constraint) as replaced, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "make_method", make_recorder)
+        found.violations = harness.train(judged, method_id, config, seed, artifacts, lambda _: None).violations
+    hidden = [name for seen in (found.constraint, found.seen) for name in shadowed(seen, found.constraint)]
+    found.replaced = {*replaced, *hidden}
+    return found
 
 
-@contextmanager
-def _recording(method_id: str, found: Recording) -> Iterator[None]:
-    """Let the registry give a subclass of the method that notes what it returns to the harness while it trains."""
-    cls: Any = method_class(method_id)
+def _recorder(cls: Any) -> Any:
+    """A subclass of a method that notes what it returns to the harness while it trains."""
 
     class Recorder(cls):  # type: ignore[misc]
-        def __init__(self, *arguments: Any) -> None:
+        def __init__(self, found: Training, *arguments: Any) -> None:
             super().__init__(*arguments)
-            self.inside = False
-            found.methods.append(self)
-
-        def act(self, obs: Tensor, explore: bool) -> Tensor:
-            # Evaluation asks here: what this asks of act_pair is no step of training.
-            before, self.inside = self.inside, True
-            try:
-                action: Tensor = super().act(obs, explore)
-                return action
-            finally:
-                self.inside = before
+            self.found = found
 
         def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-            seen = obs.clone()
+            at = obs.clone()
             policy, behaviour = super().act_pair(obs)
-            if not self.inside:
-                found.obs.append(seen)
-                found.behaviour.append(behaviour.clone())
-                if policy is not None:
-                    found.policy.append(policy.clone())
-                    found.policy_obs.append(seen)
+            self.put_out = (None if policy is None else policy.clone(), behaviour.clone(), at)
             return policy, behaviour
 
-    base._METHODS[method_id] = Recorder
-    try:
-        yield
-    finally:
-        base._METHODS[method_id] = cls
+        def observe(self, transition: Transition) -> None:
+            # What was put out last is what this step came of; evaluation observes nothing.
+            policy, behaviour, at = self.put_out
+            self.found.seen = self.task.constraint
+            self.found.behaviour.append((behaviour, at))
+            if policy is not None:
+                self.found.policy.append((policy, at))
+            super().observe(transition)
+
+    return Recorder

@@ -1,4 +1,4 @@
-"""What tests that register plug-ins put back."""
+"""What tests of deliberate faults share."""
 
 from __future__ import annotations
 

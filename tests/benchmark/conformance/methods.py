@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from torch import Tensor
 from envs.errors import UserError
 from envs.seeding import make_generator
 from methods.base import Method, MethodConfig, Tensors, Transition
+from tests.benchmark.conformance.checks import fault
 
 
 class LearnerConfig(MethodConfig):
@@ -77,140 +79,27 @@ class Learner(Method[LearnerConfig]):
         self.memory.copy_(state["memory"])
 
 
-# --- actions ---------------------------------------------------------------------------------------------------
+# --- what can be wrong -------------------------------------------------------------------------------------------
 
 
-class WrongShape(Learner):
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        return super().act(obs, explore)[:, :1]
+def after(name: str, then: Any) -> Any:
+    """A method of ``Learner`` that does something more once it is done."""
+
+    def member(self: Learner, *arguments: Any) -> Any:
+        found = getattr(Learner, name)(self, *arguments)
+        then(self, *arguments)
+        return found
+
+    return member
 
 
-class OneRowFlat(Learner):
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        action = super().act(obs, explore)
-        return action[0] if len(obs) == 1 else action
+def late(self: Learner) -> float:
+    """NaN, after some steps."""
+    return float("nan") if self.steps > 20 else 0.0
 
 
-class WrongDtype(Learner):
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        return super().act(obs, explore).half()
-
-
-class WithGradient(Learner):
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        return super().act(obs, explore).requires_grad_()
-
-
-class PairOfRows(Learner):
-    def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        policy, behaviour = super().act_pair(obs)
-        return policy, behaviour[0]
-
-
-class NanAfterSomeSteps(Learner):
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        return super().act(obs, explore) + (float("nan") if self.steps > 25 else 0.0)
-
-
-class InfiniteLoss(Learner):
-    def update(self) -> dict[str, float]:
-        return {"loss": float("inf") if self.steps > 25 else super().update()["loss"]}
-
-
-class UnknownSolver(Learner):
-    @property
-    def projection_solver(self) -> Any:
-        return "gurobi"
-
-
-# --- randomness ------------------------------------------------------------------------------------------------
-
-
-class GlobalTorch(Learner):
-    def draw(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, dtype=torch.float64)
-
-
-class GlobalNumpy(Learner):
-    def draw(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.as_tensor(np.random.standard_normal(shape))  # noqa: NPY002
-
-
-class GlobalPython(Learner):
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        self.weight = self.weight + random.random()
-
-
-class SeedsTorch(Learner):
-    """Draws nothing from the global generator, but leaves it in another state."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        torch.manual_seed(self.seed)
-
-
-class SeedIgnored(Learner):
-    def __init__(self, task: Any, config: Any, seed: int) -> None:
-        super().__init__(task, config, 0 * seed)
-
-
-class Unseeded(Learner):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.noise.seed()
-
-
-# --- state -----------------------------------------------------------------------------------------------------
-
-
-class StateIncomplete(Learner):
-    def state_dict(self) -> Tensors:
-        return {name: value for name, value in super().state_dict().items() if name != "weight"}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        super().load_state_dict({"weight": self.weight, **state})
-
-
-class StateShared(Learner):
-    def state_dict(self) -> Tensors:
-        return {**super().state_dict(), "weight": self.weight}
-
-
-class StateTaken(Learner):
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        super().load_state_dict(state)
-        self.weight = state["weight"]
-
-
-class CheckpointWithoutGenerator(Learner):
-    def checkpoint_dict(self) -> Tensors:
-        return {name: value for name, value in super().checkpoint_dict().items() if name != "replay"}
-
-    def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
-        super().load_checkpoint_dict({"replay": self.replay.get_state(), **state})
-
-
-class CheckpointWithoutBuffer(Learner):
-    def checkpoint_dict(self) -> Tensors:
-        return self.state_dict()
-
-    def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
-        self.load_state_dict(state)
-
-
-class AnyState(Learner):
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        super().load_state_dict({**self.state_dict(), **state})
-
-
-class StateRaisesKeyError(Learner):
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        state["weight"]
-        super().load_state_dict(state)
-
-
-# --- what is not its own ---------------------------------------------------------------------------------------
+def without(state: Mapping[str, Tensor], name: str) -> Tensors:
+    return {key: value for key, value in state.items() if key != name}
 
 
 def executed_as_it_is(action: Tensor, obs: Tensor) -> Tensor:
@@ -222,72 +111,23 @@ def nothing_violated(action: Tensor, obs: Tensor) -> Tensor:
     return torch.full((len(action), len(obs[0])), -1.0, dtype=action.dtype)
 
 
-class ReplacesViolation(Learner):
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        real: Any = getattr(self.task.constraint, "_constraint", self.task.constraint)
-        real.violation = nothing_violated
+def real_constraint(self: Learner) -> Any:
+    """What the harness judges by, behind what it shows."""
+    return getattr(self.task.constraint, "_constraint", self.task.constraint)
 
 
-class ReplacesViolationOfTheClass(Learner):
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        real: Any = getattr(self.task.constraint, "_constraint", self.task.constraint)
-        type(real).violation = lambda _, action, obs: nothing_violated(action, obs)
+def widen_the_box(self: Learner, _: Transition) -> None:
+    self.task.constraint.upper[:] = 100.0
+    self.task.constraint.lower[:] = -100.0
 
 
-class ReplacesTheMeter(Learner):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        meter: Any = self.task.constraint
-        meter.repair = executed_as_it_is
+def keep(self: Learner, transition: Transition) -> None:
+    self.__dict__.setdefault("kept", []).append(transition)
 
 
-class WidensTheBox(Learner):
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        self.task.constraint.upper[:] = 100.0
-        self.task.constraint.lower[:] = -100.0
-
-
-class WidensTheSet(Learner):
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        real: Any = getattr(self.task.constraint, "_constraint", self.task.constraint)
-        real.radius_squared = 100.0
-
-
-class WritesIntoObservations(Learner):
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
-        return super().act(obs.mul_(0.5), explore)
-
-
-class WritesIntoTransitions(Learner):
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        transition.next_obs.clamp_(-0.01, 0.01)
-
-
-class KeepsTransitions(Learner):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.kept: list[Transition] = []
-
-    def observe(self, transition: Transition) -> None:
-        super().observe(transition)
-        self.kept.append(transition)
-
-
-class KeepsGraphs(Learner):
+def keep_the_graph(self: Learner) -> None:
     """Sums losses without detaching them: no Python object keeps what this keeps."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.total = torch.zeros((), requires_grad=True)
-
-    def update(self) -> dict[str, float]:
-        self.total = self.total + self.weight.square().sum()
-        return super().update()
+    self.total = getattr(self, "total", torch.zeros((), requires_grad=True)) + self.weight.square().sum()
 
 
 class LooseConfig(MethodConfig):
@@ -296,55 +136,99 @@ class LooseConfig(MethodConfig):
     replay_size: int = 16
 
 
-class AnySetting(Learner):
-    Config = LooseConfig  # type: ignore[assignment]
-
-
-class Slow(Learner):
-    def update(self) -> dict[str, float]:
-        time.sleep(0.02)
-        return super().update()
-
-
-class Silent(Learner):
-    def update(self) -> dict[str, float]:
-        return {}
-
-
-BROKEN: list[tuple[type[Learner], str]] = [
-    (WrongShape, "act-shape"),
-    (OneRowFlat, "act-shape"),
-    (WrongDtype, "act-dtype"),
-    (WithGradient, "act-dtype"),
-    (PairOfRows, "act-pair-shape"),
-    (NanAfterSomeSteps, "actions-finite"),
-    (InfiniteLoss, "losses-finite"),
-    (UnknownSolver, "projection-solver-known"),
-    (GlobalTorch, "global-generators-untouched"),
-    (GlobalTorch, "global-seeds-without-effect"),
-    (GlobalNumpy, "global-generators-untouched"),
-    (GlobalNumpy, "global-seeds-without-effect"),
-    (GlobalPython, "global-generators-untouched"),
-    (SeedsTorch, "global-generators-untouched"),
-    (SeedIgnored, "different-seeds"),
-    (Unseeded, "same-seed"),
-    (StateIncomplete, "state-restores-policy"),
-    (StateShared, "state-is-a-copy"),
-    (StateTaken, "state-is-a-copy"),
-    (CheckpointWithoutGenerator, "checkpoint-resumes"),
-    (CheckpointWithoutBuffer, "checkpoint-resumes"),
-    (AnyState, "foreign-state-refused"),
-    (StateRaisesKeyError, "foreign-state-refused"),
-    (ReplacesViolation, "violations-counted"),
-    (ReplacesViolation, "constraint-untouched"),
-    (ReplacesViolationOfTheClass, "constraint-untouched"),
-    (ReplacesTheMeter, "constraint-untouched"),
-    (WidensTheSet, "violations-counted"),
-    (WidensTheSet, "constraint-untouched"),
-    (WidensTheBox, "constraint-untouched"),
-    (WritesIntoObservations, "inputs-unchanged"),
-    (WritesIntoTransitions, "inputs-unchanged"),
-    (KeepsTransitions, "memory-bounded"),
-    (KeepsGraphs, "memory-bounded"),
-    (AnySetting, "settings-refused"),
+wrong = functools.partial(fault, Learner)
+act, observe, init = Learner.act, functools.partial(after, "observe"), functools.partial(after, "__init__")
+ACTIONS = [
+    wrong("test_act_answers", "shape", act=lambda self, obs, explore: act(self, obs, explore)[:, :1]),
+    wrong("test_act_answers", "half", act=lambda self, obs, explore: act(self, obs, explore).half()),
+    wrong("test_act_answers", "gradient", act=lambda self, obs, explore: act(self, obs, explore).requires_grad_()),
+    wrong("test_act_answers", "pair", act_pair=lambda self, obs: (None, act(self, obs, True)[0])),
+    wrong("test_actions_finite", "NaN", act=lambda self, obs, explore: act(self, obs, explore) + late(self)),
+    wrong("test_losses_finite", "NaN", update=lambda self: {"loss": late(self)}),
+    wrong("test_projection_solver_known", "gurobi", projection_solver="gurobi"),
+    wrong("test_settings_refused", "loose", Config=LooseConfig),
+    wrong("test_inputs_unchanged", "act", act=lambda self, obs, explore: act(self, obs.mul_(0.5), explore)),
+    wrong("test_inputs_unchanged", "observe", observe=observe(lambda _, t: t.next_obs.clamp_(-0.01, 0.01))),
 ]
+GLOBAL_TORCH = {"draw": lambda _, shape: torch.randn(shape, dtype=torch.float64)}
+GLOBAL_NUMPY = {"draw": lambda _, shape: torch.as_tensor(np.random.standard_normal(shape))}  # noqa: NPY002
+RANDOMNESS = [
+    wrong("test_global_generators_untouched", "torch", **GLOBAL_TORCH),
+    wrong("test_global_generators_untouched", "numpy", **GLOBAL_NUMPY),
+    wrong("test_global_generators_untouched", "random", observe=observe(lambda *_: random.random())),
+    wrong(
+        "test_global_generators_untouched", "seeds torch", __init__=init(lambda self, *_: torch.manual_seed(self.seed))
+    ),
+    wrong("test_same_seed", "torch", **GLOBAL_TORCH),
+    wrong("test_same_seed", "numpy", **GLOBAL_NUMPY),
+    wrong("test_same_seed", "unseeded", __init__=init(lambda self, *_: self.noise.seed())),
+    wrong(
+        "test_different_seeds",
+        "ignored",
+        __init__=lambda self, task, config, _: Learner.__init__(self, task, config, 0),
+    ),
+]
+STATE = [
+    wrong(
+        "test_state_restores_policy",
+        "incomplete",
+        state_dict=lambda self: without(Learner.state_dict(self), "weight"),
+        load_state_dict=lambda self, state: Learner.load_state_dict(self, {"weight": self.weight, **state}),
+    ),
+    wrong("test_state_is_a_copy", "shared", state_dict=lambda self: Learner.state_dict(self) | {"weight": self.weight}),
+    wrong(
+        "test_state_is_a_copy",
+        "taken",
+        load_state_dict=after("load_state_dict", lambda self, state: setattr(self, "weight", state["weight"])),
+    ),
+    wrong(
+        "test_checkpoint_resumes",
+        "no generator",
+        checkpoint_dict=lambda self: without(Learner.checkpoint_dict(self), "replay"),
+        load_checkpoint_dict=lambda self, state: Learner.load_checkpoint_dict(
+            self, {"replay": self.replay.get_state(), **state}
+        ),
+    ),
+    wrong(
+        "test_checkpoint_resumes",
+        "no buffer",
+        checkpoint_dict=Learner.state_dict,
+        load_checkpoint_dict=Learner.load_state_dict,
+    ),
+    wrong(
+        "test_foreign_state_refused",
+        "any",
+        load_state_dict=lambda self, state: Learner.load_state_dict(self, {**self.state_dict(), **state}),
+    ),
+    wrong(
+        "test_foreign_state_refused",
+        "KeyError",
+        load_state_dict=lambda self, state: Learner.load_state_dict(self, {"weight": state["weight"], **state}),
+    ),
+]
+REPLACES_VIOLATION = {"observe": observe(lambda self, _: setattr(real_constraint(self), "violation", nothing_violated))}
+WIDENS_THE_SET = {"observe": observe(lambda self, _: setattr(real_constraint(self), "radius_squared", 100.0))}
+REPLACES_FOR_ALL = wrong(
+    "test_constraint_untouched",
+    "violation of the class",
+    observe=observe(
+        lambda self, _: setattr(type(real_constraint(self)), "violation", lambda _, a, s: nothing_violated(a, s))
+    ),
+)
+TRAINING = [
+    wrong("test_violations_counted", "violation", **REPLACES_VIOLATION),
+    wrong("test_violations_counted", "set", **WIDENS_THE_SET),
+    wrong("test_constraint_untouched", "violation", **REPLACES_VIOLATION),
+    wrong("test_constraint_untouched", "set", **WIDENS_THE_SET),
+    wrong("test_constraint_untouched", "box", observe=observe(widen_the_box)),
+    wrong(
+        "test_constraint_untouched",
+        "meter",
+        __init__=init(lambda self, *_: setattr(self.task.constraint, "repair", executed_as_it_is)),
+    ),
+    REPLACES_FOR_ALL,
+    wrong("test_memory_bounded", "transitions", observe=observe(keep)),
+    wrong("test_memory_bounded", "graphs", update=after("update", keep_the_graph)),
+    wrong("test_step_time", "slow", update=after("update", lambda _: time.sleep(0.02))),
+]
+FAULTS = [*ACTIONS, *RANDOMNESS, *STATE, *TRAINING]

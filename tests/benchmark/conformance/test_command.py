@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.conformance.plugins import Plugins, find_plugins
+from benchmark.conformance.plugins import METHOD_TASKS, select
 from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import ROOT, acrl
 
-BROKEN = """
+METHOD = """
 import torch
 from envs.seeding import make_generator
 from methods.base import Method, MethodConfig, register_method
 
-@register_method("broken")
+@register_method("{id}")
 class Broken(Method):
     Config = MethodConfig
 
@@ -26,72 +26,85 @@ class Broken(Method):
         self.generator = make_generator(self.seed, "actions")
 
     def act(self, obs, explore):
-        return self.task.constraint.sample(obs, self.generator) + 0.0 * torch.rand(1)
+        return {action}
 
     def observe(self, transition):
         pass
 
     def update(self):
-        return {}
+        return {{}}
 
     def state_dict(self):
-        return {}
+        return {{}}
 
     def load_state_dict(self, state):
         pass
 """
 
+pytestmark = pytest.mark.usefixtures("registries")
 
-@pytest.mark.usefixtures("registries")
-def test_a_file_is_checked_and_what_fails_is_said(tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN)
+
+def test_a_file_is_checked_by_pytest(tmp_path: Path) -> None:
+    action = "self.task.constraint.sample(obs, self.generator) + 0.0 * torch.rand(1)"
+    (tmp_path / "broken.py").write_text(METHOD.format(id="broken", action=action))
     done = acrl(tmp_path, "check", "broken.py", "--task", "R+L2")
-    assert done.code == 1
-    lines = done.out.splitlines()
-    assert lines[0] == "broken on R+L2, method"
-    failed = [line.split()[1] for line in lines if line.startswith("  fail")]
-    assert failed == ["global-generators-untouched", "checkpoint-resumes", "state-restores-policy"]
-    assert lines[-1] == "14 pass, 3 fail, 3 not applicable"
-    assert done.err == "error: 3 of 20 checks failed\n"
+    assert (done.code, done.err) == (1, "error: 3 of 17 checks failed\n")
+    assert "3 failed, 11 passed, 3 skipped in" in done.out
+    assert "AssertionError: act, observe or update used the global generator of torch; draw from" in done.out
 
-    again = acrl(tmp_path, "check", "broken", "--task", "R+L2", "--json")
+    again = acrl(tmp_path, "check", "broken", "--task", "R+L2", "--json", "--", "-k", "not state")
     assert again.code == 1
     document = json.loads(again.out)
-    assert document["counts"] == {"pass": 14, "fail": 3, "not applicable": 3}
-    verdicts = document["verdicts"]
-    assert len(verdicts) == 20
-    (found,) = (one for one in verdicts if one["check"] == "global-generators-untouched")
-    assert found["outcome"] == "fail"
-    assert found["message"].startswith("act, observe or update used the global generator of torch")
-    assert {one["subject"] for one in verdicts} == {"broken"}
-    assert {one["task"] for one in verdicts} == {"R+L2"}
+    assert document["counts"] == {"passed": 11, "failed": 2, "skipped": 1}
+    found = {verdict["check"]: verdict for verdict in document["verdicts"]}
+    assert {name for name, verdict in found.items() if verdict["outcome"] == "failed"} == {
+        "test_global_generators_untouched",
+        "test_checkpoint_resumes",
+    }
+    assert found["test_losses_finite"]["message"] == "update returned no losses in 32 steps"
+    assert found["test_same_seed"]["subject"] == "broken-R+L2"
 
 
-def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
-    assert find_plugins(None) == Plugins(tuple(list_methods()), tuple(list_tasks()))
-    assert find_plugins("nfw") == Plugins(methods=("nfw",))
-    assert find_plugins("H+M") == Plugins(tasks=("H+M",))
-    assert find_plugins(ROOT / "methods" / "nfw.py") == Plugins(methods=("nfw",))
-    assert find_plugins(ROOT / "envs" / "constraints" / "discs.py") == Plugins(tasks=("R+2D",))
+def test_a_mistake_that_breaks_everything_is_one_failure(tmp_path: Path) -> None:
+    (tmp_path / "raises.py").write_text(METHOD.format(id="raises", action="1 / 0"))
+    done = acrl(tmp_path, "check", "raises.py", "--task", "R+L2", "--json")
+    assert done.code == 1
+    first, *others = json.loads(done.out)["verdicts"]
+    assert first["outcome"] == "failed"
+    assert first["message"] == "ZeroDivisionError: division by zero (raises.py, line 15)"
+    assert {(verdict["outcome"], verdict["message"]) for verdict in others} == {("skipped", f"see {first['check']}")}
+
+
+def test_a_method_for_convex_sets_is_not_checked_on_others(tmp_path: Path) -> None:
+    document = json.loads(acrl(tmp_path, "check", "nfw", "--task", "R+Ring", "--json").out)
+    assert document["counts"] == {"passed": 0, "failed": 0, "skipped": 17}
 
 
 def test_a_task_is_checked(tmp_path: Path) -> None:
     done = acrl(tmp_path, "check", "R+N")
-    assert done.code == 0
-    assert done.err == ""
-    headings = [line for line in done.out.splitlines() if not line.startswith(" ")]
-    assert headings == ["R+N, constraint", "R+N, environment", "25 pass, 0 fail, 0 not applicable"]
+    assert (done.code, done.err) == (0, "")
+    assert "25 passed in" in done.out
 
 
-@pytest.mark.usefixtures("registries")
 def test_settings_reach_the_method(tmp_path: Path) -> None:
-    done = acrl(tmp_path, "check", "ddpg-projection", "--task", "R+N", "--set", "warmup=100000", "--json")
+    arguments = ("--task", "R+N", "--set", "warmup=100000", "--json", "--", "-k", "losses")
+    done = acrl(tmp_path, "check", "ddpg-projection", *arguments)
     assert done.code == 0
-    messages = {one["check"]: one["message"] for one in json.loads(done.out)["verdicts"]}
-    assert messages["losses-finite"] == "update returned no losses in 60 steps"
+    (verdict,) = json.loads(done.out)["verdicts"]
+    assert verdict["message"] == "update returned no losses in 32 steps"
 
 
-@pytest.mark.usefixtures("registries")
+def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
+    every = select(None)
+    assert (list(every.methods), every.tasks) == (list_methods(), list_tasks())
+    assert every.method_tasks == [*METHOD_TASKS]
+    for plugin in ("nfw", ROOT / "methods" / "nfw.py"):
+        found = select(plugin, ["R+T"])
+        assert (list(found.methods), found.tasks, found.method_tasks) == (["nfw"], [], ["R+T"])
+    assert (dict(select("H+M").methods), select("H+M").tasks) == ({}, ["H+M"])
+    assert select(ROOT / "envs" / "constraints" / "discs.py").tasks == ["R+2D"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -124,3 +137,10 @@ def test_a_users_error_is_one_line(arguments: list[str], message: str, tmp_path:
     assert done.out == ""
     assert message in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [["--no-such-option"], ["-k", "nothing"]])
+def test_no_check_run_is_a_users_error(options: list[str], tmp_path: Path) -> None:
+    done = acrl(tmp_path, "check", "R+N", "--json", "--", *options)
+    assert (done.code, done.out) == (2, "")
+    assert "error: no check was run" in done.err

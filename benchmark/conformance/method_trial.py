@@ -1,0 +1,213 @@
+"""One method at work on one task, small, short and recorded: what the checks of methods look at."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import torch
+from torch import Tensor
+
+from benchmark.config import merge
+from benchmark.conformance.randomness import disturbed
+from benchmark.conformance.rollouts import rollout
+from benchmark.conformance.tampering import intact
+from benchmark.conformance.training import Training, train_recorded
+from benchmark.evaluation import check_action
+from benchmark.store import ArtifactStore, load_tensors, save_tensors
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed
+from methods.base import Method, Tensors, Transition, make_method, method_class, parse_config
+
+# Learning starts soon, buffers wrap and networks are small. A method without such a setting keeps its own.
+SMALL: dict[str, Any] = {
+    "warmup": 8,
+    "batch_size": 4,
+    "replay_size": 12,
+    "hidden": [16, 16],
+    "samples": {"train": 200, "test": 100, "rollout_steps": 50},
+    "flow": {"updates": 10, "batch_size": 32, "hidden": [16, 16], "layers": 2},
+}
+# A method may be put down between two episodes: they are cut this short, so that there are several.
+EPISODE, EPISODES, HALF = 8, 4, 2
+SEED = 3
+
+
+def small_settings(method_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that make the method's work seconds, as far as it has them, with ``given`` on top.
+
+    Raises:
+        UserError: If a given setting is unknown or ill-typed, or the method has no settings at all.
+    """
+    cls = method_class(method_id)
+    if not hasattr(cls, "Config"):
+        raise UserError(f"method '{method_id}' has no Config; give it one that inherits from MethodConfig")
+    settings: dict[str, Any] = {}
+    for name, value in SMALL.items():
+        if name in cls.Config.model_fields:
+            try:
+                parse_config(cls, {**settings, name: value})
+            except UserError:
+                # It means something else by this name.
+                continue
+            settings[name] = value
+    return parse_config(cls, merge(settings, given)).model_dump(mode="json")
+
+
+class ShortTask(TaskSpec):
+    """A task whose episodes are cut after ``EPISODE`` steps."""
+
+    def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+        """See :class:`TaskSpec`."""
+        return super().make_env(max_episode_steps=EPISODE, **kwargs)
+
+
+class Step(NamedTuple):
+    """What a method put out in one step, and the tensors that it was given, each with a copy made before."""
+
+    actions: list[Tensor]
+    losses: dict[str, float]
+    reward: float
+    given: list[tuple[Tensor, Tensor]]
+
+
+def difference(left: list[Step], right: list[Step]) -> str:
+    """Where two runs part; empty if their actions, losses and rewards are the same to the bit."""
+    for number, (one, other) in enumerate(zip(left, right, strict=False)):
+        if len(one.actions) != len(other.actions) or not all(map(torch.equal, one.actions, other.actions)):
+            return f"in the action of step {number}"
+        if (repr(one.losses), one.reward) != (repr(other.losses), other.reward):
+            return f"in the losses or the reward of step {number}"
+    return "" if len(left) == len(right) else "in their number of steps"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method's first episodes.
+
+    Attributes:
+        method: The method after the last one.
+        steps: What it did.
+        middle: Steps before the second half.
+        checkpoint: ``checkpoint_dict`` in the middle, written to a file and read back.
+        early: ``state_dict`` in the middle.
+        late: ``state_dict`` after the last episode.
+        acts: What the method then did at the trial's observations.
+        disturbed: Global random generators that were used, by what used them.
+    """
+
+    method: Method[Any]
+    steps: list[Step]
+    middle: int
+    checkpoint: Tensors
+    early: Tensors
+    late: Tensors
+    acts: list[Tensor]
+    disturbed: dict[str, list[str]]
+
+
+class MethodTrial:
+    """One method on one task.
+
+    Args:
+        method_id: The method.
+        task: The task.
+        settings: The method's, small.
+        artifacts: Folder of what preparation makes, made once for all checks.
+    """
+
+    def __init__(self, method_id: str, task: TaskSpec, settings: dict[str, Any], artifacts: Path) -> None:
+        fields = {field.name: getattr(task, field.name) for field in dataclasses.fields(TaskSpec)}
+        self.method_id = method_id
+        self.task = ShortTask(**fields)
+        self.settings = settings
+        self.artifacts = artifacts
+
+    @cached_property
+    def obs(self) -> Tensor:
+        """Observations (32, o)."""
+        return torch.as_tensor(rollout(self.task, SEED, 32).observations[:32])
+
+    @cached_property
+    def run(self) -> Run:
+        """The run that others are compared with."""
+        with disturbed() as making:
+            method = self.make()
+        with disturbed() as learning:
+            steps = self.play(method, 0, HALF)
+            middle = len(steps)
+            checkpoint, early = self._through_a_file(method.checkpoint_dict()), clones(method.state_dict())
+            steps += self.play(method, HALF, EPISODES)
+            late, acts = clones(method.state_dict()), self.acts(method)
+        used = {"the constructor or prepare()": making, "act, observe or update": learning}
+        return Run(method, steps, middle, checkpoint, early, late, acts, used)
+
+    @cached_property
+    def training(self) -> Training:
+        """A real training run in the harness's hands."""
+        return train_recorded(self.method_id, self.task, self.settings, SEED, self.artifacts)
+
+    def make(self, seed: int = SEED) -> Method[Any]:
+        """The method, prepared, with a constraint of its own."""
+        with intact(self.task.constraint):
+            task = dataclasses.replace(self.task, constraint=copy.deepcopy(self.task.constraint))
+            method = make_method(self.method_id, task, self.settings, seed)
+            method.prepare(ArtifactStore(self.artifacts, self.task))
+        return method
+
+    def acts(self, method: Method[Any]) -> list[Tensor]:
+        """What a method does without exploration, and then with: the latter shows its generators too."""
+        return [method.act(self.obs.clone(), explore).clone() for explore in (False, True)]
+
+    def play(self, method: Method[Any], first: int, last: int) -> list[Step]:
+        """Let a method act and learn in episodes ``first`` to ``last`` - 1, whose number alone decides their start."""
+        steps = []
+        with intact(self.task.constraint), closing(self.task.make_env(disable_env_checker=True)) as env:
+            for episode in range(first, last):
+                obs, ended = _tensor(env.reset(seed=derive_seed(0, "conformance", episode))[0]), False
+                while not ended:
+                    step, obs, ended = self._step(method, env, obs)
+                    steps.append(step)
+        return steps
+
+    def _step(self, method: Method[Any], env: Any, obs: Tensor) -> tuple[Step, Tensor, bool]:
+        """One step and its update, the next observation and whether the episode ended."""
+        before = obs.clone()
+        policy, behaviour = method.act_pair(obs)
+        actions = [action.clone() for action in (policy, behaviour) if action is not None]
+        for action in actions:
+            check_action(method, action, 1)
+        behaviour = behaviour.double()
+        # The method's own constraint could be another by now.
+        constraint = self.task.constraint
+        repair = constraint.repair_by_solver if method.projection_solver == "cvxpy" else constraint.repair
+        executed = repair(behaviour, before).clone()
+        observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
+        next_obs = _tensor(observation)
+        given = [(obs, before), *((tensor, tensor.clone()) for tensor in (behaviour, executed, next_obs))]
+        transition = Transition(obs, behaviour, executed, float(reward), next_obs, bool(terminated), bool(truncated))
+        method.observe(transition)
+        step = Step(actions, dict(method.update()), float(reward), given)
+        return step, _tensor(observation), bool(terminated or truncated)
+
+    def _through_a_file(self, state: Mapping[str, Tensor]) -> Tensors:
+        path = self.artifacts / "conformance.safetensors"
+        save_tensors(path, state, {})
+        return load_tensors(path)[0]
+
+
+def clones(state: Mapping[str, Tensor]) -> Tensors:
+    """A copy of a state that shares no memory with it."""
+    return {name: value.clone() for name, value in state.items()}
+
+
+def _tensor(observation: Any) -> Tensor:
+    return torch.tensor(observation, dtype=torch.float64)[None]

@@ -1,0 +1,244 @@
+"""What a constraint must say of its set, and how right its answers must be."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.conformance.constraint_probe import ROWS, ConstraintProbe, Question
+from benchmark.conformance.randomness import disturbed
+from benchmark.results import TOLERANCES
+from envs.constraints.base import Constraint
+
+# Solvers warn of what an assertion says more exactly.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+PRECISIONS = (torch.float32, torch.float64)
+# A solver takes milliseconds a row.
+SOLVED = slice(0, 8)
+# How far along the way from an interior point to a far one two descriptions are compared, 1 being the boundary.
+STRETCHES = (0.5, 0.9, 1.1, 2.0)
+RAYS = 8
+# Batches of another size are summed in another order.
+SAME = 1e-6
+# Nearer than this to the boundary rounding decides.
+DOUBT = 1e-5
+
+
+# --- the set -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gate
+def test_shapes(probe: ConstraintProbe) -> None:
+    """Every question is answered row by row, by finite numbers in the precision asked in; m columns of violation."""
+    columns = probe.constraint.violation(probe.actions, probe.obs).shape[-1]
+    own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": ()}
+    for name, ask in probe.questions.items():
+        for rows, dtype in itertools.product((1, 5), PRECISIONS):
+            answer = ask(probe.actions[:rows].to(dtype), probe.obs[:rows].to(dtype))
+            found = tuple(answer.shape), answer.dtype
+            right = (rows, *own.get(name, (probe.dim,))), torch.bool if name == "contains" else dtype
+            assert found == right, f"{name} of {rows} rows in {dtype} is {found}; return {right}"
+            assert answer.isfinite().all(), f"{name} holds NaN or infinite entries for finite actions"
+
+
+def test_violation_includes_box(probe: ConstraintProbe) -> None:
+    """The last n columns of ``violation`` are the signed distances to the sides of the action box."""
+    found, (lower, upper) = probe.constraint.violation(probe.actions, probe.obs), probe.box
+    sides = torch.maximum(lower - probe.actions, probe.actions - upper)
+    last = found[:, -probe.dim :]
+    same = last.shape == sides.shape and torch.allclose(last, sides, rtol=1e-9, atol=1e-9 * probe.side)
+    assert same, "violation lacks the action box; append self.box_violation(action) as its last columns"
+
+
+def test_violation_gradient(probe: ConstraintProbe) -> None:
+    """``violation`` is differentiable in the action, with finite gradients at 0, at the box's ends and elsewhere."""
+    lower, upper = probe.box
+    ends = torch.stack([torch.zeros_like(lower), lower, upper, (lower + upper) / 2])
+    actions = torch.cat([probe.actions, ends]).requires_grad_()
+    obs = torch.cat([probe.obs, probe.obs[: len(ends)]]).requires_grad_()
+    found = probe.constraint.violation(actions, obs)
+    assert found.requires_grad, "violation has no gradient in the action; compute it with torch operations"
+    gradients = torch.autograd.grad(found.sum(), (actions, obs), allow_unused=True)
+    for name, gradient in zip(("action", "observation"), gradients, strict=True):
+        finite = gradient is None or bool(gradient.isfinite().all())
+        assert finite, f"violation's gradient in the {name} is NaN or infinite; avoid sqrt and division at 0"
+
+
+def test_contains_agrees(probe: ConstraintProbe) -> None:
+    """``contains`` is whether the summed positive violation is within the tolerance."""
+    actions, obs = torch.cat([probe.actions, probe.samples[:, 0]]), torch.cat([probe.obs, probe.obs])
+    size = probe.size(actions, obs)
+    for tol in TOLERANCES:
+        clear = (size - tol).abs() > 1e-12 * probe.side
+        wrong = int((clear & (probe.constraint.contains(actions, obs, tol) != (size <= tol))).sum())
+        assert wrong == 0, f"contains differs from summed violation <= {tol:g} for {wrong} actions; leave it inherited"
+
+
+def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
+    """``cvxpy_constraints`` and ``violation`` call the same points feasible: near the boundary, inside and outside."""
+    if not probe.constraint.convex:
+        pytest.skip("the set is not convex, so that no solver describes it")
+    compared = 0
+    for row in range(SOLVED.stop):
+        points = _points(probe, row)
+        ours = probe.size(points, probe.obs[row : row + 1].expand(len(points), -1)).numpy()
+        theirs = _residuals(probe, points.numpy(), probe.obs[row].numpy())
+        clear = _is_clear(ours) & _is_clear(theirs)
+        compared += int(clear.sum())
+        for side, other, a, b in (("violation", "cvxpy", ours, theirs), ("cvxpy", "violation", theirs, ours)):
+            wrong = clear & (a == 0) & (b > 0)
+            point = points[int(wrong.argmax())].numpy().round(4).tolist()
+            assert not wrong.any(), f"{point} is feasible for {side} and not for {other}; make both the same set"
+    assert compared > 0, "no random point lies clearly inside or outside; scale the constraint to its actions"
+
+
+def test_rows_are_independent(probe: ConstraintProbe) -> None:
+    """Permuting a batch permutes the answers, and a row alone is answered as in a batch: each by its own state."""
+    order = torch.randperm(ROWS, generator=probe.generator("order"))
+    advice = "judge each row by its own observation"
+    for name, ask in probe.questions.items():
+        if name == "sample":
+            continue
+        whole = ask(probe.actions, probe.obs).double()
+        scale = SAME * max(1.0, float(whole.abs().max()))
+        apart = (ask(probe.actions[order], probe.obs[order]).double() - whole[order]).abs().max()
+        assert apart <= scale, f"{name} of a permuted batch is not the permuted answer; {advice}"
+        for row in range(4):
+            alone = ask(probe.actions[row : row + 1], probe.obs[row : row + 1]).double()
+            apart = (alone - whole[row : row + 1]).abs().max()
+            assert apart <= scale, f"{name} of a row alone differs from the same row in a batch; {advice}"
+
+
+def test_arguments_unchanged(probe: ConstraintProbe) -> None:
+    """No question writes into the tensors that it is asked with."""
+    for name, ask in probe.questions.items():
+        action, obs = probe.actions.clone(), probe.obs.clone()
+        ask(action, obs)
+        kept = torch.equal(action, probe.actions) and torch.equal(obs, probe.obs)
+        assert kept, f"{name} wrote into its arguments; work on a copy"
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+# What each is asked with, and what of that and a point it makes least.
+SOLUTIONS: dict[str, tuple[str, Question]] = {
+    "project": ("actions", lambda action, point: (action - point).square().sum(dim=-1).sqrt()),
+    "linear_oracle": ("directions", lambda gradient, point: -(gradient * point).sum(dim=-1)),
+}
+
+
+@pytest.mark.parametrize("question", SOLUTIONS)
+def test_answer_feasible(probe: ConstraintProbe, question: str) -> None:
+    """Projections and support points are feasible, up to a solver's error."""
+    answer = getattr(probe.constraint, question)(getattr(probe, SOLUTIONS[question][0]), probe.obs)
+    worst = float(probe.size(answer, probe.obs).max())
+    allowed = f"more than {probe.tolerance:.3g}"
+    assert worst <= probe.tolerance, f"an answer of {question} violates C(s) by {worst:.3g}, {allowed}; stay in C(s)"
+
+
+@pytest.mark.parametrize("question", SOLUTIONS)
+def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
+    """No feasible point is nearer than the projection, or further along than the support point.
+
+    Neither cvxpy's answer, where the set is convex, nor any of many random feasible points.
+    """
+    name, objective = SOLUTIONS[question]
+    asked = getattr(probe, name)
+    value = objective(asked, getattr(probe.constraint, question)(asked, probe.obs))
+    rivals = {"a random feasible point": objective(asked[:, None], probe.rivals).min(dim=1).values}
+    if probe.constraint.convex:
+        solved = getattr(Constraint, question)(probe.constraint, asked[SOLVED], probe.obs[SOLVED])
+        rivals["cvxpy's answer"] = objective(asked[SOLVED], solved)
+    for rival, best in rivals.items():
+        short = float((value[: len(best)] - best).max())
+        assert short <= probe.error, (
+            f"{rival} is better than {question}'s by {short:.3g}; mend it, or leave it inherited"
+        )
+
+
+def test_projection_idempotent(probe: ConstraintProbe) -> None:
+    """A feasible action is its own projection, and so is a projection."""
+    once = probe.constraint.project(probe.actions, probe.obs)
+    for what, action in (("projection", once), ("feasible action", probe.samples[:, 0])):
+        moved = float((probe.constraint.project(action, probe.obs) - action).norm(dim=1).max())
+        assert moved <= probe.error, f"projecting a {what} moves it by {moved:.3g}; leave feasible actions as they are"
+
+
+def test_interior_strict(probe: ConstraintProbe) -> None:
+    """The interior point violates nothing and touches nothing; where there is none, samples do not disprove it."""
+    if probe.centre is None:
+        strict = [(probe.constraint.violation(row, probe.obs) < 0).all(dim=1) for row in probe.samples.unbind(dim=1)]
+        disproved = bool(torch.stack(strict).any(dim=0).all())
+        assert not disproved, "interior() finds no strictly feasible action where sample() does; leave it inherited"
+        pytest.skip("the set has no interior, as interior() says")
+    worst = float(probe.constraint.violation(probe.centre, probe.obs).max())
+    assert worst < 0, f"interior() gives a point whose largest violation is {worst:.3g}; return one below 0"
+
+
+def test_gauge_agrees(probe: ConstraintProbe) -> None:
+    """``gauge`` tells how far the boundary is from the interior point: just before it is feasible, just after not."""
+    if probe.centre is None or not probe.constraint.convex:
+        pytest.skip("the set is not convex or has no interior, and so no gauge")
+    # Between two feasible points: in the plane of the set, if it has an equality.
+    direction = probe.samples[:, 1] - probe.samples[:, 0]
+    edge = direction / probe.constraint.gauge(direction, probe.obs)[:, None]
+    for stretch, where in ((1 - SAME, "before"), (1 + SAME, "after")):
+        held = probe.constraint.contains(probe.centre + stretch * edge, probe.obs)
+        wrong = int((held != (where == "before")).sum())
+        assert wrong == 0, f"{wrong} points just {where} the gauge's boundary are misjudged; leave gauge() inherited"
+
+
+def test_sample_feasible(probe: ConstraintProbe) -> None:
+    """Sampled actions are feasible at tolerance 0."""
+    size = probe.size(probe.samples[:, 0], probe.obs)
+    missed = int((size > 0).sum())
+    assert missed == 0, f"{missed} of {ROWS} samples are infeasible, by up to {float(size.max()):.3g}; reject those"
+
+
+def test_sample_seeded(probe: ConstraintProbe) -> None:
+    """The generator decides the samples: the same again for its seed, others for another, and no global generator."""
+    with disturbed() as used:
+        first, again, other = (
+            probe.constraint.sample(probe.obs, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        )
+    assert not used, f"sample() used the global generator of {', '.join(used)}; draw from the one that it is given"
+    assert torch.equal(first, again), "sample() differs for generators of the same seed; draw from the generator alone"
+    assert not torch.equal(first, other), "sample() is the same for generators of different seeds; draw from it"
+    assert len(torch.unique(first, dim=0)) > 1, "sample() gives every row the same action; draw one a row"
+
+
+def _points(probe: ConstraintProbe, row: int) -> Tensor:
+    """Points (N, n) about the boundary of one row's set, and feasible ones: from a feasible point through another."""
+    # From an interior point all directions lead out; a set in a plane has none.
+    centre = probe.centre if probe.constraint.free_dim == probe.dim else None
+    inside = (probe.rivals[:, 0] if centre is None else centre)[row : row + 1]
+    far = torch.cat([probe.actions[:RAYS], probe.rivals[row, :RAYS]])
+    edge = probe.constraint.project(far, probe.obs[row : row + 1].expand(len(far), -1))
+    return torch.cat([*(inside + stretch * (edge - inside) for stretch in STRETCHES), far]).detach()
+
+
+def _residuals(
+    probe: ConstraintProbe, points: NDArray[np.float64], obs_row: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """By how much each point (N, n) misses cvxpy's constraints: (N,)."""
+    import cvxpy as cp
+
+    x = cp.Variable(probe.dim)
+    constraints: list[Any] = probe.constraint.cvxpy_constraints(x, obs_row)
+    found = np.empty(len(points))
+    for index, point in enumerate(points):
+        x.value = point
+        found[index] = sum(float(np.sum(constraint.violation())) for constraint in constraints)
+    return np.where(found < DOUBT * 1e-6, 0.0, found)
+
+
+def _is_clear(size: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((size == 0) | (size > DOUBT))

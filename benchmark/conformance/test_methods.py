@@ -1,0 +1,190 @@
+"""What a method must do by itself: act, learn, draw all randomness from its seed, and be saved and restored."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.conformance.method_trial import EPISODES, HALF, SEED, MethodTrial, clones, difference
+from benchmark.conformance.randomness import global_seed
+from envs.errors import MethodFailedError, UserError
+from methods.base import make_method
+
+# Simulators and solvers warn of what an assertion says more exactly.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+PRECISIONS = (torch.float32, torch.float64)
+SOLVERS = ("exact", "cvxpy")
+
+
+# --- actions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gate
+def test_act_answers(trial: MethodTrial) -> None:
+    """``act`` gives a row an observation and a column a coordinate, as floats without gradient; so does ``act_pair``.
+
+    The policy's output in ``act_pair`` may be None.
+    """
+    method, n = trial.make(), trial.task.constraint.dim
+    answers: list[tuple[str, int, Any]] = []
+    for rows in (1, 7, len(trial.obs)):
+        acts = (method.act(trial.obs[:rows], explore) for explore in (False, True))
+        answers += [(f"act of {rows} observations", rows, action) for action in acts]
+    policy, behaviour = method.act_pair(trial.obs[:1])
+    answers.append(("act_pair's behaviour", 1, behaviour))
+    if policy is not None:
+        answers.append(("act_pair's policy", 1, policy))
+    for what, rows, action in answers:
+        assert isinstance(action, Tensor), f"{what} is {type(action).__name__}; return a torch tensor"
+        found = tuple(action.shape)
+        assert found == (rows, n), f"{what} has shape {found}; return ({rows}, {n})"
+        assert action.dtype in PRECISIONS, f"{what} is {action.dtype}; return float32 or float64"
+        assert not action.requires_grad, f"{what} carries a gradient; decorate it with @torch.no_grad()"
+
+
+@pytest.mark.gate
+def test_actions_finite(trial: MethodTrial) -> None:
+    """Acting and learning for some episodes works, and actions stay finite."""
+    try:
+        acts = trial.run.acts
+    except MethodFailedError as error:
+        raise AssertionError(f"{error}; look at the update before it") from error
+    finite = all(bool(action.isfinite().all()) for action in acts)
+    assert finite, "act gives NaN or infinity after some updates; look at the losses"
+
+
+def test_losses_finite(trial: MethodTrial) -> None:
+    """``update`` returns finite numbers, and what was learned is finite."""
+    for number, step in enumerate(trial.run.steps):
+        for name, value in step.losses.items():
+            kind = type(value).__name__
+            assert isinstance(value, float | int), f"update returned '{name}' as {kind}; return a number, by .item()"
+            assert math.isfinite(value), f"update {number} returned {name} = {value}; lower the learning rate"
+    for name, entry in trial.run.late.items():
+        finite = not entry.is_floating_point() or bool(entry.isfinite().all())
+        assert finite, f"state_dict entry '{name}' holds NaN or infinity after some updates; look at the losses"
+    if not any(step.losses for step in trial.run.steps):
+        pytest.skip(f"update returned no losses in {len(trial.run.steps)} steps")
+
+
+def test_inputs_unchanged(trial: MethodTrial) -> None:
+    """The method writes neither into observations nor into transitions, at once or later."""
+    changed = sum(not torch.equal(tensor, copy) for step in trial.run.steps for tensor, copy in step.given)
+    assert changed == 0, f"{changed} tensors that the method was given were written into; work on a copy"
+
+
+def test_projection_solver_known(trial: MethodTrial) -> None:
+    """``projection_solver`` names a way of repair that the harness knows."""
+    solver = trial.run.method.projection_solver
+    assert solver in SOLVERS, f"projection_solver is '{solver}'; it is one of {', '.join(SOLVERS)}"
+
+
+def test_settings_refused(trial: MethodTrial) -> None:
+    """A setting that the method does not have is refused."""
+    try:
+        make_method(trial.method_id, trial.task, {**trial.settings, "no_such_setting": 1})
+    except UserError:
+        return
+    raise AssertionError("an unknown setting is accepted in silence; let Config inherit from MethodConfig as it is")
+
+
+# --- randomness --------------------------------------------------------------------------------------------------
+
+
+def test_global_generators_untouched(trial: MethodTrial) -> None:
+    """No global random generator is used: not in the constructor, nor in preparing, acting, observing, updating."""
+    for what, used in trial.run.disturbed.items():
+        assert not used, (
+            f"{what} used the global generator of {', '.join(used)}; draw from a torch.Generator of the seed"
+        )
+
+
+def test_same_seed(trial: MethodTrial) -> None:
+    """A seed decides all actions, losses and rewards, to the bit, whatever global generators were seeded with."""
+    with global_seed(1):
+        apart = difference(trial.run.steps, trial.play(trial.make(), 0, EPISODES))
+    assert not apart, f"two runs of one seed differ {apart}; draw all randomness from torch.Generators made of the seed"
+
+
+def test_different_seeds(trial: MethodTrial) -> None:
+    """Another seed gives other actions in the same episodes."""
+    other = trial.play(trial.make(SEED + 1), 0, HALF)
+    first, second = (
+        [action.tolist() for step in steps for action in step.actions] for steps in (trial.run.steps, other)
+    )
+    same = first[: len(second)] == second
+    assert not same, "runs of two seeds act the same; derive the generators from the seed that is passed in"
+
+
+# --- state -------------------------------------------------------------------------------------------------------
+
+
+def test_checkpoint_resumes(trial: MethodTrial) -> None:
+    """A run that goes on from a checkpoint, in a fresh method, ends as one that never stopped, to the bit."""
+    fresh = trial.make()
+    fresh.load_checkpoint_dict(trial.run.checkpoint)
+    apart = difference(trial.run.steps[trial.run.middle :], trial.play(fresh, HALF, EPISODES))
+    assert not apart, (
+        f"a run that goes on from a checkpoint differs {apart}; put all generators and buffers, and all that is "
+        "learned, into checkpoint_dict()"
+    )
+
+
+def test_state_restores_policy(trial: MethodTrial) -> None:
+    """A method that was given the state of another acts as that one did, whether it is fresh or has learned since."""
+    advice = "put all that actions depend on into state_dict(), and take all of it in load_state_dict()"
+    fresh, learned = trial.make(), trial.run.method
+    fresh.load_state_dict(clones(trial.run.early))
+    learned.load_state_dict(clones(trial.run.early))
+    same = all(map(torch.equal, trial.acts(fresh), trial.acts(learned)))
+    assert same, f"put back to an earlier state it acts otherwise than a fresh method in that state; {advice}"
+    fresh.load_state_dict(clones(trial.run.late))
+    same = all(map(torch.equal, trial.acts(fresh), trial.run.acts))
+    assert same, f"a fresh method with its state acts otherwise; {advice}"
+
+
+def test_state_is_a_copy(trial: MethodTrial) -> None:
+    """What ``state_dict`` gave and ``load_state_dict`` took shares no memory with the method."""
+    method = trial.run.method
+    state = method.state_dict()
+    if not state:
+        pytest.skip("state_dict() is empty: the method has no state")
+    before = clones(state)
+    _overwrite(state)
+    changed = _changed(before, method.state_dict())
+    assert not changed, f"writing into state_dict() changes the method: {changed}; return copies (.clone())"
+    taken = clones(before)
+    method.load_state_dict(taken)
+    _overwrite(taken)
+    changed = _changed(before, method.state_dict())
+    assert not changed, f"load_state_dict keeps the tensors it is given: {changed}; copy them"
+
+
+def test_foreign_state_refused(trial: MethodTrial) -> None:
+    """A state that lacks entries is refused with a UserError."""
+    if not trial.run.early:
+        pytest.skip("state_dict() is empty: the method has no state")
+    try:
+        trial.make().load_state_dict({})
+    except UserError:
+        return
+    except Exception as error:
+        name = type(error).__name__
+        raise AssertionError(f"load_state_dict of a state without entries raised {name}; raise a UserError") from error
+    raise AssertionError("load_state_dict takes a state without entries; raise a UserError")
+
+
+def _overwrite(state: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for value in state.values():
+            value.copy_(value.logical_not() if value.dtype == torch.bool else value + 1)
+
+
+def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str:
+    names = [name for name, value in before.items() if name not in after or not torch.equal(after[name], value)]
+    return ", ".join(f"'{name}'" for name in names[:3])
