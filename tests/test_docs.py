@@ -139,8 +139,8 @@ def test_commands_in_the_text_have_their_subcommands_and_options(page: Path) -> 
         if not re.match(r"acrl [a-z]", shown):
             continue
         command: click.Command = cli
-        # What comes after a bar is another program's.
-        words = shlex.split(shown.partition(" | ")[0])[1:]
+        # What comes after a bar or a double dash is another program's.
+        words = shlex.split(re.split(r" \| | -- ", shown)[0])[1:]
         while isinstance(command, click.Group) and words:
             name = words.pop(0)
             assert name in command.commands, f"'{shown}': there is no '{name}'"

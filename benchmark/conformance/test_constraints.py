@@ -36,7 +36,7 @@ DOUBT = 1e-5
 
 @pytest.mark.gate
 def test_shapes(probe: ConstraintProbe) -> None:
-    """Every question is answered row by row, by finite numbers in the precision asked in; m columns of violation."""
+    """Every answer has one row an action, is finite, and is in the precision that it was asked for in."""
     columns = probe.constraint.violation(probe.actions, probe.obs).shape[-1]
     own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": ()}
     for name, ask in probe.questions.items():
@@ -146,9 +146,9 @@ def test_answer_feasible(probe: ConstraintProbe, question: str) -> None:
 
 @pytest.mark.parametrize("question", SOLUTIONS)
 def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
-    """No feasible point is nearer than the projection, or further along than the support point.
+    """No point is nearer than the projection, none further along than the support point.
 
-    Neither cvxpy's answer, where the set is convex, nor any of many random feasible points.
+    Points are cvxpy's answers, where the set is convex, and many random feasible ones.
     """
     name, objective = SOLUTIONS[question]
     asked = getattr(probe, name)

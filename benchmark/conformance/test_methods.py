@@ -26,9 +26,9 @@ SOLVERS = ("exact", "cvxpy")
 
 @pytest.mark.gate
 def test_act_answers(trial: MethodTrial) -> None:
-    """``act`` gives a row an observation and a column a coordinate, as floats without gradient; so does ``act_pair``.
+    """``act`` and ``act_pair`` give one row an observation and one column a coordinate, as floats without gradient.
 
-    The policy's output in ``act_pair`` may be None.
+    The policy's output in ``act_pair`` may also be None.
     """
     method, n = trial.make(), trial.task.constraint.dim
     answers: list[tuple[str, int, Any]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.conformance import environments
-from benchmark.conformance.suite import CONSTRAINT_CHECKS, METHOD_CHECKS
-from benchmark.conformance.verdicts import name_of
+from benchmark.conformance import test_constraints, test_environments, test_methods, test_training
 from tests.benchmark.command import ROOT, SECONDS, Done, acrl, files, finish, install, start, workplace
 
 
@@ -80,8 +79,9 @@ def test_the_documentation_shows_what_is_written(kind: str, name: str, module: s
     page = (ROOT / f"docs/add-a-{kind}.md").read_text()
     assert f"```python\n{source}```" in page
     assert f"one of {len(source.splitlines())} lines" in page
-    checks = METHOD_CHECKS if kind == "method" else (*CONSTRAINT_CHECKS, *environments.CHECKS)
-    assert [name for name in map(name_of, checks) if f"\n| `{name}` | " not in page] == []
+    modules = (test_methods, test_training) if kind == "method" else (test_constraints, test_environments)
+    checks = {check for module in modules for check in vars(module) if check.startswith("test_")}
+    assert set(re.findall(r"\n\| `(test_\w+)` \| ", page)) == checks
 
 
 @pytest.mark.parametrize(
@@ -157,4 +157,4 @@ def test_in_a_checkout_all_of_it_works(tmp_path: Path) -> None:
         done = finish(start(tmp_path, *arguments))
         assert done.code == 0, done.out + done.err
     done = finish(start(tmp_path, "check", "methods/my_method.py", "--task", "R+L2"))
-    assert done.out.splitlines()[-1] == "19 pass, 0 fail, 1 not applicable"
+    assert "16 passed, 1 skipped in" in done.out

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from envs import UserError, make_task
 from envs.registry import TaskSpec
-from methods import list_methods, make_method
+from methods import make_method
 from methods.base import Transition, method_class
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.global_generators import global_states
 from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations, settings
 
 REACHER = make_task("R+L2")
@@ -130,30 +129,6 @@ def test_no_update_before_the_warm_up_is_over() -> None:
 # --- state --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_loaded_state_acts_and_learns_as_the_saved_one(method: str) -> None:
-    saved, loaded = make_learner(method, seed=1), make_learner(method, seed=2)
-    feed(saved, 30)
-    feed(loaded, 30)
-    for _ in range(3):
-        saved.update()
-    loaded.load_state_dict(saved.state_dict())
-    obs = observations(saved.task, 4)
-    assert torch.equal(saved.act(obs, explore=True), loaded.act(obs, explore=True))
-    assert saved.update() == loaded.update()
-    assert equal(copy_of(saved), copy_of(loaded))
-
-
-def test_a_state_is_a_copy() -> None:
-    learner = make_learner()
-    feed(learner, 30)
-    state = learner.state_dict()
-    before = {name: value.clone() for name, value in state.items()}
-    learner.update()
-    learner.act(observations(learner.task, 1), explore=True)
-    assert all(torch.equal(state[name], before[name]) for name in state)
-
-
 def test_a_learner_without_transitions_does_not_learn_from_nothing() -> None:
     saved, loaded = make_learner(), make_learner()
     feed(saved, 30)
@@ -188,43 +163,7 @@ def test_a_damaged_state_is_refused(spoil: Any) -> None:
         learner.load_state_dict(state)
 
 
-# --- randomness -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_no_global_generator_is_touched(method: str) -> None:
-    before = global_states()
-    learner = make_learner(method)
-    obs = observations(learner.task, 3)
-    feed(learner, 30)
-    for explore in (False, True):
-        learner.act(obs, explore=explore)
-    learner.update()
-    assert global_states() == before
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_seed_decides_everything_and_global_generators_nothing(method: str) -> None:
-    learners = []
-    for seed, global_seed in ((3, 10), (3, 11), (4, 10)):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(global_seed)
-            learner = make_learner(method, seed=seed)
-            feed(learner, 30)
-            learner.update()
-            learner.act(observations(learner.task, 1), explore=True)
-            learners.append(learner)
-    first, same, other = (copy_of(learner) for learner in learners)
-    assert equal(first, same)
-    assert not equal(first, other)
-    assert not torch.equal(learners[0].actor[0].weight, learners[2].actor[0].weight)
-
-
 # --- settings -------------------------------------------------------------------------------------------------------
-
-
-def test_every_shipped_method_is_listed() -> None:
-    assert set(METHODS) <= set(list_methods())
 
 
 def test_an_unknown_method_names_the_nearest() -> None:

@@ -163,11 +163,6 @@ def test_linear_oracle_is_feasible_for_degenerate_gradients(case, generator) -> 
 # --- interior and boxes ------------------------------------------------------------------------------------------
 
 
-def test_interior_is_strictly_feasible(case, generator) -> None:
-    obs = case.obs(200, generator)
-    assert (case.constraint.violation(case.constraint.interior(obs), obs) < 0).all()
-
-
 def test_bounding_box_is_tight(case, generator) -> None:
     c, obs = case.constraint, case.obs(50, generator)
     lower, upper = c.bounding_box(obs)

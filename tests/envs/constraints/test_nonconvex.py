@@ -175,13 +175,6 @@ def test_disc_samples_are_uniform(generator) -> None:
             assert stats.kstest(share[disc == k, k] ** (c.dim / 2), "uniform").pvalue > ALARM
 
 
-@EVERY
-def test_the_generator_decides_and_nothing_else(c) -> None:
-    first, second, other = (c.sample(no_obs(50), torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))
-    assert torch.equal(first, second)
-    assert not torch.equal(first, other)
-
-
 @PLANAR
 def test_solvers_and_gauge_are_refused(c) -> None:
     assert not c.convex
