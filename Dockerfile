@@ -13,16 +13,13 @@ RUN useradd --create-home --uid 1000 acrl
 USER acrl
 WORKDIR /home/acrl/acrl-bench
 
-# What `make setup` does, in two steps, so that the libraries stay in Docker's cache until the lock changes. The CPU build
-# of torch is found in an index of its own.
-ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
-COPY --chown=acrl:acrl requirements.lock ./
-RUN python3.11 -m venv .venv \
-    && .venv/bin/pip install --quiet --no-cache-dir --require-hashes --no-deps -r requirements.lock
+# In two steps, so that the libraries stay in Docker's cache until the lock changes.
+ENV PIP_NO_CACHE_DIR=1
+COPY --chown=acrl:acrl Makefile install_libraries.sh pyproject.toml requirements.lock ./
+RUN make libraries
 
 # With git's folder: results say which commit made them.
 COPY --chown=acrl:acrl . .
-RUN .venv/bin/pip install --quiet --no-build-isolation --no-deps --editable . \
-    && touch .venv/.installed
+RUN make setup
 
 CMD ["make", "repro"]

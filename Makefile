@@ -1,7 +1,9 @@
-# Everything from a bare clone with Python 3.11, make and git: `make repro` and `make test` set up by themselves.
-PYTHON ?= python3.11
+# Everything from a bare clone with Python and make: `make repro` and `make test` set up by themselves.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Where torch's CPU build is looked for if pip's own indexes lack it, as PyPI does.
+export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # One thread a process: runs side by side would otherwise slow each other down. No tool reports usage.
 export OMP_NUM_THREADS := 1
 export DVC_NO_ANALYTICS := 1
@@ -10,20 +12,27 @@ export DO_NOT_TRACK := true
 export NO_MKDOCS_2_WARNING := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test test-fast lint docs lock ui clean
+.PHONY: setup libraries repro test test-fast lint docs lock ui clean
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; set PYTHON to a Python 3.11"; exit 2; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	touch $@
+$(VENV)/.installed: $(VENV)/.libraries
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
 
-# Keeps going past a stage that fails; the tables are then made from the runs that are complete.
+# By themselves, so that an image of a container keeps them while only the code changes.
+libraries: $(VENV)/.libraries
+
+$(VENV)/.libraries: requirements.lock pyproject.toml install_libraries.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "error: $(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=..."; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@sh install_libraries.sh $(BIN)/python
+	@touch $@
+
+# `dvc repro` makes the same. Then the question of everybody: did it reproduce? Not asked where that was interrupted.
 repro: setup
-	dvc repro --keep-going || { acrl tables; acrl claims; acrl track; acrl status; exit 1; }
+	@acrl repro; made=$$?; test $$made -gt 1 || acrl reproduced || made=1; exit $$made
 
 # Two processes: MuJoCo, MLflow and DVC are the real ones, and take their time.
 test: setup
@@ -36,6 +45,7 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 docs: setup
 	mkdocs build --strict
@@ -43,11 +53,12 @@ docs: setup
 ui: setup
 	acrl ui
 
-# The lock holds the CPU build of torch: pip must be able to find it (README, "Other machines").
+# With torch's CPU build. Where pip's own indexes lack it: make lock PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 lock: setup
 	$(BIN)/pip install --quiet pip-tools
 	pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	sed -i "1i # For $$(python --version | cut -d . -f 1,2) on $$(uname -sm); made by: make lock" requirements.lock
 
 clean:
-	rm -rf $(VENV) site results/quick/runs results/quick/kept results/quick/flows results/quick/samples results/quick/timing results/quick/plan results/smoke
+	rm -rf $(VENV) site results/quick results/smoke results/repro.log dvc.lock

@@ -7,29 +7,16 @@ from typing import NoReturn
 
 import click
 
-from benchmark.commands.accept import accept
 from benchmark.commands.check import check
-from benchmark.commands.claims import claims
-from benchmark.commands.compare import compare
-from benchmark.commands.completion import PROGRAM, VARIABLE, completion
-from benchmark.commands.evaluate import evaluate
-from benchmark.commands.experiment import experiment
-from benchmark.commands.flows import flows, samples, visited
-from benchmark.commands.listing import list_command
+from benchmark.commands.look import compare, list_command, status, verify
+from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.new import new
-from benchmark.commands.pictures import pictures
+from benchmark.commands.options import PROGRAM, VARIABLE, completion
 from benchmark.commands.plan import plan
-from benchmark.commands.report import report
-from benchmark.commands.run import run
-from benchmark.commands.sample import sample
-from benchmark.commands.status import status
-from benchmark.commands.submit import submit
-from benchmark.commands.sweep import sweep
-from benchmark.commands.tables import tables
-from benchmark.commands.timing import timing
-from benchmark.commands.tracking import track, ui
-from benchmark.commands.verify import verify
-from envs.errors import UserError
+from benchmark.commands.publish import report, tables, track, ui
+from benchmark.commands.repro import repro
+from benchmark.commands.reproduced import reproduced
+from benchmark.commands.run import evaluate, run, sweep
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -40,9 +27,7 @@ def cli() -> None:
     """Benchmark of action-constrained reinforcement learning."""
 
 
-cli.add_command(accept)
 cli.add_command(check)
-cli.add_command(claims)
 cli.add_command(compare)
 cli.add_command(completion)
 cli.add_command(evaluate)
@@ -50,14 +35,13 @@ cli.add_command(experiment)
 cli.add_command(flows)
 cli.add_command(list_command)
 cli.add_command(new)
-cli.add_command(pictures)
 cli.add_command(plan)
 cli.add_command(report)
+cli.add_command(repro)
+cli.add_command(reproduced)
 cli.add_command(run)
 cli.add_command(sample)
-cli.add_command(samples)
 cli.add_command(status)
-cli.add_command(submit)
 cli.add_command(sweep)
 cli.add_command(tables)
 cli.add_command(timing)
@@ -71,14 +55,19 @@ def main() -> None:
     """Entry point: one line for every error."""
     try:
         code = cli(prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
-    except UserError as error:
-        _fail(str(error), EXIT_USER_ERROR)
     except click.UsageError as error:
         _fail(error.format_message(), EXIT_USER_ERROR)
     except click.ClickException as error:
         _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+    except ValueError as error:
+        # Imported here, since it costs as much as all else that a call for help needs.
+        from envs.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import tabulate
 
-from benchmark.config import Params, load_params
-from benchmark.results import RunResult, read_run
-from benchmark.runs import RESULTS, Run, execute_missing
+from benchmark.records.config import Params, load_params
+from benchmark.records.results import RunResult, read_run
+from benchmark.records.runs import Run
+from benchmark.training.runs import execute_missing
 
 PROFILE, TASK, METHOD = "small", "R+L2", "ddpg-projection"
 
@@ -54,7 +55,7 @@ def main() -> int:
     params = load_params()
     runs = [Run(PROFILE, TASK, METHOD, seed) for seed in given.seeds]
     longer = with_buffer(params, runs[0].config(params).steps)
-    rows = [row(read_run(run.path(RESULTS))) for run in runs]
+    rows = [row(read_run(run.path(Path("results")))) for run in runs]
     rows += [row(execute_missing(run, longer, given.folder, lambda _: None)) for run in runs]
     head = [
         "buffer",

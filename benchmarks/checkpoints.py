@@ -1,8 +1,8 @@
 """What a checkpoint of an unfinished run costs once the replay buffer is full: size, seconds, share of the time.
 
 Run ``python -m benchmarks.checkpoints [--folder F]``; F lies on the disk that is asked about. The buffer is filled with
-ones. The next write waits a minute, or as long as holds writing to ``benchmark.checkpoint.SHARE``. The exit code is 1
-if the share is larger all the same.
+ones. The next write waits a minute, or as long as holds writing to the share ``SHARE`` of ``training/checkpoint.py``.
+The exit code is 1 if the share is larger all the same.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import tabulate
 import torch
 
-from benchmark.checkpoint import SHARE, RunCheckpoint
-from benchmark.config import load_params, run_config
+from benchmark.records.config import load_params, run_config
+from benchmark.records.store import SHARE, RunCheckpoint
 from envs import make_task
 from methods.base import Transition, make_method
 from methods.ddpg import DDPG

@@ -22,9 +22,9 @@ import torch
 from gymnasium.spaces import Box
 from stable_baselines3.common.noise import NormalActionNoise
 
-from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.harness import train
-from benchmark.statistics import Estimate, mean_interval
+from benchmark.analysis.statistics import Estimate, mean_interval
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.training.harness import train
 from envs import make_task
 from envs.seeding import derive_seed
 

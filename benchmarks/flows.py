@@ -20,8 +20,8 @@ import tabulate
 import torch
 from torch import Tensor
 
-from benchmark.config import load_params, merge, run_config
-from benchmark.timing import SHORT_SETTINGS
+from benchmark.records.config import load_params, merge, run_config
+from benchmark.training.timing import SHORT_SETTINGS
 from envs import make_task
 from envs.seeding import make_generator
 from methods.base import make_method

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.aggregate import TRIMMED, interquartile_mean
+from benchmark.analysis.aggregate import TRIMMED, interquartile_mean
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
 SPREADS: dict[str, Draw] = {

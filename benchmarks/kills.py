@@ -29,7 +29,7 @@ from typing import Any
 import yaml
 from mlflow import MlflowClient
 
-from benchmark.store import load_tensors
+from benchmark.records.store import load_tensors
 
 ROOT = Path(__file__).resolve().parents[1]
 ACRL = (sys.executable, "-c", "from benchmark.cli import main; main()")

@@ -27,7 +27,7 @@ import tabulate
 import torch
 from torch import Tensor
 
-from benchmark.sampling import SAMPLERS, draw_states, run_sampler
+from benchmark.experiments.sampling import SAMPLERS, draw_states, run_sampler
 from envs import make_task
 from envs.constraints import Allocation
 from envs.registry import TaskSpec

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 import tabulate
 import torch
 
-from benchmark.config import load_params
-from benchmark.experiments.agents import rollout
-from benchmark.results import read_run
-from benchmark.runs import RESULTS, Run
-from benchmark.store import ArtifactStore, load_tensors
+from benchmark.experiments.training import rollout
+from benchmark.records.config import load_params
+from benchmark.records.results import read_run
+from benchmark.records.runs import Run
+from benchmark.records.store import ArtifactStore, load_tensors
 from envs import make_task
 from envs.seeding import derive_seed
 from methods.base import make_method
@@ -33,8 +34,8 @@ def trained(run: Run) -> DDPG[Any]:
     task = make_task(run.task)
     method = make_method(run.method, task, run.config(load_params()).method, run.seed)
     assert isinstance(method, DDPG)
-    method.prepare(ArtifactStore(RESULTS / run.profile, task))
-    state, _ = load_tensors(run.checkpoint(RESULTS))
+    method.prepare(ArtifactStore(Path("results") / run.profile, task))
+    state, _ = load_tensors(run.checkpoint(Path("results")))
     method.load_state_dict(state)
     return method
 
@@ -51,7 +52,7 @@ def main() -> int:
     for method_id in given.method or chosen.flow_methods:
         for seed in chosen.seeds:
             run = Run(given.profile, given.task, method_id, seed)
-            result, method = read_run(run.path(RESULTS)), trained(run)
+            result, method = read_run(run.path(Path("results"))), trained(run)
             obs = rollout(make_task(given.task), method, STATES, derive_seed(seed, "saturation", given.task))
             with torch.no_grad():
                 ends = (method.actor(method.scale_obs(obs.float())).abs() > END).double()

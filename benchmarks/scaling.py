@@ -24,9 +24,9 @@ import tabulate
 import torch
 from gymnasium.spaces import Box
 
-from benchmark.config import EvaluationSettings, RunConfig, load_params, merge
-from benchmark.experiments.polytope import random_polytope
-from benchmark.timing import SHORT_SETTINGS, time_round
+from benchmark.experiments.timing import random_polytope
+from benchmark.records.config import EvaluationSettings, RunConfig, load_params, merge
+from benchmark.training.timing import SHORT_SETTINGS, time_round
 from envs import make_task
 from envs.constraints import Constraint, WeightedL1
 from envs.registry import TaskSpec, register_task

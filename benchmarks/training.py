@@ -46,8 +46,8 @@ def settings(method: str) -> dict[str, Any]:
 
 def by_harness(task_id: str, method: str, steps: int) -> Times:
     """Seconds a step of a run by the harness, by part."""
-    from benchmark.config import EvaluationSettings, RunConfig
-    from benchmark.harness import train
+    from benchmark.records.config import EvaluationSettings, RunConfig
+    from benchmark.training.harness import train
     from envs import make_task
 
     once = EvaluationSettings(every=steps, episodes=1, final_episodes=1)

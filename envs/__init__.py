@@ -1,14 +1,30 @@
 """What is to be solved: tasks, their constraints, and samplers of feasible actions.
 
-Importing this package registers every task with Gymnasium, so that ``gymnasium.make("acrl/HC+O-v0")`` works.
+Importing this package registers every task with Gymnasium, so that ``gymnasium.make("acrl/HC+O-v0")`` works. Torch and
+the constraints are imported when a task is made.
 """
 
-from envs.constraints.base import Constraint
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from envs.errors import UserError
 from envs.mujoco import forward_warnings
 from envs.registry import TaskSpec, list_tasks, load_tasks, make_task, register_task
+
+if TYPE_CHECKING:
+    from envs.constraints.base import Constraint
 
 __all__ = ["Constraint", "TaskSpec", "UserError", "list_tasks", "make_task", "register_task"]
 
 forward_warnings()
 load_tasks()
+
+
+def __getattr__(name: str) -> Any:
+    """``envs.Constraint``, imported when it is asked for."""
+    if name != "Constraint":
+        raise AttributeError(f"module 'envs' has no attribute '{name}'")
+    from envs.constraints.base import Constraint
+
+    return Constraint

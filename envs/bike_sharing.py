@@ -186,13 +186,12 @@ def split_trips(demand: Integers, served: Integers) -> Integers:
     return np.asarray(trips + (rank < missing), dtype=np.int64)
 
 
-def pass_on_surplus(bikes: Integers, neighbours: Integers, capacity: int = CAPACITY) -> tuple[Integers, int]:
+def pass_on_surplus(bikes: Integers, neighbours: Integers) -> tuple[Integers, int]:
     """Move what a zone holds above capacity to the nearest zones with room.
 
     Args:
-        bikes: (n,), at most n x ``capacity`` in all.
+        bikes: (n,), at most n x ``CAPACITY`` in all.
         neighbours: (n, n-1) from :func:`nearest_first`.
-        capacity: Bikes that fit in a zone.
 
     Returns:
         Bikes in each zone (n,), none above capacity, and the number passed on.
@@ -201,7 +200,7 @@ def pass_on_surplus(bikes: Integers, neighbours: Integers, capacity: int = CAPAC
     passed = 0
     for zone, others in enumerate(neighbours.tolist()):
         for other in others:
-            count = min(held[zone] - capacity, capacity - held[other])
+            count = min(held[zone] - CAPACITY, CAPACITY - held[other])
             if count > 0:
                 held[zone] -= count
                 held[other] += count

@@ -13,24 +13,48 @@ import functools
 import importlib
 import importlib.metadata
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import gymnasium
-import numpy as np
-import torch
 from gymnasium.envs import registration
 
-from envs.constraints.base import Constraint
 from envs.errors import UnknownIdError, UserError
 
+if TYPE_CHECKING:
+    from envs.constraints.base import Constraint
+
 ENTRY_POINT_GROUP = "acrl.tasks"
+# Of ids for ``gymnasium.make``.
+NAMESPACE = "acrl"
 
 # Gymnasium's grammar for ids lacks "+", which every paper uses in task names: widen it by that one character.
 registration.ENV_ID_RE = re.compile(registration.ENV_ID_RE.pattern.replace(r"[\w:.-]+?", r"[\w:.+-]+?"))
 
-_TASKS: dict[str, TaskSpec] = {}
+_TASKS: dict[str, Callable[[], TaskSpec]] = {}
+_SUMMARIES: dict[str, TaskSummary] = {}
+
+
+class TaskSummary(NamedTuple):
+    """A task in one line: id, environment, action dimension n and class of the constraint."""
+
+    id: str
+    env_id: str
+    dim: int
+    family: str
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """What tasks share that run in the same environment; the attributes mean the same as in :class:`TaskSpec`."""
+
+    env_id: str
+    entry_point: str
+    steps: int
+    max_episode_steps: int
+    notes: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +88,7 @@ class TaskSpec:
     @property
     def gym_id(self) -> str:
         """Id for ``gymnasium.make``."""
-        return f"acrl/{self.id}-v{self.version}"
+        return f"{NAMESPACE}/{self.id}-v{self.version}"
 
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """A fresh environment; ``kwargs`` such as ``render_mode`` go to its constructor."""
@@ -73,7 +97,8 @@ class TaskSpec:
     def fingerprint(self) -> dict[str, Any]:
         """Everything in this row that bears on a run's result, as data that ``json`` can write.
 
-        ``source`` and ``notes`` only inform, and the steps trained are part of a run's configuration.
+        ``source`` and ``notes`` only inform, where the code is found says nothing of what it does, and the steps
+        trained are part of a run's configuration.
 
         Raises:
             UserError: If a parameter of the constraint or of the environment is no plain data.
@@ -82,7 +107,6 @@ class TaskSpec:
             "id": self.id,
             "version": self.version,
             "env_id": self.env_id,
-            "entry_point": self.entry_point,
             "env_kwargs": _plain(self.env_kwargs, f"task '{self.id}'"),
             "max_episode_steps": self.max_episode_steps,
             "constraint": _plain(self.constraint, f"task '{self.id}'"),
@@ -95,19 +119,77 @@ def register_task(spec: TaskSpec) -> TaskSpec:
     Raises:
         UserError: If the id is taken, or is none that Gymnasium could read.
     """
-    if spec.id in _TASKS:
-        raise UserError(f"task '{spec.id}' is registered twice; choose another id")
+    _register(spec.id, spec.gym_id, spec.entry_point, spec.max_episode_steps, spec.env_kwargs)
+    _TASKS[spec.id] = lambda: spec
+    constraint = spec.constraint
+    _SUMMARIES[spec.id] = TaskSummary(spec.id, spec.env_id, constraint.dim, type(constraint).__name__)
+    return spec
+
+
+class ConstraintMaker(Protocol):
+    """Makes a constraint, and says before what it will be: name of its class and action dimension."""
+
+    @property
+    def name(self) -> str:
+        """See the class."""
+
+    @property
+    def dim(self) -> int:
+        """See the class."""
+
+    def __call__(self) -> Constraint:
+        """Make it."""
+
+
+def register_simulation(
+    task_id: str, version: int, simulator: Simulator, make_constraint: ConstraintMaker, source: str, notes: str
+) -> None:
+    """Add a task whose constraint is made when the task is first asked for, so that listing tasks costs nothing.
+
+    Args:
+        task_id: As of :class:`TaskSpec`, like all that follow.
+        version: See there.
+        simulator: What the task shares with others of the same environment.
+        make_constraint: Makes C(s).
+        source: See there.
+        notes: Beside the simulator's own.
+
+    Raises:
+        UserError: As :func:`register_task`.
+    """
+
+    @functools.cache
+    def make() -> TaskSpec:
+        return TaskSpec(
+            id=task_id,
+            version=version,
+            env_id=simulator.env_id,
+            entry_point=simulator.entry_point,
+            constraint=make_constraint(),
+            steps=simulator.steps,
+            max_episode_steps=simulator.max_episode_steps,
+            source=source,
+            notes=f"{simulator.notes} {notes}".rstrip(),
+            env_kwargs=simulator.env_kwargs,
+        )
+
+    gym_id = f"{NAMESPACE}/{task_id}-v{version}"
+    _register(task_id, gym_id, simulator.entry_point, simulator.max_episode_steps, simulator.env_kwargs)
+    _TASKS[task_id] = make
+    _SUMMARIES[task_id] = TaskSummary(task_id, simulator.env_id, make_constraint.dim, make_constraint.name)
+
+
+def _register(
+    task_id: str, gym_id: str, entry_point: str, max_episode_steps: int, env_kwargs: Mapping[str, Any]
+) -> None:
+    if task_id in _TASKS:
+        raise UserError(f"task '{task_id}' is registered twice; choose another id")
     try:
         gymnasium.register(
-            id=spec.gym_id,
-            entry_point=spec.entry_point,
-            max_episode_steps=spec.max_episode_steps,
-            kwargs=dict(spec.env_kwargs),
+            id=gym_id, entry_point=entry_point, max_episode_steps=max_episode_steps, kwargs=dict(env_kwargs)
         )
     except gymnasium.error.Error as error:
-        raise UserError(f"task '{spec.id}': Gymnasium refuses the id: {_one_line(error)}") from error
-    _TASKS[spec.id] = spec
-    return spec
+        raise UserError(f"task '{task_id}': Gymnasium refuses the id: {_one_line(error)}") from error
 
 
 def make_task(task_id: str) -> TaskSpec:
@@ -120,7 +202,7 @@ def make_task(task_id: str) -> TaskSpec:
     tasks = _loaded_tasks()
     if task_id not in tasks:
         raise UnknownIdError("task", task_id, tasks)
-    return tasks[task_id]
+    return tasks[task_id]()
 
 
 def list_tasks() -> list[str]:
@@ -132,6 +214,15 @@ def list_tasks() -> list[str]:
     return list(_loaded_tasks())
 
 
+def summarise_tasks() -> list[TaskSummary]:
+    """What a listing says of all tasks, in the order of :func:`list_tasks`, without making a constraint.
+
+    Raises:
+        UserError: If an installed package offers tasks that cannot be loaded.
+    """
+    return [_SUMMARIES[task_id] for task_id in list_tasks()]
+
+
 @functools.cache
 def load_tasks() -> tuple[str, ...]:
     """Import every module that registers tasks, once, and say which entry points failed.
@@ -139,7 +230,7 @@ def load_tasks() -> tuple[str, ...]:
     Called when ``envs`` is imported, where a broken package of somebody else's must not stop the shipped tasks:
     failures are therefore returned here and raised by :func:`make_task` and :func:`list_tasks`.
     """
-    # Not imported at the top: a change of another task's row is no change of the code that one task runs.
+    # Not imported at the top: the table imports this module, and another task's row is no code that one task runs.
     importlib.import_module("envs.tasks")
     failures = []
     # Sorted, since the order found is that of directories on the path.
@@ -151,7 +242,7 @@ def load_tasks() -> tuple[str, ...]:
     return tuple(failures)
 
 
-def _loaded_tasks() -> dict[str, TaskSpec]:
+def _loaded_tasks() -> dict[str, Callable[[], TaskSpec]]:
     failures = load_tasks()
     if failures:
         raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken, mend or uninstall it: {'; '.join(failures)}")
@@ -160,6 +251,11 @@ def _loaded_tasks() -> dict[str, TaskSpec]:
 
 def _plain(value: Any, owner: str) -> Any:
     """``value`` as dicts, lists, numbers and strings; a constraint as its class name and public attributes."""
+    import numpy as np
+    import torch
+
+    from envs.constraints.base import Constraint
+
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):

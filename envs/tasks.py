@@ -6,45 +6,21 @@ their angles, in the order of the actuators.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from envs.registry import Simulator, register_simulation
 
-from envs.constraints import (
-    Allocation,
-    Ball,
-    Box,
-    Discs,
-    Intersection,
-    Power,
-    Ring,
-    SineSquares,
-    TwoLegs,
-    TwoLinkTip,
-    WeightedL1,
-)
-from envs.constraints.base import Constraint
-from envs.registry import TaskSpec, register_task
+if TYPE_CHECKING:
+    from envs.constraints.base import Constraint
+
+Box = tuple[list[float], list[float]]
 
 FLOWPG = "FlowPG, arXiv 2402.05149"
 ACRL_BENCH = "ACRL-bench, arXiv 2304.08743"
 NFWPO = "NFWPO, arXiv 2102.11055"
 ARAM = "ARAM, arXiv 2503.12932"
-
-
-@dataclass(frozen=True)
-class Simulator:
-    """What tasks share that run in the same environment; the attributes mean the same as in ``TaskSpec``."""
-
-    env_id: str
-    entry_point: str
-    steps: int
-    max_episode_steps: int
-    notes: str
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 REACHER = Simulator(
@@ -108,32 +84,74 @@ def bike_sharing(zones: int) -> Simulator:
     )
 
 
-def unit_box(dim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ends of [-1, 1]^dim, the action box of every MuJoCo environment here."""
-    return -np.ones(dim), np.ones(dim)
+@dataclass(frozen=True)
+class Family:
+    """A constraint of ``envs.constraints``, which is imported when it is made.
+
+    Attributes:
+        name: Its class.
+        parameters: What the constructor takes before the action box.
+        box: Lower and upper end of the action box.
+        context: Observation indices of the variables that enter it, if any do.
+    """
+
+    name: str
+    parameters: tuple[object, ...]
+    box: Box
+    context: tuple[int, ...] = ()
+
+    def __call__(self) -> Constraint:
+        """Make it."""
+        module = importlib.import_module("envs.constraints")
+        context = [self.context] if self.context else []
+        made: Constraint = getattr(module, self.name)(*self.parameters, *self.box, *context)
+        return made
+
+    @property
+    def dim(self) -> int:
+        """Action dimension n."""
+        return len(self.box[0])
 
 
-def row(
-    task_id: str, simulator: Simulator, constraint: Constraint, source: str, version: int = 0, notes: str = ""
-) -> TaskSpec:
-    """A task from its simulator and its constraint, with ``notes`` beside the simulator's own."""
-    return TaskSpec(
-        id=task_id,
-        version=version,
-        env_id=simulator.env_id,
-        entry_point=simulator.entry_point,
-        constraint=constraint,
-        steps=simulator.steps,
-        max_episode_steps=simulator.max_episode_steps,
-        source=source,
-        notes=f"{simulator.notes} {notes}".rstrip(),
-        env_kwargs=simulator.env_kwargs,
-    )
+@dataclass(frozen=True)
+class Both:
+    """The intersection of two constraints on the same actions."""
+
+    first: Family
+    second: Family
+    name: ClassVar[str] = "Intersection"
+
+    def __call__(self) -> Constraint:
+        """Make it."""
+        module = importlib.import_module("envs.constraints")
+        made: Constraint = module.Intersection(self.first(), self.second())
+        return made
+
+    @property
+    def dim(self) -> int:
+        """Action dimension n."""
+        return self.first.dim
 
 
-def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Intersection:
+def unit(dim: int) -> Box:
+    """[-1, 1]^dim, the action box of every MuJoCo environment here."""
+    return [-1.0] * dim, [1.0] * dim
+
+
+def docks(zones: int) -> Box:
+    """From no bike to 35 in each zone."""
+    return [0.0] * zones, [35.0] * zones
+
+
+def constraint(name: str, *parameters: object, box: Box, context: tuple[int, ...] = ()) -> Family:
+    """A family with its parameters one by one."""
+    return Family(name, parameters, box, context)
+
+
+def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Both:
     """``sum |w_i a_i| <= 10`` and ``sum a_i^2 sin^2(th_i) <= 0.1``."""
-    return Intersection(WeightedL1(10.0, *unit_box(dim), w), SineSquares(0.1, *unit_box(dim), th))
+    first = constraint("WeightedL1", 10.0, box=unit(dim), context=w)
+    return Both(first, constraint("SineSquares", 0.1, box=unit(dim), context=th))
 
 
 REACHER_COSINE = (1,)
@@ -155,54 +173,72 @@ NOT_CONVEX = (
     "they learn from samples alone. flowpg-gauge does not: there is no gauge, as the set is not star-shaped."
 )
 
-TASKS = (
+
+@dataclass(frozen=True)
+class Row:
+    """One task; the attributes mean the same as in ``TaskSpec``, and ``notes`` stand beside the simulator's own."""
+
+    id: str
+    simulator: Simulator
+    constraint: Family | Both
+    source: str
+    version: int = 0
+    notes: str = ""
+
+
+TASKS: tuple[Row, ...] = (
     # FlowPG's six: circle, sum |w_i a_i|, sum max(w_i a_i, 0) twice, integer allocations twice.
-    row("R+L2", REACHER, Ball(0.05, *unit_box(2)), f"{FLOWPG}; {ACRL_BENCH}"),
-    row("HC+O", HALF_CHEETAH, WeightedL1(20.0, *unit_box(6), HALF_CHEETAH_W), f"{FLOWPG}; {ACRL_BENCH}"),
-    row("H+M", HOPPER, Power(10.0, *unit_box(3), HOPPER_W), f"{FLOWPG}; {ACRL_BENCH}"),
-    row("W+M", WALKER, Power(10.0, *unit_box(6), WALKER_W), f"{FLOWPG}; {ACRL_BENCH}"),
-    row("BSS-3", bike_sharing(3), Allocation(90, np.zeros(3), np.full(3, 35.0)), f"{FLOWPG}; {NFWPO}"),
-    row("BSS-5", bike_sharing(5), Allocation(150, np.zeros(5), np.full(5, 35.0)), f"{FLOWPG}; {NFWPO}"),
+    Row("R+L2", REACHER, constraint("Ball", 0.05, box=unit(2)), f"{FLOWPG}; {ACRL_BENCH}"),
+    Row(
+        "HC+O",
+        HALF_CHEETAH,
+        constraint("WeightedL1", 20.0, box=unit(6), context=HALF_CHEETAH_W),
+        f"{FLOWPG}; {ACRL_BENCH}",
+    ),
+    Row("H+M", HOPPER, constraint("Power", 10.0, box=unit(3), context=HOPPER_W), f"{FLOWPG}; {ACRL_BENCH}"),
+    Row("W+M", WALKER, constraint("Power", 10.0, box=unit(6), context=WALKER_W), f"{FLOWPG}; {ACRL_BENCH}"),
+    Row("BSS-3", bike_sharing(3), constraint("Allocation", 90, box=docks(3)), f"{FLOWPG}; {NFWPO}"),
+    Row("BSS-5", bike_sharing(5), constraint("Allocation", 150, box=docks(5)), f"{FLOWPG}; {NFWPO}"),
     # The same arm without a constraint, and with others on the power of its joints.
-    row("R+N", REACHER, Box(*unit_box(2)), ACRL_BENCH),
-    row("R+O03", REACHER, WeightedL1(0.3, *unit_box(2), REACHER_W), ACRL_BENCH),
-    row("R+O10", REACHER, WeightedL1(1.0, *unit_box(2), REACHER_W), ACRL_BENCH),
-    row("R+O30", REACHER, WeightedL1(3.0, *unit_box(2), REACHER_W), ACRL_BENCH),
-    row("R+M", REACHER, Power(1.0, *unit_box(2), REACHER_W), ACRL_BENCH),
+    Row("R+N", REACHER, constraint("Box", box=unit(2)), ACRL_BENCH),
+    Row("R+O03", REACHER, constraint("WeightedL1", 0.3, box=unit(2), context=REACHER_W), ACRL_BENCH),
+    Row("R+O10", REACHER, constraint("WeightedL1", 1.0, box=unit(2), context=REACHER_W), ACRL_BENCH),
+    Row("R+O30", REACHER, constraint("WeightedL1", 3.0, box=unit(2), context=REACHER_W), ACRL_BENCH),
+    Row("R+M", REACHER, constraint("Power", 1.0, box=unit(2), context=REACHER_W), ACRL_BENCH),
     # An ellipse that the elbow turns, a half-space, two constraints at once, a ball that the box cuts.
-    row("R+T", REACHER, TwoLinkTip(0.05, *unit_box(2), REACHER_COSINE), ACRL_BENCH),
-    row(
+    Row("R+T", REACHER, constraint("TwoLinkTip", 0.05, box=unit(2), context=REACHER_COSINE), ACRL_BENCH),
+    Row(
         "HC+MA",
         HALF_CHEETAH,
-        TwoLegs(5.0, *unit_box(6), (*HALF_CHEETAH_TH, HALF_CHEETAH_W[0], HALF_CHEETAH_W[3])),
+        constraint("TwoLegs", 5.0, box=unit(6), context=(*HALF_CHEETAH_TH, HALF_CHEETAH_W[0], HALF_CHEETAH_W[3])),
         ACRL_BENCH,
     ),
-    row("H+O+S", HOPPER, l1_and_sines(3, HOPPER_W, HOPPER_TH), ACRL_BENCH),
-    row("W+O+S", WALKER, l1_and_sines(6, WALKER_W, WALKER_TH), ACRL_BENCH),
-    row("An+L2", ANT, Ball(2.0, *unit_box(8)), ARAM),
+    Row("H+O+S", HOPPER, l1_and_sines(3, HOPPER_W, HOPPER_TH), ACRL_BENCH),
+    Row("W+O+S", WALKER, l1_and_sines(6, WALKER_W, WALKER_TH), ACRL_BENCH),
+    Row("An+L2", ANT, constraint("Ball", 2.0, box=unit(8)), ARAM),
     # The environments with their action box alone: what a return without the constraint is taken from.
-    row("HC+N", HALF_CHEETAH, Box(*unit_box(6)), BOX_ALONE),
-    row("H+N", HOPPER, Box(*unit_box(3)), BOX_ALONE),
-    row("W+N", WALKER, Box(*unit_box(6)), BOX_ALONE),
-    row("An+N", ANT, Box(*unit_box(8)), BOX_ALONE),
-    row("BSS-3+N", bike_sharing(3), Box(np.zeros(3), np.full(3, 35.0)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
-    row("BSS-5+N", bike_sharing(5), Box(np.zeros(5), np.full(5, 35.0)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
+    Row("HC+N", HALF_CHEETAH, constraint("Box", box=unit(6)), BOX_ALONE),
+    Row("H+N", HOPPER, constraint("Box", box=unit(3)), BOX_ALONE),
+    Row("W+N", WALKER, constraint("Box", box=unit(6)), BOX_ALONE),
+    Row("An+N", ANT, constraint("Box", box=unit(8)), BOX_ALONE),
+    Row("BSS-3+N", bike_sharing(3), constraint("Box", box=docks(3)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
+    Row("BSS-5+N", bike_sharing(5), constraint("Box", box=docks(5)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
     # Sets that are not convex: a ring, and two discs whose centres and sizes were chosen here.
-    row(
+    Row(
         "R+Ring",
         REACHER,
-        Ring(0.02, 0.05, *unit_box(2)),
+        constraint("Ring", 0.02, 0.05, box=unit(2)),
         HERE,
         notes=f"The centre is projected to (0.02 ** 0.5, 0). {NOT_CONVEX}",
     ),
-    row(
+    Row(
         "R+2D",
         REACHER,
-        Discs([[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], *unit_box(2)),
+        constraint("Discs", [[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], box=unit(2)),
         HERE,
         notes=f"Of equally near discs the one at (0.5, 0), which is larger, is taken. {NOT_CONVEX}",
     ),
 )
 
-for spec in TASKS:
-    register_task(spec)
+for row in TASKS:
+    register_simulation(row.id, row.version, row.simulator, row.constraint, row.source, row.notes)

@@ -5,21 +5,27 @@ A method decides and learns. It never times, counts or repairs itself: the harne
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import importlib.metadata
-import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor
 
 from envs.errors import UnknownIdError, UserError
 from envs.registry import TaskSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 ENTRY_POINTS = "acrl.methods"
-Tensors = dict[str, Tensor]
+REGISTRATION = re.compile(r"^@register_method\(\"([^\"]+)\"", flags=re.MULTILINE)
+Tensors: TypeAlias = "dict[str, Tensor]"
 
 
 class MethodConfig(BaseModel):
@@ -202,7 +208,6 @@ class Method(ABC, Generic[C]):
 
 
 _METHODS: dict[str, type[Method[Any]]] = {}
-_loaded = False
 
 
 def register_method(id: str, version: int = 1) -> Callable[[M], M]:
@@ -217,7 +222,8 @@ def register_method(id: str, version: int = 1) -> Callable[[M], M]:
     """
 
     def add(cls: M) -> M:
-        if id in _METHODS:
+        shipped = shipped_methods().get(id)
+        if id in _METHODS or (shipped and cls.__module__ != f"methods.{shipped.stem}"):
             raise UserError(f"method '{id}' is registered twice; choose another id")
         cls.id = id
         cls.version = version
@@ -227,26 +233,27 @@ def register_method(id: str, version: int = 1) -> Callable[[M], M]:
     return add
 
 
-def _load() -> None:
-    """Import every module of this package and every entry point of the group ``acrl.methods``."""
-    global _loaded  # noqa: PLW0603
-    if _loaded:
-        return
-    package = importlib.import_module("methods")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"methods.{module.name}")
+@functools.cache
+def shipped_methods() -> dict[str, Path]:
+    """The file of every method of this package, by id: found by its text, so that listing methods imports none."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return {id: file for file in files for id in REGISTRATION.findall(file.read_text("utf-8"))}
+
+
+@functools.cache
+def _load_plug_ins() -> None:
+    """Import every entry point of the group ``acrl.methods``."""
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             entry_point.load()
         except Exception as error:
             raise UserError(f"method plug-in '{entry_point.name}' cannot be loaded: {error}") from error
-    _loaded = True
 
 
 def list_methods() -> list[str]:
     """Ids of all methods, sorted."""
-    _load()
-    return sorted(_METHODS)
+    _load_plug_ins()
+    return sorted(shipped_methods().keys() | _METHODS.keys())
 
 
 def method_class(id: str) -> type[Method[Any]]:
@@ -255,10 +262,26 @@ def method_class(id: str) -> type[Method[Any]]:
     Raises:
         UnknownIdError: If there is none of this id.
     """
-    _load()
+    if id not in _METHODS and id in shipped_methods():
+        importlib.import_module(f"methods.{shipped_methods()[id].stem}")
     if id not in _METHODS:
-        raise UnknownIdError("method", id, _METHODS)
+        _load_plug_ins()
+    if id not in _METHODS:
+        raise UnknownIdError("method", id, list_methods())
     return _METHODS[id]
+
+
+def describe_method(id: str) -> str:
+    """First line of what a method's docstring says; of the module's for a method of this package.
+
+    Raises:
+        UnknownIdError: If there is none of this id.
+    """
+    if id in shipped_methods():
+        said = ast.get_docstring(ast.parse(shipped_methods()[id].read_text("utf-8")))
+    else:
+        said = method_class(id).__doc__
+    return (said or "").strip().partition("\n")[0]
 
 
 def make_method(id: str, task: TaskSpec, config: Mapping[str, Any] | None = None, seed: int = 0) -> Method[Any]:

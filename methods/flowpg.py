@@ -41,6 +41,12 @@ def flow_versions(config: FlowPGConfig) -> dict[str, int]:
     return {"samples": SAMPLES_VERSION, config.flow.kind: config.flow.version}
 
 
+def flow_recipe(config: FlowPGConfig) -> tuple[dict[str, Any], dict[str, int]]:
+    """Settings and versions that determine a flow besides the task."""
+    settings = {"samples": changed_settings(config.samples), "flow": changed_settings(config.flow)}
+    return settings, flow_versions(config)
+
+
 class FlowPGBase(DDPG[F]):
     """DDPG whose actor's output is a latent of a flow; noise is added after the flow."""
 
@@ -49,13 +55,8 @@ class FlowPGBase(DDPG[F]):
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
         store = artifacts or MakeAlways()
-        state = store.get(f"flows/{self.id}", *self.flow_recipe(), self._train)
+        state = store.get(f"flows/{self.id}", *flow_recipe(self.config), self._train)
         self.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
-
-    def flow_recipe(self) -> tuple[dict[str, Any], dict[str, int]]:
-        """Settings and versions that determine the flow besides the task."""
-        settings = {"samples": changed_settings(self.config.samples), "flow": changed_settings(self.config.flow)}
-        return settings, flow_versions(self.config)
 
     @classmethod
     def versions(cls, config: F) -> dict[str, int]:

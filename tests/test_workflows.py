@@ -1,8 +1,10 @@
-"""The check of the submission workflow that needs git alone, run as the workflow runs it."""
+"""The steps of the submission workflow, run on a repository as the workflow runs them."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,15 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "submission.yml"
-STEP = "A submission changes nothing that it is measured by"
-ARCHIVE = "submissions/mine small.zip"
+CHECK = "A submission changes nothing that it is measured by"
+TOML = "results/small/submissions/mine.toml"
+RUN = "results/small/runs/R+L2/mine/seed-0.json"
+SUBMITTED = {TOML: 'author = "A"\nsource = "https://example.org"\ncommit = "0123456"\n', RUN: "{}"}
 
 
-def script() -> str:
+def script(name: str) -> str:
     steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["verify"]["steps"]
-    (found,) = (step["run"] for step in steps if step.get("name") == STEP)
+    (found,) = (step["run"] for step in steps if step.get("name") == name)
     return str(found)
 
 
@@ -28,9 +32,15 @@ def git(folder: Path, *arguments: str) -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a file of every kind, on a branch of its own."""
-    for name in ("benchmark/judge.py", "methods/nfw.py", "params.yaml", "submissions/README.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (
+        "benchmark/cli.py",
+        "methods/nfw.py",
+        "results/small/runs/R+L2/nfw/seed-0.json",
+        ".gitignore",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("here before\n")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     git(tmp_path, "init", "--initial-branch", "main")
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "--message", "before")
@@ -38,22 +48,17 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("changes", "refused"),
-    [
-        ({ARCHIVE: "runs"}, []),
-        ({ARCHIVE: "runs", "methods/mine.py": "a method"}, []),
-        ({ARCHIVE: "runs", "methods/nfw.py": "better"}, ["methods/nfw.py"]),
-        ({ARCHIVE: "runs", "methods/nfw.py": None}, ["methods/nfw.py"]),
-        ({ARCHIVE: "runs", "methods/nfw.py": None, "methods/mine.py": "here before\n"}, ["methods/nfw.py"]),
-        ({ARCHIVE: "runs", "benchmark/new.py": "a file"}, ["benchmark/new.py"]),
-        ({ARCHIVE: "runs", "results/small/submissions/mine.json": "{}"}, ["results/small/submissions/mine.json"]),
-        ({"params.yaml": "easier", "benchmark/judge.py": "kinder"}, ["params.yaml", "benchmark/judge.py"]),
-    ],
-)
-def test_what_a_submission_is_measured_by_stays(
-    repository: Path, changes: dict[str, str | None], refused: list[str]
-) -> None:
+def run_step(repository: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Commit what is changed, and run a step on it."""
+    git(repository, "add", "--all")
+    git(repository, "commit", "--message", "a submission")
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script(name)]
+    environment = {"BASE": "main", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+
+
+def write(repository: Path, changes: dict[str, str | None]) -> None:
+    """Write files, and delete those without content."""
     for name, content in changes.items():
         path = repository / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,30 @@ def test_what_a_submission_is_measured_by_stays(
             path.unlink()
         else:
             path.write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, []),
+        ({"methods/mine.py": "a method"}, []),
+        ({"methods/nfw.py": "better"}, ["methods/nfw.py"]),
+        ({"methods/nfw.py": None}, ["methods/nfw.py"]),
+        ({"methods/nfw.py": None, "methods/mine.py": "here before\n"}, ["methods/nfw.py"]),
+        ({"benchmark/new.py": "a file"}, ["benchmark/new.py"]),
+        ({"results/small/tables/leaderboard.md": "first"}, ["results/small/tables/leaderboard.md"]),
+        ({"results/small/runs/R+L2/nfw/seed-0.json": "worse"}, ["results/small/runs/R+L2/nfw/seed-0.json"]),
+        ({"results/small/runs/R+L2/nfw/seed-0.json": None}, ["results/small/runs/R+L2/nfw/seed-0.json"]),
+        (
+            {"params.yaml": "easier", "benchmark/cli.py": "kinder"},
+            ["params.yaml", "benchmark/cli.py"],
+        ),
+    ],
+)
+def test_what_a_submission_is_measured_by_stays(
+    repository: Path, changes: dict[str, str | None], refused: list[str]
+) -> None:
+    write(repository, SUBMITTED | changes)
     assert_refused(repository, refused)
 
 
@@ -72,10 +101,18 @@ def test_a_link_in_place_of_a_method_is_refused(repository: Path) -> None:
 
 
 def assert_refused(repository: Path, refused: list[str]) -> None:
-    """Commit what is changed, and run the step on it."""
-    git(repository, "add", "--all")
-    git(repository, "commit", "--message", "a submission")
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script()]
-    done = subprocess.run(command, cwd=repository, env={"BASE": "main"}, capture_output=True, text=True, check=False)
+    done = run_step(repository, CHECK)
     assert done.returncode == bool(refused)
     assert all(name in done.stdout for name in refused)
+
+
+def test_every_submission_with_a_new_run_is_verified(repository: Path) -> None:
+    write(repository, {".gitignore": ".venv\n", "results/small/runs/R+L2/nfw/seed-1.json": "{}"} | SUBMITTED)
+    (repository / ".venv" / "bin").mkdir(parents=True)
+    (repository / ".venv" / "bin" / "acrl").symlink_to(Path(sys.executable).with_name("acrl"))
+    done = run_step(repository, "acrl verify")
+    assert done.returncode == 1
+    first, damaged, _, second = done.stdout.splitlines()
+    assert (first, second) == (f"== {TOML}", "== results/small/submissions/nfw.toml")
+    assert damaged.startswith(f"failed  files: {RUN} has schema version None")
+    assert done.stderr == "error: no such file: results/small/submissions/nfw.toml\n"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from benchmark.commands.output import json_option, show
+from benchmark.commands.options import json_option, show
 from envs.errors import UserError
 
 

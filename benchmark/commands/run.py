@@ -1,24 +1,25 @@
-"""``acrl run``."""
+"""Making runs: ``acrl run``, ``acrl sweep`` and ``acrl evaluate``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from benchmark.commands.options import (
     checkpoint_option,
+    jobs_option,
+    json_option,
     method_argument,
+    method_option,
     profile_option,
     results_option,
     seed_option,
+    show,
     task_argument,
+    task_option,
 )
-from benchmark.commands.output import json_option, show
-from benchmark.config import load_params
-from benchmark.runs import error_line, execute, record_failure, select
-from benchmark.sweep import move_to, progress_bar
-from envs.errors import MethodFailedError, UserError
 
 
 @click.command()
@@ -31,6 +32,12 @@ from envs.errors import MethodFailedError, UserError
 @json_option
 def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path, as_json: bool) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
+    from benchmark.records.config import load_params
+    from benchmark.records.runs import select
+    from benchmark.training.processes import move_to, progress_bar
+    from benchmark.training.runs import error_line, execute, record_failure
+    from envs.errors import MethodFailedError, UserError
+
     params = load_params()
     (one,) = select(params, profile, [task], [method], [seed])
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
@@ -50,3 +57,80 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     show({"path": path, **result.model_dump(mode="json", include=names), "final_return": final}, [path], as_json)
     if result.error is not None:
         raise click.ClickException(result.error)
+
+
+@click.command()
+@profile_option
+@task_option
+@method_option
+@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
+@jobs_option
+@checkpoint_option
+@click.option(
+    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
+)
+@click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
+@results_option
+@json_option
+def sweep(
+    profile: str,
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int | None,
+    checkpoint_every: float,
+    executor: str,
+    address: str | None,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    from benchmark.records.config import load_params
+    from benchmark.records.runs import restore, select, set_damaged_aside, state_of
+    from benchmark.training.processes import available_cores
+    from benchmark.training.processes import sweep as run_side_by_side
+    from envs.errors import UserError
+
+    if address and executor != "ray":
+        raise UserError("--address is of a Ray cluster: add --executor ray")
+    params = load_params()
+    chosen = list(select(params, profile, tasks, methods, seeds))
+    for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
+        click.echo(f"warning: {line}", err=True)
+    wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
+    todo = [one for one in wanted if not restore(one, params, results)]
+    complete = len(chosen) - len(todo)
+    if not as_json:
+        click.echo(f"{len(chosen)} runs of profile {profile}: {complete} complete, {len(todo)} to do")
+    jobs = jobs or available_cores()
+    if executor == "ray":
+        from benchmark.training.ray import sweep_on_ray
+
+        failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)
+    else:
+        failures = run_side_by_side(todo, params, results, jobs, checkpoint_every)
+    for failed, reason in failures.items():
+        click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
+    failed_runs = [
+        {"task": run.task, "method": run.method, "seed": run.seed, "reason": reason} for run, reason in failures.items()
+    ]
+    counts = {"runs": len(chosen), "complete": complete, "done": len(todo) - len(failures)}
+    show({"profile": profile, **counts, "failures": failed_runs}, [], as_json)
+    if failures:
+        raise click.ClickException(f"{len(failures)} of {len(chosen)} runs failed; the others are complete")
+
+
+@click.command()
+@click.argument("run_json", type=click.Path(path_type=Path))
+@click.option("--episodes", type=click.IntRange(min=1), default=10, show_default=True, help="Episodes to run.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the episodes.")
+@results_option
+@json_option
+def evaluate(run_json: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
+    """Run the last policy of a finished run for some episodes and print their returns, as JSON in any case."""
+    from benchmark.records.config import load_params
+    from benchmark.records.results import read_run
+    from benchmark.training.runs import evaluate_checkpoint
+
+    evaluation = evaluate_checkpoint(read_run(run_json), load_params(), results, episodes, seed)
+    show(evaluation, [evaluation.model_dump_json()], as_json)

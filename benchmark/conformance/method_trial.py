@@ -15,13 +15,13 @@ import gymnasium
 import torch
 from torch import Tensor
 
-from benchmark.config import merge
 from benchmark.conformance.randomness import disturbed
 from benchmark.conformance.rollouts import rollout
 from benchmark.conformance.tampering import intact
 from benchmark.conformance.training import Training, train_recorded
-from benchmark.evaluation import check_action
-from benchmark.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.records.config import merge
+from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.training.evaluation import check_action
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed

@@ -1,4 +1,4 @@
-"""What a method could change to be judged by less: the constraint and its class, and the harness's own judges."""
+"""What a method could change to look better: the constraint and its class, and what the harness measures with."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmark.clock import Clock, MeteredConstraint
-from benchmark.evaluation import Evaluator
-from benchmark.judge import Judge, PolicyJudge, Tally
+from benchmark.training.evaluation import Evaluator
+from benchmark.training.meter import Clock, Meter, Metered
+from benchmark.training.repair import Repair
+from benchmark.training.violations import PolicyCounter, Tally, ViolationCounter
 from envs.constraints.base import Constraint
 
-JUDGES = (Judge, PolicyJudge, Tally, MeteredConstraint, Clock, Evaluator)
+MEASURES = (ViolationCounter, PolicyCounter, Tally, Meter, Metered, Repair, Clock, Evaluator)
 
 
 @contextmanager
 def intact(constraint: Constraint) -> Iterator[list[str]]:
-    """Put back what is replaced inside in the constraint's classes and in those that judge by it.
+    """Put back what is replaced inside in the constraint's classes and in those that measure by it.
 
     Yields:
         A list that afterwards names what was replaced.
     """
-    classes = [cls for cls in (*type(constraint).__mro__, *JUDGES) if cls is not object]
+    classes = [cls for cls in (*type(constraint).__mro__, *MEASURES) if cls is not object]
     before = {cls: dict(vars(cls)) for cls in classes}
     replaced: list[str] = []
     try:

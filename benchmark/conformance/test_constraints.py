@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmark.conformance.constraint_probe import ROWS, ConstraintProbe, Question
 from benchmark.conformance.randomness import disturbed
-from benchmark.results import TOLERANCES
+from benchmark.records.results import TOLERANCES
 from envs.constraints.base import Constraint
 
 # Solvers warn of what an assertion says more exactly.

@@ -30,10 +30,10 @@ OBJECT = 64
 def test_violations_counted(trial: MethodTrial) -> None:
     """What the harness counted in a training run is what an untouched copy of the constraint says of the actions."""
     found, constraint = trial.training, copy.deepcopy(trial.task.constraint)
-    advice = "a method must not change what judges it"
+    advice = "a method must not change what measures it"
     for name in ("policy", "behaviour"):
         said, rows = getattr(found.violations, name), getattr(found, name)
-        assert said.n == len(rows), f"the harness judged {said.n} {name} actions of {len(rows)} returned; {advice}"
+        assert said.n == len(rows), f"the harness counted {said.n} {name} actions of {len(rows)} returned; {advice}"
         if not rows:
             continue
         action, obs = map(torch.cat, zip(*rows, strict=True))
@@ -50,11 +50,11 @@ def test_violations_counted(trial: MethodTrial) -> None:
 
 
 def test_constraint_untouched(trial: MethodTrial) -> None:
-    """After a training run the constraint, its class and what judges by it are what they were."""
+    """After a training run the constraint, its class and what measures by it are what they were."""
     found, advice = trial.training, "a method may query the constraint, not change it"
     assert not found.replaced, f"the method replaced {', '.join(sorted(found.replaced))}; {advice}"
-    after = dataclasses.replace(trial.task, constraint=found.constraint).fingerprint()
-    same = after == trial.task.fingerprint()
+    after = [dataclasses.replace(trial.task, constraint=one).fingerprint() for one in (found.constraint, found.seen)]
+    same = after == [trial.task.fingerprint()] * 2
     assert same, f"the method changed the constraint's parameters or action box; {advice}"
 
 

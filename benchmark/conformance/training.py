@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from benchmark import harness
-from benchmark.config import EvaluationSettings, RunConfig
 from benchmark.conformance.tampering import intact, shadowed
-from benchmark.results import Violations
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.results import Violations
+from benchmark.training import harness
 from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
 from methods.base import Transition, method_class, parse_config
@@ -27,11 +27,11 @@ class Training:
     """What a method put out in its training, and what the harness made of that.
 
     Attributes:
-        constraint: What the harness judged by.
+        constraint: What the harness measured by.
         seen: What the method saw of it.
         policy: Outputs (1, n) of the policy, each with the observation (1, o) that it was put out at.
         behaviour: The same with exploration.
-        replaced: What the method replaced in the constraint, its class, or the harness's judges.
+        replaced: What the method replaced in the constraint, its class, or in what the harness measures with.
         violations: What the harness counted.
     """
 

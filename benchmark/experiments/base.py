@@ -1,28 +1,31 @@
-"""What an experiment is: what it is made from, what it measures, and how that is shown."""
+"""What every experiment is made of: its context, its numbers and their tables, and the grid of its figure."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from benchmark.config import ExperimentSettings, Params, Profile, run_config
-from benchmark.flow_report import flow_method
-from benchmark.keys import Versions
-from benchmark.provenance import processor
-from benchmark.rendering import DASH, Column, format_cell
-from benchmark.runs import select, state_of
-from benchmark.selection import Selection, read_selection
-from benchmark.statistics import Estimate
-from benchmark.store import ArtifactStore, load_tensors
-from benchmark.table import View
-from benchmark.tables import describe as budget_and_seeds
+from benchmark.analysis.statistics import Estimate, point
+from benchmark.publishing.tables.rendering import DASH, Column, View, cells_by_row, format_cell
+from benchmark.publishing.tables.writing import describe as budget_and_seeds
+from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
+from benchmark.records.keys import Versions
+from benchmark.records.provenance import processor
+from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import select, state_of
+from benchmark.records.selection import Selection, read_selection
+from benchmark.records.store import ArtifactStore, load_tensors
+from benchmark.training.flows import flow_method
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import Maker, Method, Tensors, make_method
@@ -88,7 +91,7 @@ class Context:
         """The profile's runs.
 
         Raises:
-            UserError: As :func:`benchmark.selection.read_selection`.
+            UserError: As :func:`benchmark.records.selection.read_selection`.
         """
         chosen = self.chosen
         return read_selection(self.folder, self.profile, chosen.tasks, chosen.methods, chosen.seeds)
@@ -209,11 +212,8 @@ def make_table(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], 
         runs: Header of the column that says how many of how many runs a row is from; none if empty.
     """
     rows = []
-    # NaN equals nothing, not even itself, and so cannot be part of a key.
-    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
-    for key, group in known.groupby(keys, sort=False):
-        cells = {(cell["quantity"], cell["tolerance"]): cell for cell in group.to_dict("records")}
-        found, wanted = int(group["n"].max()), int(group["N"].max())
+    for key, cells in cells_by_row(frame, keys).items():
+        found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
         row = dict(zip(keys, map(str, key), strict=True)) | ({runs: f"{found}/{wanted}"} if runs else {})
         for column in columns:
             cell = cells.get(column.key)
@@ -240,3 +240,31 @@ def machine() -> str:
     """What times taken now depend on besides the program."""
     threads = torch.get_num_threads()
     return f"{processor()}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+VALID = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+
+
+def share_within(sizes: Tensor, tolerance: float) -> float:
+    """Share of summed violations (N,) within a tolerance."""
+    return float((sizes <= tolerance).double().mean())
+
+
+def validity_rows(sizes: Tensor) -> Iterator[Row]:
+    """The share of one flow's actions that is valid, at every tolerance."""
+    for tolerance in TOLERANCES:
+        yield make_row("valid share", "share", point(share_within(sizes, tolerance), 1, ONE_FLOW), tolerance)
+
+
+WIDEST = 3
+
+
+def make_grid(names: Sequence[str], height: float = 3.0) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each name, at most three side by side, that share their axes' range in y."""
+    columns = min(max(len(names), 1), WIDEST)
+    rows = math.ceil(len(names) / columns) or 1
+    figure = Figure(figsize=(max(3.6 * columns, 5.5), height * rows + 1.3), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flatten())
+    for unused in grid[len(names) :]:
+        unused.set_visible(False)
+    return figure, grid[: len(names)]

@@ -14,13 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from benchmark.experiments.agents import rollout, train_agent
+from benchmark.analysis.statistics import mean_interval
+from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
 from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_row, make_table
-from benchmark.rendering import Column
-from benchmark.statistics import mean_interval
-from benchmark.styles import style_of
-from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.table import View
+from benchmark.experiments.training import rollout, train_agent
+from benchmark.publishing.figures.styles import style_of
+from benchmark.publishing.tables.rendering import Column, View
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed

@@ -14,8 +14,10 @@ from matplotlib.patches import Circle
 from scipy import stats
 from torch import Tensor
 
+from benchmark.analysis.statistics import point
 from benchmark.experiments.base import (
     ONE_FLOW,
+    VALID,
     Context,
     Experiment,
     Measured,
@@ -24,16 +26,14 @@ from benchmark.experiments.base import (
     make_frame,
     make_row,
     make_table,
+    validity_rows,
 )
-from benchmark.experiments.validity import DRAW, VALID, draw_actions, summed_violation, validity_rows
-from benchmark.rendering import Column, percent
-from benchmark.statistics import point
-from benchmark.styles import style_of
-from benchmark.table import View
+from benchmark.publishing.figures.styles import style_of
+from benchmark.publishing.tables.rendering import Column, View, percent
 from envs.constraints import Ball
 from envs.registry import make_task
 from envs.seeding import make_generator
-from methods.flows.measure import flow_recall
+from methods.flows.measure import DRAW, draw_actions, flow_recall, summed_violation
 
 TASK = "R+L2"
 EXACT = "uniform on the disc"

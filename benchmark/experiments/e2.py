@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.analysis.statistics import mean_interval
+from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
 from benchmark.experiments.base import (
     Context,
     Experiment,
@@ -20,12 +22,9 @@ from benchmark.experiments.base import (
     make_row,
     make_table,
 )
-from benchmark.rendering import Column
-from benchmark.sampling import SampleReport, run_sampler
-from benchmark.statistics import mean_interval
-from benchmark.styles import COLOURS
-from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.table import View
+from benchmark.experiments.sampling import SampleReport, run_sampler
+from benchmark.publishing.figures.styles import COLOURS
+from benchmark.publishing.tables.rendering import Column, View
 from envs.registry import make_task
 
 TASKS = ("R+L2", "R+Ring", "R+2D")

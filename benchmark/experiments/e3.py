@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmark.analysis.statistics import mean_interval
+from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
 from benchmark.experiments.base import (
     Context,
     Experiment,
@@ -15,15 +17,12 @@ from benchmark.experiments.base import (
     make_row,
     make_table,
 )
-from benchmark.experiments.stretches import Stretch, stretches_of
-from benchmark.missing import NoRunsError
-from benchmark.rendering import Column
-from benchmark.results import TOLERANCES
-from benchmark.selection import CompleteRun
-from benchmark.statistics import mean_interval
-from benchmark.styles import SEEDS_FOR_BAND, style_of
-from benchmark.summaries import NOT_NEGATIVE, SHARE
-from benchmark.table import View
+from benchmark.experiments.training import Stretch, stretches_of
+from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
+from benchmark.publishing.tables.rendering import Column, View
+from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import NoRunsError
+from benchmark.records.selection import CompleteRun
 
 TASK = "R+L2"
 KEYS = ["method", "from_step", "to_step"]

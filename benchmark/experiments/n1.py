@@ -1,4 +1,4 @@
-"""N1, distribution shift: flows trained for one threshold, used for another, and at states of other policies."""
+"""N1: validity of a flow trained on one constraint and used on a changed one."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
+from benchmark.analysis.statistics import mean_interval, point
+from benchmark.analysis.summaries import SHARE
 from benchmark.experiments.base import (
     ONE_FLOW,
+    VALID,
     Context,
     Experiment,
     Measured,
     Row,
     describe_runs,
     make_frame,
+    make_grid,
     make_row,
     make_table,
+    share_within,
+    validity_rows,
 )
-from benchmark.experiments.changed import threshold_of, with_threshold
-from benchmark.experiments.panels import make_grid
-from benchmark.experiments.validity import VALID, draw_actions, share_within, summed_violation, validity_rows
-from benchmark.rendering import Column
-from benchmark.results import TOLERANCES
-from benchmark.statistics import mean_interval, point
-from benchmark.styles import add_legend, style_of
-from benchmark.summaries import SHARE
-from benchmark.table import View
-from envs.constraints import Constraint
+from benchmark.publishing.figures.styles import add_legend, style_of
+from benchmark.publishing.tables.rendering import Column, View
+from benchmark.records.results import TOLERANCES
+from envs.constraints import Allocation, Ball, Constraint
+from envs.constraints.budget import Budget
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from envs.sampling.dataset import embed
@@ -42,7 +43,7 @@ from methods.base import Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.base import Flow
 from methods.flows.gauge import GaugeFlow
-from methods.flows.measure import flow_violations
+from methods.flows.measure import draw_actions, flow_violations, summed_violation
 from methods.flows.training import flow_state, load_flow
 
 SAME = 1.0
@@ -210,3 +211,33 @@ def draw_lines(panel: Axes, rows: pd.DataFrame, method: str, variant: str) -> No
 
 
 EXPERIMENT = Experiment("N1: flows on changed constraints and at other states", measure, caption, views, draw)
+
+
+def threshold_of(constraint: Constraint) -> str | None:
+    """Name of the threshold that :func:`with_threshold` changes; None where there is none."""
+    if isinstance(constraint, Ball):
+        return "radius²"
+    if isinstance(constraint, Budget):
+        return "bound"
+    return "capacity" if isinstance(constraint, Allocation) else None
+
+
+def with_threshold(constraint: Constraint, factor: float) -> Constraint | None:
+    """The same constraint with ``factor`` times the threshold, within the same action box.
+
+    A ball's squared radius, a budget's bound; of an allocation the capacity, that is the width of its action box.
+
+    Returns:
+        The changed constraint; None where there is no threshold.
+
+    Raises:
+        UserError: If the changed set is empty.
+    """
+    lower, upper = constraint.lower, constraint.upper
+    if isinstance(constraint, Ball):
+        return Ball(factor * constraint.radius_squared, lower, upper)
+    if isinstance(constraint, Budget):
+        return type(constraint)(factor * constraint.bound, lower, upper, constraint.context_indices)
+    if isinstance(constraint, Allocation):
+        return Allocation(constraint.total, lower, lower + factor * (upper - lower))
+    return None

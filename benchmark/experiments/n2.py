@@ -14,11 +14,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.experiments.base import Context, Experiment, Measured, Row, machine, make_frame, make_table
-from benchmark.experiments.polytope import cross_polytope, random_polytope
-from benchmark.experiments.timing import hmc_rows, integer_rejection_rows, probe, psdd_rows, rejection_rows
-from benchmark.rendering import Column
-from benchmark.styles import COLOURS
-from benchmark.table import View
+from benchmark.experiments.timing import (
+    cross_polytope,
+    hmc_rows,
+    integer_rejection_rows,
+    probe,
+    psdd_rows,
+    random_polytope,
+    rejection_rows,
+)
+from benchmark.publishing.figures.styles import COLOURS
+from benchmark.publishing.tables.rendering import Column, View
 from envs.constraints import Allocation, Constraint
 from envs.seeding import make_generator
 

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmark.analysis.statistics import Estimate, mean_interval, point
+from benchmark.analysis.summaries import SHARE
 from benchmark.experiments.base import (
     ONE_FLOW,
     Context,
@@ -19,20 +21,17 @@ from benchmark.experiments.base import (
     Row,
     describe_runs,
     make_frame,
+    make_grid,
     make_row,
     make_table,
+    share_within,
 )
-from benchmark.experiments.panels import make_grid
-from benchmark.experiments.stretches import Stretch, stretches_of, visited_in
-from benchmark.experiments.validity import share_within
-from benchmark.missing import NoRunsError
-from benchmark.rendering import Column
-from benchmark.results import TOLERANCES
-from benchmark.selection import CompleteRun
-from benchmark.statistics import Estimate, mean_interval, point
-from benchmark.styles import SEEDS_FOR_BAND, add_legend, style_of
-from benchmark.summaries import SHARE
-from benchmark.table import View
+from benchmark.experiments.training import Stretch, stretches_of, visited_in
+from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
+from benchmark.publishing.tables.rendering import Column, View
+from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import NoRunsError
+from benchmark.records.selection import CompleteRun
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts
 from envs.seeding import derive_seed, make_generator

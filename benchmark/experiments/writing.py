@@ -1,27 +1,44 @@
-"""Runs an experiment and writes what came out: every number, tables to be read, and a figure."""
+"""The experiments by name; running one and writing its numbers, tables and figure."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
 import torch
-from matplotlib.figure import Figure
 
+from benchmark.experiments import c6, e1, e2, e3, n1, n2, n3
 from benchmark.experiments.base import Context, Experiment, Measured
-from benchmark.figures import SETTINGS
-from benchmark.files import check_writable, write_bytes
-from benchmark.table import Table, markdown
+from benchmark.publishing.figures.curves import SETTINGS, save_figure
+from benchmark.publishing.tables.rendering import Table, markdown
+from benchmark.records.files import check_writable, write_bytes
+from envs.errors import UnknownIdError
 
-# No dates and no versions: the same numbers give the same bytes.
-METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+EXPERIMENTS: dict[str, Experiment] = {
+    "e1": e1.EXPERIMENT,
+    "e2": e2.EXPERIMENT,
+    "e3": e3.EXPERIMENT,
+    "n1": n1.EXPERIMENT,
+    "n2": n2.EXPERIMENT,
+    "n3": n3.EXPERIMENT,
+    "c6": c6.EXPERIMENT,
+}
 
 
-def write_experiment(name: str, experiment: Experiment, context: Context) -> list[Path]:
-    """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
+def find_experiment(name: str) -> Experiment:
+    """The experiment of this name.
+
+    Raises:
+        UnknownIdError: If there is none.
+    """
+    if name not in EXPERIMENTS:
+        raise UnknownIdError("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
+
+
+def write_experiment(context: Context, name: str) -> list[Path]:
+    """Measure an experiment, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
 
     The same inputs give the same bytes, but for measured times.
 
@@ -29,10 +46,11 @@ def write_experiment(name: str, experiment: Experiment, context: Context) -> lis
         The files written.
 
     Raises:
-        UserError: If something that the experiment reads is missing or damaged, or a file cannot be written; nothing
-            is written then.
+        UserError: If there is no such experiment, something that it reads is missing or damaged, or a file cannot be
+            written; nothing is written then.
     """
     torch.set_num_threads(1)
+    experiment = find_experiment(name)
     folder = context.folder / "experiments"
     check_writable(folder / name)
     measured = experiment.measure(context)
@@ -53,12 +71,4 @@ def write_experiment(name: str, experiment: Experiment, context: Context) -> lis
 def draw_kinds(experiment: Experiment, measured: Measured) -> dict[str, bytes]:
     """The figure as files of each kind."""
     with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
-        figure = experiment.draw(measured)
-        return {kind: save_figure(figure, kind) for kind in METADATA}
-
-
-def save_figure(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=150, metadata=METADATA[kind])
-    return buffer.getvalue()
+        return save_figure(experiment.draw(measured))

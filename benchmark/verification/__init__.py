@@ -1,1 +1,1 @@
-"""Verification: what a result or a submission can be caught at, and a run of it made again."""
+"""Verification: what a result can be caught at, and a run made again."""

@@ -6,28 +6,26 @@ import functools
 import itertools
 import json
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.config import Params, RunConfig, config_around, run_config, unequal_settings
-from benchmark.harness import Progress
-from benchmark.keys import run_key
-from benchmark.machine import mixed_libraries
-from benchmark.results import RunResult
-from benchmark.runs import select
-from benchmark.selection import one_line
-from benchmark.submission.packing import listed, name
+from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
+from benchmark.records.keys import run_key
+from benchmark.records.provenance import mixed_libraries
+from benchmark.records.results import RunResult
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
+from benchmark.records.selection import one_line
+from benchmark.records.submissions import Submission, is_of_repository
+from benchmark.training.harness import Progress
 from benchmark.verification import consistency, rerun
-from benchmark.verification.adapters import check_adapters
-from benchmark.verification.report import Findings, Verification
-from benchmark.verification.sources import Source, read_source
+from benchmark.verification.report import Findings, Source, Verification, listed, read_source, run_name
 from envs.errors import UserError
 from envs.registry import make_task
-from methods.base import method_class
+from methods.base import list_methods, method_class
 
 Expected = dict[str, Any] | str
 # Profile, task, method and seed.
@@ -54,20 +52,15 @@ class Options:
 
 
 def verify(path: Path, params: Params, options: Options) -> Verification:
-    """Check a run's JSON, a folder of them, or a submission.
+    """Check a run's JSON, a folder of them, or the runs of a submission.
 
     Raises:
-        UserError: If there is nothing there to verify.
+        UserError: If there is nothing there to verify, or a submission is not valid.
     """
     found = Findings(options.strict)
-    return judge(path, read_source(path, found), params, options, found)
-
-
-def judge(path: Path, source: Source, params: Params, options: Options, found: Findings) -> Verification:
-    """Check what was read of ``path``, whose own problems are in ``found`` already."""
-    runs = list(source.runs.values())
-    if runs:
-        absent = check_adapters(source.adapters, found) if source.adapters else frozenset()
+    source = read_source(path, found)
+    if source.runs:
+        absent = check_submissions(source.submissions, found) if source.submissions else frozenset()
         complete = check_complete_runs(source, params, found)
         sound = check_configurations(complete, absent, params, found)
         current = check_versions([run for run in complete if run.method not in absent], found)
@@ -79,17 +72,41 @@ def judge(path: Path, source: Source, params: Params, options: Options, found: F
     return Verification(
         path=str(path),
         kind=source.kind,
-        runs=len(runs),
+        runs=len(source.runs),
         findings=found.all,
         verdict="failed" if found.failed else "verified",
     )
 
 
+def check_submissions(submissions: Mapping[str, Submission], found: Findings) -> frozenset[str]:
+    """That no submitted method passes for one that is here already; those whose code is not installed here."""
+    problems, absent = [], []
+    for method, submission in submissions.items():
+        if method in (LOW_METHOD, HIGH_METHOD):
+            problems.append(f"all returns are measured by '{method}', whose runs are made here and not submitted")
+        elif submission.package and is_of_repository(method):
+            problems.append(f"'{method}' is of this repository, and not of {submission.package}: choose another id")
+        elif method not in list_methods():
+            absent.append(method)
+    warnings = [
+        f"'{method}' is not installed here, so that its own settings are not compared and none of its runs is made "
+        f"again: install {submissions[method].package or submissions[method].source}, and verify again"
+        for method in absent
+    ]
+    if problems or not warnings:
+        found.conclude("submission", problems, "the code of every submitted method is here")
+    if warnings:
+        found.conclude("submission", warnings, "", "warning")
+    return frozenset(absent)
+
+
 def check_complete_runs(source: Source, params: Params, found: Findings) -> list[RunResult]:
     """That every run is complete, and how many of those that the profile asks for there are; the complete ones."""
-    runs = list(source.runs.values())
+    runs = source.runs
     complete = [run for run in runs if run.status == "complete"]
-    ended = [f"{name(run)} is {run.status}, no result: {one_line(run.error)}" for run in runs if run not in complete]
+    ended = [
+        f"{run_name(run)} is {run.status}, no result: {one_line(run.error)}" for run in runs if run not in complete
+    ]
     if ended:
         found.conclude("completeness", ended, "")
     for profile in sorted({run.profile for run in runs}):
@@ -109,17 +126,14 @@ def _count_runs(source: Source, params: Params, profile: str, runs: list[RunResu
     said = f"{len(asked) - len(missing)} of {len(asked)} runs that profile {profile} asks of {', '.join(methods)}"
     if source.kind == "run" or not missing:
         found.add("ok", "completeness", said)
-    elif source.manifest is not None and not source.manifest.incomplete:
-        found.add("failed", "completeness", f"{said}, and the manifest says all; missing: {listed(missing)}")
     else:
-        allowed = ", as its manifest says" if source.manifest is not None else ""
-        found.add("warning", "completeness", f"{said}{allowed}; missing: {listed(missing)}")
-    if source.manifest is not None and source.manifest.expected != len(asked):
-        found.add("failed", "completeness", f"the manifest says that {source.manifest.expected} runs are asked for")
+        found.add("warning", "completeness", f"{said}; missing: {listed(missing)}")
     known = {(run.task, run.method, run.seed) for run in select(params, profile)} | set(asked)
-    beyond = [f"{name(run)} is none that profile {profile} asks for" for run in runs if _identity(run)[1:] not in known]
+    beyond = [
+        f"{run_name(run)} is none that profile {profile} asks for" for run in runs if _identity(run)[1:] not in known
+    ]
     if beyond:
-        found.conclude("completeness", beyond, "", "warning" if source.manifest is None else "failed")
+        found.conclude("completeness", beyond, "", "failed" if source.kind == "submission" else "warning")
 
 
 def _identity(run: RunResult) -> Identity:
@@ -147,13 +161,13 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
         here = expected(run.profile, run.task, run.method)
         there = run.config | ({"method": {}} if run.method in absent else {})
         if isinstance(here, str):
-            problems.append(f"{name(run)}: {here}")
+            problems.append(f"{run_name(run)}: {here}")
         elif json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
             told = [
                 f"config.{setting} is {recorded[:80]} in the file and {ours[:80]} in this checkout"
                 for setting, ours, recorded in unequal_settings(here, there)
             ]
-            problems.append(f"{name(run)}: {'; '.join(told)}")
+            problems.append(f"{run_name(run)}: {'; '.join(told)}")
         elif run.method not in absent:
             sound.add(_identity(run))
     profiles = ", ".join(sorted({run.profile for run in runs}))
@@ -183,8 +197,8 @@ def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
         else:
             commit = (run.provenance.commit or "unknown")[:12]
             stale.append(
-                f"{name(run)} was made with other versions or settings than this checkout's (at commit {commit}): what "
-                "is said of it here holds for its numbers, not for what this code would give; verify at that commit"
+                f"{run_name(run)} was made with other versions or settings than this checkout's (at commit {commit}): "
+                "what is said of it holds for its numbers, not for what this code would give; verify at that commit"
             )
     if runs:
         found.conclude("versions", stale, f"{len(current)} of {len(runs)} have the key of this checkout", "warning")
@@ -194,7 +208,7 @@ def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
 def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
     """That the numbers of every run fit each other; those for which they do."""
     wrong = {_identity(run): list(consistency.problems(run)) for run in runs}
-    problems = [f"{name(run)}: {problem}" for run in runs for problem in wrong[_identity(run)]]
+    problems = [f"{run_name(run)}: {problem}" for run in runs for problem in wrong[_identity(run)]]
     found.conclude("consistency", problems, f"the numbers of {len(runs)} of {len(runs)} fit each other")
     return {identity for identity, several in wrong.items() if not several}
 
@@ -206,20 +220,20 @@ def check_rerun(runs: list[RunResult], current: set[Identity], options: Options,
         return
     run = rerun.shortest(runs)
     stretch = rerun.choose_stretch(run, options.rerun_steps)
-    reasons = rerun.differences(run.provenance, _identity(run) in current)
+    reasons = rerun.differences(run, _identity(run) in current)
     others = [one for one in runs if (one.profile, one.task, one.method) == (run.profile, run.task, run.method)]
     started = time.perf_counter()
 
     def progress(steps: int) -> Progress:
-        return options.make_progress(f"{name(run)}, again", steps)
+        return options.make_progress(f"{run_name(run)}, again", steps)
 
     try:
         again = rerun.repeat(run, stretch, options.results / run.profile, progress)
     except UserError as error:
-        found.add("failed", "rerun", f"{name(run)} cannot be made again: {error}")
+        found.add("failed", "rerun", f"{run_name(run)} cannot be made again: {error}")
         return
     compared = rerun.compare(run, again, stretch, reasons, others)
     length = "whole" if stretch.whole else f"up to step {stretch.steps:,} of {run.config['steps']:,}"
-    took = f"{name(run)} made again {length} in {time.perf_counter() - started:.0f} s"
+    took = f"{run_name(run)} made again {length} in {time.perf_counter() - started:.0f} s"
     level = {"differs": "failed", "undecided": "warning"}.get(compared.verdict, "ok")
     found.add(level, "rerun", f"{compared.verdict}: {took}; {compared.detail}")  # type: ignore[arg-type]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from benchmark.config import RunConfig, flatten
-from benchmark.results import (
+from benchmark.records.config import RunConfig, flatten
+from benchmark.records.results import (
+    PARTS,
     TOLERANCE_KEYS,
     TOLERANCES,
     Evaluation,
@@ -20,8 +20,7 @@ from benchmark.results import (
     ViolationCount,
     Violations,
 )
-from benchmark.submission.manifest import LINE
-from benchmark.summaries import PARTS
+from benchmark.records.submissions import is_plain
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9
@@ -29,8 +28,6 @@ ROUNDING = 1e-9
 WHOLE = 1e-6
 # What repair promises.
 EXECUTED = "1e-06"
-# Processors and versions have none of these; in captions and notes they would be markup.
-MARKUP = re.compile(r"[<>\[\]|`\\]")
 
 
 def problems(run: RunResult) -> Iterator[str]:
@@ -61,8 +58,7 @@ def problems(run: RunResult) -> Iterator[str]:
 
 def _origin(provenance: Provenance) -> Iterator[str]:
     for name, text in flatten(provenance.model_dump(), "provenance."):
-        both = f"{name} {text}"
-        if len(both) > LINE or not both.isprintable() or MARKUP.search(both):
+        if not is_plain(f"{name} {text}"):
             yield f"{name} is not one line of text without markup: {text}"
 
 

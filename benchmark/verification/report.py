@@ -1,15 +1,20 @@
-"""What verification says: one line a finding, and a total."""
+"""What is verified, and what verification says of it: one line a finding, and a total."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from benchmark.results import Record
+from benchmark.records.results import Record, RunResult, read_run
+from benchmark.records.submissions import Submission, read_submission, run_paths, submission_path
+from envs.errors import UserError
 
 Level = Literal["ok", "warning", "failed"]
-# Of one kind of problem so many are named, since every run of a submission may have it.
+# Of one kind of problem so many are named, since every run may have it.
 NAMED = 5
 LONGEST = 600
 
@@ -33,7 +38,7 @@ class Verification(Record):
 
     Attributes:
         path: What was verified.
-        kind: Whether that is a run's JSON, a folder of them or a submission.
+        kind: Whether that is a run's JSON, a folder of them or a submission's TOML.
         runs: Runs that could be read.
         findings: In the order of the checks.
         verdict: Whether a check failed.
@@ -80,6 +85,17 @@ class Findings:
         return any(one.level == "failed" for one in self.all)
 
 
+def run_name(run: RunResult) -> str:
+    """A run in words."""
+    return f"{run.task} {run.method} seed {run.seed}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
 def lines(verification: Verification) -> list[str]:
     """A line for every finding, and the total."""
     counts = Counter(one.level for one in verification.findings)
@@ -88,3 +104,89 @@ def lines(verification: Verification) -> list[str]:
     runs = f"{verification.runs} run" + ("" if verification.runs == 1 else "s")
     total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {runs} read"
     return [*said, f"{verification.verdict}: {total}"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Runs, and what was said of their methods.
+
+    Attributes:
+        runs: Those whose files could be read and are in their places.
+        submissions: Of the methods that have one beside their runs.
+    """
+
+    kind: Literal["run", "folder", "submission"]
+    runs: list[RunResult]
+    submissions: dict[str, Submission]
+
+
+def read_source(path: Path, found: Findings) -> Source:
+    """Read what is at ``path``, and note what is wrong with the files themselves.
+
+    Raises:
+        UserError: If there is nothing that could be verified, or a submission is not valid.
+    """
+    if path.suffix == ".toml":
+        submission = read_submission(path)
+        folder = Path(os.path.relpath(path.resolve().parents[1]))
+        runs = _read_runs(run_paths(folder, path.stem), found)
+        return Source("submission", list(runs.values()), {path.stem: submission})
+    if not path.exists():
+        raise UserError(f"no such file: {path}")
+    files = _run_files(path) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path} has no .json in it: give a run's JSON, a folder of them, or a submission's TOML")
+    runs = _read_runs(files, found)
+    return Source("folder" if path.is_dir() else "run", list(runs.values()), _submissions_beside(runs))
+
+
+def _run_files(folder: Path) -> list[Path]:
+    # A profile's folder of results has reports on flows and timings beside its runs.
+    root = folder / "runs" if (folder / "runs").is_dir() else folder
+    return [path for path in sorted(root.rglob("*.json")) if path.is_file() and not path.name.startswith(".")]
+
+
+def _submissions_beside(files: Iterable[Path]) -> dict[str, Submission]:
+    """The submissions of the methods whose runs are in these files, each in its place."""
+    found = {}
+    for folder in sorted({file.parent.resolve() for file in files}):
+        path = submission_path(folder.parents[2], folder.name)
+        if path.exists():
+            found[folder.name] = read_submission(path)
+    return found
+
+
+def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
+    """The runs in these files; notes those that are damaged, misplaced or without a digest."""
+    runs: dict[Path, RunResult] = {}
+    problems, undigested = [], []
+    for file in files:
+        try:
+            run = read_run(file)
+            check_whole_place(file, run)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        runs[file] = run
+        if not run.provenance.sha256:
+            undigested.append(str(file))
+    if problems:
+        found.conclude("files", problems, "")
+    if undigested:
+        few = f"{len(undigested)} of {len(runs)} have no digest in them, so that damage to them could not be told"
+        found.add("warning", "files", f"{few}: {listed(undigested)}")
+    if not problems and not undigested:
+        found.add("ok", "files", f"{len(runs)} of {len(runs)} have the schema of a run, their digest and their place")
+    return runs
+
+
+def check_whole_place(path: Path, run: RunResult) -> None:
+    """Refuse a run in a file whose path names another one.
+
+    Raises:
+        UserError: If profile, task, method or seed differ.
+    """
+    place = f"{run.profile}/runs/{run.task}/{run.method}/seed-{run.seed}.json"
+    # The folder alone is resolved: a file may be a link into a cache.
+    if not f"{path.parent.resolve()}/{path.name}".endswith(f"/{place}"):
+        raise UserError(f"{path} holds the run {place}: move it there or delete it")

@@ -7,7 +7,6 @@ same returns, violations and losses up to it.
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -16,20 +15,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from scipy import stats
 
-from benchmark.config import RunConfig
-from benchmark.harness import Outcome, Progress, train
-from benchmark.provenance import collect_provenance
-from benchmark.results import Provenance, RunResult
+from benchmark.records.config import RunConfig
+from benchmark.records.provenance import collect_provenance, mixed_libraries, run_code
+from benchmark.records.results import RunResult
+from benchmark.training.harness import Outcome, Progress, train
+from benchmark.verification.spread import CLOSE, CONFIDENCE, another_seed, is_close
 from envs.registry import make_task
+from methods.base import method_class
 
 # Runs no longer than this are made again whole.
 SHORT = 2_000
-# On another machine last digits differ; before they had time to grow, that is all that may.
-CLOSE = 1e-6
-# A check that one honest submission in a hundred would fail, for each of its numbers.
-CONFIDENCE = 0.99
 LEAST_SEEDS = 3
 
 Verdict = Literal["agrees", "agrees within the spread of seeds", "differs", "undecided"]
@@ -125,22 +121,22 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
         return train(task, run.method, config, run.seed, folder, make_progress(config.steps))
 
 
-def differences(origin: Provenance, current: bool) -> list[str]:
+def differences(run: RunResult, current: bool) -> list[str]:
     """Why a run made again here may differ in its last digits; empty where it must not.
 
     Args:
-        origin: Where the recorded run comes from.
-        current: Whether its key is that of today's code.
+        run: As recorded.
+        current: Whether its key is that of today's versions.
     """
-    here = collect_provenance()
+    here, origin = collect_provenance(run_code(make_task(run.task), method_class(run.method))), run.provenance
     # One thread, as `repeat` sets it.
     ours, theirs = (here.processor, here.accelerator, 1), (origin.processor, origin.accelerator, origin.threads)
     reasons = [
         (theirs != ours, "another machine"),
         (origin.platform not in (None, here.platform), "another platform"),
-        (origin.lock_sha256 != here.lock_sha256, "another requirements.lock"),
-        (origin.versions != here.versions, "other versions of libraries"),
-        (not current, "other code"),
+        (bool(mixed_libraries([origin, here])), "other versions of libraries"),
+        (origin.code_sha256 != here.code_sha256, "other code"),
+        (not current, "other versions or settings"),
     ]
     return [reason for differs, reason in reasons if differs]
 
@@ -167,7 +163,7 @@ def compare(
     if not reasons:
         return Comparison("differs", f"{shown}; on this machine, lock and code they have to be equal")
     why = " and ".join(reasons)
-    if theirs.keys() == ours.keys() and all(_close(theirs[name], ours[name]) for name in unequal):
+    if theirs.keys() == ours.keys() and all(is_close(theirs[name], ours[name]) for name in unequal):
         return Comparison(
             "agrees", f"every number within {CLOSE:g}, relatively; made with {why}, where last digits may differ"
         )
@@ -213,12 +209,6 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _close(recorded: Any, again: Any) -> bool:
-    if recorded is None or again is None:
-        return recorded is again
-    return math.isclose(recorded, again, rel_tol=CLOSE, abs_tol=CLOSE)
-
-
 def _outside(again: Outcome, stretch: Stretch, others: Sequence[RunResult]) -> Iterator[str]:
     """What of the run made again lies outside of what its recorded seeds let one expect of another seed."""
     if len({other.seed for other in others}) < LEAST_SEEDS:
@@ -226,11 +216,9 @@ def _outside(again: Outcome, stretch: Stretch, others: Sequence[RunResult]) -> I
     ours = dict(_summary(again, stretch))
     for name, value in ours.items():
         values = [dict(_summary(other, stretch))[name] for other in others]
-        mean = math.fsum(values) / len(values)
-        deviation = math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (len(values) - 1))
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation * math.sqrt(1 + 1 / len(values))
-        if not mean - half <= value <= mean + half:
-            yield f"{name} is {value:,.6g} made again, and of another seed {mean - half:,.6g} to {mean + half:,.6g}"
+        low, high = another_seed(values)
+        if not low <= value <= high:
+            yield f"{name} is {value:,.6g} made again, and of another seed {low:,.6g} to {high:,.6g}"
 
 
 def _summary(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, float]]:

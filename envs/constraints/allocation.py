@@ -20,6 +20,7 @@ from envs.constraints.knapsack import (
     quadratic_knapsack,
     quadratic_knapsack_row,
 )
+from envs.constraints.notation import total
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -182,3 +183,7 @@ class Allocation(ExactConstraint):
     def _tight_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         rest_most, rest_least = self.upper.sum() - self.upper, self.lower.sum() - self.lower
         return np.maximum(self.lower, self.total - rest_most), np.minimum(self.upper, self.total - rest_least)
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        return f"{total('a{i}', self.dim)} = {self.total:g}, {self.box_text()}; whole numbers are executed"

@@ -15,6 +15,7 @@ from envs.constraints.arrays import draw_in_ball, log_ball_volume, root
 from envs.constraints.exact import ExactConstraint, Limits
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
+from envs.constraints.notation import squares
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -142,3 +143,7 @@ class Ball(ExactConstraint):
         while ((start + share * towards) ** 2).sum() >= (self.radius_squared + (start**2).sum()) / 2:
             share /= 2
         return np.asarray(start + share * towards)
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        return f"{squares(self.dim)} ≤ {self.radius_squared:g}, {self.box_text()}"

@@ -7,6 +7,7 @@ cvxpy. The shipped families subclass ``ExactConstraint`` (``exact.py``), which r
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.gauge import gauge_by_bisection
+from envs.constraints.notation import box
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,6 +102,21 @@ class Constraint(ABC):
     def context(self, obs: Tensor) -> Tensor:
         """The state variables that enter the constraint: (B, k), k may be 0."""
         return obs[..., self._columns]
+
+    def formula(self) -> str:
+        """The inequalities that an action a meets, where their variables are in the observation, and the action box.
+
+        Here the first line of the class's docstring; families write their own numbers.
+
+        Returns:
+            One line of Unicode text, such as ``"|w₁a₁| + |w₂a₂| ≤ 0.3, w = obs[6..7], a ∈ [-1, 1]²"``.
+        """
+        described = inspect.getdoc(type(self)) or type(self).__name__
+        return described.partition("\n")[0].replace("``", "")
+
+    def box_text(self) -> str:
+        """The action box as text, such as ``"a ∈ [-1, 1]²"``."""
+        return box(self.lower, self.upper)
 
     # --- what methods need from it -----------------------------------------------------------------------------
 

@@ -48,3 +48,7 @@ class Box(ExactConstraint):
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         return direction[:, :0]
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        return self.box_text()

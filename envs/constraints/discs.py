@@ -11,6 +11,7 @@ from envs.constraints.arrays import draw_in_ball, pick, root
 from envs.constraints.exact import Limits
 from envs.constraints.knapsack import Array, Namespace
 from envs.constraints.nonconvex import NonConvex
+from envs.constraints.notation import offset_square
 from envs.errors import UserError
 
 
@@ -103,3 +104,9 @@ class Discs(NonConvex):
         unit = draw_in_ball((rows, self.dim), obs.dtype, generator)
         draw: Tensor = centres[0, disc] + square[0, disc, None].sqrt() * unit
         return draw.to(obs.device)
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        pairs = zip(self.centres, self.radius_squared, strict=True)
+        discs = [f"{' + '.join(map(offset_square, range(1, self.dim + 1), c))} ≤ {r:g}" for c, r in pairs]
+        return f"{' or '.join(discs)}, {self.box_text()}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from envs.constraints.exact import Limits
+from envs.constraints.exact import ExactConstraint, Limits
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -24,7 +24,7 @@ from envs.constraints.knapsack import (
     quadratic_knapsack,
     quadratic_knapsack_row,
 )
-from envs.constraints.single import SingleOracle
+from envs.constraints.notation import entries
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
-class HalfSpace(SingleOracle):
+class HalfSpace(ExactConstraint):
     """``c(s) . a <= bound`` within the action box, with coefficients of either sign.
 
     With the coordinates of negative coefficients turned round, nearest point and support point are those of a
@@ -131,31 +131,6 @@ class HalfSpace(SingleOracle):
         # What is added to the lower end may miss the upper one by rounding.
         return self._clip(xp, sign * (lower + xp.where(gain > 0, share, 0.0) * (upper - lower)))
 
-    def _support_row(self, gradient: list[float], context: list[float], limits: Limits) -> list[float] | None:
-        # For the reason given in _project_row.
-        if limits.eps > FLOAT64_EPS:
-            return None
-        normal = self._normal_row(context)
-        margin = self._margin_row(list(map(abs, normal)), limits)
-        ends = list(zip(limits.lower_row, limits.upper_row, strict=True))
-        # Without a gain the end that costs less, as the formula for arrays has it.
-        point = [
-            up if g > 0 or (g == 0 and c < 0) else low for g, c, (low, up) in zip(gradient, normal, ends, strict=True)
-        ]
-        spent = sum(map(mul, normal, point))
-        aim = self.bound - 2 * margin
-        if spent > aim:
-            # What gains least for its cost is given back first; among equals what comes last.
-            costly = [(g / c, -i) for i, (g, c) in enumerate(zip(gradient, normal, strict=True)) if g * c > 0]
-            for _, i in sorted(costly):
-                low, up = ends[-i]
-                wanted = point[-i] - (spent - aim) / normal[-i]
-                point[-i] = min(max(wanted, low), up)
-                if low < wanted < up:
-                    break
-                spent = sum(map(mul, normal, point))
-        return point if sum(map(mul, normal, point)) < self.bound - margin else None
-
     def _turned(self, xp: Namespace, context: Array) -> tuple[Array, Array, Array, Array]:
         """Coefficients, their signs, and the box's ends once all coefficients are turned positive: each (B, n)."""
         normal = self._normal(xp, context)
@@ -213,3 +188,10 @@ class TwoLegs(HalfSpace):
     def _normal_row(self, context: list[float]) -> list[float]:
         th1, th2, th3, th4, th5, th6, w1, w4 = context
         return [w1 * math.sin(th1 + th2 + th3), 0.0, 0.0, w4 * math.sin(th4 + th5 + th6), 0.0, 0.0]
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        *angles, first, second = self.context_indices
+        power = "w₁a₁ sin(θ₁ + θ₂ + θ₃) + w₄a₄ sin(θ₄ + θ₅ + θ₆)"
+        where = f"{entries('θ', angles)}, w₁ = obs[{first}], w₄ = obs[{second}]"
+        return f"{power} ≤ {self.bound:g}, {where}, {self.box_text()}"

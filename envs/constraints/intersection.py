@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph
-from envs.constraints.exact import SEARCHED_BATCH, Limits
+from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
 from envs.constraints.knapsack import Array, Namespace, constant
 from envs.constraints.multipliers import Problem, find_multipliers, look, nearest, newton
 from envs.constraints.multipliers_row import nearest_row
 from envs.constraints.quadratic import DiagonalQuadratic
-from envs.constraints.single import SingleOracle
 from envs.constraints.support import find_support, in_float64
-from envs.constraints.support_row import support_row
 from envs.constraints.weighted_l1 import WeightedL1
 from envs.errors import UserError
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 RIDGE = 2.0
 
 
-class Intersection(SingleOracle):
+class Intersection(ExactConstraint):
     """``sum_i |w_i a_i| <= b`` and ``sum_i q_i a_i^2 <= r`` within the action box; H+O+S and W+O+S of ACRL-bench.
 
     The nearest point has one multiplier for each constraint. Where one constraint is enough, its multiplier is that of
@@ -153,18 +151,6 @@ class Intersection(SingleOracle):
         t, m = xp.maximum(t + dt, 0.0), xp.maximum(m + dm, 0.0)
         return xp.copysign(nearest(xp, problem, t, m), action)
 
-    def _support_row(self, gradient: list[float], context: list[float], limits: Limits) -> list[float] | None:
-        eps = limits.eps
-        weight = list(map(abs, context[: self._split]))
-        curvature = self.quadratic.curvature_row(context[self._split :])
-        room = self._room_row(gradient, limits)
-        largest = max(map(abs, gradient)) or 1.0
-        items = list(zip([abs(g) / largest for g in gradient], weight, curvature, room, strict=True))
-        point = support_row(items, self.l1._aim(limits), self.quadratic.aim(eps))
-        if point is None or max(self._over_row(point, weight, curvature, eps)) > -1:
-            return None
-        return list(map(math.copysign, point, gradient))
-
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         limits = self._limits(gradient)
         curvature = self.quadratic.curvature(xp, context[:, self._split :])
@@ -189,3 +175,8 @@ class Intersection(SingleOracle):
         far = self._project(xp, gradient / (RIDGE * math.sqrt(self._limits(gradient).eps)), context)
         # A step from where that led to loses no digits, and cannot lower the value.
         return self._project(xp, far + gradient, context)
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        first, second = (part.formula().removesuffix(f", {part.box_text()}") for part in (self.l1, self.quadratic))
+        return f"{first}, and {second}, {self.box_text()}"

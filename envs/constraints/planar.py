@@ -14,19 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph, pick, root
-from envs.constraints.exact import SEARCHED_BATCH, Limits
+from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.matrix import Matrix, form, shrink, value_and_slope
 from envs.constraints.secular import ROUNDS, rising_root
-from envs.constraints.single import SingleOracle
 from envs.errors import UserError
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
 
-class PlanarQuadratic(SingleOracle):
+class PlanarQuadratic(ExactConstraint):
     """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab where Q has rank one.
 
     The nearest point is that of the ellipse alone, found to rounding in about five Newton steps on its multiplier, or
@@ -123,21 +122,6 @@ class PlanarQuadratic(SingleOracle):
             return [a1, a2]
         sides = self._on_sides_row(q, y1, y2, limits)
         return min(sides, key=lambda a: (a[0] - y1) ** 2 + (a[1] - y2) ** 2, default=action)
-
-    def _support_row(self, gradient: list[float], context: list[float], limits: Limits) -> list[float] | None:
-        q, (l1, l2), (u1, u2) = self._matrix_row(context), limits.lower_row, limits.upper_row
-        largest = max(map(abs, gradient)) or 1.0
-        g1, g2 = gradient[0] / largest, gradient[1] / largest
-        a1, a2 = q.second * g1 - q.cross * g2, q.first * g2 - q.cross * g1
-        value = form(q, a1, a2)
-        scale = math.sqrt(self._aim(limits.eps) / (value if value > TINY else 1.0))
-        a1, a2 = scale * a1, scale * a2
-
-        own = [[a1, a2]] if l1 <= a1 <= u1 and l2 <= a2 <= u2 else []
-        to1, to2 = (limits.reach if g > 0 else -limits.reach for g in gradient)
-        candidates = own + self._on_sides_row(q, to1, to2, limits)
-        point = max(candidates, key=lambda a: g1 * a[0] + g2 * a[1], default=[0.0, 0.0])
-        return point if form(q, *point) < self.bound - self._margin * limits.eps else None
 
     def _on_sides_row(self, q: Matrix, y1: float, y2: float, limits: Limits) -> list[list[float]]:
         """:meth:`_on_sides` in plain numbers: those that are feasible."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from envs.constraints.budget import Budget
 from envs.constraints.knapsack import Array, Namespace
+from envs.constraints.notation import entries, total
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -39,3 +40,8 @@ class Power(Budget):
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
         return xp.maximum(context * action, 0.0) @ self._limits(action).ones - self.bound
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        spent = total("max(w{i}a{i}, 0)", self.dim)
+        return f"{spent} ≤ {self.bound:g}, {entries('w', self.context_indices)}, {self.box_text()}"

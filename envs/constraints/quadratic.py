@@ -19,6 +19,7 @@ from envs.constraints.arrays import back_like, draw_in_ball, log_ball_volume, of
 from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
+from envs.constraints.notation import entries, total
 from envs.constraints.secular import rising_root
 from envs.errors import UserError
 
@@ -212,3 +213,8 @@ class SineSquares(DiagonalQuadratic):
         """The same of one row in plain numbers."""
         sine = list(map(math.sin, context))
         return list(map(mul, sine, sine))
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        spent = total("a{i}² sin²(θ{i})", self.dim)
+        return f"{spent} ≤ {self.bound:g}, {entries('θ', self.context_indices)}, {self.box_text()}"

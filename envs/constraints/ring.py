@@ -13,6 +13,7 @@ from torch import Tensor
 from envs.constraints.exact import Limits
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.nonconvex import NonConvex
+from envs.constraints.notation import squares
 from envs.errors import UserError
 
 
@@ -104,3 +105,7 @@ class Ring(NonConvex):
         length = (inner + u * (outer - inner)).pow(1 / dim)
         draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * length
         return draw.to(obs.device)
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        return f"{self.inner_squared:g} ≤ {squares(self.dim)} ≤ {self.outer_squared:g}, {self.box_text()}"

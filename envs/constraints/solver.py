@@ -36,7 +36,6 @@ class ParametrisedProgram:
     def __init__(
         self, dim: int, objective: Objective, constraints: ConstraintBuilder, settings: dict[str, Any] | None = None
     ) -> None:
-        self._dim = dim
         self._objective = objective
         self._constraints = constraints
         self._settings = settings or {}

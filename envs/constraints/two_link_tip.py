@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from envs.constraints.knapsack import Array, Namespace
 from envs.constraints.matrix import Matrix
+from envs.constraints.notation import entries
 from envs.constraints.planar import PlanarQuadratic
 from envs.errors import UserError
 
@@ -44,3 +45,8 @@ class TwoLinkTip(PlanarQuadratic):
     def _matrix_row(self, context: list[float]) -> Matrix:
         cosine = min(max(context[0], -1.0), 1.0)
         return Matrix(2 + 2 * cosine, 1 + cosine, 1.0, (1 - cosine) * (1 + cosine))
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        where = entries("c", self.context_indices)
+        return f"a₁² + 2a₁(a₁ + a₂)c + (a₁ + a₂)² ≤ {self.bound:g}, {where}, {self.box_text()}"

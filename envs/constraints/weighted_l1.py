@@ -10,6 +10,7 @@ from torch import Tensor
 
 from envs.constraints.budget import Budget
 from envs.constraints.knapsack import TINY, Array, Namespace
+from envs.constraints.notation import entries, total
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -61,3 +62,8 @@ class WeightedL1(Budget):
         cross = sign * radius * spacing[:, :-1] / spacing.sum(dim=1, keepdim=True)
         log_volume = (2 * radius).log().sum(dim=1, keepdim=True) - math.lgamma(self.dim + 1)
         return cross, log_volume
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        spent = total("|w{i}a{i}|", self.dim)
+        return f"{spent} ≤ {self.bound:g}, {entries('w', self.context_indices)}, {self.box_text()}"

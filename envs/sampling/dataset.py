@@ -2,7 +2,7 @@
 
 A learning agent visits other states than a random one: it moves faster. So half of the contexts are those of rollouts
 that are as varied as feasible actions allow (:func:`rollout_contexts`), the other half is wider than any rollout
-(:func:`widen`). How well they cover what was really visited is measured on every run (``benchmark/coverage.py``).
+(:func:`widen`). How well they cover what was really visited is measured on every run (``acrl visited``).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from envs.constraints.base import Constraint
+from envs.constraints.budget import Budget
 from methods.flows.base import Flow
 from methods.flows.training import FlowConfig
 
@@ -63,9 +64,9 @@ class RealNVP(Flow):
         self, constraint: Constraint, layers: int, hidden: Sequence[int], *, halves: bool, shares: bool
     ) -> None:
         super().__init__(constraint)
-        # Of a Budget; asked for by name, since the harness hands over a constraint that is wrapped to be metered.
-        self.spend: Callable[[Tensor], Tensor] | None = getattr(constraint, "spend", None) if shares else None
-        self.bound = float(getattr(constraint, "bound", 1.0))
+        budget = constraint if shares and isinstance(constraint, Budget) else None
+        self.spend: Callable[[Tensor], Tensor] | None = budget.spend if budget else None
+        self.bound = budget.bound if budget else 1.0
         self.size = math.ceil(self.dim / (2 if halves else max(2, layers)))
         sizes = [len(group) for group in torch.split(torch.arange(self.dim), self.size)]
         # The last group moves first.

@@ -13,24 +13,21 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.claims.page import judge
-from benchmark.claims.rule import Claim, Reading
-from benchmark.results import (
+from benchmark.analysis.claims.rule import Claim, Reading
+from benchmark.publishing.claims import judge
+from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport, report_path, timing_path
+from benchmark.records.results import (
     TOLERANCES,
     Evaluation,
     FinalPolicy,
-    FlowReport,
     Provenance,
     Returns,
     RunResult,
     Seconds,
     ViolationCount,
     Violations,
-    VisitedReport,
-    report_path,
 )
-from benchmark.selection import read_selection
-from benchmark.timing_report import TimedRound, TimingReport, timing_path
+from benchmark.records.selection import read_selection
 from envs.registry import make_task
 
 TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
@@ -170,7 +167,8 @@ class World:
         if method == QP:
             config["method"]["solver"] = "cvxpy"
         fields: dict[str, Any] = {"task": task, "method": method, "seed": seed, "profile": self.profile}
-        fields |= {"config": config, "run_key": f"{task} {method} {seed}", "provenance": provenance(arm.machine)}
+        fields |= {"config": config, "run_key": f"{task} {method} {seed}", "versions": {}}
+        fields["provenance"] = provenance(arm.machine)
         if (task, method, seed) in self.failed:
             return RunResult(**fields, status="failed", error="RuntimeError: diverged")
         missed = arm.missed if isinstance(arm.missed, Mapping) else dict.fromkeys(TOLERANCES, arm.missed)

@@ -10,23 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.results import (
+from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport, report_path, timing_path
+from benchmark.records.results import (
     TOLERANCE_KEYS,
     TOLERANCES,
     Calls,
     Evaluation,
     FinalPolicy,
-    FlowReport,
     Provenance,
     Returns,
     RunResult,
     Seconds,
     ViolationCount,
     Violations,
-    VisitedReport,
-    report_path,
 )
-from benchmark.timing_report import TimedRound, TimingReport, timing_path
 
 PROFILE = "quick"
 STEPS = 20_000
@@ -110,6 +107,7 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
     violations = make_violations(rng, method, STEPS)
     fields: dict[str, Any] = {
         "run_key": f"{zlib.crc32(repr((task, method, seed)).encode()):064x}",
+        "versions": {"protocol": 1, task: 0, method: 1},
         "status": "complete",
         "task": task,
         "method": method,

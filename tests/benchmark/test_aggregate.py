@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rliable import metrics
 
-from benchmark import aggregate
-from benchmark.aggregate import (
+from benchmark.analysis import aggregate
+from benchmark.analysis.aggregate import (
     Values,
     interquartile_mean,
     interquartile_mean_of_other_tasks,

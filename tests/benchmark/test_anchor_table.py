@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.leaderboard import scale
-from benchmark.selection import read_selection
-from benchmark.tables import write_tables
+from benchmark.analysis.leaderboard import scale
+from benchmark.publishing.tables.writing import write_tables
+from benchmark.records.selection import read_selection
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, STEPS, fill, make_run, save
 from tests.benchmark.written import TASKS
 

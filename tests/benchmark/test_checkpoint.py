@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.checkpoint import SHARE, RunCheckpoint
-from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.harness import Outcome, train
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.store import SHARE, RunCheckpoint
+from benchmark.training.harness import Outcome, train
 from envs import UserError, make_task
 from tests.methods.learners import ALL_METHODS, feed, make_learner, settings
 
@@ -106,8 +106,8 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(
 
 def test_it_waits_until_writing_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("benchmark.checkpoint.time.perf_counter", lambda: now[0])
-    monkeypatch.setattr("benchmark.store.save_tensors", lambda *_: now.__setitem__(0, now[0] + 5))
+    monkeypatch.setattr("benchmark.records.store.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.records.store.save_tensors", lambda *_: now.__setitem__(0, now[0] + 5))
     checkpoint = RunCheckpoint(tmp_path / "a", "key", every=60)
     assert not checkpoint.due()
     now[0] = 60.0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.claims.effects import (
+from benchmark.analysis.claims.evidence import (
     MANY,
     NO_EVENTS,
     Count,
@@ -21,8 +21,8 @@ from benchmark.claims.effects import (
     quotient,
     share_over_seeds,
 )
-from benchmark.claims.rule import BOTH_SIDES, Budget, Outcome, decide
-from benchmark.statistics import Estimate, point, ratio_interval
+from benchmark.analysis.claims.rule import BOTH_SIDES, Budget, Outcome, decide
+from benchmark.analysis.statistics import Estimate, point, ratio_interval
 
 N = 1000
 counts = st.lists(st.integers(0, N).map(lambda missed: Count(missed, N)), min_size=2, max_size=4)

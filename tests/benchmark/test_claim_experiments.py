@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.claims.page import write_claims
-from benchmark.claims.rule import Claim
+from benchmark.analysis.claims.rule import Claim
+from benchmark.publishing.claims import write_claims
 from envs.errors import UserError
 from tests.benchmark.claim_worlds import (
     METHODS,

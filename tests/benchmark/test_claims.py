@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.claims.rule import Claim, Finding
-from benchmark.claims.views import WHY, Row, effect_rows, verdict_rows, why_open
-from benchmark.results import TOLERANCES
-from benchmark.statistics import point
+from benchmark.analysis.claims.rule import Claim, Finding
+from benchmark.analysis.statistics import point
+from benchmark.publishing.claims import WHY, Row, effect_rows, verdict_rows, why_open
+from benchmark.records.results import TOLERANCES
 from tests.benchmark.claim_worlds import (
     BASELINES,
     FLOW,

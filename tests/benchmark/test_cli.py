@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results import VisitedReport, read_record, read_run
-from benchmark.store import load_tensors
+from benchmark.records.reports import VisitedReport
+from benchmark.records.results import read_record, read_run
+from benchmark.records.store import load_tensors
 from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import acrl, files, workplace
@@ -81,7 +82,7 @@ def test_status_tells_stale_from_complete(copy: Path) -> None:
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
     assert done.out.splitlines()[-1] == f"profile smoke: {len(ALL_METHODS)} stale"
-    assert "made with other versions or settings" in done.out
+    assert "stale (steps is 160, was 150)" in done.out
 
 
 def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import clock as clock_module
-from benchmark.clock import Clock, MeteredConstraint
+from benchmark.training import meter as clock_module
+from benchmark.training.meter import Clock, MeteredConstraint
 from envs import make_task
 
 

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from benchmark.comparison import Compared, Difference, in_words
-from benchmark.results import RunResult
-from benchmark.statistics import (
+from benchmark.analysis.comparison import Compared, Difference, in_words
+from benchmark.analysis.statistics import (
     ALL_EQUAL,
     DIFFERENCE,
     ONE_SEED,
@@ -25,7 +24,8 @@ from benchmark.statistics import (
     difference_interval,
     mean_interval,
 )
-from benchmark.tracking import create_database, import_runs, sqlite_uri
+from benchmark.publishing.mlflow.importing import create_database, import_runs, sqlite_uri
+from benchmark.records.results import RunResult
 from tests.benchmark.command import Done, acrl, workplace
 from tests.benchmark.factories import PROFILE, make_failure, make_run, save
 

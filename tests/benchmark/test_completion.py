@@ -9,7 +9,7 @@ import pytest
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from benchmark.cli import cli
-from benchmark.commands.completion import PROGRAM, VARIABLE
+from benchmark.commands.options import PROGRAM, VARIABLE
 from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import Done, acrl, finish, start, workplace
@@ -51,10 +51,11 @@ def test_every_command_and_its_profile_is_offered(command: str) -> None:
         assert offered(command, "--profile", "q") == ["quick"]
 
 
-def test_without_settings_nothing_is_offered_and_nothing_is_said(
+def test_with_unreadable_settings_nothing_is_offered_and_nothing_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("profiles: [")
     assert offered("tables", "-p", "") == []
     assert capfd.readouterr() == ("", "")
 

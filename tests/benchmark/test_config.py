@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.config import Params, load_params, merge, run_config
+from benchmark.records.config import Params, find_params, load_params, merge, run_config
 from envs import UserError, make_task
 
-SHIPPED = Path(__file__).parents[2] / "params.yaml"
+SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,25 @@ def test_an_unknown_setting_of_a_method_is_named(tmp_path: Path) -> None:
     params = load_params(write(tmp_path, lambda d: d["profiles"]["smoke"]["methods_config"].update(nfw={"alfa": 1})))
     with pytest.raises(UserError, match="method 'nfw', setting 'alfa'"):
         run_config(params, "smoke", "R+L2", "nfw")
+
+
+def test_params_are_those_of_the_folder_or_its_project_or_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    folder = project / "folder"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    (tmp_path / "params.yaml").touch()
+    assert find_params() == SHIPPED
+    (project / "params.yaml").touch()
+    assert find_params() == SHIPPED
+    (project / ".dvc").mkdir()
+    assert find_params() == project / "params.yaml"
+    (project / "params.yaml").unlink()
+    assert find_params() == SHIPPED
+    (folder / "params.yaml").touch()
+    assert find_params() == Path("params.yaml")
 
 
 @pytest.mark.parametrize(

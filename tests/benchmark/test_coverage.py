@@ -9,9 +9,9 @@ from typing import Any, cast
 import pandas as pd
 import torch
 
-from benchmark.clock import Clock, MeteredConstraint
-from benchmark.store import save_tensors
-from benchmark.tables import write_tables
+from benchmark.publishing.tables.writing import write_tables
+from benchmark.records.store import save_tensors
+from benchmark.training.meter import Clock, MeteredConstraint
 from envs import make_task
 from envs.sampling.dataset import draw_dataset
 from methods.base import list_methods, make_method

@@ -80,25 +80,6 @@ def test_unknown_names_and_options(folder: Path, arguments: tuple[str, ...], mes
 
 # --- params.yaml ------------------------------------------------------------------------------------------------------
 
-NEEDS_PARAMS = [
-    ("list",),
-    ("run", "R+L2", "nfw", *SMOKE),
-    ("sweep", *SMOKE),
-    ("status", *SMOKE),
-    ("tables", *SMOKE),
-    ("plan", *SMOKE),
-    ("samples", "R+L2", *SMOKE),
-    ("flows", "R+L2", *SMOKE),
-]
-
-
-@pytest.mark.parametrize("arguments", NEEDS_PARAMS, ids=lambda arguments: arguments[0])
-def test_no_params(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    before = files(tmp_path)
-    done = acrl(tmp_path, *arguments)
-    assert (done.code, files(tmp_path)) == (2, before)
-    assert done.err == "error: cannot read params.yaml: No such file or directory; run from the folder that holds it\n"
-
 
 def set_smoke(folder: Path, **changes: Any) -> None:
     path = folder / "params.yaml"
@@ -246,7 +227,7 @@ def test_results_that_cannot_be_written(folder: Path, arguments: tuple[str, ...]
 
 def test_a_run_that_cannot_be_written_is_not_trained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "file").write_text("not a folder")
-    monkeypatch.setattr("benchmark.runs.train", lambda *_: pytest.fail("trained in vain"))
+    monkeypatch.setattr("benchmark.training.runs.train", lambda *_: pytest.fail("trained in vain"))
     refused(folder, "run", "R+L2", "nfw", *SMOKE, "--results", "file/results")
 
 

@@ -13,8 +13,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.results import FlowReport, RunResult, VisitedReport, read_record
-from benchmark.store import load_tensors, save_tensors
+from benchmark.records.reports import FlowReport, VisitedReport
+from benchmark.records.results import RunResult, read_record
+from benchmark.records.store import load_tensors, save_tensors
 from envs.errors import UserError
 from tests.benchmark.command import acrl, files, finish, start, workplace
 from tests.benchmark.factories import make_flow, make_run, make_visited

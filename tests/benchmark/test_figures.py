@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark import figures
-from benchmark.figures import FIGURES, draw_learning, draw_time, draw_violations, write_figures
-from benchmark.selection import Selection, read_selection
-from benchmark.styles import style_of
+from benchmark.publishing.figures import curves as figures
+from benchmark.publishing.figures.curves import FIGURES, draw_learning, draw_time, draw_violations, write_figures
+from benchmark.publishing.figures.styles import style_of
+from benchmark.records.selection import Selection, read_selection
 from envs.errors import UserError
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, TASKS, fill, make_failure, make_run, save
 
@@ -53,7 +53,7 @@ def test_another_process_draws_the_same_bytes(folder: Path) -> None:
     first = [path.read_bytes() for path in paths]
     program = f"""
 from pathlib import Path
-from benchmark.figures import write_figures
+from benchmark.publishing.figures.curves import write_figures
 write_figures(Path({str(folder)!r}), {PROFILE!r}, ("R+L2",), {METHODS[:2]!r}, {SEEDS!r})
 """
     subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": "7"}, check=True)

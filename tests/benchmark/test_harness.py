@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import clock
-from benchmark.config import EvaluationSettings, RunConfig
-from benchmark.harness import Outcome, train
+from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.training import meter as clock
+from benchmark.training.harness import Outcome, train
 from envs import UserError, make_task
 from methods import base, list_methods
 from methods.base import Method, Transition

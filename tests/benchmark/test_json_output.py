@@ -17,7 +17,6 @@ SMOKE = ("--profile", "smoke")
 RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
 # What to call each command with, in a folder that holds every method's run of R+L2 at profile smoke.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "accept": ("packed.zip", "--no-rerun"),
     "check": ("BSS-3",),
     "claims": SMOKE,
     "compare": ("flowpg", "nfw", *SMOKE),
@@ -35,7 +34,6 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),
     "samples": ("R+L2", *SMOKE),
     "status": SMOKE,
-    "submit": ("--method", "nfw", *SMOKE, "--incomplete", "--out", "nfw.zip"),
     "sweep": (*SMOKE, "--task", "R+L2"),
     "tables": SMOKE,
     "timing": ("R+L2", *SMOKE),
@@ -56,10 +54,8 @@ SERVES = {"ui"}
 
 @pytest.fixture(scope="module")
 def place(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the results that commands may add to, with a submission."""
-    folder = Path(shutil.copytree(smoke, tmp_path_factory.mktemp("json") / "place"))
-    assert acrl(folder, "submit", "--method", "nfw", *SMOKE, "--incomplete", "--out", "packed.zip").code == 0
-    return folder
+    """A copy of the results that commands may add to."""
+    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("json") / "place"))
 
 
 def documented_keys(command: str) -> set[str]:

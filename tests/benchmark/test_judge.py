@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.judge import Judge, PolicyJudge, Tally
-from benchmark.results import TOLERANCE_KEYS, TOLERANCES
+from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES
+from benchmark.training.violations import Judge, PolicyJudge, Tally
 from envs import make_task
 
 OBS = torch.zeros((1, 10), dtype=torch.float64)

@@ -6,13 +6,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.anchors import unconstrained_task
-from benchmark.leaderboard import ALL_TASKS, improvements, leaderboard, rank_ranges, ranked_methods, scale, scores
-from benchmark.leaderboard_figure import draw_leaderboard
-from benchmark.leaderboard_table import leaderboard_table
-from benchmark.rendering import DASH
-from benchmark.selection import Selection, read_selection
-from benchmark.statistics import Estimate
+from benchmark.analysis.leaderboard import (
+    ALL_TASKS,
+    improvements,
+    leaderboard,
+    rank_ranges,
+    ranked_methods,
+    scale,
+    scores,
+)
+from benchmark.analysis.statistics import Estimate
+from benchmark.publishing.figures.leaderboard import draw_leaderboard
+from benchmark.publishing.tables.leaderboard import leaderboard_table
+from benchmark.publishing.tables.rendering import DASH
+from benchmark.records.runs import unconstrained_task
+from benchmark.records.selection import Selection, read_selection
 from envs import list_tasks, make_task
 from envs.errors import UserError
 from tests.benchmark.factories import PROFILE, alter, make_run, save

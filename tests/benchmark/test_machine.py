@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.comparison import compare
-from benchmark.comparison_sides import Side
-from benchmark.machine import machine_of, one_machine
-from benchmark.provenance import collect_provenance
-from benchmark.results import Provenance, RunResult, read_run
-from benchmark.selection import check_complete
-from benchmark.summaries import different_machines
+from benchmark.analysis.comparison import compare
+from benchmark.analysis.comparison_inputs import Side
+from benchmark.analysis.summaries import different_machines
+from benchmark.records.provenance import collect_provenance, machine_of, one_machine
+from benchmark.records.results import Provenance, RunResult, read_run
+from benchmark.records.selection import check_complete
 from tests.benchmark.factories import PROVENANCE, make_run, save
 
 # As from before the machine was noted, and as from today.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.missing import NoRunsError, profiles_with_runs
+from benchmark.records.runs import NoRunsError, profiles_with_runs
 from tests.benchmark.command import acrl, files, workplace
 from tests.benchmark.factories import make_run, save
 
@@ -51,12 +51,6 @@ def test_compare_of_revisions_does_so_too(folder: Path) -> None:
     done = acrl(folder, "compare", "HEAD", "HEAD", "--method", "nfw")
     assert done.code == 2
     assert f"no run of this profile is committed there{CHOOSE}" in done.err
-
-
-def test_submit_does_so_too(folder: Path) -> None:
-    done = acrl(folder, "submit", "--method", "nfw", "--incomplete", "--out", "nfw.zip")
-    assert done.code == 2
-    assert done.err == f"error: no complete run to submit: make them with `acrl sweep -p quick --method nfw`{CHOOSE}\n"
 
 
 def test_status_lists_what_is_missing_and_warns(folder: Path) -> None:

@@ -17,12 +17,11 @@ from matplotlib.path import Path as Outline
 from PIL import Image
 from torch import Tensor
 
-from benchmark.config import load_params
-from benchmark.episodes import MOST_FRAMES, NoRendererError, play, random_policy, record_episode
-from benchmark.formulas import formula
-from benchmark.picture_files import kept_flow, write_pictures
-from benchmark.pictures import View, draw_constraint, draw_flow, draw_region, draw_repairs
-from benchmark.slices import Slice, choose_slice, grid, visited_states
+from benchmark.publishing.pictures.action_planes import Slice, choose_slice, grid, visited_states
+from benchmark.publishing.pictures.drawing import View, draw_constraint, draw_flow, draw_region, draw_repairs
+from benchmark.publishing.pictures.episodes import MOST_FRAMES, NoRendererError, play, random_policy, record_episode
+from benchmark.publishing.pictures.writing import kept_flow, write_pictures
+from benchmark.records.config import load_params
 from envs import list_tasks, make_task
 from envs.constraints import Ball
 from envs.constraints.base import Constraint
@@ -72,14 +71,14 @@ def opened(content: bytes) -> Image.Image:
 @pytest.mark.parametrize("task_id", list_tasks())
 def test_a_formula_has_the_numbers_of_its_task(task_id: str) -> None:
     constraint = make_task(task_id).constraint
-    text = formula(constraint)
+    text = constraint.formula()
     assert "\n" not in text
     assert all(number in text for number in NUMBERS[task_id])
     assert text.count("a ∈") == 1
 
 
 def test_a_formula_follows_the_instance() -> None:
-    assert formula(Ball(0.25, [-1, -2, -1, -1], [1, 1, 1, 1])) == (
+    assert Ball(0.25, [-1, -2, -1, -1], [1, 1, 1, 1]).formula() == (
         "a₁² + … + a₄² ≤ 0.25, a ∈ [-1, 1] x [-2, 1] x [-1, 1] x [-1, 1]"
     )
 
@@ -97,7 +96,7 @@ def test_an_unknown_family_is_described_by_its_docstring() -> None:
         def cvxpy_constraints(self, x: Any, obs_row: Any) -> list[Any]:
             raise NotImplementedError
 
-    assert formula(Elsewhere([-1.0], [1.0])) == "a lies where another package says."
+    assert Elsewhere([-1.0], [1.0]).formula() == "a lies where another package says."
 
 
 # --- what is feasible -------------------------------------------------------------------------------------------------
@@ -168,7 +167,7 @@ def test_pictures_of_constraints_are_small_and_the_same_again(task_id: str) -> N
     # Three states side by side where a state enters the constraint.
     assert (image.width > 1.5 * image.height) == bool(task.constraint.context_indices)
     assert task_id in first.alt
-    assert formula(task.constraint) in first.alt
+    assert task.constraint.formula() in first.alt
 
 
 # --- flows ------------------------------------------------------------------------------------------------------------
@@ -256,7 +255,7 @@ def test_unknown_names_are_refused_before_anything_is_drawn(tmp_path: Path) -> N
 def test_a_set_without_a_plane_is_left_out_and_said_to_be(tmp_path: Path) -> None:
     line = dataclasses.replace(make_task("R+L2"), id="Line", constraint=Ball(0.5, [-1.0], [1.0]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.picture_files.make_task", lambda _: line)
+        patch.setattr("benchmark.publishing.pictures.writing.make_task", lambda _: line)
         (one,) = write_pictures(load_params(PARAMS), "smoke", "Line", tmp_path, episodes=True)
     assert (one.path, one.reason) == (
         None,

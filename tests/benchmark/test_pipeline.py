@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("benchmark", "envs", "methods", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore")
+COPIED = ("benchmark", "envs", "methods", "dvc.yaml", "params.yaml", "Makefile", ".dvc/config", ".dvcignore")
 METHODS = ("flowpg", "nfw", "ddpg-penalty")
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy without git, on one task and one seed."""
+    """A copy without git, as set up there, on one task and one seed."""
     folder = tmp_path_factory.mktemp("project")
     for name in COPIED:
         source, target = ROOT / name, folder / name
@@ -34,7 +34,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     methods = {"flow_methods": ["flowpg"], "plain_methods": list(METHODS[1:])}
     params["profiles"]["quick"] = params["profiles"]["smoke"] | methods | {"tasks": ["R+L2"], "unconstrained": ["R+N"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    dvc(folder, "config", "core.no_scm", "true")
+    # All of `make setup` but the environment, which is this one.
+    run(folder, "make", "setup", "--old-file", ".venv/.installed").check_returncode()
     return folder
 
 
@@ -47,10 +48,14 @@ def reproduced(project: Path) -> Path:
 
 
 def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run DVC with this environment's programs and the copy's packages."""
+    """Run DVC on the copy."""
+    return run(folder, sys.executable, "-m", "dvc", *arguments)
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with this environment's programs and the copy's packages."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
-    command = [sys.executable, "-m", "dvc", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

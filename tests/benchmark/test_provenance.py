@@ -1,8 +1,7 @@
-"""The key of a run, and where a result comes from."""
+"""Where a result comes from."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
@@ -10,49 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import provenance
-from benchmark.config import Params, load_params
-from benchmark.provenance import CARRIERS, code_hash, collect_provenance, key_of, run_key, task_modules
-from benchmark.runs import Run
+from benchmark.records import provenance
+from benchmark.records.provenance import LIBRARIES, code_hash, collect_provenance, task_modules
 from envs import make_task
 
 ROOT = Path(__file__).parents[2]
 Edit = Callable[[str, str], None]
-
-
-@pytest.fixture(scope="module")
-def params() -> Params:
-    return load_params(ROOT / "params.yaml")
-
-
-def test_a_key_is_stable_and_one_for_each_run(params: Params) -> None:
-    profile = params.profile("quick")
-    runs = [Run("quick", t, m, s) for t in profile.tasks for m in profile.methods for s in profile.seeds]
-    keys = [run.key(params) for run in runs]
-    assert keys == [run.key(params) for run in runs]
-    assert len(set(keys)) == len(runs)
-    assert all(len(key) == 64 for key in keys)
-
-
-def test_a_key_changes_with_the_settings_of_the_run_and_not_with_those_of_others(params: Params) -> None:
-    changed = params.model_copy(deep=True)
-    changed.profiles["quick"].methods_config["nfw"] = {"alpha": 0.5}
-    nfw, other = Run("quick", "R+L2", "nfw", 0), Run("quick", "R+L2", "ddpg-penalty", 0)
-    assert nfw.key(changed) != nfw.key(params)
-    assert other.key(changed) == other.key(params)
-
-
-def test_a_key_changes_with_the_task() -> None:
-    task = make_task("HC+O")
-    keys = {
-        run_key(changed, "nfw", "methods.nfw", {}, 0)
-        for changed in (task, dataclasses.replace(task, version=1), dataclasses.replace(task, max_episode_steps=5))
-    }
-    assert len(keys) == 3
-
-
-def test_data_have_one_key_whatever_their_order() -> None:
-    assert key_of({"a": 1, "b": [2.0]}) == key_of({"b": [2.0], "a": 1})
 
 
 # --- code -----------------------------------------------------------------------------------------------------------
@@ -127,7 +89,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], set[str]]:
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "read_bytes", note)
-            code_hash((f"methods.{method}", "benchmark.harness", *task_modules(make_task(task))))
+            code_hash((f"methods.{method}", "benchmark.training.harness", *task_modules(make_task(task))))
         return seen
 
     return files
@@ -138,7 +100,12 @@ def test_a_run_depends_on_its_own_method_task_and_harness(read: Callable[[str, s
     assert {
         *("methods/flowpg.py", "methods/ddpg.py", "methods/flows/realnvp.py", "envs/sampling/dataset.py"),
         *("envs/bike_sharing.py", "envs/constraints/allocation.py", "envs/constraints/base.py"),
-        *("benchmark/harness.py", "benchmark/evaluation.py", "benchmark/judge.py", "envs/seeding.py"),
+        *(
+            "benchmark/training/harness.py",
+            "benchmark/training/evaluation.py",
+            "benchmark/training/violations.py",
+            "envs/seeding.py",
+        ),
     } <= files
 
 
@@ -147,20 +114,33 @@ def test_other_methods_tasks_and_what_only_shows_results_do_not_count(read: Call
     assert not files & {
         *("methods/flowpg.py", "methods/ddpg_penalty.py", "methods/flows/training.py", "envs/tasks.py"),
         *("envs/bike_sharing.py", "envs/constraints/ball.py", "envs/constraints/__init__.py"),
-        *("benchmark/cli.py", "benchmark/sweep.py", "benchmark/tables.py", "benchmark/tracking.py"),
+        *(
+            "benchmark/cli.py",
+            "benchmark/training/processes.py",
+            "benchmark/publishing/tables/writing.py",
+            "benchmark/publishing/mlflow/importing.py",
+        ),
     }
 
 
 def test_provenance_names_versions_and_the_machine() -> None:
     found = collect_provenance()
     assert found.versions["torch"].startswith("2.")
+    assert set(found.versions) == {"python", *LIBRARIES}
     assert found.processor
     assert found.started.endswith("+00:00")
     assert found.dirty is None or (found.commit is not None and len(found.commit) == 40)
 
 
-def test_what_only_carries_results_is_in_no_key_and_what_measures_is() -> None:
-    assert all(importlib.util.find_spec(module) for module in CARRIERS)
-    assert code_hash(CARRIERS) == code_hash([])
-    for module in ("harness", "judge", "evaluation", "clock"):
-        assert code_hash([f"benchmark.{module}"]) != code_hash([])
+def test_line_ends_do_not_count(edit: Edit, tmp_path: Path) -> None:
+    edit("a.py", "x = 1\ny = 2\n")
+    before = code_hash(["plug.a"])
+    (tmp_path / "plug" / "a.py").write_bytes(b"x = 1\r\ny = 2\r\n")
+    assert code_hash(["plug.a"]) == before
+
+
+@pytest.mark.parametrize("source", ["\ufeffimport plug.b\n".encode(), "# coding: latin-1\nx = 'é'\n".encode("latin-1")])
+def test_any_source_that_python_reads_is_hashed(edit: Edit, tmp_path: Path, source: bytes) -> None:
+    edit("a.py", "")
+    (tmp_path / "plug" / "a.py").write_bytes(source)
+    assert code_hash(["plug.a"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.rendering import escape_latex, like, percent
+from benchmark.publishing.tables.rendering import escape_latex, like, percent
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import Params, load_params
-from benchmark.results import read_run
-from benchmark.runs import Run, evaluate_checkpoint, execute, record_failure, restore, select, state_of
+from benchmark.records.config import Params, load_params
+from benchmark.records.results import read_run
+from benchmark.records.runs import Run, restore, select, state_of
+from benchmark.training.runs import evaluate_checkpoint, execute, record_failure
 from envs import UserError
 from tests.benchmark.command import PARAMS, files
 
@@ -100,5 +101,5 @@ def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params,
 def test_a_run_of_other_settings_is_not_evaluated(params: Params, results: Path) -> None:
     profile = params.profile("smoke").model_copy(update={"steps": 149})
     other = params.model_copy(update={"profiles": {"smoke": profile}})
-    with pytest.raises(UserError, match="other versions or settings"):
+    with pytest.raises(UserError, match="steps is 149, was 150"):
         evaluate_checkpoint(read_run(NFW.path(results)), other, results, 1, 0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.sampling import draw_states
+from benchmark.experiments.sampling import draw_states
 from envs import make_task
 from tests.benchmark.command import acrl, files
 

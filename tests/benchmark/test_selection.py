@@ -50,7 +50,7 @@ def test_profiles_never_mix(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 2}, "schema version 2"),
+        ({"schema_version": 3}, "schema version 3"),
         ({"task": "HC+O"}, "move it there"),
         ({"seed": 5}, "move it there"),
         ({"returns": None}, "marked complete but lacks"),

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark import statistics
-from benchmark.statistics import mean_interval, ratio_interval
+from benchmark.analysis import statistics
+from benchmark.analysis.statistics import mean_interval, ratio_interval
 
 values = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=8)
 times = st.lists(st.floats(0.1, 1e5), min_size=2, max_size=6)

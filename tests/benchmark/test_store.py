@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.files import check_writable, write_bytes, write_text
-from benchmark.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.records.files import check_writable, write_bytes, write_text
+from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
 from envs import UserError, make_task
 from methods.base import Artifacts, Tensors
 

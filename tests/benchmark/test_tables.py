@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.figures import write_figures
-from benchmark.results import Evaluation, RunResult
-from benchmark.statistics import STUDENT
+from benchmark.analysis.statistics import STUDENT
+from benchmark.publishing.figures.curves import write_figures
+from benchmark.records.results import Evaluation, RunResult
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, STEPS, make_failure, make_flow, make_run, save
 from tests.benchmark.written import NAMES, TASKS, frame, row_of, write
 

@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-import benchmark.timing as module
-from benchmark.config import Params, load_params
-from benchmark.results import read_record
-from benchmark.selection import read_selection
-from benchmark.table import markdown
-from benchmark.timing import time_steps, timing_state, turns
-from benchmark.timing_report import TimedRound, TimingReport, timing_path
-from benchmark.timing_table import timing_frame, timing_tables
+import benchmark.training.timing as module
+from benchmark.analysis.timing import timing_frame, timing_tables
+from benchmark.publishing.tables.rendering import markdown
+from benchmark.records.config import Params, load_params
+from benchmark.records.reports import TimedRound, TimingReport, timing_path
+from benchmark.records.results import read_record
+from benchmark.records.selection import read_selection
+from benchmark.training.timing import time_steps, timing_state, turns
 from envs.errors import MethodFailedError, UserError
 from tests.benchmark.command import acrl, workplace
 from tests.benchmark.factories import METHODS, PROFILE, make_flow, make_timing, save
@@ -100,9 +100,9 @@ def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> N
 
     Times = namedtuple("Times", ["user", "system", "idle", "iowait", "guest"])
     machine, own, now = [Times(10.0, 5.0, 100.0, 3.0, 2.0)], [4.0, 1.0], [50.0]
-    monkeypatch.setattr("benchmark.timing.psutil.cpu_times", lambda: machine[0])
-    monkeypatch.setattr("benchmark.timing.psutil.Process", Own)
-    monkeypatch.setattr("benchmark.timing.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.training.timing.psutil.cpu_times", lambda: machine[0])
+    monkeypatch.setattr("benchmark.training.timing.psutil.Process", Own)
+    monkeypatch.setattr("benchmark.training.timing.time.perf_counter", lambda: now[0])
     with module._others() as others:
         # In 40 seconds on two cores this process had 31 and others 15, one a guest's, which is user time too.
         machine[0] = Times(10.0 + 40, 5.0 + 6, 100.0 + 30, 3.0 + 4, 2.0 + 1)

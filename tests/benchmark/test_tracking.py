@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from benchmark import tracking
-from benchmark.tracking import create_database, import_runs, sqlite_uri
+from benchmark.publishing.mlflow import importing as tracking
+from benchmark.publishing.mlflow.importing import create_database, import_runs, sqlite_uri
 from envs.errors import UserError
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, alter, fill, make_failure, make_run, save
 
@@ -23,7 +23,7 @@ EXPERIMENT = f"acrl/{PROFILE}"
 IMPORT = """
 import sys
 from pathlib import Path
-from benchmark.tracking import import_runs
+from benchmark.publishing.mlflow.importing import import_runs
 print(import_runs(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
 """
 

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from benchmark.tracking import import_runs_to_server
+from benchmark.publishing.mlflow.importing import import_runs_to_server
 from envs.errors import UserError
 from tests.benchmark.command import acrl, workplace
 from tests.benchmark.factories import PROFILE, make_run, save

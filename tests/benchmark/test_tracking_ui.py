@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import EXIT_INTERRUPTED
-from benchmark.tracking import create_database, import_runs
-from benchmark.tracking_ui import answers, serve_ui, ui_command
+from benchmark.publishing.mlflow.importing import create_database, import_runs
+from benchmark.publishing.mlflow.server import answers, serve_ui, ui_command
 from envs.errors import UserError
 from tests.benchmark.command import start
 from tests.benchmark.factories import PROFILE, SEEDS, make_run, save

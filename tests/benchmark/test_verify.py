@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import Params, load_params
-from benchmark.runs import Run, record_failure
+from benchmark.records.config import Params, load_params
+from benchmark.records.runs import Run
+from benchmark.training.runs import record_failure
 from tests.benchmark.command import PARAMS, acrl
 from tests.benchmark.verified import RUN, Data, forge, said, verify
 
@@ -30,10 +31,10 @@ def test_an_honest_run_is_verified_to_the_bit(folder: Path) -> None:
     done = acrl(folder, "verify", RUN)
     assert (done.code, done.err) == (0, "")
     *checks, total = done.out.splitlines()
-    assert [line.split()[0] for line in checks] == ["ok"] * 6
+    assert [line.split()[0] for line in checks] == ["ok"] * 7
     assert "ok      rerun: agrees: R+L2 nfw seed 0 made again whole in" in checks[-1]
     assert "numbers compared are equal to the bit" in checks[-1]
-    assert total == "verified: 6 ok, 0 warnings, 0 failed, 1 run read"
+    assert total == "verified: 7 ok, 0 warnings, 0 failed, 1 run read"
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
@@ -74,7 +75,7 @@ def test_a_run_of_other_code_is_a_warning_unless_strict(folder: Path) -> None:
     done, verification = verify(folder, RUN)
     assert done.code == 0
     (warning,) = said(verification, "warning")
-    assert warning.startswith("code: R+L2 nfw seed 0 was made with other versions or settings than this checkout's")
+    assert warning.startswith("versions: R+L2 nfw seed 0 was made with other versions or settings than this checkout's")
     done, verification = verify(folder, RUN, "--strict", "--no-rerun")
     assert (done.code, said(verification, "failed")) == (1, [warning])
 
@@ -98,13 +99,17 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) ->
         (lambda d: d.update(profile="smoky"), "unknown profile 'smoky': did you mean 'smoke'"),
         (lambda d: d.update(method="nfww"), "unknown method 'nfww': did you mean 'nfw'"),
         (lambda d: d.update(task="R+L3"), "unknown task 'R+L3': did you mean"),
-        (lambda d: d.update(schema_version=2), "has schema version 2; this program knows version 1"),
+        (lambda d: d.update(schema_version=3), "has schema version 3; this program knows version 2"),
         (lambda d: d.update(extra="x"), "written by another version of this program: at 'extra'"),
     ],
 )
 def test_what_is_unknown_here_is_named(folder: Path, change: Callable[[Data], object], message: str) -> None:
     forge(folder / RUN, change)
-    done, verification = verify(folder, RUN)
+    data = json.loads((folder / RUN).read_text())
+    place = folder / "results" / data["profile"] / "runs" / data["task"] / data["method"] / "seed-0.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (folder / RUN).replace(place)
+    done, verification = verify(folder, place)
     assert done.code == 1
     assert any(message in problem for problem in said(verification, "failed"))
 
@@ -118,16 +123,24 @@ def test_a_run_that_failed_is_no_result(params: Params, tmp_path: Path, folder: 
     assert done.out.splitlines()[-1].startswith("failed: ")
 
 
-def test_the_same_run_twice_is_refused(folder: Path) -> None:
-    shutil.copy(folder / RUN, folder / "results/smoke/runs/again.json")
-    done, verification = verify(folder, "results/smoke", "--no-rerun")
+@pytest.mark.parametrize(
+    "place", ["runs/again.json", "runs/BSS-3/nfw/seed-1.json", "../small/runs/R+L2/nfw/seed-0.json"]
+)
+def test_a_run_out_of_its_place_is_refused(folder: Path, place: str) -> None:
+    (folder / "results/smoke" / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / RUN, folder / "results/smoke" / place)
+    done, verification = verify(folder, f"results/smoke/{place}", "--no-rerun")
     assert done.code == 1
-    assert "are the same run" in said(verification, "failed")[0]
+    assert "holds the run smoke/runs/R+L2/nfw/seed-0.json: move it there" in said(verification, "failed")[0]
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("nothing.json", "no such file: nothing.json"), ("empty", "empty has no .json in it"), ("no.zip", "cannot read")],
+    [
+        ("nothing.json", "no such file: nothing.json"),
+        ("empty", "empty has no .json in it"),
+        ("no.toml", "no such file: no.toml"),
+    ],
 )
 def test_nothing_to_verify_is_a_users_error(folder: Path, path: str, message: str) -> None:
     (folder / "empty").mkdir()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.results import RunResult, read_run
+from benchmark.records.results import RunResult, read_run
 from benchmark.verification.consistency import problems
 from tests.benchmark.verified import RUN, Data, forge, said, verify
 

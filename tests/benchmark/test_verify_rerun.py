@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.config import Params, RunConfig, load_params
-from benchmark.harness import train
-from benchmark.results import RunResult, read_run
-from benchmark.runs import Run, execute
+from benchmark.records.config import Params, RunConfig, load_params
+from benchmark.records.results import RunResult, read_run
+from benchmark.records.runs import Run
+from benchmark.training.harness import train
+from benchmark.training.runs import execute
 from benchmark.verification import rerun
 from envs.registry import make_task
 from tests.benchmark.command import PARAMS

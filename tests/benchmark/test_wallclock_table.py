@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results import RunResult
-from benchmark.statistics import WELCH
-from benchmark.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
+from benchmark.analysis.statistics import WELCH
+from benchmark.analysis.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
+from benchmark.records.results import RunResult
 from tests.benchmark.factories import PROFILE, SEEDS, make_run, save
 from tests.benchmark.written import frame, row_of, write
 

@@ -1,4 +1,4 @@
-"""Runs and submissions: made by a plug-in, tampered with, verified."""
+"""Runs: made by a plug-in, tampered with, verified."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.results import digest
-from benchmark.submission.archive import pack, unpack
-from benchmark.submission.manifest import MANIFEST
+from benchmark.records.results import digest
 from benchmark.verification.report import Verification
 from tests.benchmark.command import Done, acrl
 
@@ -47,13 +45,3 @@ def numbers_shifted(data: Data, where: str) -> None:
     evaluation = functools.reduce(lambda part, key: part[int(key) if key.isdigit() else key], where.split("."), data)
     evaluation["episodes"] = [value + 1 for value in evaluation["episodes"]]
     evaluation["mean"] = sum(evaluation["episodes"]) / len(evaluation["episodes"])
-
-
-def repack(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
-    files = unpack(path)
-    change(files)
-    path.write_bytes(pack(files))
-
-
-def manifest_changed(files: dict[str, bytes], **changes: object) -> None:
-    files[MANIFEST] = json.dumps(json.loads(files[MANIFEST]) | changes).encode()

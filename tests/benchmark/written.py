@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.tables import write_tables
+from benchmark.publishing.tables.writing import write_tables
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, alter
 
 TASKS = ("R+L2", "HC+O")

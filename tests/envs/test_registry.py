@@ -142,7 +142,6 @@ def test_a_fingerprint_holds_the_constraint() -> None:
         "id": "HC+O",
         "version": 0,
         "env_id": "HalfCheetah-v5",
-        "entry_point": "gymnasium.envs.mujoco.half_cheetah_v5:HalfCheetahEnv",
         "env_kwargs": {},
         "max_episode_steps": 1000,
         "constraint": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.clock import Clock, MeteredConstraint
+from benchmark.training.meter import Clock, MeteredConstraint
 from methods import make_method
 from tests.methods.learners import feed, make_learner, observations, settings
 

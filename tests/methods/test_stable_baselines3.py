@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.config import load_params, run_config
-from benchmark.results import read_run
+from benchmark.records.config import load_params, run_config
+from benchmark.records.results import read_run
 from envs import UserError, make_task
 from envs.registry import TaskSpec
 from methods import make_method

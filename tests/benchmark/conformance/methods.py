@@ -111,9 +111,9 @@ def nothing_violated(action: Tensor, obs: Tensor) -> Tensor:
     return torch.full((len(action), len(obs[0])), -1.0, dtype=action.dtype)
 
 
-def real_constraint(self: Learner) -> Any:
-    """What the harness judges by, behind what it shows."""
-    return getattr(self.task.constraint, "_constraint", self.task.constraint)
+def family(self: Learner) -> type:
+    """The class that the harness's constraint has its violations from."""
+    return next(cls for cls in type(self.task.constraint).__mro__ if "violation" in vars(cls))
 
 
 def widen_the_box(self: Learner, _: Transition) -> None:
@@ -206,19 +206,13 @@ STATE = [
         load_state_dict=lambda self, state: Learner.load_state_dict(self, {"weight": state["weight"], **state}),
     ),
 ]
-REPLACES_VIOLATION = {"observe": observe(lambda self, _: setattr(real_constraint(self), "violation", nothing_violated))}
-WIDENS_THE_SET = {"observe": observe(lambda self, _: setattr(real_constraint(self), "radius_squared", 100.0))}
-REPLACES_FOR_ALL = wrong(
-    "test_constraint_untouched",
-    "violation of the class",
-    observe=observe(
-        lambda self, _: setattr(type(real_constraint(self)), "violation", lambda _, a, s: nothing_violated(a, s))
-    ),
-)
+REPLACES_VIOLATION = {
+    "observe": observe(lambda self, _: setattr(family(self), "violation", lambda _, a, s: nothing_violated(a, s)))
+}
+WIDENS_THE_SET = {"observe": observe(lambda self, _: setattr(self.task.constraint, "radius_squared", 100.0))}
+REPLACES_FOR_ALL = wrong("test_constraint_untouched", "violation of the class", **REPLACES_VIOLATION)
 TRAINING = [
     wrong("test_violations_counted", "violation", **REPLACES_VIOLATION),
-    wrong("test_violations_counted", "set", **WIDENS_THE_SET),
-    wrong("test_constraint_untouched", "violation", **REPLACES_VIOLATION),
     wrong("test_constraint_untouched", "set", **WIDENS_THE_SET),
     wrong("test_constraint_untouched", "box", observe=observe(widen_the_box)),
     wrong(

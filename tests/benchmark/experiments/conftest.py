@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.config import load_params
 from benchmark.experiments.base import Context
+from benchmark.records.config import load_params
 from tests.benchmark.command import acrl, workplace
 
 TASKS = ("R+L2", "R+O10")

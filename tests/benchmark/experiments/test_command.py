@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.experiments.catalogue import EXPERIMENTS
+from benchmark.experiments.writing import EXPERIMENTS
 from tests.benchmark.command import acrl, files
 from tests.benchmark.experiments.conftest import FLOWS, make_place
 

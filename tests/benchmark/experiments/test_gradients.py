@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.experiments.agents import agent_config, rollout
 from benchmark.experiments.base import Context
 from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, signal_rows
+from benchmark.experiments.training import agent_config, rollout
 from envs import make_task
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS

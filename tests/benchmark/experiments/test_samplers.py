@@ -13,14 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.experiments.base import Row
-from benchmark.experiments.polytope import Polytope, cross_polytope, irwin_hall, random_polytope
 from benchmark.experiments.timing import (
     PROBE,
+    Polytope,
+    cross_polytope,
     draw_integers,
     hmc_rows,
     integer_rejection_rows,
+    irwin_hall,
     probe,
     psdd_rows,
+    random_polytope,
     rejection_rows,
 )
 from envs.constraints import Allocation

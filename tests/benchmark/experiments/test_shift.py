@@ -10,18 +10,17 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmark.experiments.base import Context
-from benchmark.experiments.changed import threshold_of, with_threshold
+from benchmark.experiments.base import Context, share_within
 from benchmark.experiments.e1 import CELLS, cells_of, evenness
-from benchmark.experiments.n1 import recall_row, with_constraint
-from benchmark.experiments.validity import draw_actions, share_within, summed_violation
-from benchmark.results import FlowReport, read_record, report_path
+from benchmark.experiments.n1 import recall_row, threshold_of, with_constraint, with_threshold
+from benchmark.records.reports import FlowReport, report_path
+from benchmark.records.results import read_record
 from envs import make_task
 from envs.constraints import Ball
 from envs.errors import UserError
 from envs.sampling.dataset import embed
 from envs.seeding import make_generator
-from methods.flows.measure import flow_violations
+from methods.flows.measure import draw_actions, flow_violations, summed_violation
 from tests.benchmark.experiments.conftest import FLOWS, TASKS
 
 DISC = Ball(0.05, [-1.0, -1.0], [1.0, 1.0])

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.experiments.base import Context
-from benchmark.experiments.stretches import stretches_of, visited_in
-from benchmark.results import TOLERANCES, Violations
-from benchmark.selection import CompleteRun
+from benchmark.experiments.training import stretches_of, visited_in
+from benchmark.records.results import TOLERANCES, Violations
+from benchmark.records.selection import CompleteRun
 from envs.errors import UserError
 from tests.benchmark.experiments.conftest import FLOWS, PLAIN, TASKS
 from tests.benchmark.factories import make_run

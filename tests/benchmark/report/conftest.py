@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.report.site import write_site
+from benchmark.publishing.site.pages import write_site
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, fill, make_failure, make_run, make_timing, save
 
 TASKS = ("R+L2", "HC+O")

@@ -10,7 +10,7 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from benchmark.report.site import write_site
+from benchmark.publishing.site.pages import write_site
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS
 from tests.benchmark.report.conftest import TASKS
 

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from benchmark.leaderboard import leaderboard
-from benchmark.rendering import percent
-from benchmark.report.cells import Cell, leaderboard_rows, pair_grid, scale_grid
-from benchmark.report.site import as_script
-from benchmark.report.sources import sources
-from benchmark.selection import read_selection
+from benchmark.analysis.leaderboard import leaderboard
+from benchmark.publishing.site.cells import Cell, leaderboard_rows, pair_grid, scale_grid
+from benchmark.publishing.site.pages import as_script
+from benchmark.publishing.site.parts import sources
+from benchmark.publishing.tables.rendering import percent
+from benchmark.records.selection import read_selection
 from envs.errors import UserError
 from tests.benchmark.command import files
 from tests.benchmark.factories import METHODS, PROFILE, SEEDS, make_failure, make_flow, make_run, make_timing, save
@@ -82,7 +82,7 @@ def test_the_same_results_give_the_same_bytes_in_another_process(filled: Path, s
     before = files(site)
     program = f"""
 from pathlib import Path
-from benchmark.report.site import write_site
+from benchmark.publishing.site.pages import write_site
 write_site(Path({str(filled)!r}), {PROFILE!r}, {TASKS!r}, {METHODS!r}, {SEEDS!r})
 """
     subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": "7"}, check=True)

@@ -1,0 +1,192 @@
+"""Statistics over seeds and tasks: interquartile means, probabilities of improvement, performance profiles.
+
+The measures are those of rliable (Agarwal et al., NeurIPS 2021, arXiv 2108.13264). The bootstrap is SciPy's and
+stratified: seeds are drawn with replacement within each task. rliable itself wants as many seeds of every task and
+method; here a run may be missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.analysis.statistics import CONFIDENCE, UNBOUNDED, Estimate, all_equal, point
+
+RESAMPLES = 9_999
+TASK_RESAMPLES = 1_999
+TRIMMED = 0.25
+
+STRATIFIED = "stratified bootstrap of seeds"
+OVER_TASKS = "bootstrap of tasks"
+ONE_SEED_OF_A_TASK = "none: one seed of a task"
+FEW_TASKS = "none: fewer than three tasks"
+ONE_SIDED = "none: on every task each pair of seeds has the same sign"
+
+Floats = NDArray[np.float64]
+# One value a seed, a sequence a task.
+Values = Sequence[Sequence[float]]
+
+
+def interquartile_mean(
+    tasks: Values, generator: np.random.Generator, bounds: tuple[float, float] = UNBOUNDED
+) -> Estimate:
+    """Mean of the middle half of all runs, with a 95% interval for these tasks and other seeds.
+
+    Args:
+        tasks: One value a seed, a sequence a task; no sequence is empty.
+        generator: Draws the resamples.
+        bounds: What the values can be at all; the interval is cut there.
+    """
+    return _stratified(tasks, generator, bounds, _middle_mean)
+
+
+def mean_of_tasks(tasks: Values, generator: np.random.Generator, bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
+    """Mean over tasks of the mean over seeds, every task counting the same, with its 95% interval for other seeds."""
+    return _stratified(tasks, generator, bounds, _task_mean)
+
+
+def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Generator) -> Estimate:
+    """The same interquartile mean with an interval for other tasks: whole tasks are drawn, with all their seeds."""
+    strata = _arrange(tasks)
+    if not strata:
+        return point(None, 0)
+    runs = sum(map(len, strata))
+    centre = float(_middle_mean(*strata))
+    if len(strata) < 3:
+        return point(centre, runs, FEW_TASKS)
+
+    # Rows of unequal length are filled up with values that the trimmed mean leaves out.
+    longest = max(map(len, strata))
+    filled = np.stack([np.pad(stratum, (0, longest - len(stratum)), constant_values=np.inf) for stratum in strata])
+    counts = np.array([len(stratum) for stratum in strata])
+
+    def of(chosen: Floats, axis: int = -1) -> Any:
+        drawn = np.moveaxis(chosen, axis, -1).astype(int)
+        values = np.sort(filled[drawn].reshape(*drawn.shape[:-1], -1), axis=-1)
+        total = counts[drawn].sum(axis=-1, keepdims=True)
+        cut = (TRIMMED * total).astype(int)
+        place = np.arange(values.shape[-1])
+        kept = (place >= cut) & (place < total - cut)
+        return np.where(kept, values, 0.0).sum(axis=-1) / kept.sum(axis=-1)
+
+    found = stats.bootstrap(
+        (np.arange(len(strata), dtype=np.float64),),
+        of,
+        n_resamples=TASK_RESAMPLES,
+        vectorized=True,
+        method="percentile",
+        confidence_level=CONFIDENCE,
+        rng=generator,
+    ).confidence_interval
+    return Estimate(centre, float(found.low), float(found.high), runs, OVER_TASKS)
+
+
+def probability_of_improvement(ours: Values, theirs: Values, generator: np.random.Generator) -> Estimate:
+    """How likely a run of ours is better than one of theirs on the same task, ties counting half: a mean over tasks.
+
+    Args:
+        ours: One value a seed, a sequence a task; more is better.
+        theirs: The same tasks in the same order.
+        generator: Draws the resamples.
+
+    Raises:
+        ValueError: If the tasks are not as many.
+    """
+    pairs = sorted((sorted(a), sorted(b)) for a, b in zip(ours, theirs, strict=True))
+    if not pairs:
+        return point(None, 0)
+    runs = min(sum(len(a) for a, _ in pairs), sum(len(b) for _, b in pairs))
+    data = [np.asarray(side, dtype=np.float64) for pair in pairs for side in pair]
+    centre = float(_improvement(*data))
+    if any(len(side) < 2 for side in data):
+        return point(centre, runs, ONE_SEED_OF_A_TASK)
+    if all(len(np.unique(np.sign(a[:, None] - b))) == 1 for a, b in zip(data[::2], data[1::2], strict=True)):
+        return point(centre, runs, ONE_SIDED)
+    low, high = _bootstrap(data, _improvement, generator)
+    return Estimate(centre, low, high, runs, STRATIFIED)
+
+
+def performance_profile(
+    tasks: Values, thresholds: Sequence[float], generator: np.random.Generator
+) -> list[tuple[float, Estimate]]:
+    """Share of runs with a value above each threshold, every task counting the same, with pointwise intervals."""
+    return [
+        (threshold, mean_of_tasks([[float(value > threshold) for value in task] for task in tasks], generator, (0, 1)))
+        for threshold in thresholds
+    ]
+
+
+def _arrange(tasks: Values) -> list[Floats]:
+    """Sorted, so that the order in which seeds and tasks are given changes no resample."""
+    return [np.asarray(task, dtype=np.float64) for task in sorted(sorted(task) for task in tasks)]
+
+
+def _stratified(
+    tasks: Values, generator: np.random.Generator, bounds: tuple[float, float], statistic: Callable[..., Any]
+) -> Estimate:
+    strata = _arrange(tasks)
+    if not strata:
+        return point(None, 0)
+    runs = sum(map(len, strata))
+    centre = float(statistic(*strata))
+    if any(len(stratum) < 2 for stratum in strata):
+        return point(centre, runs, ONE_SEED_OF_A_TASK)
+    if all(all_equal(stratum.tolist()) for stratum in strata):
+        return point(centre, runs, "none: all seeds equal")
+    low, high = _bootstrap(_widened(strata), statistic, generator)
+    low, high = (min(max(end, bounds[0]), bounds[1]) for end in (low, high))
+    # Widening moves what is not linear in the values, by less than the interval is wide.
+    return Estimate(centre, min(low, centre), max(high, centre), runs, STRATIFIED)
+
+
+def _widened(strata: Sequence[Floats]) -> list[Floats]:
+    """Seeds further from their task's mean, so that the interval of a few of them covers what it says.
+
+    A bootstrap of n values has a variance too small by (n - 1) / n, and percentiles as of a normal variable where it
+    should be Student's t: for three seeds of one task a nominal 95% covers some 70% (docs/leaderboard.md). Deviations
+    are raised by both factors (Davison and Hinkley, Bootstrap Methods, 1997, on residuals; Hesterberg, The American
+    Statistician, 2015, on t).
+    """
+    freedom = sum(len(stratum) - 1 for stratum in strata)
+    upper = (1 + CONFIDENCE) / 2
+    student = float(stats.t.ppf(upper, freedom) / stats.norm.ppf(upper))
+    return [
+        stratum.mean() + (stratum - stratum.mean()) * student * math.sqrt(len(stratum) / (len(stratum) - 1))
+        for stratum in strata
+    ]
+
+
+def _bootstrap(
+    data: Sequence[Floats], statistic: Callable[..., Any], generator: np.random.Generator
+) -> tuple[float, float]:
+    found = stats.bootstrap(
+        data,
+        statistic,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        method="percentile",
+        confidence_level=CONFIDENCE,
+        rng=generator,
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _middle_mean(*strata: Floats, axis: int = -1) -> Any:
+    return stats.trim_mean(np.concatenate(strata, axis=axis), TRIMMED, axis=axis)
+
+
+def _task_mean(*strata: Floats, axis: int = -1) -> Any:
+    return np.mean([np.mean(stratum, axis=axis) for stratum in strata], axis=0)
+
+
+def _improvement(*sides: Floats, axis: int = -1) -> Any:
+    shares = []
+    for ours, theirs in zip(sides[::2], sides[1::2], strict=True):
+        better = stats.mannwhitneyu(ours, theirs, axis=axis, method="asymptotic").statistic
+        shares.append(better / (ours.shape[axis] * theirs.shape[axis]))
+    return np.mean(shares, axis=0)

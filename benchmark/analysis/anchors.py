@@ -1,0 +1,64 @@
+"""The anchors that scores are conditional on: what they are, how many runs they are of, and how wide they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark.analysis.statistics import mean_interval, point
+from benchmark.analysis.summaries import Cell, make_cell, make_frame
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
+from benchmark.records.selection import CompleteRun, Selection, commits
+from envs.registry import make_task
+
+ANCHOR_KEYS = ("task", "score", "measured on", "method", "commits")
+OF_INTERVAL = "none: of the interval of the anchor"
+
+
+def final_returns(runs: Iterable[CompleteRun]) -> list[float]:
+    """Return of the last policy, a run each."""
+    return [run.returns.final.mean for run in runs]
+
+
+def scale(found: Selection, task: str) -> tuple[float, float] | str:
+    """Returns that count as 0 and as 1 on a task, or why there are none.
+
+    0 is the mean of random feasible actions, 1 that of the learner without the constraint at the same budget.
+    """
+    low, high = (final_returns(runs) for runs in found.anchors(task))
+    if not low or not high:
+        missing = [name for name, values in (("random-feasible", low), ("unconstrained", high)) if not values]
+        return f"no complete {' or '.join(missing)} run to measure returns by"
+    if min(high) <= max(low):
+        return "at this budget learning without the constraint is not clearly better than random feasible actions"
+    return float(np.mean(low)), float(np.mean(high))
+
+
+def anchor_frame(found: Selection) -> pd.DataFrame:
+    """The anchors of every task, each with its return, and half of its interval on the scale that the two span."""
+    frame = make_frame(ANCHOR_KEYS, [cell for task in found.tasks for cell in _task_cells(found, task)])
+    return frame.astype({"steps": "Int64"})
+
+
+def _task_cells(found: Selection, task: str) -> Iterator[Cell]:
+    low, high = found.anchors(task)
+    free = unconstrained_task(make_task(task)) or ""
+    ends = scale(found, task)
+    span = None if isinstance(ends, str) else ends[1] - ends[0]
+    for score, place, method, runs in (("0", task, LOW_METHOD, low), ("1", free, HIGH_METHOD, high)):
+        made = commits([run.record.provenance for run in runs]) if runs else ""
+        row = {"task": task, "score": score, "measured on": place, "method": method, "commits": made}
+        row |= {"profile": found.profile, "seeds": " ".join(str(run.record.seed) for run in runs)}
+        size = {"N": len(found.seeds), "steps": runs[0].steps if runs else None}
+        yield from (cell | row | size for cell in _anchor_cells(runs, span))
+
+
+def _anchor_cells(runs: Sequence[CompleteRun], span: float | None) -> Iterator[Cell]:
+    mean = mean_interval(final_returns(runs))
+    yield make_cell("final return", "return", mean)
+    half = None
+    if mean.low is not None and mean.high is not None and span is not None:
+        half = (mean.high - mean.low) / 2 / span
+    yield make_cell("half width", "score", point(half, mean.n, OF_INTERVAL))

@@ -1,0 +1,1 @@
+"""The claims of FlowPG, each held against what was measured."""

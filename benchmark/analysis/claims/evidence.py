@@ -1,0 +1,272 @@
+"""What is evidence on a claim: results that count, effects with their intervals, and what keeps one from deciding."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+from benchmark.analysis.claims.rule import NOT_RUN, Budget
+from benchmark.analysis.statistics import (
+    ALL_EQUAL,
+    CONFIDENCE,
+    ONE_SEED,
+    Estimate,
+    all_equal,
+    mean_interval,
+    point,
+    ratio_interval,
+)
+from benchmark.records.selection import Selection
+from envs.errors import UserError
+from envs.registry import make_task
+
+# FlowPG's six tasks, in its order of simulators (arXiv 2402.05149).
+PAPER_TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
+# The paper's flow is a RealNVP.
+FLOW = "flowpg"
+BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty")
+LEAST_SEEDS = 2
+# FlowPG's released configuration: 100 epochs of 500,000 samples in batches of 256.
+PUBLISHED_UPDATES = 100 * (500_000 // 256)
+# Of the published budget, where the whole of it is not needed (docs/claims.md, "Budget").
+LEAST_SHARE = 0.1
+# The paper counts an action as valid up to the first of these; the second is what the constraint says.
+DECIDING_TOLERANCES = (0.1, 0.0)
+
+
+def gap(found: Selection, task: str, *methods: str) -> str:
+    """Why the runs of these methods on a task decide nothing; empty if they can."""
+    fewest = min(len(found.runs(task, method)) for method in methods)
+    if any(run.task == task and run.method in methods for run in found.failures):
+        return "a run failed"
+    if fewest == 0:
+        return NOT_RUN
+    return "fewer than two seeds" if fewest < LEAST_SEEDS else ""
+
+
+def steps_of(found: Selection, task: str) -> Budget | None:
+    """Steps of a task's runs and those published; None without a complete run."""
+    steps = found.steps(task)
+    return None if steps is None else Budget(steps, make_task(task).steps)
+
+
+def updates_of(found: Selection, task: str, flow: str) -> Budget | None:
+    """Updates that the flow was allowed, by the runs' settings; without runs, those that it made."""
+    for run in found.runs(task, flow):
+        updates = run.record.config.get("method", {}).get("flow", {}).get("updates")
+        if updates is not None:
+            return Budget(int(updates), PUBLISHED_UPDATES, "updates")
+    report = found.flows.get((task, flow))
+    if report is None or not report.curve.get("update"):
+        return None
+    return Budget(int(report.curve["update"][-1]), PUBLISHED_UPDATES, "updates")
+
+
+def short_of(budget: Budget | None, share: float) -> str:
+    """Why a budget is too small; empty if it is not, or if nothing was spent at all, which is a gap of its own."""
+    return budget.below(share) if budget else ""
+
+
+def solver_of(found: Selection, task: str, method: str) -> str:
+    """Who projects in the runs of a method: "exact", or a solver; empty without a complete run."""
+    settings = [run.record.config.get("method", {}) for run in found.runs(task, method)]
+    return str(settings[0].get("solver", "exact")) if settings else ""
+
+
+def has_equality(task: str) -> bool:
+    """Whether an equality is part of the constraint, which an output that does not know of it misses almost surely."""
+    constraint = make_task(task).constraint
+    return constraint.free_dim < constraint.dim
+
+
+def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFrame | None:
+    """The numbers of an experiment below ``folder`` (``results/<profile>``); None where it was not made.
+
+    Args:
+        folder: Of the profile.
+        name: Of the experiment.
+        keys: Columns needed besides ``quantity`` and ``value``.
+
+    Raises:
+        UserError: If the file is damaged or lacks a column.
+    """
+    path = folder / "experiments" / f"{name}.csv"
+    again = f"delete it and run `acrl experiment {name} -p {folder.name}`"
+    if not path.exists():
+        return None
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no table: {error}; {again}") from error
+    lacking = [column for column in (*keys, "quantity", "value") if column not in frame.columns]
+    if lacking:
+        raise UserError(f"{path} has no column {', '.join(lacking)}; {again}")
+    for column in ("value", "low", "high", "n"):
+        known = frame[column] if column in frame.columns else pd.Series(float("nan"), index=frame.index)
+        frame[column] = pd.to_numeric(known, errors="coerce")
+    return frame
+
+
+def not_made(name: str, profile: str) -> str:
+    """What to do where :func:`read_experiment` gave None."""
+    return f"no {name}.csv: run `acrl experiment {name} -p {profile}`"
+
+
+def estimate_of(frame: pd.DataFrame, quantity: str) -> Estimate:
+    """The number of this name among an experiment's rows of one kind; without a value where there is none."""
+    rows = frame[(frame["quantity"] == quantity) & frame["value"].notna()]
+    if rows.empty:
+        return point(None, 0)
+    row = rows.iloc[0]
+    n = 1 if pd.isna(row["n"]) else int(row["n"])
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
+        return point(float(row["value"]), n, "none: measured without an interval")
+    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), n, "of the experiment")
+
+
+EXACT_SHARE = "exact binomial"
+FEW_COUNTS = "wider of Welch's on logarithms and exact Poisson of the extreme seeds"
+WELCH_DIFFERENCE = "Welch's t"
+QUOTIENT = "quotient of both intervals"
+NO_EVENTS = "none: no violation on either side"
+# From so many misses on the spread of a count is small next to that of seeds.
+MANY = 10
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of the actions judged missed the constraint, in one seed."""
+
+    missed: int
+    judged: int
+
+    @property
+    def share(self) -> float:
+        """Their quotient."""
+        return self.missed / self.judged
+
+
+@contextmanager
+def one_side_may_be_equal() -> Iterator[None]:
+    """Without SciPy's warning of a side whose seeds are all equal: its variance is 0, and Welch's interval holds."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        yield
+
+
+def exact_share(share: float, draws: int, n: int) -> Estimate:
+    """A share of independent draws with its Clopper-Pearson interval.
+
+    Args:
+        share: Of ``draws``.
+        draws: How many.
+        n: Seeds, or flows, that the draws are from.
+    """
+    low, high = _clopper_pearson(round(share * draws), draws)
+    return Estimate(share, low, high, n, EXACT_SHARE)
+
+
+def share_over_seeds(shares: Sequence[float], judged: Sequence[int]) -> Estimate:
+    """Mean share over seeds by Student's t; where all seeds are equal, the exact interval of all actions judged.
+
+    Args:
+        shares: One a seed.
+        judged: Actions judged in each seed.
+    """
+    estimate = mean_interval(shares, (0.0, 1.0))
+    if estimate.method != ALL_EQUAL:
+        return estimate
+    return exact_share(shares[0], sum(judged), len(shares))
+
+
+def count_ratio(above: Sequence[Count], below: Sequence[Count]) -> Estimate:
+    """How many times as often actions missed in one sample of seeds as in another.
+
+    Where every seed has many misses, the ratio of geometric means of the shares by
+    :func:`~benchmark.analysis.statistics.ratio_interval`, which sees how seeds differ. Where one has few, how they fall
+    is uncertain too, and the logarithm of none does not exist: the ratio is then that of all counts, infinite where
+    only the lower ones are 0, and its interval is the widest of two. One is the former, with half a count added
+    everywhere. The other reaches from the lower end of the least favourable pair of seeds to the upper end of the most
+    favourable pair, each exact for two Poisson counts.
+
+    Args:
+        above: One count a seed of the numerator.
+        below: The same of the denominator.
+    """
+    n = min(len(above), len(below))
+    if n == 0:
+        return point(None, 0)
+    if min(count.missed for count in (*above, *below)) >= MANY:
+        return _ratio(*([count.share for count in side] for side in (above, below)))
+    top, bottom = _pool(above), _pool(below)
+    if top.missed == bottom.missed == 0:
+        return Estimate(None, None, None, n, NO_EVENTS)
+    ratio = top.share / bottom.share if bottom.missed else math.inf
+    if n == 1:
+        return point(ratio, n, ONE_SEED)
+    up, down = sorted(above, key=lambda count: count.share), sorted(below, key=lambda count: count.share)
+    low, _ = poisson_ratio(up[0], down[-1])
+    _, high = poisson_ratio(up[-1], down[0])
+    spread = _ratio(*([(count.missed + 0.5) / count.judged for count in side] for side in (above, below)))
+    if spread.low is not None and spread.high is not None:
+        low, high = min(low, spread.low), max(high, spread.high)
+    return Estimate(ratio, low, high, n, FEW_COUNTS)
+
+
+def poisson_ratio(above: Count, below: Count) -> tuple[float, float]:
+    """Exact interval for the ratio of two Poisson rates, from the binomial of one count given their sum."""
+    total = above.missed + below.missed
+    if total == 0:
+        return 0.0, math.inf
+    low, high = (p / (1 - p) if p < 1 else math.inf for p in _clopper_pearson(above.missed, total))
+    return low * below.judged / above.judged, high * below.judged / above.judged
+
+
+def difference(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    """Difference of the means of two independent samples, one value a seed, with Welch's interval."""
+    n = min(len(above), len(below))
+    if n == 0:
+        return point(None, 0)
+    gap = math.fsum(above) / len(above) - math.fsum(below) / len(below)
+    if n == 1:
+        return point(gap, n, ONE_SEED)
+    if all_equal(above) and all_equal(below):
+        return point(gap, n, ALL_EQUAL)
+    with one_side_may_be_equal():
+        interval = stats.ttest_ind(above, below, equal_var=False).confidence_interval(CONFIDENCE)
+    return Estimate(gap, float(interval.low), float(interval.high), n, WELCH_DIFFERENCE)
+
+
+def quotient(above: Estimate, below: Estimate) -> Estimate:
+    """Quotient of two positive estimates; its interval is no narrower than 95%, as both hold at once inside it."""
+    n = min(above.n, below.n)
+    if not above.mean or not below.mean:
+        return point(None, n)
+    ratio = above.mean / below.mean
+    if above.low is None or above.high is None or below.low is None or below.high is None:
+        return point(ratio, n, "none: no interval of one side")
+    high = above.high / below.low if below.low > 0 else math.inf
+    return Estimate(ratio, max(above.low, 0.0) / below.high, high, n, QUOTIENT)
+
+
+@functools.cache
+def _clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
+    interval = stats.binomtest(hits, trials).proportion_ci(CONFIDENCE, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def _ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    with one_side_may_be_equal():
+        return ratio_interval(above, below)
+
+
+def _pool(counts: Sequence[Count]) -> Count:
+    return Count(sum(count.missed for count in counts), sum(count.judged for count in counts))

@@ -1,0 +1,204 @@
+"""C5 and C6: samplers of feasible actions, and the gradient that a projection loses."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.analysis.claims.evidence import FLOW, LEAST_SEEDS, estimate_of, not_made, quotient, read_experiment
+from benchmark.analysis.claims.rule import BOTH_SIDES, Claim, Finding, Outcome, Reading, decide
+from benchmark.analysis.statistics import Estimate
+from benchmark.records.reports import of_experiment
+from benchmark.records.selection import Selection
+from envs.registry import make_task
+
+# "Far more": so many times the effective samples a second.
+THRESHOLD = 10.0
+# Vehtari et al. 2021, "Rank-normalization, folding, and localization: an improved R-hat".
+LARGEST_RHAT = 1.01
+# How wrong a rate that was measured once may be.
+ONCE = 2.0
+CIRCLE, GROWTH = "e2", "n2"
+SET_COLUMNS = ["family", "dimension", "share", "constraints"]
+# Rejection that draws every coordinate of an allocation, though the last follows from the total.
+NAIVE = "rejection-naive"
+# Their draws do not depend on each other.
+INDEPENDENT = ("rejection", NAIVE, "psdd")
+COLUMN = "times rejection's effective samples a second"
+
+
+def evaluate_samplers(found: Selection, folder: Path) -> Claim:
+    """The claim, by effective samples a second in the experiments e2 and n2."""
+    circle = read_experiment(folder, CIRCLE, ["task", "sampler"])
+    growth = read_experiment(folder, GROWTH, ["sampler", *SET_COLUMNS])
+    by_task = {} if circle is None else {str(task): rows for task, rows in circle.groupby("task", sort=False)}
+    by_set = {} if growth is None else _sets(growth)
+    curved = {task: rows for task, rows in by_task.items() if not make_task(task).constraint.convex}
+    convex = {task: rows for task, rows in by_task.items() if task not in curved}
+    no_circle = not_made(CIRCLE, found.profile) if circle is None else ""
+    no_growth = not_made(GROWTH, found.profile) if growth is None else ""
+    readings = [
+        _reading("hmc", "rejection", "non-convex sets", curved, True, CIRCLE, no_circle),
+        _reading("hmc", "rejection", "convex sets", convex, False, CIRCLE, no_circle),
+        *(_reading("psdd", other, "linear sets", by_set, True, GROWTH, no_growth) for other in ("rejection", NAIVE)),
+        _reading("hmc", "rejection", "growing convex sets", by_set, False, GROWTH, no_growth),
+    ]
+    notes = (
+        f"{NAIVE} draws every coordinate of an allocation, rejection all but the last, which follows from the total. "
+        "Where rejection was given up its rate is the one to be expected.",
+        "Both draw from the box of all actions and not from the smallest box around the set, where they would accept "
+        "more: that favours the claim, so a verdict against it holds for a tighter box too, and one for it may not.",
+        f"A rate of {GROWTH} that was measured once is taken as right within a factor of {ONCE:g}, and a "
+        f"quotient of two within {ONCE**2:g}: its brackets are that factor and no interval. HMC with an R-hat above "
+        f"{LARGEST_RHAT:g} supports nothing. Machine and sizes: experiments/{CIRCLE}.md and {GROWTH}.md.",
+    )
+    return Claim(
+        id="C5",
+        title="Samplers",
+        said="HMC samples non-convex sets and PSDD linear sets far more efficiently than rejection.",
+        source="section 3.2",
+        readings=tuple(readings),
+        notes=notes,
+    )
+
+
+def _sets(growth: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each set of ``n2``, by a name made of what is known of the set."""
+    named = growth.assign(set=[_name(row) for row in growth.to_dict("records")])
+    return {str(name): rows for name, rows in named.groupby("set", sort=False)}
+
+
+def _name(row: dict[Hashable, Any]) -> str:
+    known = {key: row[key] for key in SET_COLUMNS[1:] if pd.notna(row[key])}
+    sizes = [f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in known.items()]
+    return " ".join([str(row["family"]), *sizes])
+
+
+def _reading(
+    sampler: str,
+    against: str,
+    sets: str,
+    rows_by_set: dict[str, pd.DataFrame],
+    decides: bool,
+    experiment: str,
+    missing: str,
+) -> Reading:
+    """One sampler against a kind of rejection, on each set of one kind that both were run on."""
+    both = {name: rows for name, rows in rows_by_set.items() if {sampler, against} <= set(rows["sampler"])}
+    return Reading(
+        name=f"{sampler} against {against} on {sets}",
+        keys={"sampler": sampler, "against": against, "sets": sets},
+        column=COLUMN,
+        findings=tuple(_finding(name, rows, sampler, against, experiment) for name, rows in both.items()),
+        up_to=False,
+        decides=decides,
+        missing=missing or ("" if both else f"no {sets} that both {sampler} and {against} were run on"),
+    )
+
+
+def _finding(name: str, rows: pd.DataFrame, sampler: str, against: str, experiment: str) -> Finding:
+    own, other = rows[rows["sampler"] == sampler], rows[rows["sampler"] == against]
+    effect = quotient(_rate(own, sampler), _rate(other, against))
+    if effect.mean is not None and effect.low is None and experiment == GROWTH:
+        both = ONCE**2
+        effect = Estimate(effect.mean, effect.mean / both, effect.mean * both, effect.n, f"a factor of {ONCE:g} each")
+    rhat = estimate_of(own, "rhat").mean
+    unsettled = "R-hat is too large" if rhat is not None and rhat > LARGEST_RHAT else ""
+    outcome, why = decide(effect, THRESHOLD, unsettled)
+    return Finding(name, effect, THRESHOLD, outcome, why, effect.n, "rate", sources=(of_experiment(experiment),))
+
+
+def _rate(rows: pd.DataFrame, sampler: str) -> Estimate:
+    """Effective samples a second."""
+    rate = estimate_of(rows, "effective_per_second")
+    return estimate_of(rows, "samples_per_second") if rate.mean is None and sampler in INDEPENDENT else rate
+
+
+EXPERIMENT = "c6"
+LAYER = "ddpg-projection-layer"
+LEAST_TASKS = 2
+# Quantities of the experiment, the deciding one first, and their columns and units.
+VANISHING = "vanishing share"
+COLUMNS = {
+    VANISHING: ("vanishes [% of states]", "share"),
+    "vanishing share before tanh": ("vanishes before the tanh [% of states]", "share"),
+    "relative norm": ("norm, relative to that of dQ/da", "ratio"),
+}
+
+
+def evaluate_gradients(found: Selection, folder: Path) -> Claim:
+    """The claim, by the share of states where the policy gradient vanishes."""
+    frame = read_experiment(folder, EXPERIMENT, ["task", "method"])
+    methods = [FLOW] if frame is None else list(dict.fromkeys([FLOW, LAYER, *frame["method"]]))
+    readings = [
+        Reading(
+            name=f"gradient of {method}, {quantity}",
+            keys={"method": method},
+            column=column,
+            findings=() if frame is None else _findings(frame, method, quantity, unit, len(found.seeds)),
+            up_to=False,
+            decides=method == FLOW and quantity == VANISHING,
+            missing=not_made(EXPERIMENT, found.profile) if frame is None else "",
+        )
+        for method in methods
+        for quantity, (column, unit) in COLUMNS.items()
+    ]
+    notes = (
+        f"Supported: {FLOW} has no such state in any seed and the interval of the {LAYER} is above zero. "
+        f"Contradicted: the interval of {FLOW} is above zero. A saturated tanh stops the gradient of every method "
+        f"alike, so before it nothing is decided. How the agents were trained is said in experiments/{EXPERIMENT}.md.",
+    )
+    return Claim(
+        id="C6",
+        title="No zero gradient",
+        said="The policy gradient is not lost, as it is in a projection.",
+        source="section 3.3",
+        readings=tuple(readings),
+        notes=notes,
+    )
+
+
+def _findings(frame: pd.DataFrame, method: str, quantity: str, unit: str, wanted: int) -> tuple[Finding, ...]:
+    """The number of one method on each task; that of the flow is judged."""
+    tasks = list(dict.fromkeys(frame["task"]))
+    findings = []
+    for task in tasks:
+        rows = frame[frame["task"] == task]
+        number = estimate_of(rows[rows["method"] == method], quantity)
+        outcome: Outcome = "not counted"
+        why = ""
+        if method == FLOW and quantity == VANISHING:
+            layer = estimate_of(rows[rows["method"] == LAYER], quantity)
+            why = _gap(number, layer, len(tasks))
+            outcome, why = ("open", why) if why else _judge(number, layer)
+        threshold = 0.0 if quantity == VANISHING else None
+        sources = (of_experiment(EXPERIMENT),)
+        findings.append(Finding(str(task), number, threshold, outcome, why, wanted, unit, sources=sources))
+    return tuple(findings)
+
+
+def _gap(flow: Estimate, layer: Estimate, tasks: int) -> str:
+    """Why the shares decide nothing; empty if they can."""
+    if flow.mean is None or layer.mean is None:
+        return f"not measured for both {FLOW} and the {LAYER}"
+    if min(flow.n, layer.n) < LEAST_SEEDS:
+        return "fewer than two seeds"
+    return "measured on one task" if tasks < LEAST_TASKS else ""
+
+
+def _judge(flow: Estimate, layer: Estimate) -> tuple[Outcome, str]:
+    """Whether the flow keeps the gradient where the projection layer loses it."""
+    if flow.mean != 0:
+        return ("contradicted", "") if _above_zero(flow) else ("open", BOTH_SIDES)
+    if _above_zero(layer):
+        return "supported", ""
+    return "open", f"the {LAYER} may not lose it either"
+
+
+def _above_zero(share: Estimate) -> bool:
+    """Whether the whole interval is; seeds that are all equal have none, and agree."""
+    end = share.mean if share.low is None else share.low
+    return end is not None and end > 0

@@ -1,0 +1,230 @@
+"""The difference between two sets of runs, a task at a time, with what it shows in words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmark.analysis.comparison_inputs import Side
+from benchmark.analysis.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
+from benchmark.analysis.summaries import prepares, total, training
+from benchmark.records.config import unequal_settings
+from benchmark.records.provenance import one_machine
+from benchmark.records.results import TOLERANCES, Record, digest
+from benchmark.records.selection import CompleteRun
+from envs.errors import UserError
+
+SHARES = (-1.0, 1.0)
+Value = Callable[[CompleteRun], float | None]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is compared.
+
+    Attributes:
+        of: Its value for one run; None where the run has none.
+        bounds: What a difference can be at all.
+        clock: Whether it only compares on one machine.
+    """
+
+    name: str
+    unit: str
+    of: Value
+    tolerance: float | None = None
+    bounds: tuple[float, float] = UNBOUNDED
+    clock: bool = False
+
+
+class Difference(Record):
+    """One quantity on one task.
+
+    Attributes:
+        quantity: Its name.
+        unit: Of all values.
+        tolerance: At which an action counts as valid.
+        a: Mean of the first side; None where nothing is compared.
+        b: Mean of the second.
+        difference: The second less the first.
+        low: Lower end of its 95% interval; None where there is none.
+        high: Upper end of it.
+        interval: How the interval was made, or why there is none.
+        n_a: Runs of the first side.
+        n_b: Runs of the second.
+        shown: What the interval shows, in words.
+    """
+
+    task: str
+    method_a: str
+    method_b: str
+    quantity: str
+    unit: str
+    tolerance: float | None
+    a: float | None
+    b: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    interval: str
+    n_a: int
+    n_b: int
+    shown: str
+
+
+class Compared(Record):
+    """A whole comparison.
+
+    Attributes:
+        profile: Of all runs.
+        a: What the first side is.
+        b: What the second side is.
+        key: What was compared, as one hash.
+        differences: By task, method and quantity.
+        notes: What a reader has to know.
+    """
+
+    schema_version: Literal[1] = 1
+    profile: str
+    a: str
+    b: str
+    key: str
+    differences: list[Difference]
+    notes: list[str]
+
+
+def quantities(prepared: bool) -> Iterator[Quantity]:
+    """Everything that is compared; ``prepared`` says whether a run of either side had anything to prepare."""
+    yield Quantity("final return", "return", lambda run: run.returns.final.mean)
+    yield Quantity("best return", "return", lambda run: run.returns.best.mean)
+    for tolerance in TOLERANCES:
+        yield Quantity("valid share in training", "share", _valid_share(tolerance), tolerance, SHARES)
+    yield Quantity("violations in training", "actions", lambda run: run.violations.policy.count, 0.0)
+    yield Quantity("total", "seconds", total, clock=True)
+    if prepared:
+        yield Quantity("total without prepare", "seconds", training, clock=True)
+
+
+def _valid_share(tolerance: float) -> Value:
+    def of(run: CompleteRun) -> float | None:
+        policy = run.violations.policy
+        return policy.valid_share[f"{tolerance:g}"] if policy.n else None
+
+    return of
+
+
+def compare(a: Side, b: Side) -> Compared:
+    """The second side less the first, for every task and method that both have.
+
+    Raises:
+        UserError: If they are of different profiles or have nothing in common.
+    """
+    if a.profile != b.profile:
+        raise UserError(f"A is of profile '{a.profile}' and B of '{b.profile}': profiles are never mixed")
+    pairs = list(common(a, b))
+    if not pairs:
+        raise UserError(
+            f"A and B have no task in common: A has {listed(a)}; B has {listed(b)}; "
+            "choose the methods of a revision with --method"
+        )
+    found: list[Difference] = []
+    notes = [*(f"A: {note}" for note in a.notes), *(f"B: {note}" for note in b.notes)]
+    for task, method_a, method_b in pairs:
+        first, second = a.runs[task, method_a], b.runs[task, method_b]
+        budgets = first[0].steps, second[0].steps
+        if budgets[0] != budgets[1]:
+            notes.append(f"{task}: budgets of {budgets[0]:,} and {budgets[1]:,} steps, which do not compare")
+            continue
+        unequal = [name for name, *_ in unequal_settings(first[0].record.config, second[0].record.config)]
+        if method_a == method_b and unequal:
+            notes.append(f"{task}, {method_a}: different settings: {', '.join(unequal)}")
+        prepared = any(prepares(run) for run in (*first, *second))
+        for quantity in quantities(prepared):
+            one = difference(quantity, first, second)
+            found.append(one.model_copy(update={"task": task, "method_a": method_a, "method_b": method_b}))
+        if not one_machine(run.record.provenance for run in (*first, *second)):
+            machines = "; ".join(sorted({run.machine for run in (*first, *second)}))
+            notes.append(f"{task}: seconds are of different machines, {machines}, and do not compare")
+    notes += [f"only {side} has {one}" for side, one in unmatched(a, b, pairs)]
+    compared = {(task, method_a) for task, method_a, _ in pairs}, {(task, method_b) for task, _, method_b in pairs}
+    key = key_of(a, compared[0]), key_of(b, compared[1])
+    if shared := len(set(key[0]) & set(key[1])):
+        notes.append(f"{shared} runs are the same file on both sides: these samples are not independent")
+    return Compared(
+        profile=a.profile,
+        a=a.label,
+        b=b.label,
+        key=hashlib.sha256(json.dumps([a.label, b.label, *key]).encode()).hexdigest(),
+        differences=found,
+        notes=notes,
+    )
+
+
+def common(a: Side, b: Side) -> Iterator[tuple[str, str, str]]:
+    """Task, first method and second method of everything that is compared."""
+    methods = [list(dict.fromkeys(method for _, method in side.runs)) for side in (a, b)]
+    if all(len(names) == 1 for names in methods):
+        (first,), (second,) = methods
+        yield from ((task, first, second) for task, _ in a.runs if (task, second) in b.runs)
+    else:
+        yield from ((task, method, method) for task, method in a.runs if (task, method) in b.runs)
+
+
+def unmatched(a: Side, b: Side, pairs: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    """What only one side has."""
+    for name, side, index in (("A", a, 1), ("B", b, 2)):
+        there = {(pair[0], pair[index]) for pair in pairs}
+        yield from ((name, f"{task} {method}") for task, method in side.runs if (task, method) not in there)
+
+
+def listed(side: Side) -> str:
+    """Tasks and methods of a side."""
+    return ", ".join(f"{task} {method}" for task, method in side.runs) or "none"
+
+
+def key_of(side: Side, compared: set[tuple[str, str]]) -> list[str]:
+    """What identifies the runs of a side: every number in them."""
+    runs = [run for pair in sorted(compared) for run in side.runs[pair]]
+    return [digest(json.loads(run.record.model_dump_json())) for run in runs]
+
+
+def difference(quantity: Quantity, first: Sequence[CompleteRun], second: Sequence[CompleteRun]) -> Difference:
+    """One quantity, not yet told which task and methods it is of."""
+    sides = [[value for run in runs if (value := quantity.of(run)) is not None] for runs in (first, second)]
+    estimate = difference_interval(sides[1], sides[0], quantity.bounds)
+    if quantity.clock and not one_machine(run.record.provenance for run in (*first, *second)):
+        estimate = Estimate(None, None, None, 0, OTHER_MACHINES)
+    means = [math.fsum(values) / len(values) if values and estimate.mean is not None else None for values in sides]
+    return Difference(
+        task="",
+        method_a="",
+        method_b="",
+        quantity=quantity.name,
+        unit=quantity.unit,
+        tolerance=quantity.tolerance,
+        a=means[0],
+        b=means[1],
+        difference=estimate.mean,
+        low=estimate.low,
+        high=estimate.high,
+        interval=estimate.method,
+        n_a=len(sides[0]),
+        n_b=len(sides[1]),
+        shown=in_words(estimate),
+    )
+
+
+def in_words(estimate: Estimate) -> str:
+    """What an interval shows of a difference."""
+    why = estimate.method.removeprefix("none: ")
+    if estimate.mean is None:
+        return f"not compared: {why}"
+    if estimate.low is None or estimate.high is None:
+        same = estimate.mean == 0 and estimate.method == ALL_EQUAL
+        return "equal in all runs" if same else f"no interval: {why}"
+    if estimate.low > 0:
+        return "B higher"
+    return "A higher" if estimate.high < 0 else "no difference shown"

@@ -1,0 +1,171 @@
+"""One side of a comparison: a run's JSON, a method's runs on disk, or the runs that are committed at a git revision."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.records.config import Params
+from benchmark.records.results import RunResult, parse_record, read_run
+from benchmark.records.runs import NoRunsError, Run, or_choose
+from benchmark.records.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
+from benchmark.records.submissions import run_paths, submission_path
+from envs.errors import UnknownIdError, UserError
+from methods.base import list_methods
+
+
+@dataclass(frozen=True)
+class Side:
+    """Complete runs of one profile.
+
+    Attributes:
+        label: What they are, in words.
+        runs: By task and method, each by seed.
+        notes: What a reader has to know.
+    """
+
+    label: str
+    profile: str
+    runs: dict[tuple[str, str], list[CompleteRun]]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where runs are looked for.
+
+    Attributes:
+        tasks: Only these tasks, if any.
+        methods: Only these methods of a revision, if any.
+    """
+
+    profile: str
+    tasks: Sequence[str]
+    methods: Sequence[str]
+    results: Path
+
+
+def make_sides(first: str, second: str, params: Params, choice: Choice) -> tuple[Side, Side]:
+    """Both sides of a comparison.
+
+    A revision holds the runs of many methods: of these only those of ``choice.methods`` are taken, or those of the
+    other side if that is a method or a run.
+
+    Args:
+        first: Path of a run's JSON, id of a method, or git revision.
+        second: The same.
+        params: Settings.
+        choice: Where runs are looked for.
+
+    Raises:
+        UserError: If one is none of these, has no complete run, or a file is damaged.
+    """
+    sides = [_side(name, params, choice) for name in (first, second)]
+    methods = choice.methods or [method for side in sides if side for _, method in side.runs]
+    wanted = Choice(choice.profile, choice.tasks, list(dict.fromkeys(methods)), choice.results)
+    a, b = (side or _at_revision(name, wanted) for side, name in zip(sides, (first, second), strict=True))
+    return a, b
+
+
+def _side(name: str, params: Params, choice: Choice) -> Side | None:
+    """A run's or a method's side; None for what can only be a revision."""
+    if name.endswith(".json") or Path(name).is_file():
+        run = read_run(Path(name))
+        return _gather(
+            f"{name} ({run.task} {run.method} seed {run.seed})", run.profile, [(Path(name), run)], choice.results
+        )
+    if name in list_methods() or submission_path(choice.results / choice.profile, name).exists():
+        return _of_method(name, params, choice)
+    return None
+
+
+def _of_method(method: str, params: Params, choice: Choice) -> Side:
+    params.profile(choice.profile)
+    folder = choice.results / choice.profile / "runs"
+    paths = run_paths(folder.parent, method)
+    found = [(path, read_run(path)) for path in paths if not choice.tasks or path.parts[-3] in choice.tasks]
+    for path, run in found:
+        check_place(path, run, choice.profile)
+    side = _gather(f"{method} ({folder})", choice.profile, found, choice.results, method)
+    if method not in list_methods():
+        side.notes.append("its code is not installed here, so that nothing says whether it is today's")
+        return side
+    runs = [one.record for several in side.runs.values() for one in several]
+    keys = {run.run_key: Run(run.profile, run.task, run.method, run.seed).key(params) for run in runs}
+    stale = sum(run.run_key != keys[run.run_key] for run in runs)
+    if stale:
+        side.notes.append(f"{stale} of {len(runs)} runs are of other versions or settings than today's")
+    return side
+
+
+def _at_revision(revision: str, choice: Choice) -> Side:
+    commit = _git(f"'{revision}'", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    name = f"{revision} ({commit.decode().strip()[:12]})"
+    found = []
+    for path, content in _committed(commit.decode().strip(), choice):
+        run = parse_record(content, f"{revision}:{path}", RunResult)
+        check_place(Path(path), run, choice.profile)
+        chosen = (not choice.tasks or run.task in choice.tasks) and (not choice.methods or run.method in choice.methods)
+        if chosen:
+            found.append((Path(path), run))
+    return _gather(name, choice.profile, found, choice.results)
+
+
+def _committed(commit: str, choice: Choice) -> Iterator[tuple[str, bytes]]:
+    """Every run of the profile at a commit, read from git without touching the files on disk."""
+    folder = os.path.relpath(choice.results / choice.profile / "runs")
+    others = or_choose(choice.profile, choice.results)
+    what = f"{folder} at {commit[:12]}: no run of this profile is committed there{others}"
+    archive = _git(what, "archive", "--format=tar", commit, "--", folder)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isfile() else None
+            if file is not None and Path(member.name).match("*/*/seed-*.json"):
+                yield member.name, file.read()
+
+
+def _git(what: str, *arguments: str) -> bytes:
+    """What git prints about the folder that the command runs in.
+
+    Raises:
+        UserError: If it fails: what was named is not there.
+    """
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
+    except OSError as error:
+        raise UserError(f"git cannot be run: {error.strerror}; a revision is read with it") from error
+    except subprocess.CalledProcessError as error:
+        if arguments[0] == "archive":
+            raise UserError(f"git has no {what}") from error
+        unknown = UnknownIdError("method", what.strip("'"), list_methods())
+        raise UserError(f"{what} is no run's JSON, no method and no git revision: {unknown}") from error
+
+
+def _gather(
+    label: str, profile: str, found: Sequence[tuple[Path, RunResult]], results: Path, method: str = "*"
+) -> Side:
+    """The complete ones among runs, in order.
+
+    Raises:
+        UserError: If there is none, or seeds of a task and method had different settings.
+    """
+    complete: dict[tuple[str, str], list[CompleteRun]] = {}
+    ended = 0
+    for path, run in found:
+        if run.status == "complete":
+            complete.setdefault((run.task, run.method), []).append(check_complete(path, run))
+        else:
+            ended += 1
+    if not complete:
+        raise NoRunsError(profile, results, f"{label} in profile '{profile}'", method)
+    seeds = sorted({run.seed for _, run in found})
+    selection = Selection(profile, (), tuple({method for _, method in complete}), tuple(seeds), complete=complete)
+    arrange(selection)
+    check_comparable(selection)
+    notes = [f"{ended} of {len(found)} runs are not complete and are left out"] if ended else []
+    return Side(f"{label}, profile {profile}", profile, complete, notes)

@@ -1,0 +1,269 @@
+"""The leaderboard: everything that is derived from a profile's results, once, for all that show them.
+
+Returns are put on one scale for all tasks (0: random feasible actions, 1: the learner without the constraint);
+validity is given at each tolerance; intervals say which differences are shown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.analysis import anchors, curves, summaries, timing
+from benchmark.analysis.aggregate import (
+    Values,
+    interquartile_mean,
+    interquartile_mean_of_other_tasks,
+    mean_of_tasks,
+    performance_profile,
+    probability_of_improvement,
+)
+from benchmark.analysis.statistics import Estimate, mean_interval, point
+from benchmark.analysis.summaries import SHARE, Cell, make_cell, make_frame, over_runs
+from benchmark.records.config import Profile
+from benchmark.records.results import TOLERANCES
+from benchmark.records.selection import CompleteRun, Selection, read_selection
+
+ALL_TASKS = "all"
+# Every method has what this one has but its own idea, so it is what an idea is compared with.
+BASELINE = "ddpg-projection"
+SEED = 20_240
+THRESHOLDS = 41
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """What a profile's results say. Nothing in it changes; each part is derived when it is first asked for.
+
+    Attributes:
+        found: The results that it is derived from.
+    """
+
+    found: Selection
+
+    # --- scores ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def scales(self) -> dict[str, tuple[float, float] | str]:
+        """Returns that count as 0 and as 1 on each task, or why there are none."""
+        return {task: anchors.scale(self.found, task) for task in self.found.tasks}
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], list[float]]:
+        """Final returns on a task's scale by task and method, a run each; empty without a scale or a run."""
+        found = {}
+        for task, method in itertools.product(self.found.tasks, self.found.methods):
+            ends = self.scales[task]
+            values = [] if isinstance(ends, str) else anchors.final_returns(self.found.runs(task, method))
+            low, high = (0.0, 1.0) if isinstance(ends, str) else ends
+            found[task, method] = [(value - low) / (high - low) for value in values]
+        return found
+
+    @cached_property
+    def scored_tasks(self) -> list[str]:
+        """Tasks that count in the aggregate: those with a scale and a run of any method."""
+        return [task for task in self.found.tasks if any(self.scores[task, method] for method in self.found.methods)]
+
+    @cached_property
+    def ranked_methods(self) -> list[str]:
+        """Methods with a run of every such task; others would be compared on easier or harder tasks."""
+        tasks = self.scored_tasks
+        return [m for m in self.found.methods if tasks and all(self.scores[task, m] for task in tasks)]
+
+    @cached_property
+    def whole_methods(self) -> list[str]:
+        """Methods with a row of all tasks together: ranked ones, and those with a run of every task that has runs."""
+        tasks = self.found.begun()
+        whole = [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
+        return [m for m in self.found.methods if m in self.ranked_methods or m in whole]
+
+    def values(self, method: str) -> Values:
+        """Scores of a method, a sequence for each scored task."""
+        return [self.scores[task, method] for task in self.scored_tasks]
+
+    # --- frames ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One tidy frame: rows of single tasks, and of all tasks together for each method that has them."""
+        found = self.found
+        single = {
+            task: {m: interquartile_mean(_one_task(self.scores[task, m]), generator()) for m in found.methods}
+            for task in found.tasks
+        }
+        ranks_by_task = {task: rank_ranges(estimates) for task, estimates in single.items()}
+
+        def cells(task: str, method: str) -> Iterable[Cell]:
+            return self._task_cells(task, method, single[task][method], ranks_by_task[task].get(method))
+
+        rows = over_runs(found, cells)
+        whole = {m: interquartile_mean(self.values(m), generator()) for m in self.ranked_methods}
+        ranks = rank_ranges(whole)
+        shared = {"task": ALL_TASKS, "profile": found.profile, "seeds": " ".join(map(str, found.seeds)), "steps": None}
+        for method in self.whole_methods:
+            scored = self._aggregate_cells(method, whole.get(method, point(None, 0)), ranks.get(method))
+            valid = validity_cells(found, found.begun(), method)
+            for cells_of_all, count in ((scored, len(self.scored_tasks)), (valid, len(found.begun()))):
+                row = shared | {"method": method, "N": count * len(found.seeds)}
+                rows += [cell | row for cell in cells_of_all]
+        return make_frame(("task", "method"), rows).astype({"steps": "Int64"})
+
+    @cached_property
+    def improvements(self) -> pd.DataFrame:
+        """For every pair of ranked methods: how likely a run of the first is better than one of the second."""
+        rows = []
+        for first, second in itertools.permutations(self.ranked_methods, 2):
+            better = probability_of_improvement(self.values(first), self.values(second), generator())
+            row = {"method": first, "other": second, "N": len(self.scored_tasks) * len(self.found.seeds)}
+            rows.append(row | make_cell("improvement", "share", better))
+        return make_frame(("method", "other"), rows).drop(columns=["steps", "seeds", "profile"])
+
+    @cached_property
+    def profiles(self) -> dict[str, list[tuple[float, Estimate]]]:
+        """Of each ranked method the share of runs above each score, from the lowest run of all to the highest."""
+        values = [value for method in self.ranked_methods for task in self.values(method) for value in task]
+        if not values:
+            return {}
+        low, high = math.floor(10 * min(values)) / 10, math.ceil(10 * max(values)) / 10
+        points = [round(float(value), 6) for value in np.linspace(low, high, THRESHOLDS)]
+        return {m: performance_profile(self.values(m), points, generator()) for m in self.ranked_methods}
+
+    @cached_property
+    def anchors(self) -> pd.DataFrame:
+        """The anchors of every task; see :mod:`benchmark.analysis.anchors`."""
+        return anchors.anchor_frame(self.found)
+
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """Quality of the flows; see :mod:`benchmark.analysis.summaries`, as for those that follow."""
+        return summaries.flows(self.found)
+
+    @cached_property
+    def violations(self) -> pd.DataFrame:
+        """Violations in training."""
+        return summaries.violations(self.found)
+
+    @cached_property
+    def wallclock(self) -> pd.DataFrame:
+        """Where the time went."""
+        return summaries.wallclock(self.found)
+
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """Returns of the last and of the best policy."""
+        return summaries.returns(self.found)
+
+    @cached_property
+    def timing(self) -> pd.DataFrame:
+        """What a training step costs; see :mod:`benchmark.analysis.timing`."""
+        return timing.timing_frame(self.found)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """States visited and states trained on; see :mod:`benchmark.analysis.summaries`."""
+        return summaries.coverage_frame(self.found)
+
+    @cached_property
+    def learning(self) -> curves.Curves:
+        """Evaluation returns over training."""
+        return curves.learning_curves(self.found)
+
+    @cached_property
+    def missed(self) -> curves.Curves:
+        """Violations of the policy's own output so far, over training."""
+        return curves.violation_curves(self.found)
+
+    # --- cells -------------------------------------------------------------------------------------------------
+
+    def _task_cells(self, task: str, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
+        """A method on one task."""
+        runs, ends = self.found.runs(task, method), self.scales[task]
+        yield make_cell("final return", "return", mean_interval(anchors.final_returns(runs)))
+        yield make_cell("score", "score", score, note=ends if isinstance(ends, str) and runs else "")
+        yield from rank_cells(score, rank)
+        for name, counts in valid_shares([runs]).items():
+            for tolerance, shares in counts.items():
+                yield make_cell(name, "share", mean_interval(shares[0] if shares else [], SHARE), tolerance)
+
+    def _aggregate_cells(self, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
+        """A method on all scored tasks together; without a score there is nothing but its place."""
+        values: Values = self.values(method) if score.n else []
+        yield make_cell("score", "score", score)
+        yield make_cell("score, other tasks", "score", interquartile_mean_of_other_tasks(values, generator()))
+        yield from rank_cells(score, rank)
+        theirs = self.values(BASELINE) if BASELINE in self.found.methods else []
+        better = point(None, 0)
+        if method != BASELINE and score.n and theirs and all(theirs):
+            better = probability_of_improvement(values, theirs, generator())
+        yield make_cell("improvement", "share", better)
+
+
+def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
+    """The leaderboard of a profile from its folder ``results/<profile>``.
+
+    Raises:
+        UserError: As :func:`benchmark.records.selection.read_selection`.
+    """
+    return Leaderboard(read_selection(folder, folder.name, profile.tasks, profile.methods, profile.seeds))
+
+
+def generator() -> np.random.Generator:
+    """The same resamples for every cell, so that no cell depends on which others there are."""
+    return np.random.default_rng(SEED)
+
+
+def rank_ranges(estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
+    """Best and worst rank that each method's interval allows; what overlaps is a tie. No interval, no rank."""
+    known = {name: one for name, one in estimates.items() if one.low is not None and one.high is not None}
+    ranges = {}
+    for name, one in known.items():
+        others = [other for other_name, other in known.items() if other_name != name]
+        above = sum(_below(one, other) for other in others)
+        below = sum(_below(other, one) for other in others)
+        ranges[name] = (1 + above, len(known) - below)
+    return ranges
+
+
+def _below(one: Estimate, other: Estimate) -> bool:
+    return one.high is not None and other.low is not None and one.high < other.low
+
+
+def _one_task(values: list[float]) -> Values:
+    return [values] if values else []
+
+
+def rank_cells(score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
+    """Best and worst rank."""
+    best, worst = rank or (None, None)
+    yield make_cell("best rank", "rank", point(best, score.n, "none: of the score's interval"))
+    yield make_cell("worst rank", "rank", point(worst, score.n, "none: of the score's interval"))
+
+
+def validity_cells(found: Selection, tasks: Sequence[str], method: str) -> Iterable[Cell]:
+    """Validity of a method, mean of all tasks with runs, with a scale or without."""
+    for name, counts in valid_shares([found.runs(task, method) for task in tasks]).items():
+        for tolerance, shares in counts.items():
+            yield make_cell(name, "share", mean_of_tasks(shares, generator(), SHARE), tolerance)
+
+
+def valid_shares(tasks: Sequence[Sequence[CompleteRun]]) -> dict[str, dict[float, list[list[float]]]]:
+    """Valid shares of the policy's own output by tolerance: a list a task, a share a seed.
+
+    "valid share" is over the whole training, "final valid share" of the last policy.
+    """
+    found: dict[str, dict[float, list[list[float]]]] = {"valid share": {}, "final valid share": {}}
+    for tolerance in TOLERANCES:
+        key = f"{tolerance:g}"
+        training = [[r.violations.policy.valid_share[key] for r in runs if r.violations.policy.n] for runs in tasks]
+        policies = [[r.record.final_policy for r in runs] for runs in tasks]
+        last = [[policy.violations.valid_share[key] for policy in task if policy] for task in policies]
+        found["valid share"][tolerance] = training if all(training) else []
+        found["final valid share"][tolerance] = last if all(last) else []
+    return found

@@ -1,0 +1,161 @@
+"""Means over seeds and ratios of means, each with an interval where the data supports one."""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CONFIDENCE = 0.95
+UNBOUNDED = (-math.inf, math.inf)
+
+STUDENT = "Student's t"
+WELCH = "Welch's t on logarithms"
+DIFFERENCE = "Welch's t"
+NO_DATA = "none: no data"
+ONE_SEED = "none: one seed"
+ALL_EQUAL = "none: all seeds equal"
+NOT_ESTIMATED = "none: not estimated"
+OTHER_MACHINES = "none: different machines"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value estimated from ``n`` seeds.
+
+    Attributes:
+        mean: The value; None where there is no data.
+        low: Lower end of the 95% interval; None where there is no interval.
+        high: Upper end of it.
+        n: Seeds that the value comes from; of a ratio, the smaller of both numbers.
+        method: How the interval was made, or why there is none.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+
+def point(value: float | None, n: int, method: str = NOT_ESTIMATED) -> Estimate:
+    """A value without an interval, and why it has none."""
+    return Estimate(value, None, None, n, NO_DATA if value is None else method)
+
+
+def all_equal(values: Sequence[float]) -> bool:
+    """Whether values differ by no more than rounding, from which no spread can be estimated."""
+    return math.isclose(max(values), min(values), rel_tol=1e-12)
+
+
+def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
+    """Mean of one value a seed with the 95% interval of Student's t.
+
+    One seed says nothing about the spread, and seeds that are all equal would give an interval of width zero, a
+    certainty that a few runs cannot have: both get no interval, and say why.
+
+    Args:
+        values: One value a seed.
+        bounds: What the mean can be at all ((0, 1) of a share); the interval is cut there.
+    """
+    if not values:
+        return point(None, 0)
+    if all_equal(values):
+        return point(float(values[0]), len(values), ONE_SEED if len(values) == 1 else ALL_EQUAL)
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    mean, reach = math.fsum(values) / len(values), student(len(values) - 1) * error
+    low, high = (min(max(end, bounds[0]), bounds[1]) for end in (mean - reach, mean + reach))
+    return Estimate(mean, low, high, len(values), STUDENT)
+
+
+@functools.cache
+def student(freedom: int) -> float:
+    """Where Student's t has the confidence's share between minus this and this."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def mean_intervals(points: pd.DataFrame, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any]:
+    """:func:`mean_interval` at every step of one curve at once.
+
+    Args:
+        points: Columns ``seed``, ``step`` and ``value``.
+        bounds: As there.
+
+    Returns:
+        Columns ``step``, ``mean``, ``low``, ``high`` and ``n``, by step; NaN where there is no interval.
+    """
+    steps = points.pivot(index="step", columns="seed", values="value")
+    n, mean, deviation = (
+        found.to_numpy(dtype=float) for found in (steps.count(axis=1), steps.mean(axis=1), steps.std(axis=1))
+    )
+    known = deviation > 1e-12 * np.abs(mean)
+    reach = np.where(known, np.array([student(int(size) - 1) if size > 1 else np.nan for size in n]), np.nan)
+    reach = reach * deviation / np.sqrt(n)
+    low, high = (np.clip(end, *bounds) for end in (mean - reach, mean + reach))
+    return {"step": steps.index.to_numpy(), "mean": mean, "low": low, "high": high, "n": n.astype(int)}
+
+
+def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
+    """Ratio of the geometric means of two independent samples of positive values, with its 95% interval.
+
+    The interval is Welch's t for the difference of the mean logarithms. A bootstrap of two or three seeds can only
+    repeat what it has seen, and so gives an interval far too narrow; the logarithm makes the ratio a difference, keeps
+    it positive and makes a / b and b / a agree. Geometric means are what that interval is about; they differ from
+    arithmetic ones by a fraction of the spread, which is small for times of the same program.
+
+    Args:
+        numerator: One positive value a seed.
+        denominator: The same of the reference.
+
+    Raises:
+        ValueError: If a value is not positive.
+    """
+    n = min(len(numerator), len(denominator))
+    if n == 0:
+        return point(None, 0)
+    if min(*numerator, *denominator) <= 0:
+        raise ValueError("a ratio of means needs positive values")
+    above, below = [math.log(value) for value in numerator], [math.log(value) for value in denominator]
+    ratio = math.exp(math.fsum(above) / len(above) - math.fsum(below) / len(below))
+    if n == 1:
+        return point(ratio, n, ONE_SEED)
+    if all_equal(above) and all_equal(below):
+        return point(ratio, n, ALL_EQUAL)
+    interval = stats.ttest_ind(above, below, equal_var=False).confidence_interval(CONFIDENCE)
+    return Estimate(ratio, math.exp(interval.low), math.exp(interval.high), n, WELCH)
+
+
+def difference_interval(
+    second: Sequence[float], first: Sequence[float], bounds: tuple[float, float] = UNBOUNDED
+) -> Estimate:
+    """Mean of ``second`` less that of ``first``, two independent samples, with the 95% interval of Welch's t.
+
+    Seeds of the same number are no pairs: two methods draw different randomness from the same seed.
+
+    Args:
+        second: One value a seed.
+        first: The same of what it is compared with.
+        bounds: What the difference can be at all ((-1, 1) of shares); the interval is cut there.
+    """
+    n = min(len(second), len(first))
+    if n == 0:
+        return point(None, 0)
+    difference = math.fsum(second) / len(second) - math.fsum(first) / len(first)
+    if n == 1:
+        return point(difference, n, ONE_SEED)
+    if all_equal(second) and all_equal(first):
+        return point(difference, n, ALL_EQUAL)
+    with warnings.catch_warnings():
+        # SciPy warns where the seeds of one side are all equal, which loses nothing here: their variance is 0.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = stats.ttest_ind(second, first, equal_var=False).confidence_interval(CONFIDENCE)
+    low, high = (float(min(max(end, bounds[0]), bounds[1])) for end in (interval.low, interval.high))
+    return Estimate(difference, low, high, n, DIFFERENCE)

@@ -1,0 +1,176 @@
+"""Measuring apart from runs: flows, samplers, experiments and the time of a training step."""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from benchmark.commands.options import (
+    completer,
+    jobs_option,
+    json_option,
+    method_option,
+    profile_option,
+    results_option,
+    seed_option,
+    show,
+    show_paths,
+    task_argument,
+    tasks_argument,
+)
+
+
+@click.command()
+@tasks_argument
+@profile_option
+@method_option
+@jobs_option
+@results_option
+@json_option
+def flows(
+    tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
+) -> None:
+    """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
+    from benchmark.records.config import load_params
+    from benchmark.training.flows import make_flow
+    from benchmark.training.processes import side_by_side
+
+    params = load_params()
+    chosen = params.profile(profile)
+    # Two flows of one task would wait for the same samples: neighbours are of different tasks.
+    pairs = [(task, method) for method in methods or chosen.flow_methods for task in tasks or chosen.tasks]
+    made = side_by_side(functools.partial(make_flow, params, profile, results), pairs, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
+
+
+@click.command(hidden=True)
+@tasks_argument
+@profile_option
+@method_option
+@jobs_option
+@results_option
+@json_option
+def visited(
+    tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
+) -> None:
+    """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
+    from benchmark.records.config import load_params
+    from benchmark.training.flows import measure_visited
+    from benchmark.training.processes import side_by_side
+
+    params = load_params()
+    measure = functools.partial(measure_visited, params, profile, results, methods)
+    made = side_by_side(measure, tasks or params.profile(profile).tasks, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
+
+
+def _samplers() -> Iterable[str]:
+    from benchmark.experiments.sampling import SAMPLERS
+
+    return SAMPLERS
+
+
+@click.command()
+@task_argument
+@click.option(
+    "--sampler",
+    required=True,
+    shell_complete=completer(_samplers),
+    help="rejection, hmc, or psdd (whole units, bike sharing alone).",
+)
+@click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
+@seed_option
+@click.option("--out", type=click.Path(path_type=Path), help="Write the actions (N, n) to this .npy file.")
+@json_option
+def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_json: bool) -> None:
+    """Draw feasible actions of TASK with a sampler and say how fast and how good it is.
+
+    Where the constraint depends on the state, the states come from rollouts of random feasible actions, the same ones
+    for the same seed and number whatever the sampler. Row i of the file is at state i modulo the number of states.
+    """
+    import numpy as np
+
+    from benchmark.experiments.sampling import describe, run_sampler
+    from benchmark.records.files import check_writable, write_bytes
+    from envs.errors import UserError
+    from envs.registry import make_task
+
+    chosen = make_task(task)
+    if out is not None:
+        if out.is_dir():
+            raise UserError(f"cannot write {out}: it is a folder; give the name of a file")
+        check_writable(out)
+    actions, report = run_sampler(chosen, sampler, count, seed)
+    if out is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, actions.numpy())
+        write_bytes(out, buffer.getvalue())
+    show(report, [describe(report)], as_json)
+
+
+def _experiments() -> Iterable[str]:
+    from benchmark.experiments.writing import EXPERIMENTS
+
+    return EXPERIMENTS
+
+
+@click.command()
+@click.argument("names", nargs=-1, shell_complete=completer(_experiments))
+@profile_option
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Experiments at a time; those that take times, e2 and n2, want to be alone.",
+)
+@results_option
+@json_option
+def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
+    """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
+
+    What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
+    """
+    from benchmark.experiments.base import Context
+    from benchmark.experiments.writing import EXPERIMENTS, find_experiment, write_experiment
+    from benchmark.records.config import load_params
+    from benchmark.training.processes import side_by_side
+
+    params = load_params()
+    params.profile(profile)
+    chosen = list(names or EXPERIMENTS)
+    for name in chosen:
+        find_experiment(name)
+    made = side_by_side(functools.partial(write_experiment, Context(params, profile, results)), chosen, jobs)
+    show_paths(itertools.chain.from_iterable(made), as_json, profile=profile, experiments=chosen)
+
+
+@click.command()
+@tasks_argument
+@profile_option
+@results_option
+@json_option
+def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
+    """Time a training step of every method on TASKS, or on a profile's tasks, one after the other.
+
+    For times that mean something the machine has to be idle otherwise; how busy it was is noted with them.
+    """
+    from benchmark.records.config import load_params
+    from benchmark.training.processes import move_to, progress_bar
+    from benchmark.training.timing import time_steps, turns
+
+    params = load_params()
+
+    def made() -> Iterator[Path]:
+        for task in tasks or params.profile(profile).tasks:
+            with progress_bar(turns(params, profile), task) as bar:
+                path = time_steps(params, profile, task, results, move_to(bar))
+            yield path
+
+    show_paths(made(), as_json, profile=profile)

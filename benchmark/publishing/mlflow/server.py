@@ -1,0 +1,95 @@
+"""MLflow's interface on the imported runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.publishing.mlflow.importing import (
+    HINTS,
+    artifact_root,
+    check_database,
+    connect,
+    one_line_errors,
+    sqlite_uri,
+)
+from benchmark.training.processes import stop_on_sigterm
+from envs.errors import UserError
+
+POLL_SECONDS = 0.2
+
+
+def serve_ui(database: Path, port: int, announce: Callable[[dict[str, str]], None]) -> None:
+    """Serve MLflow's interface on the local machine until this process is stopped.
+
+    Args:
+        database: Of the imported runs.
+        port: On this machine.
+        announce: Called once it serves, with the address of each experiment's runs.
+
+    Raises:
+        UserError: If there is no database yet, it cannot be used, the port is taken, or the server ends by itself.
+    """
+    links = ui_links(database, port)
+    # Only runs are shown here: MLflow's background jobs, which take a process each, serve other things.
+    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (
+        stop_on_sigterm(),
+        subprocess.Popen(ui_command(database, port), env=variables, stdout=sys.__stderr__) as server,
+    ):
+        try:
+            while server.poll() is None and not answers(port):
+                time.sleep(POLL_SECONDS)
+            if server.poll() is None:
+                announce(links)
+            code = server.wait()
+        finally:
+            server.terminate()
+    raise UserError(f"MLflow's interface ended by itself, with exit code {code}; what it said is above")
+
+
+def ui_links(database: Path, port: int) -> dict[str, str]:
+    """Where MLflow's interface shows the runs, by experiment.
+
+    Raises:
+        UserError: If there is no database yet, it cannot be used, or the port is taken.
+    """
+    database = database.resolve()
+    if not database.is_file():
+        raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
+    check_port(port)
+    with one_line_errors(f"the MLflow database {database}", HINTS):
+        check_database(database)
+        experiments = connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
+    return {
+        experiment.name: f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs"
+        for experiment in sorted(experiments, key=lambda experiment: experiment.name)
+    }
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that something else listens on, which the server would say with a traceback.
+
+    Raises:
+        UserError: If it does.
+    """
+    if answers(port):
+        raise UserError(f"port {port} is in use: choose another with --port")
+
+
+def answers(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ui_command(database: Path, port: int) -> list[str]:
+    """The command that serves the interface."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    roots = ["--backend-store-uri", sqlite_uri(database), "--default-artifact-root", artifact_root(database).as_uri()]
+    return command + roots

@@ -1,0 +1,293 @@
+"""Pictures of tasks: what is feasible, where infeasible actions are repaired to, and what a flow puts out.
+
+The same task, seed and flow give the same bytes. Colours are told apart by colour-blind readers, and marks differ in
+shape as well.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import torch
+from matplotlib.axes import Axes
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.typing import RcKeyType
+from PIL import Image
+from torch import Tensor
+
+from benchmark.publishing.figures.styles import COLOURS
+from benchmark.publishing.pictures.action_planes import (
+    FINE,
+    Slice,
+    choose_slice,
+    choose_states,
+    grid,
+    share,
+    visited_states,
+    window,
+)
+from benchmark.publishing.tables.rendering import percent
+from envs.constraints import Allocation
+from envs.constraints.base import Constraint
+from envs.registry import TaskSpec
+from envs.seeding import make_generator
+from methods.flows.base import Flow
+from methods.flows.measure import draw_actions, summed_violation
+
+FEASIBLE, INFEASIBLE, REPAIRED, EDGE = COLOURS[9], COLOURS[3], COLOURS[0], "0.15"
+# A panel is about a third of a phone's width: letters have to be large beside it.
+SETTINGS: dict[RcKeyType, Any] = {
+    "font.size": 12.0,
+    "axes.titlesize": 12.0,
+    "axes.labelsize": 13.0,
+    "legend.fontsize": 12.0,
+}
+ONE_PANEL, OF_THREE = 2.7, 1.9
+DPI, PALETTE = 140, 64
+# Infeasible actions: one in each field of a chequered window.
+FIELDS = 4
+# In shares of the window: how near to the plane an action counts as in it, and the shortest arrow that shows.
+NEAR, SHORTEST = 1e-6, 0.07
+DRAWS = 400
+FEW = 3
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as the bytes of a file.
+
+    Attributes:
+        content: The bytes.
+        kind: Extension of the file's name.
+        alt: What it shows, for those who do not see it.
+    """
+
+    content: bytes
+    kind: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a task: a plane of its actions, the states (S, o), a panel each, and the corners of a panel."""
+
+    task: TaskSpec
+    plane: Slice
+    states: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    @classmethod
+    def of(cls, task: TaskSpec, seed: int) -> View:
+        """The view of a task that its constraint is seen best in, at states of episodes that the seed decides."""
+        states = visited_states(task, seed)
+        plane = choose_slice(task.constraint, states)
+        chosen = choose_states(plane, states)
+        return cls(task, plane, chosen, *window(plane, chosen))
+
+    @property
+    def constraint(self) -> Constraint:
+        """The task's constraint."""
+        return self.task.constraint
+
+    def describe(self) -> str:
+        """Plane and states in words."""
+        first, second = self.plane.names()
+        plane = f"in the plane of {first} and {second}"
+        if len(self.plane.x) + len(self.plane.y) < self.constraint.free_dim:
+            plane += ", other coordinates held where the interior point has them"
+        if len(self.states) == 1:
+            return plane
+        return f"{plane}, at three states s of an episode: where most is feasible, half-way, and where least is"
+
+
+def draw_constraint(task: TaskSpec, seed: int = 0) -> Picture:
+    """What is feasible, and where infeasible actions are repaired to: a panel a state.
+
+    Args:
+        task: Whose C(s).
+        seed: Source of the states and of the infeasible actions.
+
+    Returns:
+        A PNG; three panels where a state enters the constraint, else one.
+    """
+    view = View.of(task, seed)
+    figure, panels = make_panels(view)
+    arrows = 0
+    for panel, obs in zip(panels, view.states, strict=True):
+        draw_region(panel, view, obs[None])
+        arrows += draw_repairs(panel, view, obs[None], make_generator(seed, "picture", task.id))
+    handles: list[Patch | Line2D] = [
+        Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible"),
+        Line2D([], [], color=INFEASIBLE, marker="x", markersize=7, markeredgewidth=2, linestyle="", label="infeasible"),
+    ]
+    if arrows:
+        handles.append(Line2D([], [], color=REPAIRED, marker=">", markersize=6, linestyle="-", label="repaired to"))
+    add_legend(figure, handles, len(panels))
+    shares = " / ".join(percent(share(view.plane, obs[None], FINE)) for obs in view.states)
+    alt = f"Feasible actions of {task.id}, {task.constraint.formula()}, {view.describe()}: {shares}% of the action box."
+    repaired = "Arrows lead from infeasible actions to those executed instead."
+    left_out = "Infeasible actions are crosses; those executed instead lie outside of the plane."
+    return Picture(save_png(figure), "png", f"{alt} {repaired if arrows else left_out}")
+
+
+def draw_flow(task: TaskSpec, flow: Flow, name: str, seed: int = 0) -> Picture:
+    """What a flow makes of uniform latents, at the same states and in the same plane as :func:`draw_constraint`.
+
+    Where actions have more than two free coordinates no plane holds them: they are shown from above, over uniform
+    feasible actions in place of the region.
+
+    Args:
+        task: The task.
+        flow: A trained flow of it.
+        name: The flow's method.
+        seed: Source of states and latents.
+
+    Returns:
+        A PNG.
+    """
+    view = View.of(task, seed)
+    # One panel has the heading in its title, of two lines.
+    figure, panels = make_panels(view, extra=0.5 if len(view.states) > 1 else 0.8)
+    heading = f"{name}, {DRAWS} draws"
+    valid = []
+    for panel, obs in zip(panels, view.states, strict=True):
+        generator = make_generator(seed, "picture", task.id, name)
+        context = task.constraint.context(obs[None]).float()
+        actions, contexts = draw_actions(flow, context, "uniform", DRAWS, generator)
+        good = summed_violation(task.constraint, actions, contexts) <= 0
+        points = view.plane.coordinates(actions)
+        if view.plane.whole:
+            draw_region(panel, view, obs[None])
+        else:
+            feasible = task.constraint.sample(obs.expand(DRAWS, -1), generator)
+            draw_points(panel, view.plane.coordinates(feasible), "o", "0.75", 2.5)
+        draw_points(panel, points[good], "o", REPAIRED, 2.5)
+        draw_points(panel, points[~good], "x", INFEASIBLE, 4)
+        valid.append(f"{percent(float(good.double().mean()))}%")
+        panel.set_title(f"{valid[-1]} valid" if len(panels) > 1 else f"{heading}\n{valid[-1]} valid")
+    handles: list[Patch | Line2D] = [Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible")]
+    if not view.plane.whole:
+        handles = [Line2D([], [], color="0.75", marker="o", markersize=5, linestyle="", label="feasible, uniform")]
+    handles.append(Line2D([], [], color=REPAIRED, marker="o", markersize=5, linestyle="", label="valid"))
+    handles.append(Line2D([], [], color=INFEASIBLE, marker="x", markersize=7, linestyle="", label="invalid"))
+    add_legend(figure, handles, len(panels))
+    if len(panels) > 1:
+        figure.suptitle(heading, fontsize=12)
+    alt = f"{DRAWS} actions that the flow of {name} on {task.id} makes of uniform latents, {view.describe()}: "
+    return Picture(save_png(figure), "png", f"{alt}{' / '.join(valid)} of them valid at tolerance 0.")
+
+
+def make_panels(view: View, extra: float = 0.0) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with a panel for each state, with the same axes, and so many inches more for a heading."""
+    count = len(view.states)
+    with mpl.rc_context(SETTINGS):
+        side = ONE_PANEL if count == 1 else OF_THREE
+        figure = Figure(figsize=(side * count + 0.8, side + 1.1 + extra), layout="compressed")
+        panels = list(figure.subplots(1, count, squeeze=False, sharey=True)[0])
+        first, second = (shorten(name) for name in view.plane.names())
+        for panel, obs in zip(panels, view.states, strict=True):
+            panel.set_xlim(float(view.lower[0]), float(view.upper[0]))
+            panel.set_ylim(float(view.lower[1]), float(view.upper[1]))
+            panel.set_aspect("equal")
+            panel.locator_params(nbins=4)
+            panel.set_xlabel(first)
+            panel.set_title(title_of(view, obs))
+        panels[0].set_ylabel(second)
+    return figure, panels
+
+
+def shorten(name: str) -> str:
+    """The name of a group of coordinates with its middle left out."""
+    parts = name.split(" = ")
+    return name if len(parts) < FEW else f"{parts[0]} = … = {parts[-1]}"
+
+
+def title_of(view: View, obs: Tensor) -> str:
+    """The variables of a state (o,) where they are few, or the share of the plane that is feasible."""
+    variables = view.constraint.context(obs[None])[0].round(decimals=1).tolist()
+    if not variables:
+        return ""
+    if len(variables) > FEW:
+        return f"{share(view.plane, obs[None], FINE):.0%} feasible"
+    # A rounded -0.0 is 0.
+    return f"s = ({', '.join(f'{value + 0.0:g}' for value in variables)})"
+
+
+def draw_region(panel: Axes, view: View, obs: Tensor) -> QuadContourSet:
+    """Fill what is feasible at ``obs`` (1, o), frame the action box, and dot whole allocations."""
+    points = grid(view.lower, view.upper, FINE)
+    worst = view.plane.violation(points, obs).reshape(FINE, FINE).numpy()
+    across, up = points[:FINE, 0].numpy(), points[::FINE, 1].numpy()
+    # What lies below the lowest level is not filled.
+    levels = [min(float(worst.min()), 0.0) - 1.0, 0.0]
+    region = panel.contourf(across, up, worst, levels=levels, colors=[FEASIBLE])
+    panel.contour(across, up, worst, levels=[0.0], colors=[EDGE], linewidths=1.0)
+    low, high = view.plane.box()
+    width, height = (high - low).tolist()
+    panel.add_patch(
+        Rectangle((float(low[0]), float(low[1])), width, height, fill=False, linestyle=":", edgecolor="0.4")
+    )
+    if isinstance(view.constraint, Allocation):
+        whole = grid(low, high, round(width) + 1)
+        draw_points(panel, whole[view.plane.violation(whole, obs) <= 0], ".", EDGE, 3.5)
+    return region
+
+
+def draw_repairs(panel: Axes, view: View, obs: Tensor, generator: torch.Generator) -> int:
+    """Draw infeasible actions and arrows to those executed instead; says how many arrows there are.
+
+    None is drawn where such an action lies outside of the plane.
+    """
+    field = grid(torch.zeros(2), torch.full((2,), 1 - 1 / FIELDS), FIELDS)
+    jitter = (0.15 + 0.7 * torch.rand(field.shape, generator=generator, dtype=torch.float64)) / FIELDS
+    size = view.upper - view.lower
+    points = view.lower + (field + jitter) * size
+    actions = view.plane.actions(points, obs)
+    repaired = view.constraint.repair(actions, obs.expand(len(actions), -1))
+    far = (repaired - actions).norm(dim=1) > SHORTEST * float(size.max())
+    points, repaired = points[far], repaired[far]
+    ends = view.plane.coordinates(repaired)
+    draw_points(panel, points, "x", INFEASIBLE, 7)
+    if bool(((view.plane.actions(ends, obs) - repaired).abs() > NEAR * float(size.max())).any()):
+        return 0
+    arrow = {"arrowstyle": "-|>", "color": REPAIRED, "linewidth": 1.4, "shrinkA": 3, "shrinkB": 0}
+    for start, end in zip(points.tolist(), ends.tolist(), strict=True):
+        panel.annotate("", end, start, arrowprops=arrow)
+    return len(points)
+
+
+def draw_points(panel: Axes, points: Tensor, marker: str, colour: object, size: float) -> None:
+    """Draw points (B, 2)."""
+    width = size / 4 if marker == "x" else 0
+    panel.plot(
+        *points.T.numpy(), marker=marker, color=colour, markersize=size, markeredgewidth=width, linestyle="", zorder=3
+    )
+
+
+def add_legend(figure: Figure, handles: Sequence[Patch | Line2D], panels: int) -> None:
+    """A legend below the panels; where there is one alone, in a column that it is as wide as."""
+    with mpl.rc_context(SETTINGS):
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=len(handles) if panels > 1 else 2, frameon=False
+        )
+
+
+def save_png(figure: Figure) -> bytes:
+    """A figure as the bytes of a small PNG, without date or version."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(buffer, format="png", dpi=DPI)
+    small = io.BytesIO()
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(PALETTE, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            small, format="png", optimize=True
+        )
+    return small.getvalue()

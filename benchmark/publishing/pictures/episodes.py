@@ -1,0 +1,218 @@
+"""Episodes as animated pictures: MuJoCo's own view, and the bikes in each zone."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from benchmark.publishing.pictures.drawing import EDGE, FEASIBLE, INFEASIBLE, Picture
+from benchmark.publishing.pictures.offscreen import ACTIONS, FRAMES, advance
+from envs.bike_sharing import CAPACITY
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed, make_generator
+
+Policy = Callable[[Tensor], Tensor]
+Frames = NDArray[np.uint8]
+
+MOST_FRAMES = 40
+# A random action is held so many steps, or MuJoCo's bodies would only tremble.
+HOLD = 5
+WIDTH, HEIGHT, COLOURS = 224, 168, 64
+# Steps between frames, and milliseconds that a frame is shown: motion is smooth, bikes can be counted.
+MOTION, BIKES = (2, 80), (1, 400)
+BACKENDS = ("egl", "osmesa")
+SECONDS = 180
+NO_RENDERER = (
+    "no off-screen renderer; install EGL or OSMesa (Debian: libegl1 and libegl-mesa0, or libosmesa6), or leave "
+    "--episodes out"
+)
+
+
+class NoRendererError(UserError):
+    """Nothing here can draw MuJoCo without a screen."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What happened in T steps, of one episode or of several that follow each other.
+
+    Attributes:
+        observations: (T + 1, o), the start included.
+        actions: (T, n), as executed.
+        ended: Episodes that came to their end.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    ended: int
+
+
+def random_policy(task: TaskSpec, seed: int) -> Policy:
+    """Actions drawn uniformly from C(s), each held for some steps."""
+    generator = make_generator(seed, "picture", task.id, "actions")
+    held = torch.empty(0)
+    left = 0
+
+    def act(obs: Tensor) -> Tensor:
+        nonlocal held, left
+        if left == 0:
+            held, left = task.constraint.sample(obs, generator), HOLD
+        left -= 1
+        return held
+
+    return act
+
+
+def play(task: TaskSpec, policy: Policy, seed: int, steps: int) -> Episode:
+    """The first steps of an episode, and of the next where it ends before; infeasible actions are repaired.
+
+    Args:
+        task: The task.
+        policy: Actions (1, n) for observations (1, o), float64.
+        seed: Seed of the episode.
+        steps: How many.
+    """
+    env = task.make_env()
+    observation, _ = env.reset(seed=seed)
+    observations, actions, episode = [torch.as_tensor(observation, dtype=torch.float64)], [], 0
+    for _ in range(steps):
+        obs = observations[-1][None]
+        with torch.no_grad():
+            action = task.constraint.repair(policy(obs).double(), obs)
+        observation, episode = advance(env, action[0].numpy(), seed, episode)
+        observations.append(torch.as_tensor(observation, dtype=torch.float64))
+        actions.append(action[0])
+    env.close()
+    return Episode(torch.stack(observations), torch.stack(actions), episode)
+
+
+def record_episode(
+    task: TaskSpec, policy: Policy | None = None, seed: int = 0, name: str = "random feasible actions"
+) -> Picture:
+    """The beginning of an episode as a GIF that repeats; where episodes are short, several of them.
+
+    Args:
+        task: The task.
+        policy: Whose actions; random feasible ones if it is None.
+        seed: Source of the episode and of random actions.
+        name: The policy in words.
+
+    Raises:
+        NoRendererError: If there is no off-screen renderer, which bike sharing does not need.
+    """
+    bikes = task.env_id == "BikeSharing"
+    every, duration = BIKES if bikes else MOTION
+    start = derive_seed(seed, "picture", task.id)
+    episode = play(task, policy or random_policy(task, seed), start, every * (MOST_FRAMES - 1))
+    frames = draw_bikes(episode) if bikes else render(task, episode, start, every)
+    steps = len(episode.actions)
+    what = "bikes in each zone, step by step" if bikes else f"{task.env_id} in motion"
+    ended = (
+        f", in which {episode.ended} {'episode' if episode.ended == 1 else 'episodes'} ended" if episode.ended else ""
+    )
+    alt = f"{what}: {steps} steps of {task.id} with {name}{ended}."
+    return Picture(save_gif(frames, duration), "gif", alt)
+
+
+def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
+    """What an episode looks like: (F, HEIGHT, WIDTH, 3).
+
+    Raises:
+        NoRendererError: If no renderer works.
+    """
+    chosen = os.environ.get("MUJOCO_GL")
+    reason = ""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / ACTIONS, episode.actions.numpy())
+        numbers = map(str, (seed, every, WIDTH, HEIGHT))
+        command = [sys.executable, "-m", "benchmark.publishing.pictures.offscreen", task.id, *numbers, name]
+        for backend in (chosen,) if chosen else BACKENDS:
+            variables = {"MUJOCO_GL": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
+            try:
+                done = subprocess.run(
+                    command,
+                    check=False,
+                    env={**os.environ, **variables},
+                    capture_output=True,
+                    text=True,
+                    timeout=SECONDS,
+                )
+            except subprocess.TimeoutExpired:
+                reason = f"{backend} took more than {SECONDS} s"
+                continue
+            if done.returncode == 0:
+                frames: Frames = np.load(folder / FRAMES)
+                return frames
+            reason = f"{backend}: {(done.stderr.strip().splitlines() or ['the process died'])[-1]}"
+    raise NoRendererError(f"{NO_RENDERER} ({reason})")
+
+
+def draw_bikes(episode: Episode) -> Frames:
+    """Bars of the bikes in each zone after every step, with the demand that they met: (T + 1, HEIGHT, WIDTH, 3)."""
+    observations, actions = episode.observations.numpy(), episode.actions.numpy()
+    count = actions.shape[1]
+    zones = range(1, count + 1)
+    frames = []
+    with mpl.rc_context({"font.size": 7.0}):
+        figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="constrained")
+        axes = figure.subplots()
+        bars = axes.bar(zones, observations[0, count : 2 * count], width=0.6, color=FEASIBLE, label="bikes")
+        # Before the first step nothing is wanted, and no demand is known.
+        nothing = [math.nan] * count
+        (wanted,) = axes.plot(zones, nothing, color=EDGE, marker="_", markersize=18, linestyle="", label="wanted")
+        (demand,) = axes.plot(zones, nothing, color=INFEASIBLE, marker="x", markersize=5, linestyle="", label="demand")
+        axes.axhline(CAPACITY, color="0.4", linestyle=":", linewidth=1)
+        top = max(CAPACITY, float(observations[:, :count].max())) * 1.05
+        axes.set(ylim=(0, top), xlim=(0.4, count + 0.6), xticks=zones, xlabel="zone", ylabel="bikes")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=1, markerscale=0.6)
+        for step, row in enumerate(observations):
+            axes.set_title(f"step {step}", fontsize=8)
+            for bar, height in zip(bars, row[count : 2 * count], strict=True):
+                bar.set_height(height)
+            if step:
+                wanted.set_ydata(actions[step - 1])
+                demand.set_ydata(row[:count])
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png")
+            # Laid out once: nothing is to move but what is shown.
+            figure.set_layout_engine("none")
+            with Image.open(buffer) as image:
+                frames.append(np.asarray(image.convert("RGB")))
+    return np.stack(frames)
+
+
+def save_gif(frames: Frames, duration: int) -> bytes:
+    """Frames (F, height, width, 3) as the bytes of a GIF that repeats, in one palette.
+
+    Args:
+        frames: The frames.
+        duration: Milliseconds that each is shown.
+    """
+    # The palette is that of a few frames together: one each would make still parts flicker.
+    some = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 5)]))
+    # An octree keeps the colours of small things, such as a target, which a median cut would spend on a wide sky.
+    palette = some.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    buffer = io.BytesIO()
+    first, *others = images
+    first.save(
+        buffer, format="gif", save_all=True, append_images=others, duration=duration, loop=0, optimize=True, disposal=1
+    )
+    return buffer.getvalue()

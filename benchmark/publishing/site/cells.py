@@ -1,0 +1,188 @@
+"""What tables of the report hold: numbers as text, each with the names of what it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
+from benchmark.publishing.tables.leaderboard import SCORE_0, SCORE_1, pair_view, rank_text, scale_view
+from benchmark.publishing.tables.rendering import DASH, format_cell
+from benchmark.records.reports import of_runs
+from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
+from benchmark.records.selection import Selection
+from envs.registry import make_task
+
+# What "valid" is counted of, by name in the tidy frame.
+VALIDITY = {"final valid share": "the last policy", "valid share": "the whole training"}
+# A number that sorts below every other.
+NOTHING = -1e308
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as text.
+
+    Attributes:
+        sort: What it sorts by.
+        sources: Names of ``records.references`` that it comes from, with spaces between; empty of what is no number.
+        about: What it is, for the heading above its sources.
+        strong: Whether it stands out.
+    """
+
+    text: str
+    sort: float = NOTHING
+    sources: str = ""
+    about: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: what its columns are called, and its rows, each beginning with what it is of."""
+
+    heads: list[str]
+    rows: list[list[Cell]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on one task or on all: one row of the leaderboard.
+
+    Attributes:
+        valid: Cells by what is counted and tolerance.
+    """
+
+    task: str
+    method: str
+    runs: Cell
+    rank: Cell
+    score: Cell
+    final: Cell
+    better: Cell
+    valid: dict[str, dict[str, Cell]] = field(default_factory=dict)
+
+
+def number(text: str, sources: Iterable[str], about: str, sort: float = NOTHING) -> Cell:
+    """A cell with its sources; a dash has none, since there is nothing to ask about."""
+    return Cell(text, sort) if text == DASH else Cell(text, sort, " ".join(dict.fromkeys(sources)), about)
+
+
+def make_grid(view: pd.DataFrame, plain: Sequence[str], origin: Callable[[dict[str, str], str], Sequence[str]]) -> Grid:
+    """The table of a view.
+
+    Args:
+        view: Texts.
+        plain: Its columns that hold no numbers.
+        origin: Gives the sources of a number by its row and column.
+    """
+    rows = []
+    for texts in view.to_dict("records"):
+        row = {str(name): str(text) for name, text in texts.items()}
+        what = ", ".join(row[name] for name in plain if name in row)
+        cells = [
+            Cell(text) if name in plain else number(text, origin(row, name), f"{name}: {what}")
+            for name, text in row.items()
+        ]
+        rows.append(cells)
+    return Grid([str(name) for name in view], rows)
+
+
+def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
+    """Rows of all tasks together, then of each task, the highest score first."""
+    ranks = frame[(frame["quantity"] == "best rank") & frame["mean"].notna()]
+    ranked = {str(task): list(group["method"]) for task, group in ranks.groupby("task")}
+    rows = [
+        make_row(board, str(task), str(method), group, ranked.get(str(task), []))
+        for (task, method), group in frame.groupby(["task", "method"], sort=False)
+        if int(group["n"].max())
+    ]
+    order = [ALL_TASKS, *board.found.tasks]
+    return sorted(rows, key=lambda row: (order.index(row.task), -row.score.sort, -row.final.sort))
+
+
+def make_row(board: Leaderboard, task: str, method: str, group: pd.DataFrame, ranked: Sequence[str]) -> Row:
+    """One row from its cells in the tidy frame; ``ranked`` are the methods that it is ranked among."""
+    found = board.found
+    shares = {
+        (one["quantity"], one["tolerance"]): one for one in group.to_dict("records") if pd.notna(one["tolerance"])
+    }
+    single = {one["quantity"]: one for one in group.to_dict("records") if pd.isna(one["tolerance"])}
+    whole, n = task == ALL_TASKS, int(group["n"].max())
+    where = "all tasks" if whole else task
+    tasks = found.begun() if whole else (task,)
+    scored = board.scored_tasks if whole else [task]
+    runs, measures = runs_on(found, tasks, method), [name for one in scored for name in anchor_sources(found, one)]
+    scores = [*runs_on(found, scored, method), *measures]
+
+    def cell(one: dict[Any, Any] | None, sources: Iterable[str], about: str) -> Cell:
+        if one is None or pd.isna(one["mean"]):
+            return Cell(DASH)
+        return number(format_cell(one, n), sources, about, float(one["mean"]))
+
+    best, worst = single["best rank"]["mean"], single["worst rank"]["mean"]
+    own = f"Runs of {where}, {method}"
+    rivals = [name for other in ranked for name in runs_on(found, scored, other)]
+    return Row(
+        task=task,
+        method=method,
+        runs=number(f"{n}/{int(group['N'].max())}", runs, own, n),
+        rank=number(
+            rank_text(best, worst),
+            [*scores, *rivals],
+            f"Rank of {method}, {where}: runs of all methods ranked, and those that scores are measured by",
+            NOTHING if pd.isna(best) else -float(best + worst),
+        ),
+        score=cell(
+            single["score"], scores, f"Score of {method}, {where}: its runs, and those that scores are measured by"
+        ),
+        final=cell(single.get("final return"), runs, own),
+        better=cell(
+            single.get("improvement"),
+            [*runs_on(found, scored, method), *runs_on(found, scored, BASELINE)],
+            f"Runs of {method} and of {BASELINE}",
+        ),
+        valid={name: {f"{tol:g}": cell(shares.get((name, tol)), runs, own) for tol in TOLERANCES} for name in VALIDITY},
+    )
+
+
+def runs_on(found: Selection, tasks: Iterable[str], method: str) -> list[str]:
+    """Sources of a method's runs on tasks."""
+    return [of_runs(task, method) for task in tasks if found.runs(task, method)]
+
+
+def anchor_sources(found: Selection, task: str) -> list[str]:
+    """Sources of the runs that a task's returns are measured by: those of its 0, then those of its 1."""
+    return [*runs_on(found, [task], LOW_METHOD), *runs_on(found, free_task(task), HIGH_METHOD)]
+
+
+def free_task(task: str) -> list[str]:
+    """The task without its constraint, if there is one."""
+    return list(filter(None, [unconstrained_task(make_task(task))]))
+
+
+def pair_grid(board: Leaderboard) -> Grid:
+    """How often one method is better than another, with the runs of both."""
+    found, tasks = board.found, board.scored_tasks
+
+    def origin(row: dict[str, str], other: str) -> list[str]:
+        return [*runs_on(found, tasks, row["method"]), *runs_on(found, tasks, other)]
+
+    return make_grid(pair_view(board), ["method"], origin)
+
+
+def scale_grid(board: Leaderboard) -> Grid:
+    """The returns of score 0 and of score 1 of each task, with the runs that they are means of."""
+    found, view = board.found, scale_view(board)
+
+    def origin(row: dict[str, str], column: str) -> list[str]:
+        if SCORE_0 in column:
+            return runs_on(found, [row["task"]], LOW_METHOD)
+        return runs_on(found, free_task(row["task"]), HIGH_METHOD)
+
+    numbers = (SCORE_0, SCORE_1, f"runs of {SCORE_0}", f"runs of {SCORE_1}")
+    return make_grid(view, [str(name) for name in view if name not in numbers], origin)

@@ -1,0 +1,1 @@
+"""Tables in every form: all numbers, Markdown and LaTeX."""

@@ -1,0 +1,178 @@
+"""The tables of the leaderboard, of the anchors of its scores, and of the time of a training step."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from benchmark.analysis.anchors import ANCHOR_KEYS
+from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
+from benchmark.analysis.summaries import REFERENCE
+from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
+from benchmark.publishing.tables.rendering import DASH, Column, Table, View, format_cell, make_view
+from benchmark.records.provenance import machine_of
+from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD
+from benchmark.records.submissions import describe_submissions
+
+EQUALITY = (
+    "Where the constraint has an equality (bike sharing) outputs of a method that does not know of it miss it at "
+    "tolerance 0, whatever it learns; see single tasks for the others."
+)
+# Heads of the table of returns that scores are measured by.
+SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "no scores, since"
+VALID_LAST = tuple(Column(f"valid at {tol:g} [%]", "final valid share", tol) for tol in TOLERANCES)
+VALID_TRAINING = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+
+
+def leaderboard_table(board: Leaderboard, described: str) -> Table:
+    """The leaderboard.
+
+    Args:
+        board: Of a profile.
+        described: Its profile, budget and seeds in one sentence.
+    """
+    frame = board.frame
+    whole, single = frame[frame["task"] == ALL_TASKS], frame[frame["task"] != ALL_TASKS]
+    columns = [
+        Column("score", "score"),
+        Column("score, other tasks", "score, other tasks"),
+        Column(f"better than {BASELINE} [%]", "improvement"),
+    ]
+    keys = ["task", "method"]
+    one_task = [Column("score", "score"), Column("final return", "final return"), *VALID_LAST]
+    views = [
+        View("All tasks", with_ranks(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
+        View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
+        View("Valid over the whole training", make_view(single, keys, VALID_TRAINING)),
+        View("How often the method of a row is better than that of a column [%]", pair_view(board)),
+        View("Returns that scores are measured by", scale_view(board)),
+    ]
+    return Table("leaderboard", "Leaderboard", caption(board, described), frame, views, notes(board))
+
+
+def caption(board: Leaderboard, described: str) -> str:
+    """What the numbers mean."""
+    scored, judged = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.found.begun()))
+    return (
+        f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
+        "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
+        "(interquartile mean), with the 95% interval of a bootstrap of seeds within each task; other tasks: of whole "
+        f"tasks, from three tasks on. Tasks with scores: {scored}. Rank: every rank that the intervals of the scores "
+        "allow; where they overlap, methods are tied. Better: how likely a run has a higher return than one of "
+        f"{BASELINE} on the same task. Valid: share of the policy's own outputs that lie in C(s) within each "
+        "tolerance, without noise and repair, by the last policy on the states it visits; over all tasks the mean of "
+        f"{judged}. {EQUALITY} Single tasks: Student's t over seeds for returns and shares. Nothing here is of "
+        "wall-clock, which compares on one machine alone: see Time of a training step."
+    )
+
+
+def with_ranks(frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The view with a column of ranks, tasks in their order and within each the highest score first."""
+    known = frame[frame["tolerance"].isna()].pivot(index=keys, columns="quantity", values="mean")
+    known = known.reindex(columns=["best rank", "worst rank", "score"]).reset_index()
+    ends = zip(known["best rank"], known["worst rank"], strict=True)
+    ranks = known[keys].assign(rank=[rank_text(best, worst) for best, worst in ends], order=known["score"])
+    whole = view.merge(ranks, on=keys).sort_values("order", ascending=False, kind="stable")
+    if "task" in keys:
+        place = {task: index for index, task in enumerate(view["task"].unique())}
+        whole = whole.sort_values("task", key=lambda tasks: tasks.map(place), kind="stable")
+    return whole[[*keys, "rank", *(name for name in view if name not in keys)]].reset_index(drop=True)
+
+
+def rank_text(best: float | None, worst: float | None) -> str:
+    """One rank where it is certain, such as "1 to 3" where it is not."""
+    if best is None or worst is None or math.isnan(best):
+        return DASH
+    return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
+
+
+def pair_view(board: Leaderboard) -> pd.DataFrame:
+    """A row and a column for every ranked method."""
+    methods = board.ranked_methods
+    cells = {(cell["method"], cell["other"]): cell for cell in board.improvements.to_dict("records")}
+    rows = [
+        {"method": row}
+        | {other: format_cell(cells[row, other], cells[row, other]["n"]) if row != other else DASH for other in methods}
+        for row in methods
+    ]
+    return pd.DataFrame(rows, columns=["method", *methods])
+
+
+def scale_view(board: Leaderboard) -> pd.DataFrame:
+    """For every task with a run: the returns of its score 0 and of its score 1, or why it has no scores."""
+    returns = board.anchors[board.anchors["quantity"] == "final return"]
+    cells = {(cell["task"], cell["score"]): cell for cell in returns.to_dict("records")}
+    rows = []
+    for task in board.found.begun():
+        row = {"task": task}
+        for end, score in ((SCORE_0, "0"), (SCORE_1, "1")):
+            cell = cells[task, score]
+            row |= {end: format_cell(cell, cell["n"]), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
+        ends = board.scales[task]
+        rows.append(row | {NO_SCORES: ends if isinstance(ends, str) else ""})
+    frame = pd.DataFrame(
+        rows, columns=["task", SCORE_0, f"runs of {SCORE_0}", SCORE_1, f"runs of {SCORE_1}", NO_SCORES]
+    )
+    return frame if frame[NO_SCORES].any() else frame.drop(columns=NO_SCORES)
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """Which methods are not ranked, and which were submitted."""
+    unranked = [method for method in board.found.methods if method not in board.ranked_methods]
+    lines = describe_submissions(board.found.submitted)
+    if unranked and board.scored_tasks:
+        lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
+    return lines
+
+
+def anchor_table(board: Leaderboard) -> Table:
+    """The anchors of every task, each with its mean, interval, seeds, budget and commits."""
+    frame = board.anchors
+    columns = [Column("final return", "final return"), Column("half of the interval, as a score", "half width")]
+    caption = (
+        f"Profile {board.found.profile}. What returns are measured by: a score of 0 is the mean final return of "
+        f"{LOW_METHOD}, 1 that of {HIGH_METHOD} on the same environment without the constraint. All scores are "
+        "conditional on these means: their own spread, here as 95% interval by Student's t over seeds and as half of "
+        "its width on the scale that the two span, is in no interval of a score."
+    )
+    known = frame[frame["n"] > 0]
+    budgets = [f"{steps:,} steps" for steps in known["steps"]]
+    view = make_view(known.assign(budget=budgets), [*ANCHOR_KEYS, "budget", "seeds"], columns)
+    return Table("anchors", "Anchors of the scores", caption, frame, [View("", view)], [])
+
+
+def timing_tables(board: Leaderboard) -> list[Table]:
+    """What a training step costs; no table where nothing was timed."""
+    found, frame = board.found, board.timing
+    if frame.empty:
+        return []
+    machines = sorted({machine_of(timing.provenance) for timing in found.timing.values() if timing.provenance})
+    sizes = sorted(
+        {(len(rounds), timing.steps) for timing in found.timing.values() for rounds in timing.rounds.values()}
+    )
+    most = max(busy(timing, timing.rounds) for timing in found.timing.values())
+    listed = ", ".join(f"{rounds} rounds of {steps:,} steps" for rounds, steps in sizes)
+    caption = (
+        f"Profile {found.profile}. Measured by `acrl timing`, one method after the other in one process, in turns: "
+        f"{listed}, an update each step from the first one on, evaluation left out, on: "
+        f"{'; '.join(machines)}, where everything else kept at most {most:.2f} cores busy meanwhile. Each cell is the "
+        "mean over rounds with its 95% interval by Student's t. Training: the published number of steps at this cost, "
+        "with the flow's samples and training as this profile trains it "
+        "(random steps at the start, which have no update, are 4% of the published steps at most and count as the "
+        f"others). Ratios are of geometric means, to those of {REFERENCE} where nothing else is said, with Welch's "
+        "interval for the difference of logarithms."
+    )
+    ratios = [Column("step [ms]", "step"), Column("ratio", "step ratio")]
+    ratios += [Column("training with flow [s]", "training"), Column("ratio with flow", "training ratio")]
+    exact = [Column("step", "step to exact"), Column("update, its projections left out", "update to exact")]
+    parts = [Column(f"{part} [ms]", part) for part in STEP_PARTS]
+    views = [
+        View("A training step, and a whole training", make_view(frame, ["task", "method"], ratios, "rounds")),
+        View(f"Ratios to {EXACT}", make_view(frame, ["task", "method"], exact, "rounds")),
+        View("Parts of a step", make_view(frame, ["task", "method"], parts, "rounds")),
+    ]
+    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"], keep="last")
+    notes = [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    return [Table("timing", "Time of a training step", caption, frame, views, notes)]

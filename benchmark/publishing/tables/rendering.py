@@ -1,0 +1,213 @@
+"""Numbers and frames as text: cells, views, and whole tables in every form that they are written in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark.analysis.comparison import Compared, Difference
+
+DASH = "—"
+MARK = "†"
+
+LATEX = str.maketrans(
+    {
+        "\\": "\\textbackslash{}",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        "<": "\\textless{}",
+        ">": "\\textgreater{}",
+        "|": "\\textbar{}",
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A printed column: its header, and the quantity and tolerance of the tidy frame that it shows."""
+
+    header: str
+    quantity: str
+    tolerance: float | None = None
+
+    @property
+    def key(self) -> tuple[str, float | None]:
+        """What a cell of the tidy frame is found by."""
+        return self.quantity, self.tolerance
+
+
+def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
+    """The text of a table: a row for each combination of ``keys``, in the order of the frame.
+
+    The column named ``runs`` says how many of how many runs a row is from; a cell with fewer says so itself. Tasks of
+    which no row has anything are left out.
+    """
+    rows = []
+    if "task" in keys:
+        frame = frame[frame.groupby("task")["n"].transform("max") > 0]
+    for key, cells in cells_by_row(frame, keys).items():
+        found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
+        row = dict(zip(keys, (text or DASH for text in key), strict=True)) | {runs: f"{found}/{wanted}"}
+        rows.append(row | {column.header: format_cell(cells[column.key], found) for column in columns})
+    return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
+
+
+def cells_by_row(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], dict[Any, dict[Any, Any]]]:
+    """The cells of a tidy frame by quantity and tolerance, for each combination of ``keys`` in the frame's order."""
+    rows: dict[tuple[str, ...], dict[Any, dict[Any, Any]]] = {}
+    # NaN equals nothing, not even itself, and so cannot be part of a key.
+    known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
+    for cell in known.to_dict("records"):
+        rows.setdefault(tuple(cell[key] for key in keys), {})[cell["quantity"], cell["tolerance"]] = cell
+    return rows
+
+
+def format_cell(cell: Mapping[Any, Any], expected: int) -> str:
+    """A cell as "mean [low, high]"; with (n/N) where it comes from fewer runs than its row, and marked for a note."""
+    if pd.isna(cell["mean"]):
+        return DASH
+    ends = [] if pd.isna(cell["low"]) else [cell["low"], cell["high"]]
+    number = percent if cell["unit"] == "share" else like(cell["mean"], whole=not ends)
+    text = number(cell["mean"])
+    if ends:
+        text += f" [{number(cell['low'])}, {number(cell['high'])}]"
+    if cell["n"] != expected:
+        text += f" ({cell['n']}/{cell['N']})"
+    return f"{text} {MARK}" if cell["note"] else text
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with as many digits as it takes to tell it from 0 and from 100."""
+    if share in (0, 1):
+        return f"{100 * share:.0f}"
+    texts = (f"{100 * share:.{digits}f}" for digits in range(2, 17))
+    return next((text for text in texts if float(text) not in (0, 100)), repr(100 * share))
+
+
+def like(mean: float, whole: bool) -> Callable[[float], str]:
+    """A format with at least three significant digits of ``mean``, for it and the ends of its interval.
+
+    With ``whole``, a mean that is a whole number is printed as one; next to an interval that would hide its width.
+    """
+    size = abs(mean)
+    if 0 < size < 1e-3:
+        return lambda value: "0" if value == 0 else f"{value:.2e}"
+    if whole and float(mean).is_integer():
+        return lambda value: f"{value:,.0f}"
+    digits = max(0, 2 - math.floor(math.log10(size))) if size > 0 else 0
+    return lambda value: f"{value:,.{digits}f}"
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return text.translate(LATEX)
+
+
+@dataclass(frozen=True)
+class View:
+    """One formatted table.
+
+    Attributes:
+        heading: What it shows, where a table consists of several; else empty.
+        cells: The text of every cell.
+    """
+
+    heading: str
+    cells: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in every form: all numbers, and the views of them that are printed.
+
+    Attributes:
+        notes: What a reader has to know about single rows.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    views: list[View]
+    notes: list[str]
+
+
+def markdown(table: Table, notes: list[str], level: str) -> str:
+    """A table as Markdown; ``level`` is the mark of its heading."""
+    blocks = [f"{level} {table.title}", table.caption]
+    for view in table.views:
+        if view.heading:
+            blocks.append(f"{level}# {view.heading}")
+        blocks.append(view.cells.to_markdown(index=False, disable_numparse=True))
+    if notes:
+        blocks.append(bullets(notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def bullets(notes: list[str]) -> str:
+    """Notes as a Markdown list; what an error message holds is never read as markup."""
+    return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|$~"}) for note in notes)
+
+
+def latex(table: Table, notes: list[str]) -> str:
+    """A table as LaTeX, for the packages booktabs and graphicx."""
+    blocks = ["% Generated from the run files; needs \\usepackage{booktabs,graphicx}."]
+    for number, view in enumerate(table.views):
+        heading = f"{table.title}: {view.heading}" if view.heading else table.title
+        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading}. As in the table before."
+        blocks += [
+            "\\begin{table}[tbp]",
+            "\\centering\\footnotesize",
+            f"\\caption{{{escape_latex(caption)}}}",
+            f"\\label{{tab:{table.name}-{number}}}",
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
+            view.cells.to_latex(index=False, escape=True).rstrip() + "%",
+            "}",
+        ]
+        if notes and number == len(table.views) - 1:
+            blocks += ["\\begin{itemize}", *(f"\\item {escape_latex(note)}" for note in notes), "\\end{itemize}"]
+        blocks.append("\\end{table}")
+    return "\n".join(blocks) + "\n"
+
+
+def comparison_text(compared: Compared) -> str:
+    """The comparison for a terminal."""
+    rows = [
+        {
+            "task": one.task if one.method_a != one.method_b else f"{one.task} {one.method_a}",
+            "quantity": _label(one),
+            "A": _number(one, one.a),
+            "B": _number(one, one.b),
+            "B - A": _number(one, one.difference),
+            "95% interval": DASH if one.low is None else f"{_number(one, one.low)} to {_number(one, one.high)}",
+            "n": f"{one.n_a}, {one.n_b}",
+            "shown": one.shown,
+        }
+        for one in compared.differences
+    ]
+    table = tabulate(rows, headers="keys", disable_numparse=True) if rows else "nothing is compared"
+    return "\n".join(
+        [f"A: {compared.a}", f"B: {compared.b}", "", table, *([""] if compared.notes else []), *compared.notes]
+    )
+
+
+def _label(one: Difference) -> str:
+    if one.unit == "share":
+        return f"{one.quantity} at {one.tolerance:g} [%]"
+    unit = "" if one.unit == "return" else f" [{one.unit}]"
+    return f"{one.quantity}{unit}"
+
+
+def _number(one: Difference, value: float | None) -> str:
+    if value is None:
+        return DASH
+    if one.unit == "share":
+        return percent(value)
+    known = [abs(known) for known in (one.a, one.b) if known is not None]
+    return like(max(known, default=0.0), whole=False)(value)

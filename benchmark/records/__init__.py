@@ -1,0 +1,1 @@
+"""What is written and what it is called: result schema, keys, provenance, files, settings and selections."""

@@ -1,0 +1,279 @@
+"""Profiles and settings: ``params.yaml`` checked, and the full configuration of one run resolved from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from envs.errors import UnknownIdError, UserError
+from envs.registry import make_task
+from methods.base import method_class, parse_config
+
+PARAMS = Path("params.yaml")
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseModel):
+    """Base of everything read from params.yaml: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EvaluationSettings(Settings):
+    """When and how the policy is evaluated: every so many steps, and once more at the end.
+
+    Attributes:
+        every: Training steps between evaluations.
+        episodes: Episodes of each.
+        final_episodes: Episodes of the last one, and of the best policy's.
+        judged_steps: Least number of steps at which the last policy's raw output is judged; episodes are added to
+            those of the last evaluation until there are so many.
+    """
+
+    every: PositiveInt
+    episodes: PositiveInt
+    final_episodes: PositiveInt
+    judged_steps: NonNegativeInt = 0
+
+
+class ExperimentSettings(Settings):
+    """Sizes of the experiments (docs/experiments.md).
+
+    Attributes:
+        draws: Latents drawn for each share of valid actions.
+        feasible: Feasible actions for each recall on a changed set.
+        factors: What thresholds are multiplied by.
+        rollout_steps: Environment steps behind a fresh set of states.
+        samples: Samples drawn by each sampler, each time.
+        repeats: How often a sampler's speed is taken.
+        dimensions: Action dimensions at which samplers are compared.
+        shares: Shares of the action box that are feasible.
+        constraints: Numbers of half-spaces.
+        zones: Numbers of zones of an allocation.
+        limit_seconds: A sampler that would take longer is given up, and its cost is estimated.
+        steps: Training steps of each agent that an experiment trains itself.
+        states: States at which gradients are taken.
+    """
+
+    draws: PositiveInt = 20_000
+    feasible: PositiveInt = 20_000
+    factors: tuple[PositiveFloat, ...] = (0.5, 0.8, 1.25, 2.0)
+    rollout_steps: PositiveInt = 5_000
+    samples: PositiveInt = 20_000
+    repeats: PositiveInt = 5
+    dimensions: tuple[PositiveInt, ...] = (2, 4, 8, 16)
+    shares: tuple[PositiveFloat, ...] = (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    constraints: tuple[PositiveInt, ...] = (1, 2, 4, 8, 16, 32)
+    zones: tuple[PositiveInt, ...] = (3, 4, 5, 6, 8)
+    limit_seconds: PositiveFloat = 5.0
+    steps: PositiveInt = 500
+    states: PositiveInt = 500
+
+
+class TimingSettings(Settings):
+    """Sizes of the timing of training steps.
+
+    Attributes:
+        steps: Training steps of a round.
+        rounds: How often each method has its turn.
+    """
+
+    steps: PositiveInt = 500
+    rounds: PositiveInt = 5
+
+
+class Profile(Settings):
+    """A budget and a choice of runs.
+
+    Attributes:
+        plain_methods: Methods that need no flow.
+        flow_methods: Methods that train a flow first.
+        unconstrained: Tasks without a constraint whose returns those of ``tasks`` are measured by.
+        steps: Environment steps of a run; left out: the published budget of each task.
+        task_steps: Steps of single tasks that differ from ``steps``.
+        update_at: Whether the updates of an episode are made at its end, as published, or after each step.
+        timeout_seconds: Training time after which a run is given up.
+        learner: Settings shared by all methods that have them.
+        methods_config: Settings of single methods.
+        experiments: Sizes of the experiments.
+        timing: Sizes of the timing of training steps.
+    """
+
+    tasks: tuple[str, ...]
+    plain_methods: tuple[str, ...]
+    flow_methods: tuple[str, ...]
+    seeds: tuple[NonNegativeInt, ...]
+    unconstrained: tuple[str, ...] = ()
+    steps: PositiveInt | None = None
+    task_steps: dict[str, PositiveInt] = Field(default_factory=dict)
+    evaluation: EvaluationSettings
+    update_at: Literal["episode", "step"] = "episode"
+    timeout_seconds: PositiveFloat | None = None
+    flow_draws: PositiveInt = 1_000_000
+    experiments: ExperimentSettings = Field(default_factory=ExperimentSettings)
+    timing: TimingSettings = Field(default_factory=TimingSettings)
+    learner: dict[str, Any] = Field(default_factory=dict)
+    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods, flows first."""
+        return (*self.flow_methods, *self.plain_methods)
+
+
+class TaskSettings(Settings):
+    """What the papers set for one task, whatever the profile."""
+
+    learner: dict[str, Any] = Field(default_factory=dict)
+    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class Params(Settings):
+    """The whole of params.yaml; ``shared`` only holds YAML anchors."""
+
+    shared: Any = None
+    task_settings: dict[str, TaskSettings] = Field(default_factory=dict)
+    profiles: dict[str, Profile]
+
+    def profile(self, name: str) -> Profile:
+        """A profile by name.
+
+        Raises:
+            UnknownIdError: If there is none of this name.
+        """
+        if name not in self.profiles:
+            raise UnknownIdError("profile", name, self.profiles)
+        return self.profiles[name]
+
+
+class RunConfig(Settings):
+    """Everything that one run's result depends on besides task, method, versions and seed."""
+
+    steps: PositiveInt
+    evaluation: EvaluationSettings
+    update_at: Literal["episode", "step"] = "episode"
+    timeout_seconds: PositiveFloat | None = None
+    method: dict[str, Any]
+
+
+def find_params() -> Path:
+    """The params.yaml of the current folder, else of the project around it, else the package's own."""
+    if PARAMS.exists():
+        return PARAMS
+    # An installed package has a copy, a clone has the file itself at its root.
+    places = [*project_folders(Path.cwd()), PACKAGE, PACKAGE.parent]
+    return next((folder / PARAMS for folder in places if (folder / PARAMS).exists()), PARAMS)
+
+
+def project_folders(folder: Path) -> list[Path]:
+    """The folder and those around it up to its project's root, which has ``.git`` or ``.dvc``; none without a root."""
+    folders = [folder, *folder.parents]
+    for count, candidate in enumerate(folders, start=1):
+        if (candidate / ".git").exists() or (candidate / ".dvc").exists():
+            return folders[:count]
+    return []
+
+
+def load_params(path: Path | None = None) -> Params:
+    """Read a params.yaml, by default the one that ``find_params`` finds.
+
+    Raises:
+        UserError: If it is missing, not YAML, or has an unknown or ill-typed setting.
+    """
+    path = path or find_params()
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path}, '{'.'.join(str(part) for part in first['loc'])}': {first['msg']}") from error
+
+
+def run_config(params: Params, profile_name: str, task_id: str, method_id: str) -> RunConfig:
+    """The configuration of a run: the method's defaults, then the task's, then the profile's settings on top.
+
+    Raises:
+        UserError: If an id or a setting is unknown.
+    """
+    profile = params.profile(profile_name)
+    make_task(task_id)
+    cls = method_class(method_id)
+    own = params.task_settings.get(task_id, TaskSettings())
+    check_names(params, profile)
+    settings: dict[str, Any] = {}
+    for level in (own, profile):
+        shared = {key: value for key, value in level.learner.items() if key in cls.Config.model_fields}
+        settings = merge(merge(settings, shared), level.methods_config.get(method_id, {}))
+    return config_around(params, profile_name, task_id, parse_config(cls, settings).model_dump(mode="json"))
+
+
+def config_around(params: Params, profile_name: str, task_id: str, method: dict[str, Any]) -> RunConfig:
+    """The configuration of a run whose method has these settings.
+
+    Raises:
+        UnknownIdError: If the profile or task is unknown.
+    """
+    profile = params.profile(profile_name)
+    return RunConfig(
+        steps=profile.task_steps.get(task_id, profile.steps or make_task(task_id).steps),
+        evaluation=profile.evaluation,
+        update_at=profile.update_at,
+        timeout_seconds=profile.timeout_seconds,
+        method=method,
+    )
+
+
+def check_names(params: Params, profile: Profile) -> None:
+    """Refuse settings that would be ignored in silence.
+
+    Raises:
+        UserError: If a setting names a task, a method or a learner's setting that there is not.
+    """
+    for task in (*profile.task_steps, *params.task_settings):
+        make_task(task)
+    levels: list[Profile | TaskSettings] = [profile, *params.task_settings.values()]
+    for level in levels:
+        for method in level.methods_config:
+            method_class(method)
+        known = {name for method in profile.methods for name in method_class(method).Config.model_fields}
+        for name in level.learner:
+            if name not in known:
+                raise UnknownIdError("learner setting", name, known)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the entries of ``over`` put on top, nested mappings likewise."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested configuration as names with dots and texts."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def unequal_settings(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name of every setting that differs between two configurations, with both values as texts."""
+    ours, theirs = dict(flatten(here)), dict(flatten(there))
+    for name in sorted(ours | theirs):
+        if ours.get(name) != theirs.get(name):
+            yield name, ours.get(name, "not set"), theirs.get(name, "not set")

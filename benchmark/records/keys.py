@@ -1,0 +1,64 @@
+"""The key that names a result: a hash of what was asked, never of how the code that answers is spelled.
+
+What was asked is told by ids, versions and settings. A version is a number next to what it names; the commit that
+changes a behaviour raises it, with a line in the changelog. Golden trajectories (``tests/golden``) tell when that is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.records.config import RunConfig
+from envs.registry import TaskSpec
+from methods.base import Method, MethodConfig, changed_settings, parse_config
+
+# Of the harness, of counting and of evaluation: what every run has in common.
+PROTOCOL_VERSION = 1
+
+Versions = dict[str, int]
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data, whatever the order of its entries."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def run_versions(task: TaskSpec, method: type[Method[Any]], settings: MethodConfig) -> Versions:
+    """Version of everything that a run depends on, by name: protocol, task, method, and what the method prepares."""
+    return {"protocol": PROTOCOL_VERSION, task.id: task.version, **method.versions(settings)}
+
+
+def run_key(task: TaskSpec, method: type[Method[Any]], config: RunConfig, seed: int) -> str:
+    """The key of a run: the same task, method, versions, settings and seed have the same key.
+
+    Args:
+        task: The task.
+        method: The method's class.
+        config: The whole configuration. Settings that are the default's are left out, so that a new setting does not
+            make earlier runs stale.
+        seed: The seed.
+
+    Raises:
+        UserError: If the configuration is not one of this method.
+    """
+    run = changed_settings(config)
+    run.pop("method", None)
+    return key_of({**training_facts(task, method, config.method), "run": run, "seed": seed})
+
+
+def training_facts(task: TaskSpec, method: type[Method[Any]], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What training depends on besides its length, its evaluation and its seed.
+
+    Raises:
+        UserError: If the settings are not those of this method.
+    """
+    parsed = parse_config(method, settings)
+    return {
+        "task": task.fingerprint(),
+        "method": method.id,
+        "settings": changed_settings(parsed),
+        "versions": run_versions(task, method, parsed),
+    }

@@ -1,0 +1,226 @@
+"""Where a result comes from: code, libraries and machine. To read, not to judge by: keys go by versions."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from benchmark.records.results import Provenance
+from envs.registry import TaskSpec
+from methods.base import Method
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.lock"
+OWN_PACKAGES = ("benchmark", "envs", "methods")
+# Every library that bears on numbers.
+LIBRARIES = (
+    "torch",
+    "mujoco",
+    "gymnasium",
+    "numpy",
+    "scipy",
+    "array-api-compat",
+    "cvxpy",
+    "clarabel",
+    "pysdd",
+    "stable-baselines3",
+    "zuko",
+)
+# What the pipeline itself writes says nothing about the code that made a result.
+NOT_CODE = (":(exclude)results",)
+
+
+def collect_provenance(code_sha256: str | None = None) -> Provenance:
+    """Provenance of a result that is made from now on.
+
+    Args:
+        code_sha256: Of the code that makes it; see :func:`code_hash`.
+    """
+    changed = _changed_files()
+    machine = describe_machine()
+    return Provenance(
+        commit=_git("rev-parse", "HEAD"),
+        dirty=None if changed is None else bool(changed),
+        diff_sha256=_hash_files(ROOT, changed) if changed else None,
+        code_sha256=code_sha256,
+        lock_sha256=hashlib.sha256(_unix_lines(LOCK)).hexdigest() if LOCK.exists() else None,
+        versions=library_versions(),
+        **machine,
+        machine=hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12],
+        threads=torch.get_num_threads(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of Python and of every library that bears on numbers."""
+    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), **found}
+
+
+# --- code -----------------------------------------------------------------------------------------------------------
+
+
+def run_code(task: TaskSpec, method: type[Method[Any]]) -> str:
+    """SHA-256 of all code that bears on a run of this task and method."""
+    return code_hash((method.__module__, "benchmark.training.harness", *task_modules(task)))
+
+
+def task_modules(task: TaskSpec) -> list[str]:
+    """Modules of the task's constraint and environment, without the table that lists all tasks."""
+    modules = [cls.__module__ for cls in type(task.constraint).__mro__]
+    return [*modules, task.entry_point.split(":")[0]]
+
+
+def code_hash(modules: Iterable[str]) -> str:
+    """SHA-256 of the files of these modules and of all that they import of this project or of one plug-in."""
+    seen: dict[str, Path] = {}
+    waiting = list(modules)
+    roots = {module.split(".")[0] for module in waiting} - {"gymnasium", "abc", "builtins", "typing"}
+    packages = set(OWN_PACKAGES) | roots
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name.split(".")[0] not in packages:
+            continue
+        path = _source(name)
+        if path is not None:
+            seen[name] = path
+            waiting += _imports(name, path)
+    digest = hashlib.sha256()
+    for name in sorted(seen):
+        digest.update(name.encode() + b"\0" + _unix_lines(seen[name]) + b"\0")
+    return digest.hexdigest()
+
+
+@functools.cache
+def _source(module: str) -> Path | None:
+    """A module's file; None for what is no module, and for this project's packages, whose own files only list names."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    only_names = spec.submodule_search_locations and module.partition(".")[0] in OWN_PACKAGES
+    return None if only_names else Path(spec.origin)
+
+
+@functools.cache
+def _imports(module: str, path: Path) -> tuple[str, ...]:
+    """Modules named by the import statements of a module's file, those inside functions too."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+# --- git ------------------------------------------------------------------------------------------------------------
+
+
+def _changed_files() -> list[str] | None:
+    """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
+    listed = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", *NOT_CODE)
+    return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of this project's own repository; None without git, or where the project is in no such one."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # Without a repository of its own, the project must not be taken for a part of one around it.
+    environment["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, env=environment, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return os.fsdecode(done.stdout).removesuffix("\n")
+
+
+def _hash_files(root: Path, names: Iterable[str]) -> str:
+    """SHA-256 of names and contents, so that no setting of git bears on it; of a deleted file, of its name."""
+    digest = hashlib.sha256()
+    for name in names:
+        path = root / name
+        digest.update(os.fsencode(name) + b"\0" + (_unix_lines(path) if path.is_file() else b"deleted") + b"\0")
+    return digest.hexdigest()
+
+
+def _unix_lines(path: Path) -> bytes:
+    """A text file's bytes as they are in the repository, whatever line ends a checkout gave it."""
+    return path.read_bytes().replace(b"\r\n", b"\n")
+
+
+# --- machine --------------------------------------------------------------------------------------------------------
+
+
+def describe_machine() -> dict[str, Any]:
+    """What wall-clock depends on besides program and threads; nothing that tells whose machine it is."""
+    library = " ".join(platform.libc_ver())
+    return {
+        "processor": processor(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cores": psutil.cpu_count(logical=False),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "platform": " ".join(f"{platform.system()} {platform.machine()} {library}".split()),
+    }
+
+
+def processor() -> str:
+    """The processor's model name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+ALWAYS_STATED = ("processor", "accelerator", "threads")
+# Results made before these were noted compare by the others.
+STATED_SINCE = ("cores", "memory_gib", "platform")
+
+
+def machine_of(provenance: Provenance) -> str:
+    """What wall-clock depends on besides the program, in words."""
+    threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
+    cores = f"{provenance.cores} core" + ("" if provenance.cores == 1 else "s") if provenance.cores else ""
+    memory = f"{provenance.memory_gib} GiB" if provenance.memory_gib else ""
+    machine = f"machine {provenance.machine}" if provenance.machine else ""
+    said = (provenance.processor, provenance.accelerator, cores, memory, provenance.platform)
+    return ", ".join(part for part in (*said, threads, machine) if part)
+
+
+def one_machine(origins: Iterable[Provenance]) -> bool:
+    """Whether results are of one machine as far as they say: no two differ in anything that both state."""
+    known = list(origins)
+    stated = [[getattr(origin, name) for origin in known] for name in ALWAYS_STATED]
+    stated += [[value for one in known if (value := getattr(one, name)) is not None] for name in STATED_SINCE]
+    return all(len(set(values)) <= 1 for values in stated)
+
+
+def mixed_libraries(origins: Iterable[Provenance]) -> list[str]:
+    """Libraries of which results state different versions, with these: ``"torch 1.13.1 and 2.13.0"``."""
+    stated: dict[str, set[str]] = {}
+    for origin in origins:
+        for name, version in origin.versions.items():
+            stated.setdefault(name, set()).add(version)
+    return [f"{name} {' and '.join(sorted(found))}" for name, found in sorted(stated.items()) if len(found) > 1]

@@ -1,0 +1,272 @@
+"""Which results a table or figure is made from: one profile, read whole, with what is missing or failed named."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from benchmark.records.provenance import machine_of
+from benchmark.records.reports import (
+    CoverageReport,
+    FlowReport,
+    TimingReport,
+    VisitedReport,
+    coverage_path,
+    report_path,
+    timing_path,
+)
+from benchmark.records.results import TOLERANCE_KEYS, Provenance, Returns, RunResult, Violations, read_record, read_run
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, NoRunsError, anchor_pairs, unconstrained_task
+from benchmark.records.submissions import Submission, read_submissions
+from envs.errors import UserError
+from envs.registry import make_task
+
+ERROR_WIDTH = 200
+Report = TypeVar("Report", FlowReport, VisitedReport)
+
+
+@dataclass(frozen=True)
+class CompleteRun:
+    """A complete run, with what every complete run has."""
+
+    record: RunResult
+    returns: Returns
+    violations: Violations
+    steps: int
+
+    @property
+    def machine(self) -> str:
+        """What its wall-clock depends on besides the program."""
+        return machine_of(self.record.provenance)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Results of one profile for the given tasks, methods and seeds.
+
+    Attributes:
+        methods: Those given, then submitted ones that are not among them.
+        complete: Complete runs by task and method, those that returns are measured by included.
+        failures: Runs that ended otherwise than complete; they count as missing.
+        flows: Reports on flows by task and method, at sampled states.
+        visited: The same at the states that trained policies visit.
+        timing: What a training step costs, by task.
+        coverage: How well the states visited are covered by those that the flow was trained on, by task.
+        submitted: What the author says of each submitted method.
+        unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
+    """
+
+    profile: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    complete: dict[tuple[str, str], list[CompleteRun]] = field(default_factory=dict)
+    failures: list[RunResult] = field(default_factory=list)
+    flows: dict[tuple[str, str], FlowReport] = field(default_factory=dict)
+    visited: dict[tuple[str, str], VisitedReport] = field(default_factory=dict)
+    timing: dict[str, TimingReport] = field(default_factory=dict)
+    coverage: dict[str, CoverageReport] = field(default_factory=dict)
+    submitted: dict[str, Submission] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+
+    def runs(self, task: str, method: str) -> list[CompleteRun]:
+        """The complete runs of a task and method, by seed."""
+        return self.complete.get((task, method), [])
+
+    def anchors(self, task: str) -> tuple[list[CompleteRun], list[CompleteRun]]:
+        """The complete runs that a task's returns are measured by: those of its 0, and those of its 1."""
+        free = unconstrained_task(make_task(task))
+        return self.runs(task, LOW_METHOD), self.runs(free, HIGH_METHOD) if free else []
+
+    def of_task(self, task: str) -> list[CompleteRun]:
+        """The complete runs of a task, by method and seed."""
+        return [run for method in self.methods for run in self.runs(task, method)]
+
+    def begun(self) -> tuple[str, ...]:
+        """The tasks with a complete run of any method."""
+        return tuple(task for task in self.tasks if self.of_task(task))
+
+    def everything(self) -> list[CompleteRun]:
+        """All complete runs, by task, method and seed."""
+        return [run for task in self.tasks for run in self.of_task(task)]
+
+    def steps(self, task: str) -> int | None:
+        """Training budget of a task in environment steps; None without a complete run."""
+        return next((run.steps for run in self.of_task(task)), None)
+
+
+def read_selection(
+    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> Selection:
+    """Read the runs and flow reports of a profile from its folder ``results/<profile>``.
+
+    Raises:
+        UserError: If the folder is missing, a file is damaged or of another schema version, profile or place than its
+            path says, or runs that would be put in one row or compared with each other had different settings.
+    """
+    if not folder.is_dir():
+        raise NoRunsError(profile, folder.parent)
+    submitted = read_submissions(folder)
+    others = [method for method in submitted if method not in methods]
+    found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted)
+    read_runs(found, folder)
+    for task, method in itertools.product(tasks, methods):
+        path = report_path(folder, method, task)
+        if path.exists():
+            found.flows[task, method] = check_flow(path, read_record(path, FlowReport), profile, task, method)
+        path = report_path(folder, method, task, "visited")
+        if path.exists():
+            found.visited[task, method] = check_flow(path, read_record(path, VisitedReport), profile, task, method)
+    for task in tasks:
+        path = timing_path(folder, task)
+        if path.exists():
+            found.timing[task] = check_timing(path, read_record(path, TimingReport), profile, task)
+        path = coverage_path(folder, task)
+        if path.exists():
+            found.coverage[task] = check_coverage(path, read_record(path, CoverageReport), profile, task)
+    arrange(found)
+    check_comparable(found)
+    return found
+
+
+def read_runs(found: Selection, folder: Path) -> None:
+    """Put every run of the profile's folder where it belongs in ``found``.
+
+    Args:
+        found: What is selected, still empty.
+        folder: As in :func:`read_selection`.
+
+    Raises:
+        UserError: If a file is damaged, misplaced or of another profile.
+    """
+    wanted = set(itertools.product(found.tasks, found.methods))
+    free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
+    anchors = set(anchor_pairs(found.tasks, free))
+    for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
+        run = read_run(path)
+        check_place(path, run, found.profile)
+        pair = (run.task, run.method)
+        if run.seed not in found.seeds or pair not in wanted | anchors:
+            found.unused.append(path.relative_to(folder).as_posix())
+        elif run.status == "complete":
+            found.complete.setdefault(pair, []).append(check_complete(path, run))
+        elif pair in wanted:
+            found.failures.append(run)
+
+
+def check_place(path: Path, run: RunResult, profile: str) -> None:
+    """Refuse a run that its path names otherwise, as a file copied from elsewhere would be.
+
+    Raises:
+        UserError: If profile, task, method or seed differ.
+    """
+    if run.profile != profile:
+        raise UserError(f"{path} is a run of profile '{run.profile}', not of '{profile}': profiles are never mixed")
+    inside = f"{run.task}/{run.method}/seed-{run.seed}.json"
+    if not path.as_posix().endswith(f"/{inside}"):
+        raise UserError(f"{path} holds the run {inside}: move it there or delete it")
+
+
+def check_complete(path: Path, run: RunResult) -> CompleteRun:
+    """A run said to be complete, with what makes it so.
+
+    Raises:
+        UserError: If something is missing.
+    """
+    steps = run.config.get("steps")
+    if run.returns is None or run.violations is None or not isinstance(steps, int):
+        raise UserError(f"{path} is marked complete but lacks returns, violations or config.steps; run it again")
+    if run.seconds.total <= run.seconds.prepare:
+        raise UserError(f"{path} is marked complete but its training took no time; run it again")
+    counts = (run.violations.policy, run.violations.behaviour, run.violations.executed)
+    if any(set(count.valid_share) != set(TOLERANCE_KEYS) for count in counts):
+        raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; run it again")
+    return CompleteRun(run, run.returns, run.violations, steps)
+
+
+def check_flow(path: Path, flow: Report, profile: str, task: str, method: str) -> Report:
+    """A report on a flow, if it is of this profile, task and method.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if flow.profile != profile:
+        raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
+    if (flow.task, flow.flow) != (task, method):
+        raise UserError(f"{path} holds a report on {flow.task}, {flow.flow}: move it there or delete it")
+    if any(set(shares) != set(TOLERANCE_KEYS) for shares in flow.validity.values()):
+        raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; make it again")
+    return flow
+
+
+def check_timing(path: Path, timing: TimingReport, profile: str, task: str) -> TimingReport:
+    """A timing, if it is of this profile and task.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if (timing.profile, timing.task) != (profile, task):
+        raise UserError(f"{path} holds the timing of {timing.task}, profile '{timing.profile}': move it or delete it")
+    if not timing.rounds or set(timing.solvers) != set(timing.rounds):
+        raise UserError(f"{path} lacks rounds or solvers; run `acrl timing {task} -p {profile}` again")
+    if any(one.step <= 0 for rounds in timing.rounds.values() for one in rounds):
+        raise UserError(f"{path} has a training step that took no time; run `acrl timing {task} -p {profile}` again")
+    return timing
+
+
+def check_coverage(path: Path, report: CoverageReport, profile: str, task: str) -> CoverageReport:
+    """A report on coverage, if it is of this profile and task.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if (report.profile, report.task) != (profile, task):
+        raise UserError(f"{path} holds the coverage of {report.task}, profile '{report.profile}': move it or delete it")
+    return report
+
+
+def arrange(found: Selection) -> None:
+    """Order runs by seed as a number and failures as the tables list them: paths sort 'seed-10' before 'seed-2'."""
+    for runs in found.complete.values():
+        runs.sort(key=lambda run: run.record.seed)
+    found.failures.sort(key=lambda run: (found.tasks.index(run.task), found.methods.index(run.method), run.seed))
+
+
+def check_comparable(found: Selection) -> None:
+    """Refuse what would be compared or averaged though it was made with different settings.
+
+    Raises:
+        UserError: If a task's runs had different budgets, or a row's seeds different configurations.
+    """
+    for task in found.tasks:
+        low, high = found.anchors(task)
+        budgets = sorted({run.steps for run in [*found.of_task(task), *low, *high]})
+        if len(budgets) > 1:
+            listed = ", ".join(str(steps) for steps in budgets)
+            raise UserError(f"runs of {task} in profile '{found.profile}' have different budgets: {listed} steps")
+    for (task, method), runs in found.complete.items():
+        first = runs[0].record
+        for run in (run.record for run in runs[1:]):
+            if run.config != first.config:
+                keys = sorted(k for k in first.config | run.config if first.config.get(k) != run.config.get(k))
+                raise UserError(
+                    f"{method} on {task}: seeds {first.seed} and {run.seed} were run with different {', '.join(keys)}; "
+                    f"run the older of both again"
+                )
+
+
+def commits(origins: Sequence[Provenance]) -> str:
+    """The commits that results come from."""
+    names = sorted({(origin.commit or "unknown")[:12] for origin in origins})
+    dirty = any(origin.dirty for origin in origins)
+    return (", ".join(names) or "unknown") + (" (with uncommitted changes)" if dirty else "")
+
+
+def one_line(error: str | None) -> str:
+    """The line of an error or traceback that says what happened."""
+    lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
+    message = lines[-1] if lines else "no message"
+    return message if len(message) <= ERROR_WIDTH else message[: ERROR_WIDTH - 3] + "..."

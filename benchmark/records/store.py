@@ -1,0 +1,228 @@
+"""Tensors on disk: what preparation made, and checkpoints. safetensors, so that loading runs no code."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from benchmark.records.files import file_lock, write_bytes
+from benchmark.records.keys import Versions, key_of
+from benchmark.records.provenance import library_versions
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from methods.base import Checkpoint, Maker, NoCheckpoint, Tensors
+
+DIGEST = "sha256"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """Write tensors and facts about them atomically, with a digest of all."""
+    whole = {name: value.contiguous() for name, value in tensors.items()}
+    write_bytes(path, save(whole, {**facts, DIGEST: digest(whole, facts)}))
+
+
+def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    """sha256 of names, types, shapes and numbers: the format itself would not notice a flipped bit."""
+    found = hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.numpy().data)
+    return found.hexdigest()
+
+
+def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
+    """Tensors and facts of one file.
+
+    Raises:
+        UserError: If it is missing, truncated or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"no such file: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            facts = dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is truncated or damaged; delete it and run again") from error
+    if facts.pop(DIGEST, None) != digest(tensors, facts):
+        raise UserError(f"{path} is damaged: its contents do not have the digest in it; delete it and run again")
+    return tensors, facts
+
+
+def set_aside(path: Path) -> str:
+    """Rename a damaged file so that it is neither used nor lost; a line that says so."""
+    names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+    aside = next(name for name in map(path.with_suffix, names) if not name.exists())
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise UserError(f"{path} is damaged and cannot be renamed: {error.strerror}; delete it") from error
+    return f"{path} is truncated or damaged; it is set aside as {aside.name}"
+
+
+class FileCheckpoint:
+    """The state of unfinished work in one file, replaced atomically each time, under the key of what is being made.
+
+    Args:
+        path: The file.
+        key: A file of another key is of other versions or settings, and is not gone on from.
+
+    Attributes:
+        seconds_before: What the work took before it was gone on with.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.path = path
+        self.key = key
+        self.started = time.perf_counter()
+        self.seconds_before = 0.0
+
+    def load(self) -> Tensors | None:
+        """What was saved last, None if nothing of this key was; a damaged file is named, set aside and not used."""
+        if not self.path.exists():
+            return None
+        try:
+            tensors, facts = load_tensors(self.path)
+        except UserError:
+            click.echo(f"warning: {set_aside(self.path)}, and the work starts anew", err=True)
+            return None
+        if facts.get("key") != self.key:
+            return None
+        self.seconds_before = float(facts["seconds"])
+        return tensors
+
+    def save(self, state: Tensors) -> None:
+        """Replace what was saved.
+
+        Raises:
+            UserError: If the file cannot be written.
+        """
+        save_tensors(self.path, state, {"key": self.key, "seconds": f"{self.seconds():.6f}"})
+
+    def seconds(self) -> float:
+        """What the work took, before and now."""
+        return time.perf_counter() - self.started + self.seconds_before
+
+    def remove(self) -> None:
+        """The work is finished."""
+        self.path.unlink(missing_ok=True)
+
+
+class ArtifactStore:
+    """Keeps a task's prepared artifacts as ``<folder>/<name>/<task>.safetensors``, each under a key of what made it.
+
+    What is being made leaves its state below ``<folder>/unfinished``, apart from what a pipeline removes.
+
+    Args:
+        folder: The folder of a profile.
+        task: The task.
+        same_libraries: Whether an artifact that was made with other versions of libraries is made anew.
+
+    Attributes:
+        waited: Seconds that calls of :meth:`get` took now.
+        cost: Seconds that making the artifacts asked for took, now or when they were made, parts included.
+    """
+
+    checkpoint: Checkpoint = NoCheckpoint()
+
+    def __init__(self, folder: Path, task: TaskSpec, same_libraries: bool = False) -> None:
+        self.folder = folder
+        self.task = task
+        self.same_libraries = same_libraries
+        self.waited = 0.0
+        self.cost = 0.0
+
+    def path(self, name: str) -> Path:
+        """Where an artifact of this task is kept."""
+        return self.folder / name / f"{self.task.id}.safetensors"
+
+    def key(self, settings: Mapping[str, Any], versions: Versions) -> str:
+        """The key that a kept artifact must have to be used."""
+        return key_of({"task": self.task.fingerprint(), "settings": dict(settings), "versions": versions})
+
+    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
+        """See ``methods.base.Artifacts``; a kept artifact of another key is made anew.
+
+        Raises:
+            UserError: If the kept file is damaged, which sets it aside, or the new one cannot be written.
+        """
+        started = time.perf_counter()
+        path, key = self.path(name), self.key(settings, versions)
+        with file_lock(path):
+            tensors, cost = self._load_or_make(name, key, make)
+        self.waited += time.perf_counter() - started
+        self.cost += cost
+        return tensors
+
+    def _load_or_make(self, name: str, key: str, make: Maker) -> tuple[Tensors, float]:
+        path = self.path(name)
+        tensors, facts = self._load(path)
+        libraries = json.dumps(library_versions())
+        # What was made before libraries were noted is taken as it is.
+        same = not self.same_libraries or facts.get("libraries", libraries) == libraries
+        if facts.get("key") == key and "seconds" in facts and same:
+            return tensors, float(facts["seconds"])
+        # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
+        parts = ArtifactStore(self.folder, self.task, self.same_libraries)
+        parts.checkpoint = checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key)
+        tensors = make(parts)
+        cost = checkpoint.seconds() - parts.waited + parts.cost
+        save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}", "libraries": libraries})
+        checkpoint.remove()
+        return tensors, cost
+
+    @staticmethod
+    def _load(path: Path) -> tuple[Tensors, dict[str, str]]:
+        if not path.exists():
+            return {}, {}
+        try:
+            return load_tensors(path)
+        except UserError as error:
+            raise UserError(f"{set_aside(path)}; run again to make it anew") from error
+
+
+# Largest share of the time that may go into writing checkpoints: a slow write makes the next one wait.
+SHARE = 0.02
+EVERY_SECONDS = 60.0
+# Raised when what is in a checkpoint changes: one of another format is not gone on from.
+FORMAT = 2
+
+
+class RunCheckpoint(FileCheckpoint):
+    """Knows when it is time to write again.
+
+    Args:
+        path: The file.
+        key: The run's key.
+        every: Least seconds between two writes.
+
+    Attributes:
+        wait: Seconds from the last write to the next one.
+    """
+
+    def __init__(self, path: Path, key: str, every: float = EVERY_SECONDS) -> None:
+        super().__init__(path, f"{key}/{FORMAT}")
+        self.every = every
+        self.wait = every
+        self._last = time.perf_counter()
+
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.perf_counter() - self._last >= self.wait
+
+    def save(self, state: Tensors) -> None:
+        """See :meth:`FileCheckpoint.save`."""
+        started = time.perf_counter()
+        super().save(state)
+        self._last = time.perf_counter()
+        self.wait = max(self.every, (self._last - started) / SHARE) if self.every else 0.0

@@ -1,0 +1,135 @@
+"""Submissions: methods that others ran, each described by a TOML beside its runs.
+
+The file ``results/<profile>/submissions/<method>.toml`` puts a method on the leaderboard that the profile does not name
+and whose code need not be installed: tables and report take the method's id and what its author says from there.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationError
+
+from benchmark.records.files import read_bytes
+from benchmark.records.results import Record
+from envs.errors import UserError
+from methods.base import list_methods, method_class
+
+FOLDER = "submissions"
+# The id of a submitted method names files, pages and columns.
+METHOD_ID = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
+LONGEST = 300
+MARKUP = re.compile(r"[<>\[\]|`\\]")
+ADDRESS = r"https?://[^\s\"']+"
+DOI = r"10\.\d{4,9}/[^\s\"']+"
+ARXIV = r"(arXiv[: ])?\d{4}\.\d{4,5}(v\d+)?"
+PINNED = rf"[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.+!]+| @ (git\+)?{ADDRESS})"
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is one short line without markup, since captions and notes show it."""
+    return bool(text.strip()) and len(text) <= LONGEST and text.isprintable() and not MARKUP.search(text)
+
+
+def check_plain(text: str) -> str:
+    """A text that is plain.
+
+    Raises:
+        ValueError: If it is not; see :func:`is_plain`.
+    """
+    if not is_plain(text):
+        raise ValueError(f"give one line of at most {LONGEST} characters, without markup such as < [ | ` \\")
+    return text
+
+
+def matching(pattern: str, advice: str) -> AfterValidator:
+    """A validator of texts that match a pattern as a whole; its error repeats the advice."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"give {advice}")
+        return text
+
+    return AfterValidator(check)
+
+
+Line = Annotated[str, AfterValidator(check_plain)]
+
+
+class Submission(Record):
+    """What the author of a submitted method says of it.
+
+    Attributes:
+        author: Who submits, and how to reach them.
+        source: Address of the method's code.
+        commit: Commit of that code which made the runs.
+        paper: Describes the method: an address, a DOI or an arXiv number.
+        package: Pip requirement that installs the method, where it is not a file of this repository.
+    """
+
+    author: Line
+    source: Annotated[Line, matching(ADDRESS, "an address, https://...")]
+    commit: Annotated[str, matching(r"[0-9a-f]{7,64}", "the hash of a commit, 7 hexadecimal digits or more")]
+    paper: Annotated[Line, matching(f"{ADDRESS}|{DOI}|{ARXIV}", "https://..., a DOI or an arXiv number")] | None = None
+    package: Annotated[Line, matching(PINNED, "NAME==VERSION or NAME @ git+https://...")] | None = None
+
+
+def submission_path(folder: Path, method: str) -> Path:
+    """Where the submission of a method lies below ``results/<profile>``."""
+    return folder / FOLDER / f"{method}.toml"
+
+
+def run_paths(folder: Path, method: str) -> list[Path]:
+    """The run JSONs of a method below ``results/<profile>``."""
+    return sorted(folder.glob(f"runs/*/{method}/seed-*.json"))
+
+
+def read_submissions(folder: Path) -> dict[str, Submission]:
+    """All submissions below ``results/<profile>``, by method.
+
+    Raises:
+        UserError: As :func:`read_submission`.
+    """
+    return {path.stem: read_submission(path) for path in sorted((folder / FOLDER).glob("*.toml"))}
+
+
+def read_submission(path: Path) -> Submission:
+    """The submission in one file.
+
+    Raises:
+        UserError: If it is missing, misplaced, not TOML, has a bad field, or its method has no runs.
+    """
+    try:
+        submission = Submission.model_validate(tomllib.loads(read_bytes(path).decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}, {field!r}: {first['msg'].removeprefix('Value error, ')}") from error
+    method, place = path.stem, path.resolve().parent
+    if place.name != FOLDER:
+        raise UserError(f"{path} is not in its place: move it to results/<profile>/{FOLDER}/{path.name}")
+    if not re.fullmatch(METHOD_ID, method):
+        raise UserError(f"{path} is not named by a method's id: use letters, digits, '.', '_', '+', '-'")
+    if not run_paths(place.parent, method):
+        raise UserError(f"{path}: there is no run of '{method}' beside it, in ../runs/<task>/{method}")
+    return submission
+
+
+def is_of_repository(method: str) -> bool:
+    """Whether the code of a method is a file of this repository."""
+    return method in list_methods() and method_class(method).__module__.startswith("methods.")
+
+
+def describe_submissions(submitted: Mapping[str, Submission]) -> list[str]:
+    """A note for each submitted method: who submitted it, and where its code and its description are."""
+    notes = []
+    for method, submission in submitted.items():
+        facts = "; ".join(f"{name} {text}" for name, text in submission.model_dump(exclude_none=True).items())
+        notes.append(f"{method} was submitted: {facts}.")
+    return notes

@@ -1,1 +1,0 @@
-"""The report: one static site, read from disk."""

@@ -1,0 +1,81 @@
+"""Evaluation of a policy, off the clock: episodes without noise, infeasible actions repaired exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from benchmark.records.results import Evaluation
+from envs.errors import MethodFailedError
+from envs.registry import TaskSpec
+from methods.base import Method
+
+Witness = Callable[[torch.Tensor, torch.Tensor], None]
+
+
+class Evaluator:
+    """Runs episodes of the policy side by side, so that it is asked for one batch of actions a step.
+
+    Args:
+        task: The task, with its own constraint.
+    """
+
+    def __init__(self, task: TaskSpec) -> None:
+        self._task = task
+        self._envs: list[gymnasium.Env[Any, Any]] = []
+
+    def evaluate(
+        self, method: Method[Any], step: int, seeds: Sequence[int], witness: Witness | None = None
+    ) -> Evaluation:
+        """One episode a seed: undiscounted returns of the policy after ``step`` training steps.
+
+        Args:
+            method: Whose policy acts, without noise.
+            step: Training steps so far.
+            seeds: Seeds of the episodes.
+            witness: Called with every raw action (B, n) and observation (B, o).
+        """
+        while len(self._envs) < len(seeds):
+            self._envs.append(self._task.make_env(disable_env_checker=True))
+        rows = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, seeds, strict=False)]
+        obs = torch.as_tensor(np.stack(rows), dtype=torch.float64)
+        returns = [0.0] * len(seeds)
+        running = list(range(len(seeds)))
+        while running:
+            actions = self._actions(method, obs[running], witness)
+            for index, action in zip(tuple(running), actions, strict=True):
+                observation, reward, terminated, truncated, _ = self._envs[index].step(action.numpy())
+                obs[index] = torch.as_tensor(observation, dtype=torch.float64)
+                returns[index] += float(reward)
+                if terminated or truncated:
+                    running.remove(index)
+        return Evaluation(step=step, mean=float(np.mean(returns)), episodes=returns)
+
+    def _actions(self, method: Method[Any], obs: torch.Tensor, witness: Witness | None) -> torch.Tensor:
+        action = method.act(obs, explore=False)
+        check_action(method, action, len(obs))
+        if witness is not None:
+            witness(action.double(), obs)
+        return self._task.constraint.repair(action.double(), obs)
+
+    def close(self) -> None:
+        """Close all environments."""
+        for env in self._envs:
+            env.close()
+
+
+def check_action(method: Method[Any], action: torch.Tensor, rows: int) -> None:
+    """Refuse actions that no constraint could judge.
+
+    Raises:
+        MethodFailedError: If the shape is not (rows, n), or an entry is NaN or infinite.
+    """
+    expected = (rows, method.task.constraint.dim)
+    if tuple(action.shape) != expected:
+        raise MethodFailedError(f"method '{method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
+    if not bool(action.isfinite().all()):
+        raise MethodFailedError(f"method '{method.id}' gave an action with NaN or infinity; its training diverged")

@@ -1,0 +1,287 @@
+"""The harness: it owns the loop, the clock, evaluation, repair of infeasible actions and all counting."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+import torch
+from torch import Tensor
+
+from benchmark.records.config import RunConfig
+from benchmark.records.results import Calls, Evaluation, FinalPolicy, Returns, Seconds, Violations
+from benchmark.records.store import ArtifactStore, RunCheckpoint
+from benchmark.training.evaluation import Evaluator, check_action
+from benchmark.training.meter import Clock, Meter, with_meter
+from benchmark.training.repair import Repair
+from benchmark.training.violations import PolicyCounter, ViolationCounter
+from envs.errors import MethodFailedError
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed
+from methods.base import Method, Tensors, Transition, make_method
+
+# Enough to see where a run went, few enough to read in the JSON.
+VISITED_STATES = 200
+FINAL_STATES = 500
+# Parts that are no training: what a method is judged by, and what a run writes down to survive.
+OFF_THE_CLOCK = ("evaluate", "checkpoint")
+# What a run goes on with, as plain data.
+RESUMED = ("done", "episode", "curves", "losses", "visited")
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Outcome:
+    """What a run measured, and the method's last state; what comes of the last policy is there if it completed."""
+
+    status: Literal["complete", "timeout"]
+    returns: Returns | None
+    final_policy: FinalPolicy | None
+    violations: Violations
+    seconds: Seconds
+    calls: Calls
+    visited: list[list[float]]
+    curves: dict[str, list[float | None]]
+    state: dict[str, Tensor] = field(repr=False)
+
+
+def train(
+    task: TaskSpec,
+    method_id: str,
+    config: RunConfig,
+    seed: int,
+    artifacts: Path,
+    progress: Progress,
+    checkpoint: RunCheckpoint | None = None,
+) -> Outcome:
+    """Train one method on one task with one seed and measure everything about it.
+
+    Args:
+        task: The task.
+        method_id: The method.
+        config: Resolved configuration.
+        seed: Source of all randomness.
+        artifacts: Folder of what preparation makes.
+        progress: Called with the number of steps done.
+        checkpoint: Where an interrupted run left its state, and where this one leaves its own.
+
+    Raises:
+        MethodFailedError: If the method puts out actions of a wrong shape or NaN, or its losses are not finite.
+    """
+    clock = Clock()
+    meter = Meter(clock)
+    method_task = dataclasses.replace(task, constraint=with_meter(task.constraint, meter))
+    method = make_method(method_id, method_task, config.method, seed)
+    return _Run(task, method, config, clock, meter, ArtifactStore(artifacts, task), progress, checkpoint).train()
+
+
+@dataclass
+class _Run:
+    """One training run, step by step.
+
+    A run is put down and taken up between two episodes: since each episode's reset is seeded by its number, the
+    environment holds nothing then that the number does not give back.
+    """
+
+    task: TaskSpec
+    method: Method[Any]
+    config: RunConfig
+    clock: Clock
+    meter: Meter
+    store: ArtifactStore
+    progress: Progress
+    checkpoint: RunCheckpoint | None
+    done: int = 0
+    episode: int = 0
+    evaluations: list[Evaluation] = field(default_factory=list)
+    best_state: Mapping[str, Tensor] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    losses: list[dict[str, float]] = field(default_factory=list)
+    visited: list[list[float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.seed = self.method.seed
+        solver = self.method.projection_solver
+        if solver == "cvxpy":
+            # Importing it takes seconds, which are not the projections'.
+            importlib.import_module("envs.constraints.solver")
+        self.repair = Repair(self.task.constraint, solver, self.clock, self.meter)
+        self.violations = ViolationCounter(self.task.constraint)
+        self.evaluator = Evaluator(self.task)
+
+    def train(self) -> Outcome:
+        try:
+            with self.clock.part("prepare"), self.meter.paused():
+                self.method.prepare(self.store)
+            self._resume()
+            with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
+                status = self._loop(env)
+            returns, final_policy, state = self._returns() if status == "complete" else (None, None, {})
+        finally:
+            self.evaluator.close()
+        return Outcome(
+            status=status,
+            returns=returns,
+            final_policy=final_policy,
+            violations=self.violations.record(),
+            seconds=self._seconds(),
+            calls=self.meter.calls,
+            visited=self.visited,
+            curves=self.curves,
+            state=state,
+        )
+
+    def _loop(self, env: gymnasium.Env[Any, Any]) -> Literal["complete", "timeout"]:
+        obs = self._reset(env)
+        episode_steps = 0
+        for step in range(self.done + 1, self.config.steps + 1):
+            obs, ended = self._step(env, obs, step)
+            episode_steps += 1
+            self.done = step
+            if self.config.update_at == "step" or ended or step == self.config.steps:
+                self._update(episode_steps)
+                episode_steps = 0
+            if step % self.config.evaluation.every == 0 or step == self.config.steps:
+                self._evaluate(step)
+            if self._timed_out():
+                return "timeout"
+            if ended:
+                self.episode += 1
+                self._keep()
+                obs = self._reset(env)
+            self.progress(step)
+        return "complete"
+
+    def _reset(self, env: Any) -> Tensor:
+        with self.clock.part("env"):
+            observation, _ = env.reset(seed=derive_seed(self.seed, "environment", self.episode))
+        return torch.as_tensor(observation, dtype=torch.float64)[None]
+
+    def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
+        with self.clock.part("act"):
+            policy, behaviour = self.method.act_pair(obs)
+        for action in (policy, behaviour):
+            if action is not None:
+                check_action(self.method, action, 1)
+        # Counted and repaired in float64, whatever precision the method's networks have.
+        policy, behaviour = None if policy is None else policy.double(), behaviour.double()
+        executed = self.repair(behaviour, obs)
+        self.violations.count(policy, behaviour, executed, obs)
+        if self.task.constraint.context_indices and (step - 1) % max(1, self.config.steps // VISITED_STATES) == 0:
+            self.visited.append(self.task.constraint.context(obs)[0].tolist())
+        with self.clock.part("env"):
+            observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
+        next_obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+        with self.clock.part("update"):
+            transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)
+            self.method.observe(transition)
+        return next_obs, terminated or truncated
+
+    def _update(self, count: int) -> None:
+        with self.clock.part("update"):
+            for _ in range(count):
+                losses = self.method.update()
+                if losses:
+                    self.losses.append(losses)
+
+    def _evaluate(self, step: int) -> None:
+        settings = self.config.evaluation
+        with self.clock.part("evaluate"), self.meter.paused():
+            seeds = [derive_seed(self.seed, "evaluation", step, k) for k in range(settings.episodes)]
+            evaluation = self.evaluator.evaluate(self.method, step, seeds)
+            if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
+                self.best_state = self.method.state_dict()
+            self.evaluations.append(evaluation)
+        self._append("step", step)
+        self._append("violations/policy", self.violations.policy.count)
+        self._append("violations/behaviour", self.violations.behaviour.count)
+        names = {name for losses in self.losses for name in losses} | {n.removeprefix("update/") for n in self._late()}
+        for name in sorted(names):
+            values = [losses[name] for losses in self.losses if name in losses]
+            self._append(f"update/{name}", math.fsum(values) / len(values) if values else None)
+        self.losses.clear()
+
+    def _late(self) -> list[str]:
+        """Curves of updates; there may be none between two evaluations, where an episode is longer."""
+        return [name for name in self.curves if name.startswith("update/")]
+
+    def _append(self, name: str, value: float | None) -> None:
+        if value is not None and not math.isfinite(value):
+            raise MethodFailedError(
+                f"method '{self.method.id}': {name} is {value} at step {self.evaluations[-1].step}; diverged"
+            )
+        # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.
+        self.curves.setdefault(name, [None] * (len(self.evaluations) - 1)).append(value)
+
+    def _keep(self) -> None:
+        """Leave everything that the rest of the run depends on in the checkpoint, if it is time to."""
+        if self.checkpoint is None or not self.checkpoint.due():
+            return
+        with self.clock.part("checkpoint"):
+            facts = {name: getattr(self, name) for name in RESUMED}
+            facts["evaluations"] = [evaluation.model_dump() for evaluation in self.evaluations]
+            facts |= {"violations": self.violations.state(), "calls": self.meter.calls.model_dump()}
+            facts["seconds"] = self.clock.seconds
+            state: Tensors = {"facts": torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)}
+            state |= {f"method.{name}": value for name, value in self.method.checkpoint_dict().items()}
+            state |= {f"best.{name}": value for name, value in self.best_state.items()}
+            self.checkpoint.save(state)
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        with self.clock.part("checkpoint"):
+            state = None if self.checkpoint is None else self.checkpoint.load()
+            if state is None:
+                return
+            facts = json.loads(bytes(state["facts"].tolist()))
+            for name in RESUMED:
+                setattr(self, name, facts[name])
+            self.evaluations = [Evaluation(**evaluation) for evaluation in facts["evaluations"]]
+            self.violations.restore(facts["violations"])
+            self.meter.calls = Calls(**facts["calls"])
+            self.method.load_checkpoint_dict(_part(state, "method."))
+            self.best_state = _part(state, "best.")
+            # Preparation was done again, or its artifacts loaded again.
+            earlier = {name: seconds for name, seconds in facts["seconds"].items() if name != "prepare"}
+            self.clock.seconds |= earlier
+
+    def _timed_out(self) -> bool:
+        limit = self.config.timeout_seconds
+        return limit is not None and self._seconds().total > limit
+
+    def _returns(self) -> tuple[Returns, FinalPolicy, dict[str, Tensor]]:
+        """The last policy, whose violations are counted, and the best evaluated one, run anew on the same episodes."""
+        settings = self.config.evaluation
+        with self.clock.part("evaluate"), self.meter.paused():
+            seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
+            last = self.method.state_dict()
+            counter = PolicyCounter(self.task.constraint)
+            final = self.evaluator.evaluate(self.method, self.evaluations[-1].step, seeds, counter)
+            while counter.tally.n < settings.judged_steps:
+                more = [derive_seed(self.seed, "judged", counter.tally.n, k) for k in range(settings.final_episodes)]
+                self.evaluator.evaluate(self.method, self.evaluations[-1].step, more, counter)
+            best_step = max(self.evaluations, key=lambda evaluation: evaluation.mean).step
+            self.method.load_state_dict(self.best_state)
+            best = self.evaluator.evaluate(self.method, best_step, seeds)
+            self.method.load_state_dict(last)
+        final_policy = FinalPolicy(violations=counter.tally.record(), contexts=counter.contexts(FINAL_STATES))
+        return Returns(final=final, best=best, evaluations=self.evaluations), final_policy, last
+
+    def _seconds(self) -> Seconds:
+        parts = dict(self.clock.seconds)
+        # Preparation is charged with what its artifacts cost when they were made, not with the time to load them.
+        parts["prepare"] = parts.get("prepare", 0.0) - self.store.waited + self.store.cost
+        total = sum(seconds for name, seconds in parts.items() if name not in OFF_THE_CLOCK)
+        return Seconds(total=total, **{name: parts.get(name, 0.0) for name in Seconds.model_fields if name != "total"})
+
+
+def _part(state: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,237 @@
+"""Many runs side by side: one process of one thread each, so that a run that dies takes no other with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+from tqdm import tqdm
+
+from benchmark.records.config import Params
+from benchmark.records.runs import Run
+from benchmark.records.store import EVERY_SECONDS
+from benchmark.training.runs import error_line, execute_missing, record_failure
+from envs.errors import UserError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What a worker has imported before it starts.
+PRELOADED = ["benchmark.training.runs", "methods.flowpg"]
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+@dataclass
+class _Worker:
+    run: Run
+    process: BaseProcess
+    reports: Connection
+    done: int = 0
+    error: str | None = None
+    died: bool = False
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def sweep(
+    runs: Sequence[Run], params: Params, results: Path, jobs: int, checkpoint_every: float = EVERY_SECONDS
+) -> dict[Run, str]:
+    """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
+
+    A run whose process dies is started once more, from its last checkpoint.
+
+    Args:
+        runs: What to run.
+        params: Settings.
+        results: Root folder of results.
+        jobs: Processes at a time.
+        checkpoint_every: Least seconds between two checkpoints of a run.
+
+    Returns:
+        Reason by run, for those that failed.
+    """
+    use_one_thread()
+    steps = {run: run.config(params).steps for run in runs}
+    failures: dict[Run, str] = {}
+    waiting, working, again = list(runs), list[_Worker](), set[Run]()
+    with stop_on_sigterm(), progress_bar(sum(steps.values())) as bar:
+        try:
+            while waiting or working:
+                while waiting and len(working) < jobs:
+                    working.append(_start(waiting.pop(0), params, results, checkpoint_every))
+                names = ", ".join(f"{worker.run.task} {worker.run.method} {worker.run.seed}" for worker in working)
+                bar.set_description(names, refresh=False)
+                for worker in _listen(working, bar):
+                    working.remove(worker)
+                    if worker.died and worker.run not in again:
+                        again.add(worker.run)
+                        waiting.insert(0, worker.run)
+                        bar.update(-worker.done)
+                        continue
+                    bar.update(steps[worker.run] - worker.done)
+                    if worker.error is not None:
+                        failures[worker.run] = worker.error
+                        record_failure(worker.run, params, results, worker.error)
+        finally:
+            for worker in working:
+                worker.process.terminate()
+                worker.process.join()
+    return failures
+
+
+def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
+    """A bar of steps with the time left; nothing where no terminal could show it move."""
+    return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
+
+
+def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
+    """Moves a progress bar to a number of steps."""
+
+    def move(step: int) -> None:
+        bar.update(step - bar.n)
+
+    return move
+
+
+def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:
+    # Forked from a process that has imported everything and computed nothing: imports are paid once, threads are not
+    # inherited.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    reports, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
+    # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sender.close()
+    return _Worker(run, process, reports)
+
+
+def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
+    """Take in what the workers report until one or more have ended; yields those."""
+    by_pipe = {worker.reports: worker for worker in working}
+    for pipe in wait(list(by_pipe)):
+        worker = by_pipe[pipe]  # type: ignore[index]
+        try:
+            report = worker.reports.recv()
+        except (EOFError, OSError):  # OSError where it was killed in the middle of a report
+            worker.process.join()
+            if worker.error is None and worker.process.exitcode != 0:
+                code = worker.process.exitcode
+                worker.died = True
+                worker.error = f"the process died twice, the last time with exit code {code} (killed, or out of memory)"
+            yield worker
+            continue
+        if isinstance(report, int):
+            bar.update(report - worker.done)
+            worker.done = report
+        else:
+            worker.error = str(report)
+
+
+def _work(run: Run, params: Params, results: Path, checkpoint_every: float, reports: Connection) -> None:
+    """A worker's whole life; reports steps done as numbers and an error as text."""
+    _leave_in_order()
+    every = max(1, run.config(params).steps // 200)
+
+    def progress(step: int) -> None:
+        if step % every == 0:
+            reports.send(step)
+
+    try:
+        result = execute_missing(run, params, results, progress, checkpoint_every)
+    except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
+        reports.send(error_line(error))
+    else:
+        if result.error is not None:
+            reports.send(result.error)
+    reports.close()
+
+
+def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None) -> Iterator[Made]:
+    """Do the work on every item, so many at a time, each in a process of one thread.
+
+    Args:
+        work: A function that a process can be sent.
+        items: What it is called with.
+        jobs: Processes at a time, as many as cores by default. One job, or one item, is done by this process itself.
+
+    Yields:
+        What it returns, in the order of the items.
+
+    Raises:
+        UserError: What the work raised for the first item that it failed for, after all others are done.
+    """
+    jobs = jobs or available_cores()
+    if 1 in (jobs, len(items)):
+        yield from map(work, items)
+        return
+    use_one_thread()
+    context, failures = multiprocessing.get_context("forkserver"), list[Exception]()
+    context.set_forkserver_preload(PRELOADED)
+    with stop_on_sigterm(), ProcessPoolExecutor(jobs, context, _leave_in_order) as pool:
+        try:
+            for done in [pool.submit(_plain_errors, work, item) for item in items]:
+                try:
+                    yield done.result()
+                except Exception as error:  # whatever it is, the other items are worked on
+                    failures.append(error)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    if failures:
+        raise failures[0]
+
+
+def _plain_errors(work: Callable[[Item], Made], item: Item) -> Made:
+    """The work; a user's error of any kind is a plain one, which can be sent from process to process."""
+    try:
+        return work(item)
+    except UserError as error:
+        raise UserError(str(error)) from None
+
+
+def use_one_thread() -> None:
+    """Keep processes that are started from now on from using more cores than one each."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+
+
+def _leave_in_order() -> None:
+    """In a worker: only the process that started it ends it, by SIGTERM, and what is half-written is removed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that what was started is ended with this process."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,187 @@
+"""Many runs on a Ray cluster, or on a Ray of this machine: results come back to the store of whoever asked.
+
+Workers need this package installed, at the same commit, and share no folder with the one who asks: what preparation
+makes travels to them, and results travel back. An optional extra, ``pip install 'acrl-bench[ray]'``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.records.config import Params
+from benchmark.records.files import write_bytes
+from benchmark.records.results import read_run
+from benchmark.records.runs import Run
+from benchmark.records.store import ArtifactStore
+from benchmark.training.processes import THREAD_VARIABLES, progress_bar
+from benchmark.training.runs import error_line, execute_missing, record_failure
+from envs.errors import UserError
+from envs.registry import make_task
+from methods.base import Method, make_method, method_class
+
+# Files by their path below the folder of all results.
+Files = dict[str, bytes]
+
+
+def sweep_on_ray(
+    runs: Sequence[Run], params: Params, results: Path, jobs: int, address: str | None, checkpoint_every: float
+) -> dict[Run, str]:
+    """Execute all runs on Ray; failures are recorded in their JSON and do not stop the others.
+
+    A run whose worker dies is started once more: from its last checkpoint, if on the same machine.
+
+    Args:
+        runs: What to run.
+        params: Settings.
+        results: Root folder of results, of the one who asks.
+        jobs: Runs at a time on this machine; a cluster has its own number of processors.
+        address: Of a cluster; None starts a Ray of this machine, which ends with the sweep.
+        checkpoint_every: Least seconds between two checkpoints of a run.
+
+    Returns:
+        Reason by run, for those that failed.
+
+    Raises:
+        UserError: If Ray is not installed, or there is no cluster at the address.
+    """
+    ray = _start(jobs, address)
+    try:
+        return _Sweep(ray, params, results, checkpoint_every).run(runs)
+    finally:
+        ray.shutdown()
+
+
+def _start(jobs: int, address: str | None) -> Any:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("--executor ray needs Ray: pip install 'acrl-bench[ray]'") from error
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False)
+        else:
+            ray.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"no Ray cluster at {address}: {error_line(error)}") from error
+    return ray
+
+
+class _Sweep:
+    """What is under way on the cluster, by the reference that Ray gave for it."""
+
+    def __init__(self, ray: Any, params: Params, results: Path, checkpoint_every: float) -> None:
+        self.ray = ray
+        self.params = params
+        self.results = results
+        self.checkpoint_every = checkpoint_every
+        # A worker that dies, and not an error in a run, is what Ray tries again.
+        self.prepare = ray.remote(num_cpus=1, max_retries=1)(_prepare)
+        self.train = ray.remote(num_cpus=1, max_retries=1)(_train)
+
+    def run(self, runs: Sequence[Run]) -> dict[Run, str]:
+        """All runs; those with the same preparation wait for it, and the others do not."""
+        failures: dict[Run, str] = {}
+        prepared: dict[tuple[str, str, str], Any] = {}
+        for run in runs:
+            group = (run.profile, run.task, run.method)
+            if group not in prepared:
+                prepared[group] = self._prepared(run)
+        with progress_bar(sum(run.config(self.params).steps for run in runs)) as bar:
+            waiting = {
+                self.train.remote(
+                    run, self.params, prepared[run.profile, run.task, run.method], self.checkpoint_every
+                ): run
+                for run in runs
+            }
+            while waiting:
+                done, _ = self.ray.wait(list(waiting))
+                for reference in done:
+                    run = waiting.pop(reference)
+                    reason = self._take(run, reference)
+                    bar.update(run.config(self.params).steps)
+                    if reason:
+                        failures[run] = reason
+                        record_failure(run, self.params, self.results, reason)
+            for (profile, *_), reference in prepared.items():
+                self._keep(profile, reference)
+        return failures
+
+    def _prepared(self, run: Run) -> Any:
+        """A reference to the files that a run's preparation makes, from those that are here already."""
+        here = _artifacts(self.results / run.profile, run.task)
+        if method_class(run.method).prepare is Method.prepare:
+            return self.ray.put({})
+        return self.prepare.remote(run, self.params, here)
+
+    def _take(self, run: Run, reference: Any) -> str:
+        """Write what a run gave below our own results; returns why there is nothing to write."""
+        try:
+            files, error = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as failed:  # of the preparation: a run's own come back as text
+            return f"its preparation failed: {error_line(failed.cause)}"
+        except self.ray.exceptions.RayError as died:
+            return f"the worker died: {error_line(died)[:300]}"
+        if error:
+            return str(error)
+        name = str(run.path(self.results).relative_to(self.results))
+        for path, content in sorted(files.items(), key=lambda item: item[0] == name):
+            write_bytes(self.results / path, content)
+        result = read_run(run.path(self.results))
+        if result.run_key != run.key(self.params):
+            return "the worker has another commit of this package: install the same one everywhere"
+        return result.error or ""
+
+    def _keep(self, profile: str, reference: Any) -> None:
+        """Put artifacts that were made elsewhere in our own store."""
+        try:
+            files = self.ray.get(reference)
+        except self.ray.exceptions.RayError:
+            return
+        for path, content in files.items():
+            if not (self.results / profile / path).exists():
+                write_bytes(self.results / profile / path, content)
+
+
+def _artifacts(folder: Path, task: str) -> Files:
+    """Samples and flows of a task below the folder of a profile."""
+    found = [folder / "samples" / f"{task}.safetensors", *sorted((folder / "flows").glob(f"*/{task}.safetensors"))]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.exists()}
+
+
+def _unpack(files: Files, folder: Path) -> None:
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+
+
+def _prepare(run: Run, params: Params, files: Files) -> Files:
+    """On a worker: the artifacts of a run's task and method, made unless they are among ``files``."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, task = Path(name), make_task(run.task)
+        _unpack(files, folder)
+        make_method(run.method, task, run.config(params).method, run.seed).prepare(ArtifactStore(folder, task))
+        return _artifacts(folder, run.task)
+
+
+def _train(run: Run, params: Params, files: Files, checkpoint_every: float) -> tuple[Files, str]:
+    """On a worker: the files that a run leaves, or why it leaves none."""
+    # Named by the run, so that a second attempt on this machine finds the first one's checkpoint.
+    results = Path(tempfile.gettempdir()) / "acrl-ray" / run.key(params)
+    _unpack(files, results / run.profile)
+    try:
+        execute_missing(run, params, results, lambda _: None, checkpoint_every)
+        kept = [run.path(results), run.kept(results, run.key(params)), run.checkpoint(results)]
+        made = {str(path.relative_to(results)): path.read_bytes() for path in kept if path.exists()}
+    except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
+        return {}, error_line(error)
+    finally:
+        shutil.rmtree(results, ignore_errors=True)
+    return made, ""

@@ -1,0 +1,128 @@
+"""Runs one run, from its name to its JSON, and evaluates what it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from benchmark.records.config import Params, RunConfig
+from benchmark.records.files import check_writable, file_lock
+from benchmark.records.provenance import collect_provenance
+from benchmark.records.results import Evaluation, RunResult, read_run
+from benchmark.records.runs import Run, state_of, why_stale
+from benchmark.records.store import EVERY_SECONDS, ArtifactStore, RunCheckpoint, load_tensors, save_tensors
+from benchmark.training.evaluation import Evaluator
+from benchmark.training.harness import Progress, train
+from envs.errors import UserError
+from envs.registry import make_task
+from envs.seeding import derive_seed
+from methods.base import make_method
+
+
+def execute_missing(
+    run: Run, params: Params, results: Path, progress: Progress, checkpoint_every: float = EVERY_SECONDS
+) -> RunResult:
+    """As :func:`execute`, unless another process completes the run meanwhile.
+
+    Raises:
+        UserError: If an id, a setting or a file is bad; nothing is written then.
+    """
+    with file_lock(run.unfinished(results)):
+        if state_of(run, params, results)[0] == "complete":
+            return read_run(run.path(results))
+        return execute(run, params, results, progress, checkpoint_every)
+
+
+def execute(
+    run: Run, params: Params, results: Path, progress: Progress, checkpoint_every: float = EVERY_SECONDS
+) -> RunResult:
+    """Train, write the JSON and the method's last state, and return the result.
+
+    A run that was interrupted goes on from its last checkpoint.
+
+    Raises:
+        UserError: If an id, a setting or a file is bad; nothing is written then.
+    """
+    torch.set_num_threads(1)
+    config, key, provenance = run.config(params), run.key(params), collect_provenance(run.code())
+    check_writable(run.path(results))
+    checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
+    outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress, checkpoint)
+    complete = outcome.status == "complete"
+    result = RunResult(
+        run_key=key,
+        versions=run.versions(params),
+        status=outcome.status,
+        error=None if complete else f"gave up after {config.timeout_seconds} s of training",
+        task=run.task,
+        method=run.method,
+        seed=run.seed,
+        profile=run.profile,
+        config=config.model_dump(mode="json"),
+        returns=outcome.returns,
+        final_policy=outcome.final_policy,
+        violations=outcome.violations,
+        curves=outcome.curves,
+        visited=outcome.visited,
+        calls=outcome.calls,
+        seconds=outcome.seconds,
+        provenance=provenance,
+    )
+    if complete:
+        save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
+        result.write(run.kept(results, key))
+    result.write(run.path(results))
+    checkpoint.remove()
+    return result
+
+
+def record_failure(run: Run, params: Params, results: Path, reason: str) -> None:
+    """Write the JSON of a run that failed, so that nothing takes it for a result."""
+    RunResult(
+        run_key=run.key(params),
+        versions=run.versions(params),
+        status="failed",
+        error=" ".join(reason.split())[:500],
+        task=run.task,
+        method=run.method,
+        seed=run.seed,
+        profile=run.profile,
+        config=run.config(params).model_dump(mode="json"),
+        provenance=collect_provenance(run.code()),
+    ).write(run.path(results))
+
+
+def error_line(error: BaseException) -> str:
+    """One line for any error."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+
+
+def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episodes: int, seed: int) -> Evaluation:
+    """Episodes of a finished run's last policy.
+
+    Raises:
+        UserError: If its checkpoint is missing, damaged, or of another run, or the run is stale.
+    """
+    torch.set_num_threads(1)
+    run = Run(result.profile, result.task, result.method, result.seed)
+    if result.run_key != run.key(params):
+        raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
+    state, facts = load_tensors(run.checkpoint(results))
+    if facts.get("run_key") != result.run_key:
+        raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")
+    task = make_task(run.task)
+    try:
+        config = RunConfig.model_validate(result.config)
+    except ValidationError as error:
+        raise UserError(f"{run.path(results)} is damaged: its config is not that of a run; run it again") from error
+    method = make_method(run.method, task, config.method, run.seed)
+    method.prepare(ArtifactStore(results / run.profile, task))
+    method.load_state_dict(state)
+    evaluator = Evaluator(task)
+    try:
+        return evaluator.evaluate(method, config.steps, [derive_seed(seed, "evaluate", k) for k in range(episodes)])
+    finally:
+        evaluator.close()

@@ -1,0 +1,194 @@
+"""Submissions: a method's TOML beside its runs, on the leaderboard without its code, and verified."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.records.selection import read_selection
+from tests.benchmark.command import acrl, finish, install, start, workplace
+from tests.benchmark.factories import make_run, save
+from tests.benchmark.verified import PLUGIN, forge, said, verify
+
+TOML = """
+author = "A. Nonymous (a@example.org)"
+source = "https://example.org/theirs"
+commit = "0123456789abcdef"
+paper = "arXiv:2102.11055"
+package = "theirs==1.0"
+"""
+PLACE = "results/smoke/submissions/theirs.toml"
+RUN = "results/smoke/runs/R+L2/theirs/seed-0.json"
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def elsewhere(nfw_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where a plug-in is installed for processes, with a run of its method and its TOML. To be read only."""
+    folder = Path(shutil.copytree(nfw_runs, tmp_path_factory.mktemp("elsewhere") / "copy"))
+    install(folder, "acrl.methods", "theirs", PLUGIN)
+    done = finish(start(folder, "run", "R+L2", "theirs", "-p", "smoke"))
+    assert done.code == 0, done.err
+    write(folder / PLACE, TOML)
+    return folder
+
+
+@pytest.fixture
+def folder(elsewhere: Path, tmp_path: Path) -> Path:
+    """A folder with the submission, for this process, where the plug-in is not installed."""
+    return Path(shutil.copytree(elsewhere, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('author = "A. Nonymous (a@example.org)"\n', "", "'author': Field required"),
+        ("A. Nonymous (a@example.org)", " ", "'author': give one line of at most 300 characters, without markup"),
+        ("A. Nonymous", "<b>A</b>", "'author': give one line"),
+        ("A. Nonymous", "[A](https://example.org)", "'author': give one line"),
+        ("A. Nonymous", "A\\nB", "'author': give one line"),
+        ("A. Nonymous", "A" * 301, "'author': give one line"),
+        ('"A. Nonymous (a@example.org)"', "7", "'author': Input should be a valid string"),
+        ("https://example.org/theirs", "javascript:alert(1)", "'source': give an address, https://..."),
+        ("0123456789abcdef", "main", "'commit': give the hash of a commit"),
+        ("arXiv:2102.11055", "a fine paper", "'paper': give https://..., a DOI or an arXiv number"),
+        ("theirs==1.0", "--index-url=https://example.org theirs", "'package': give NAME==VERSION or NAME @ git+https"),
+        ('paper = "', 'licence = "', "'licence': Extra inputs are not permitted"),
+        ('paper = "', '"a\\u001bb" = "', "'a\\x1bb': Extra inputs are not permitted"),
+        ('author = "', "author = ", "is not TOML: Invalid value (at line 2"),
+    ],
+)
+def test_a_bad_submission_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    save(tmp_path / "results/smoke", make_run(method="theirs", profile="smoke"))
+    assert old in TOML
+    assert message in refused(tmp_path, write(tmp_path / PLACE, TOML.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (PLACE, "there is no run of 'theirs' beside it, in ../runs/<task>/theirs"),
+        ("mine.toml", "is not in its place: move it to results/<profile>/submissions/mine.toml"),
+        ("results/smoke/submissions/a b.toml", "is not named by a method's id"),
+    ],
+)
+def test_a_submission_without_runs_or_out_of_its_place_is_refused(tmp_path: Path, place: str, message: str) -> None:
+    assert message in refused(tmp_path, write(tmp_path / place, TOML))
+
+
+def refused(folder: Path, path: Path) -> str:
+    """The one line of the error with which ``acrl verify`` refuses a submission."""
+    done = acrl(workplace(folder), "verify", path)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    return done.err
+
+
+@pytest.mark.parametrize(
+    "paper", ["https://example.org/a.pdf", "10.1000/182", "2102.11055", "arXiv 2102.11055v2", "arXiv:2102.11055"]
+)
+def test_a_paper_is_an_address_a_doi_or_an_arxiv_number(folder: Path, paper: str) -> None:
+    write(folder / PLACE, TOML.replace("arXiv:2102.11055", paper))
+    assert acrl(folder, "verify", PLACE, "--no-rerun").code == 0
+
+
+def test_where_the_package_is_installed_a_run_is_made_again(elsewhere: Path) -> None:
+    done = finish(start(elsewhere, "verify", PLACE, "--json"))
+    assert (done.code, done.err) == (0, ""), done.out
+    document = json.loads(done.out)
+    assert (document["kind"], document["runs"], document["verdict"]) == ("submission", 1, "verified")
+    checks = [
+        *("files", "submission", "completeness", "configuration", "versions", "libraries", "consistency", "rerun"),
+    ]
+    assert [one["check"] for one in document["findings"]] == checks
+    assert [one["check"] for one in document["findings"] if one["level"] != "ok"] == ["completeness"]
+    assert document["findings"][-1]["message"].startswith("agrees: ")
+
+
+@pytest.mark.parametrize("path", [PLACE, RUN, "results/smoke"])
+def test_elsewhere_what_does_not_need_the_code_is_verified(folder: Path, path: str) -> None:
+    done, verification = verify(folder, path, "--no-rerun")
+    assert done.code == 0
+    (warning,) = [text for text in said(verification, "warning") if text.startswith("submission: ")]
+    assert "'theirs' is not installed here" in warning
+    assert warning.endswith(": install theirs==1.0, and verify again")
+    assert verify(folder, path, "--no-rerun", "--strict")[0].code == 1
+
+
+def test_a_changed_number_fails(folder: Path) -> None:
+    forge(folder / RUN, lambda data: data["violations"]["policy"].update(max=0.5))
+    done, verification = verify(folder, PLACE)
+    assert (done.code, said(verification, "failed")[0].split(":")[0]) == (1, "consistency")
+    (folder / RUN).write_text((folder / RUN).read_text().replace("0.5", "0.6"))
+    assert "do not have the digest in it" in said(verify(folder, PLACE)[1], "failed")[0]
+
+
+def test_budgets_are_compared_without_the_code(folder: Path) -> None:
+    text = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text.replace("    steps: 150\n", "    steps: 151\n", 1))
+    done, verification = verify(folder, PLACE)
+    problem = "configuration: R+L2 theirs seed 0: config.steps is 150 in the file and 151 in this checkout"
+    assert (done.code, said(verification, "failed")) == (1, [problem])
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("nfw", "'nfw' is of this repository, and not of theirs==1.0: choose another id"),
+        ("random-feasible", "all returns are measured by 'random-feasible'"),
+    ],
+)
+def test_a_method_of_the_benchmark_cannot_be_submitted_by_another(folder: Path, method: str, message: str) -> None:
+    if method != "nfw":
+        assert acrl(folder, "run", "R+L2", method, "-p", "smoke").code == 0
+    write(folder / f"results/smoke/submissions/{method}.toml", TOML)
+    done, verification = verify(folder, f"results/smoke/submissions/{method}.toml", "--no-rerun")
+    assert done.code == 1
+    assert any(message in problem for problem in said(verification, "failed"))
+
+
+def test_tables_and_report_show_it_with_its_author_and_source(folder: Path) -> None:
+    assert "theirs" not in acrl(folder, "list").out
+    for command in ("tables", "report"):
+        done = acrl(folder, command, "-p", "smoke")
+        assert (done.code, done.err) == (0, "")
+    tables = folder / "results/smoke/tables"
+    for name in ("returns", "violations", "wallclock"):
+        lines = (tables / f"{name}.md").read_text().splitlines()
+        assert any(line.startswith("| R+L2   | theirs") for line in lines), name
+    for name in ("README.md", "leaderboard.md", "leaderboard.tex"):
+        text = (tables / name).read_text()
+        assert "A. Nonymous (a@example.org); source https://example.org/theirs; commit 0123456789abcdef" in text
+    page = (folder / "results/smoke/site/methods/theirs.html").read_text()
+    assert '<a href="https://example.org/theirs" rel="nofollow">https://example.org/theirs</a>' in page
+    assert '<a href="https://arxiv.org/abs/2102.11055">arXiv 2102.11055</a>' in page
+    assert "theirs was submitted" in (folder / "results/smoke/site/index.html").read_text()
+
+
+def test_its_runs_are_neither_stale_nor_missing_and_can_be_compared(folder: Path) -> None:
+    done = acrl(folder, "status", "-p", "smoke", "--method", "theirs")
+    assert done.out.splitlines() == [
+        "R+L2     theirs               seed 0  submitted: A. Nonymous (a@example.org)",
+        "profile smoke: 1 submitted",
+    ]
+    assert json.loads(acrl(folder, "status", "-p", "smoke", "--json").out)["counts"]["submitted"] == 1
+    done = acrl(folder, "compare", "theirs", "nfw", "-p", "smoke")
+    assert (done.code, done.err) == (0, "")
+    assert "A: its code is not installed here, so that nothing says whether it is today's" in done.out
+
+
+def test_runs_without_a_submission_are_not_used(folder: Path) -> None:
+    results = folder / "results/smoke"
+    shown = read_selection(results, "smoke", ["R+L2"], ["nfw"], [0])
+    assert (shown.methods, len(shown.runs("R+L2", "theirs"))) == (("nfw", "theirs"), 1)
+    (folder / PLACE).unlink()
+    shown = read_selection(results, "smoke", ["R+L2"], ["nfw"], [0])
+    assert (shown.methods, shown.runs("R+L2", "theirs")) == (("nfw",), [])
+    assert "runs/R+L2/theirs/seed-0.json" in shown.unused

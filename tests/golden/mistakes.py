@@ -1,0 +1,288 @@
+"""Mistakes that a change might make, each planted at a seam that outlives refactoring, and the goldens that notice."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from envs.bike_sharing import BikeSharingEnv
+from envs.constraints import Ball, Constraint, ExactConstraint, WeightedL1
+from envs.registry import TaskSpec
+from envs.sampling import dataset
+from methods.base import Method, MethodConfig, Tensors, Transition
+from methods.ddpg import DDPG
+from methods.ddpg_projection_layer import DDPGProjectionLayer
+from methods.ddpg_projection_qp import DDPGProjectionQP
+from methods.flowpg import FlowPGBase
+from methods.flows.gauge import GaugeFlow
+from methods.flows.realnvp import RealNVP, RealNVPConfig
+from methods.flows.spline import SplineFlow
+from methods.nfw import NFW
+from methods.random_feasible import RandomFeasible
+from methods.stable_baselines3 import StableBaselines3
+from tests.golden import environments, families, flows, harness
+from tests.golden.harness import Tally, ViolationCounter
+
+LEARNERS: tuple[type[Method[Any]], ...] = (DDPG, StableBaselines3)
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What goes wrong, and the goldens each of which must fail by it."""
+
+    plant: Plant
+    goldens: tuple[str, ...]
+
+
+def around(cls: type, name: str, wrapper: Callable[..., Any]) -> Plant:
+    """Replace a method by ``wrapper``, which is given the original before the method's own arguments."""
+
+    def plant(patch: Patch) -> None:
+        original = getattr(cls, name)
+        patch.setattr(cls, name, lambda *args, **kwargs: wrapper(original, *args, **kwargs))
+
+    return plant
+
+
+def all_of(*plants: Plant) -> Plant:
+    """Several at once."""
+
+    def plant(patch: Patch) -> None:
+        for one in plants:
+            one(patch)
+
+    return plant
+
+
+def told(change: Callable[[Transition], Transition]) -> Plant:
+    """Learners are told of other transitions than there were."""
+
+    def observe(original: Callable[..., None], self: Method[Any], transition: Transition) -> None:
+        original(self, change(transition))
+
+    return all_of(*(around(cls, "observe", observe) for cls in LEARNERS))
+
+
+def configured(change: Callable[[Any], Mapping[str, Any]]) -> Plant:
+    """Learners are made with other settings than those of the run."""
+
+    def make(original: Callable[..., None], self: Any, task: TaskSpec, config: MethodConfig, seed: int) -> None:
+        original(self, task, config.model_copy(update=dict(change(config))), seed)
+
+    return all_of(*(around(cls, "__init__", make) for cls in LEARNERS))
+
+
+def resumed_without(part: str) -> Plant:
+    """A resumed run goes on with its own fresh entries in place of those of the checkpoint, or without."""
+
+    def load(original: Callable[..., None], self: Method[Any], state: Mapping[str, Tensor]) -> None:
+        fresh = self.state_dict()
+        kept = {name: value for name, value in state.items() if part not in name}
+        original(self, kept | {name: value for name, value in fresh.items() if part in name})
+
+    return all_of(*(around(cls, "load_checkpoint_dict", load) for cls in (*LEARNERS, RandomFeasible)))
+
+
+def noise_before_the_flow(original: Callable[..., Any], self: Any, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+    policy, behaviour = original(self, obs)
+    if policy is None:
+        return policy, behaviour
+    with torch.no_grad():
+        output = self.actor(self.scale_obs(obs))
+        noise = torch.randn(output.shape, generator=self.noise_generator)
+        return policy, self.decode((output + self.config.noise * noise).clamp(-1, 1), obs)
+
+
+def stop_early(original: Callable[..., Tensor], self: Constraint, action: Tensor, obs: Tensor) -> Tensor:
+    return action + (1 - 1e-6) * (original(self, action, obs) - action)
+
+
+def counted_after_repair(
+    original: Any, self: ViolationCounter, policy: Any, behaviour: Tensor, executed: Tensor, obs: Any
+) -> None:
+    del behaviour
+    original(self, None if policy is None else executed, executed, executed, obs)
+
+
+def bound_is_outside(original: Callable[..., None], self: Tally, size: float) -> None:
+    original(self, size)
+    self.valid[0] -= size == 0
+
+
+def neighbouring_index(patch: Patch) -> None:
+    """The table's row of HC+O reads the numbers beside the velocities."""
+    for module in (environments, harness):
+        right = module.make_task
+
+        def wrong(task_id: str, right: Callable[[str], TaskSpec] = right) -> TaskSpec:
+            task = right(task_id)
+            assert isinstance(task.constraint, WeightedL1)
+            indices = tuple(index - 1 for index in task.constraint.context_indices)
+            constraint = WeightedL1(task.constraint.bound, task.constraint.lower, task.constraint.upper, indices)
+            return dataclasses.replace(task, constraint=constraint)
+
+        patch.setattr(module, "make_task", wrong)
+
+
+def follow_first(original: Callable[..., Any], self: DDPG[Any]) -> dict[str, float]:
+    """The targets move towards the networks as they were before the step."""
+    pairs = ((self.target_actor, self.actor), (self.target_critic, self.critic))
+    moved = [
+        (target, target.lerp(network, self.config.tau).detach())
+        for one, other in pairs
+        for target, network in zip(one.parameters(), other.parameters(), strict=True)
+    ]
+    losses: dict[str, float] = original(self)
+    if losses:
+        with torch.no_grad():
+            for target, value in moved:
+                target.copy_(value)
+    return losses
+
+
+def with_noise(original: Callable[..., Tensor], self: Method[Any], obs: Tensor, explore: bool) -> Tensor:
+    del explore
+    return original(self, obs, explore=True)
+
+
+def shared_state(original: Callable[..., Tensors], self: Any) -> Tensors:
+    """Every state handed out is one and the same dictionary, so that the best one becomes the last."""
+    self.handed_out = getattr(self, "handed_out", {})
+    self.handed_out.update(original(self))
+    states: Tensors = self.handed_out
+    return states
+
+
+def straight_through(original: Callable[..., Tensor], self: Any, output: Tensor, obs: Tensor) -> Tensor:
+    raw = DDPG.decode(self, output, obs).double()
+    return raw + (original(self, output, obs) - raw).detach()
+
+
+def log_det_of_the_other_way(original: Any, self: Any, scaled: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+    latent, log_det = original(self, scaled, context)
+    return latent, -log_det
+
+
+def rays_without_volume(original: Any, self: GaugeFlow, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+    """The likelihood leaves out how the gauge map stretches."""
+    latent, _ = original(self, action, context)
+    return latent, self.pull(self.push(latent, context), context)[1]
+
+
+def moves_cost_once(original: Callable[..., Any], self: BikeSharingEnv, action: Any) -> Any:
+    obs, reward, terminated, truncated, info = original(self, action)
+    return obs, reward + info["moved"], terminated, truncated, info
+
+
+def on(task: str, *methods: str) -> tuple[str, ...]:
+    """Names of trajectories."""
+    return tuple(f"trajectories/{method}/{task}" for method in methods)
+
+
+OWN, ADAPTED, FLOW = "ddpg-projection", "td3-projection", "flowpg"
+EACH = (OWN, ADAPTED, FLOW)
+MISTAKES: dict[str, Mistake] = {
+    "bootstraps past a terminal state": Mistake(
+        told(lambda t: t._replace(terminated=False, truncated=t.terminated or t.truncated)), on("H+M", *EACH)
+    ),
+    "does not bootstrap past a truncation": Mistake(
+        told(lambda t: t._replace(terminated=t.terminated or t.truncated)), on("R+L2", *EACH)
+    ),
+    "gamma off by a hundredth": Mistake(configured(lambda c: {"gamma": c.gamma - 0.01}), on("R+L2", *EACH)),
+    "tau off by a hundredth of itself": Mistake(configured(lambda c: {"tau": 1.01 * c.tau}), on("R+L2", *EACH)),
+    "noise before the flow": Mistake(
+        around(FlowPGBase, "act_pair", noise_before_the_flow), on("R+L2", "flowpg", "flowpg-gauge")
+    ),
+    "projection stops a millionth short": Mistake(
+        around(ExactConstraint, "project", stop_early),
+        tuple(f"families/float64/{task}" for task in families.TASKS),
+    ),
+    "projection stops early in training": Mistake(
+        around(ExactConstraint, "project", lambda project, self, a, obs: a + 0.999 * (project(self, a, obs) - a)),
+        on("R+L2", OWN, ADAPTED, "ddpg-projection-layer", "nfw"),
+    ),
+    "violations counted after repair": Mistake(
+        around(ViolationCounter, "count", counted_after_repair), on("R+L2", *EACH)
+    ),
+    "an action on the bound counts as violated": Mistake(
+        around(Tally, "add", bound_is_outside), on("R+L2", OWN, "random-feasible")
+    ),
+    "wrong observation index": Mistake(neighbouring_index, ("environments/contexts/HC+O", *on("HC+O", OWN, ADAPTED))),
+    "penalty of the wrong sign": Mistake(configured(lambda c: {"penalty": -c.penalty}), on("R+L2", "ddpg-penalty")),
+    "Frank-Wolfe's step off by a hundredth": Mistake(
+        configured(lambda c: {"alpha": 1.01 * c.alpha}), on("HC+O", "nfw")
+    ),
+    "Frank-Wolfe descends": Mistake(
+        around(ExactConstraint, "linear_oracle", lambda oracle, self, g, obs: oracle(self, -g, obs)), on("R+L2", "nfw")
+    ),
+    "Frank-Wolfe's target is not projected": Mistake(
+        around(NFW, "target_action", lambda _, self, obs: DDPG.target_action(self, obs)), on("R+L2", "nfw")
+    ),
+    "gradient passes straight through the projection": Mistake(
+        around(DDPGProjectionLayer, "decode", straight_through), on("R+L2", "ddpg-projection-layer")
+    ),
+    "the QP row projects by formula": Mistake(
+        lambda patch: patch.setattr(DDPGProjectionQP, "projection_solver", "exact"), on("R+L2", "ddpg-projection-qp")
+    ),
+    "targets follow before the step": Mistake(around(DDPG, "update", follow_first), on("R+L2", OWN, FLOW)),
+    "learning rates are swapped": Mistake(
+        configured(lambda c: {"actor_lr": c.critic_lr, "critic_lr": c.actor_lr}), on("R+L2", OWN, ADAPTED)
+    ),
+    "warm-up is a step longer": Mistake(configured(lambda c: {"warmup": c.warmup + 1}), on("R+L2", OWN, ADAPTED)),
+    "replay wraps around a row early": Mistake(
+        configured(lambda c: {"replay_size": c.replay_size - 1}), on("R+L2", OWN, ADAPTED)
+    ),
+    "the critic learns from what was asked for": Mistake(
+        told(lambda t: t._replace(action=t.behaviour)), on("R+L2", OWN, ADAPTED)
+    ),
+    "infeasible actions are executed": Mistake(
+        around(Ball, "repair", lambda *given: given[2]), on("R+L2", OWN, ADAPTED)
+    ),
+    "evaluation explores": Mistake(
+        all_of(*(around(cls, "act", with_noise) for cls in LEARNERS)), on("R+L2", OWN, ADAPTED)
+    ),
+    "the best policy is the last": Mistake(
+        all_of(*(around(cls, "state_dict", shared_state) for cls in LEARNERS)), (*on("R+N", OWN), *on("BSS-3", ADAPTED))
+    ),
+    "resumed without the optimisers' moments": Mistake(resumed_without("optimizer."), on("H+M", *EACH)),
+    "resumed with fresh noise": Mistake(resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
+    "samplers accept what lies just outside": Mistake(
+        around(ExactConstraint, "contains", lambda contains, self, a, obs, tol=0.0: contains(self, a, obs, tol + 0.05)),
+        ("samplers/rejection/R+L2", "samplers/hmc/R+L2"),
+    ),
+    "contexts of the data set are widened more": Mistake(
+        lambda patch: patch.setattr(dataset, "WIDEST", 1.01 * dataset.WIDEST), ("samplers/dataset/HC+O",)
+    ),
+    "log-determinant of the other way": Mistake(
+        all_of(*(around(cls, "pull", log_det_of_the_other_way) for cls in (RealNVP, SplineFlow))),
+        ("flows/realnvp/R+L2", "flows/spline/R+L2"),
+    ),
+    "the gauge map's volume is left out": Mistake(
+        around(GaugeFlow, "inverse", rays_without_volume), ("flows/gauge/R+L2",)
+    ),
+    "the flow's learning rate does not fall": Mistake(
+        lambda patch: patch.setitem(flows.KINDS, "realnvp", partial(RealNVPConfig, final_learning_rate=2e-3)),
+        ("flows/realnvp/R+L2",),
+    ),
+    "moving a bike costs once": Mistake(around(BikeSharingEnv, "step", moves_cost_once), ("environments/bikes/BSS-3",)),
+}
+
+# The same seams with nothing changed: what notices these notices the planting.
+HARMLESS: dict[str, Mistake] = {
+    "told as it was": Mistake(told(lambda t: t._replace()), on("H+M", *EACH)),
+    "configured as asked": Mistake(configured(lambda _: {}), on("R+L2", OWN, ADAPTED)),
+    "resumed with all": Mistake(resumed_without("no such entry"), on("H+M", OWN, ADAPTED)),
+    "projected as it was": Mistake(
+        around(ExactConstraint, "project", lambda project, self, a, obs: project(self, a, obs)),
+        ("families/float64/R+T",),
+    ),
+}
