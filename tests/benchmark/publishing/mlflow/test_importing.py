@@ -156,16 +156,6 @@ def test_failed_runs_are_shown_as_failed(folder: Path, database: Path) -> None:
     assert rows["nfw", "0"].info.status == "FINISHED"
 
 
-def test_an_experiment_deleted_by_hand_comes_back(folder: Path, database: Path) -> None:
-    import_runs(folder, PROFILE, database)
-    client = MlflowClient(tracking_uri=sqlite_uri(database))
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    client.delete_experiment(experiment.experiment_id)
-    import_runs(folder, PROFILE, database)
-    assert len(shown(database)) == 2
-
-
 def test_names_and_lengths_that_mlflow_refuses_are_mended(folder: Path, database: Path) -> None:
     run = make_run("R+L2", "nfw", 0)
     run.config |= {f"key(é) {number}": number for number in range(250)}
@@ -250,21 +240,10 @@ def test_a_locked_database_is_refused(folder: Path, database: Path, monkeypatch:
     assert import_runs(folder, PROFILE, database) == 2
 
 
-def test_a_second_import_does_not_wait_for_ever(folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.1)
-    with tracking.exclusive(database):
-        refused(folder, database, "another import")
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anything")
 def test_a_read_only_database_is_refused(folder: Path, database: Path) -> None:
     database.chmod(0o444)
     refused(folder, database, "check its permissions")
-
-
-def test_a_folder_that_cannot_be_made_is_refused(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    refused(folder, tmp_path / "file" / "mlflow.db", "cannot write to")
 
 
 @pytest.mark.parametrize(
