@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,22 +13,7 @@ import pytest
 from benchmark.conformance import environments
 from benchmark.conformance.suite import CONSTRAINT_CHECKS, METHOD_CHECKS
 from benchmark.conformance.verdicts import name_of
-from tests.benchmark.command import ROOT, SECONDS, Done, acrl, files, finish, install, start, workplace
-
-
-def installed(folder: Path, group: str, module: str) -> None:
-    """A package that holds what was written into ``folder``."""
-    install(folder, group, module, (folder / f"{module}.py").read_text())
-
-
-def pytest_in(folder: Path, *arguments: str) -> Done:
-    """Pytest in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+from tests.benchmark.command import ROOT, acrl, files, finish, start, workplace
 
 
 def test_a_method_is_written_with_its_test(tmp_path: Path) -> None:
@@ -114,29 +98,6 @@ def test_no_file_is_overwritten(taken: str, tmp_path: Path) -> None:
     assert done.code == 2
     assert f"{taken} is there already" in done.err
     assert files(tmp_path) == {taken: b"mine"}
-
-
-@pytest.mark.slow
-def test_outside_a_checkout_all_of_it_works(tmp_path: Path) -> None:
-    workplace(tmp_path)
-    acrl(tmp_path, "new", "method", "my-method")
-    acrl(tmp_path, "new", "task", "My+Task")
-    done = pytest_in(tmp_path, "test_my_method.py", "test_my_task.py")
-    assert done.code == 0, done.out
-    assert "2 passed" in done.out
-    installed(tmp_path, "acrl.methods", "my_method")
-    installed(tmp_path, "acrl.tasks", "my_task")
-    # Only the installed copies are left.
-    (tmp_path / "my_method.py").unlink()
-    (tmp_path / "my_task.py").unlink()
-    done = finish(start(tmp_path, "run", "My+Task", "my-method", "-p", "smoke"))
-    assert done.code == 0, done.err
-    result = json.loads((tmp_path / done.out.strip()).read_text())
-    assert result["status"] == "complete"
-    # Its output is feasible by construction.
-    assert result["violations"]["policy"]["count"] == 0
-    done = finish(start(tmp_path, "check", "my-method", "--task", "My+Task"))
-    assert done.code == 0, done.out
 
 
 @pytest.mark.slow

@@ -8,13 +8,13 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from envs import Constraint, list_tasks, make_task
+from envs import Constraint, make_task
 from envs.errors import UserError
 from envs.sampling import hmc
 from envs.sampling.hmc import HMCConfig, Space, sample_hmc, step
 from envs.sampling.rejection import sample_rejection
 from envs.sampling.samples import Samples
-from tests.envs.sampling.two_sample import ALARM, Discs, Plain, Ring, energy_pvalue, task_states
+from tests.envs.sampling.two_sample import ALARM, FAMILIES, Discs, Plain, Ring, energy_pvalue, task_states
 
 CHAINS = 600
 NO_STATE = torch.zeros((1, 1), dtype=torch.float64)
@@ -34,14 +34,14 @@ def compare_with_rejection(constraint: Constraint, config: HMCConfig, obs: Tenso
 # --- against rejection ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task_id", list_tasks())
+@pytest.mark.parametrize("task_id", FAMILIES)
 def test_every_task_as_by_rejection(task_id: str) -> None:
     constraint = make_task(task_id).constraint
     assert compare_with_rejection(constraint, LAST, task_states(task_id)[:1]) > ALARM
 
 
 # The parts of a set that is not convex may lie apart, and the jumps alone connect them.
-CONVEX = [task_id for task_id in list_tasks() if make_task(task_id).constraint.convex]
+CONVEX = [task_id for task_id in FAMILIES if make_task(task_id).constraint.convex]
 
 
 @pytest.mark.parametrize("task_id", CONVEX)
@@ -141,7 +141,7 @@ def test_both_discs_in_proportion_to_their_area(constraint: Constraint) -> None:
 # --- what is returned -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task_id", list_tasks())
+@pytest.mark.parametrize("task_id", FAMILIES)
 def test_draws_of_all_chains_feasible_at_their_own_states(task_id: str) -> None:
     constraint = make_task(task_id).constraint
     obs = task_states(task_id, count=20)

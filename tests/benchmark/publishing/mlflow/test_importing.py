@@ -25,7 +25,6 @@ from tests.benchmark.synthetic_results import (
     alter,
     fill,
     make_failure,
-    make_provenance,
     make_run,
     save,
 )
@@ -260,8 +259,3 @@ def test_a_bad_file_stops_the_import_before_it_begins(
     alter(path, lambda data: data.update(changes))
     refused(folder, tmp_path / "new" / "mlflow.db", message)
     assert not (tmp_path / "new").exists()
-
-
-def test_a_start_time_that_is_none_is_refused(folder: Path, database: Path) -> None:
-    save(folder, make_run("R+L2", "flowpg", 0, provenance=make_provenance(started="yesterday")))
-    refused(folder, database, "provenance.started")
