@@ -7,7 +7,15 @@ import json
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from benchmark.records.files import read_bytes, write_text
 from envs.errors import UserError
@@ -15,6 +23,8 @@ from envs.errors import UserError
 SCHEMA_VERSION = 2
 # "Valid" means different things in the papers, so every share is given at each of these: FlowPG counts at 0.1.
 TOLERANCES = (0.0, 1e-6, 1e-3, 1e-2, 0.1)
+# Entries of the provenance that earlier programs noted as well, and that may still stand in a file.
+FORMER = ("together", "together_code")
 TOLERANCE_KEYS = tuple(f"{tol:g}" for tol in TOLERANCES)
 
 F = TypeVar("F", bound="File")
@@ -126,8 +136,11 @@ class Provenance(Record):
     machine: str | None = None
     sha256: str = ""
 
-    # Entries that earlier programs noted as well may still stand there.
-    model_config = ConfigDict(extra="ignore")
+    @model_validator(mode="before")
+    @classmethod
+    def _without_former_entries(cls, data: Any) -> Any:
+        # No others: a damaged name, of the digest itself for example, is no entry that may be ignored.
+        return {name: data[name] for name in data if name not in FORMER} if isinstance(data, dict) else data
 
     @model_serializer(mode="wrap")
     def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

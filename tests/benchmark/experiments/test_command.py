@@ -82,7 +82,7 @@ def test_a_flow_of_other_settings(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     assert "updates: 60" in params
     (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
-    assert "was made with other versions or settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
+    assert "is of another version or other settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
 
 
 def test_runs_of_other_settings_are_counted(copy: Path) -> None:

@@ -33,6 +33,14 @@ def test_a_flipped_bit_in_a_record_is_refused_or_without_effect(tmp_path: Path, 
     assert read_unless_refused(path, read_run) in (None, whole)
 
 
+def test_a_digest_whose_name_is_damaged_is_no_file_without_one(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    make_run("R+L2", "flowpg", 0).write(path)
+    path.write_text(path.read_text().replace('"sha256":', '"sha257":'))
+    with pytest.raises(UserError, match=r"damaged at 'provenance\.sha257'"):
+        read_run(path)
+
+
 @FLIPS
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_tensors_is_refused_or_without_effect(tmp_path: Path, place: float, bit: int) -> None:
