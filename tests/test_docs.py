@@ -75,7 +75,6 @@ def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
     "text",
     [
         "```python\nassert 1 + 1 == 3\n```\n",
-        "```sh\nfalse\ntrue\n```\n",
         "```sh\nfalse | true\n```\n",
         "- a list\n\n  ```python\n  undefined\n  ```\n",
     ],
@@ -96,20 +95,6 @@ def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path) -> N
     )
     done = follow(page, tmp_path)
     assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.slow
-def test_a_page_can_install_a_method_and_run_it(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(
-        '```python title="mine/mine.py"\nfrom methods.base import register_method\nfrom methods.nfw import NFW\n\n\n'
-        '@register_method("mine")\nclass Mine(NFW):\n    pass\n```\n'
-        '```toml title="mine/pyproject.toml"\n[project]\nname = "mine"\nversion = "1.0"\n'
-        '[project.entry-points."acrl.methods"]\nmine = "mine"\n[tool.setuptools]\npy-modules = ["mine"]\n```\n'
-        "```sh\npip install --editable ./mine\nacrl run R+L2 mine -p smoke\n```\n"
-    )
-    done = follow(page, tmp_path)
-    assert done.returncode == 0, done.stdout[-4000:]
 
 
 @every_page()

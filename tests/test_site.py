@@ -47,23 +47,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ("nowhere.md", "start.md links to docs/nowhere.md, which does not exist"),
-        ("../nowhere.py", "start.md links to nowhere.py, which does not exist"),
-        ("methods.md#nowhere", "does not contain an anchor '#nowhere'"),
-    ],
-)
-def test_a_link_to_nowhere_ends_the_build(tmp_path: Path, target: str, said: str) -> None:
+def test_links_to_nowhere_end_the_build(tmp_path: Path) -> None:
     for name in ("mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     with (tmp_path / "docs" / "start.md").open("a") as page:
-        page.write(f"\n[x]({target})\n")
+        page.write("\n[x](nowhere.md) [x](../nowhere.py) [x](methods.md#nowhere)\n")
     done = build(tmp_path, tmp_path / "site")
     assert done.returncode == 1
-    assert said in done.stderr
+    assert "start.md links to docs/nowhere.md, which does not exist" in done.stderr
+    assert "start.md links to nowhere.py, which does not exist" in done.stderr
+    assert "does not contain an anchor '#nowhere'" in done.stderr
 
 
 def test_every_page_is_in_the_site(site: Path) -> None:

@@ -15,7 +15,7 @@ from methods import make_method
 from methods.base import Transition
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.learners import METHODS, SMALL, copy_of, equal, feed, make_learner, observations
+from tests.methods.learners import METHODS, SMALL, equal, feed, make_learner, observations
 
 REACHER = make_task("R+L2")
 
@@ -118,14 +118,6 @@ def test_after_the_warm_up_exploration_is_the_policy_with_noise() -> None:
     assert torch.equal(policy, learner.act(observations(learner.task, 5000), explore=False))
 
 
-def test_no_update_before_the_warm_up_is_over() -> None:
-    learner = make_learner()
-    before = copy_of(learner)[1:]
-    feed(learner, SMALL["warmup"] - 1)
-    assert learner.update() == {}
-    assert equal(before, copy_of(learner)[1:])
-
-
 # --- state --------------------------------------------------------------------------------------------------------
 
 
@@ -158,11 +150,6 @@ def test_a_damaged_state_is_refused(spoil: Any) -> None:
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
-
-
-def test_an_unknown_method_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="unknown method 'flowgp': did you mean 'flowpg'"):
-        make_method("flowgp", REACHER)
 
 
 @pytest.mark.parametrize(

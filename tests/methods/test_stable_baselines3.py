@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -15,13 +14,12 @@ import torch
 from benchmark.records.config import load_params, run_config
 from envs import UserError, make_task
 from envs.registry import TaskSpec
-from methods import make_method
 from methods.base import Transition
-from methods.stable_baselines3 import OffPolicyConfig, Spaces, StableBaselines3
+from methods.stable_baselines3 import OffPolicyConfig, StableBaselines3
 from tests.benchmark.command import PARAMS
 from tests.methods.adapted import KINDS, REACHER, make, trained
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.learners import ADAPTED, copy_of, equal, feed, make_learner, observations, transitions
+from tests.methods.learners import copy_of, equal, feed, make_learner, observations, transitions
 
 # --- the contract ---------------------------------------------------------------------------------------------------
 
@@ -87,29 +85,7 @@ def test_a_deterministic_policy_explores_by_noise_in_the_environments_units() ->
     assert (behaviour - policy).std().item() == pytest.approx(5.0, rel=0.05)
 
 
-def test_a_stochastic_policy_is_sampled_within_the_action_box() -> None:
-    learner = trained("sac-projection", task=make_task("BSS-3"))
-    obs = observations(learner.task, 1).expand(500, -1)
-    behaviour = learner.act(obs, explore=True)
-    assert behaviour.min() >= 0
-    assert behaviour.max() <= 35
-    assert bool((behaviour.std(dim=0) > 1).all())
-
-
 # --- what is stored -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("task_id", ["R+L2", "BSS-3"])
-def test_the_spaces_are_the_tasks(task_id: str) -> None:
-    task = make_task(task_id)
-    env = task.make_env()
-    assert isinstance(env.action_space, gymnasium.spaces.Box)
-    assert env.observation_space.shape is not None
-    spaces = Spaces(task, env.observation_space.shape[0])
-    np.testing.assert_array_equal(spaces.action_space.low, env.action_space.low)
-    np.testing.assert_array_equal(spaces.action_space.high, env.action_space.high)
-    assert spaces.observation_space.shape == env.observation_space.shape
-    env.close()
 
 
 def test_executed_actions_and_scaled_observations_are_stored() -> None:
@@ -150,12 +126,6 @@ def test_what_is_bootstrapped_from(terminated: bool, truncated: bool, bootstrapp
 # --- settings -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "setting"), [("sac-projection", "noise"), ("td3-projection", "gama")])
-def test_an_unknown_setting_is_refused(kind: str, setting: str) -> None:
-    with pytest.raises(UserError, match=f"config of method '{kind}', setting '{setting}'"):
-        make_method(kind, REACHER, {setting: 0.5})
-
-
 def test_the_tasks_settings_reach_them() -> None:
     params = load_params(PARAMS)
     td3, sac = (run_config(params, "paper", "R+L2", kind).method for kind in ("td3-projection", "sac-projection"))
@@ -164,16 +134,6 @@ def test_the_tasks_settings_reach_them() -> None:
     td3, sac = (run_config(params, "paper", "BSS-5", kind).method for kind in ("td3-projection", "sac-projection"))
     assert (td3["noise"], td3["tau"], td3["actor_lr"], td3["critic_lr"], td3["batch_size"]) == (5, 1e-3, 1e-4, 1e-3, 64)
     assert (sac["tau"], sac["actor_lr"], sac["critic_lr"], sac["batch_size"]) == (1e-3, 1e-4, 3e-4, 64)
-
-
-def test_the_published_defaults_are_those_of_the_packages_too() -> None:
-    for kind in ADAPTED:
-        model = make_method(kind, REACHER, {"replay_size": 10}).model  # type: ignore[attr-defined]
-        assert (model.gamma, model.tau) == (0.99, 0.005)
-        if kind == "td3-projection":
-            assert (model.policy_delay, model.target_policy_noise, model.target_noise_clip) == (2, 0.2, 0.5)
-        else:
-            assert (model.ent_coef, model.target_entropy, model.target_update_interval) == ("auto", -2.0, 1)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

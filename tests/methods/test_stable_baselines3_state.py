@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import random
 import subprocess
 import sys
 from typing import Any
@@ -20,7 +19,6 @@ from methods.base import Transition
 from methods.streams import Streams
 from tests.benchmark.command import ROOT
 from tests.methods.adapted import KINDS, make, trained
-from tests.methods.global_generators import global_states
 from tests.methods.learners import ADAPTED, copy_of, equal, feed, observations
 
 # --- against stable-baselines3 itself -------------------------------------------------------------------------------
@@ -100,39 +98,7 @@ def test_it_computes_what_the_plain_algorithm_computes(kind: str, task_id: str) 
         assert torch.equal(learner._parts()["log_ent_coef"], plain.log_ent_coef)
 
 
-@pytest.mark.parametrize("kind", ADAPTED)
-def test_the_critic_has_a_learning_rate_of_its_own(kind: str) -> None:
-    learner = trained(kind, updates=1, actor_lr=0.25, critic_lr=0.125)
-    rates = {name: part.param_groups[0]["lr"] for name, part in learner._parts().items() if name.endswith("optimizer")}
-    assert rates.pop("critic.optimizer") == 0.125
-    assert set(rates.values()) == {0.25}
-
-
 # --- randomness -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_global_generator_thread_count_or_type_is_touched(kind: str) -> None:
-    np.random.standard_normal()  # noqa: NPY002
-    random.gauss()
-    before = global_states(), torch.get_num_threads(), torch.get_default_dtype()
-    learner = trained(kind)
-    for explore in (False, True):
-        learner.act(observations(learner.task, 3), explore=explore)
-    learner.load_checkpoint_dict(learner.checkpoint_dict())
-    assert (global_states(), torch.get_num_threads(), torch.get_default_dtype()) == before
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_decides_everything_and_global_generators_nothing(kind: str) -> None:
-    found = []
-    for seed, global_seed in ((3, 10), (3, 11), (4, 10)):
-        with Streams(global_seed).lent():
-            learner = trained(kind, seed=seed)
-        learner.act(observations(learner.task, 1), explore=True)
-        found.append(copy_of(learner))
-    assert equal(found[0], found[1])
-    assert not equal(found[0], found[2])
 
 
 # Run in a process of its own, where nothing was imported before.
@@ -158,17 +124,6 @@ def test_the_first_learner_of_a_process_is_as_the_second() -> None:
     program = FIRST.format(kinds=set(ADAPTED))
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_two_learners_in_turn_are_as_each_alone() -> None:
-    alone = trained("sac-projection")
-    one, other = make("sac-projection"), make("sac-projection", seed=1)
-    for learner in (one, other):
-        feed(learner, 30)
-    for _ in range(5):
-        one.update()
-        other.update()
-    assert equal(copy_of(one), copy_of(alone))
 
 
 # --- state ----------------------------------------------------------------------------------------------------------

@@ -143,14 +143,6 @@ def test_a_task_without_anchors_has_no_scores_and_says_why(folder: Path) -> None
     assert row(frame, ALL_TASKS, "nfw", "score")["N"] == len(SEEDS)
 
 
-def test_the_returns_that_scores_are_measured_by_are_given_once(folder: Path) -> None:
-    table = leaderboard_table(select(folder), "")
-    measured = table.views[-1].cells
-    assert list(measured) == ["task", "score 0", "runs of score 0", "score 1", "runs of score 1"]
-    assert measured["score 0"][0].startswith("-60.0 [")
-    assert not any("score 0" in note for note in table.notes)
-
-
 def test_the_figure_names_the_methods_in_a_legend_that_fits(folder: Path) -> None:
     names = (*METHODS, "ddpg-projection-qp", "ddpg-penalty", "flowpg-spline", "flowpg-gauge", "sac-projection")
     for method in names[len(METHODS) :]:
@@ -202,12 +194,6 @@ def test_one_seed_is_shown_without_interval_or_rank(folder: Path) -> None:
     assert whole["mean"] == pytest.approx(0.82, abs=0.03)
     assert pd.isna(whole["low"])
     assert pd.isna(row(board.frame, ALL_TASKS, "nfw", "best rank")["mean"])
-
-
-def test_one_task_is_ranked_by_its_seeds(folder: Path) -> None:
-    frame = select(folder, tasks=("HC+O",)).frame
-    assert row(frame, ALL_TASKS, "nfw", "best rank")["mean"] == 1
-    assert pd.isna(row(frame, ALL_TASKS, "nfw", "score, other tasks")["low"])
 
 
 def test_pairs_are_each_others_complement(folder: Path) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -27,16 +26,6 @@ def test_five_seeds_agree_with_the_table_of_t() -> None:
     found = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
     half = 2.7764451052 * math.sqrt(2.5 / 5)
     assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
-
-
-@given(values)
-def test_interval_holds_the_mean(sample: list[float]) -> None:
-    found = mean_interval(sample)
-    assert found.mean == pytest.approx(sum(sample) / len(sample), abs=1e-6)
-    if found.low is not None and found.high is not None and found.mean is not None:
-        assert found.low <= found.mean <= found.high
-        assert math.isfinite(found.low)
-        assert math.isfinite(found.high)
 
 
 @pytest.mark.parametrize(
@@ -67,16 +56,6 @@ def test_ratio_of_two_seeds_agrees_with_the_closed_form() -> None:
     assert found.mean == pytest.approx(2.0)
     assert found.low == pytest.approx(2 * math.exp(-quantile * error))
     assert found.high == pytest.approx(2 * math.exp(quantile * error))
-
-
-@given(times, times)
-def test_ratio_and_its_inverse_agree(a: list[float], b: list[float]) -> None:
-    there, back = ratio_interval(a, b), ratio_interval(b, a)
-    assert there.mean is not None
-    assert back.mean is not None
-    assert there.mean * back.mean == pytest.approx(1.0)
-    if there.low is not None and back.high is not None and 0 < there.low < back.high < math.inf:
-        assert there.low * back.high == pytest.approx(1.0)
 
 
 def test_ratio_without_data_or_spread_has_no_interval() -> None:

@@ -208,10 +208,6 @@ def test_a_run_that_cannot_be_written_is_not_trained(folder: Path, monkeypatch: 
     refused(folder, "run", "R+L2", "nfw", *SMOKE, "--results", "file/results")
 
 
-def test_the_interface_without_a_database(folder: Path) -> None:
-    assert "import the runs first" in refused(folder, "ui")
-
-
 # --- plug-ins ---------------------------------------------------------------------------------------------------------
 
 NO_INTERIOR = """

@@ -125,10 +125,6 @@ def test_documents_say_what_the_lines_say(place: Path) -> None:
     assert sum(document["counts"].values()) == len(document["runs"])
     flows = json.loads(acrl(place, "status", "--flows", *SMOKE, "--json").out)
     assert set(flows) == {"profile", "flows", "counts"}
-    assert (
-        acrl(place, "tables", *SMOKE).out.splitlines()
-        == (json.loads(acrl(place, "tables", *SMOKE, "--json").out)["paths"])
-    )
 
 
 def test_a_sweep_whose_runs_fail_says_which(place: Path) -> None:

@@ -76,12 +76,6 @@ def test_lines_for_people(tmp_path: Path) -> None:
     assert not files(tmp_path)
 
 
-def test_few_samples(tmp_path: Path) -> None:
-    for sampler in ("rejection", "hmc"):
-        report = drawn(tmp_path, "R+L2", "--sampler", sampler, "--n", "1")
-        assert (report["samples"], report["ess"]) == (1, None)
-
-
 def test_states_are_those_of_rollouts_and_of_the_seed() -> None:
     task = make_task("HC+O")
     states = draw_states(task, 4000, seed=0)

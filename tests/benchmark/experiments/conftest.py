@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from benchmark.experiments.base import Context
 from benchmark.records.config import load_params
 from tests.benchmark.command import acrl, workplace
+from tests.benchmark.conftest import make_once
 
 TASKS = ("R+L2", "R+O10")
 PLAIN = ("ddpg-projection", "nfw")
@@ -25,20 +27,23 @@ def make_place(folder: Path) -> Path:
     return folder
 
 
+def numbers(place: Path, name: str) -> pd.DataFrame:
+    """What an experiment found."""
+    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Flows and runs of profile smoke, and every experiment made from them. To be read only."""
-    folder = make_place(tmp_path_factory.mktemp("experiments"))
-    done = acrl(folder, "flows", "--profile", "smoke")
-    assert done.code == 0, done.err
-    for task in TASKS:
-        for method in (*FLOWS, *PLAIN):
-            done = acrl(folder, "run", task, method, "--profile", "smoke")
-            assert done.code == 0, done.err
-    done = acrl(folder, "experiment", "--profile", "smoke")
-    assert done.code == 0, done.err
-    assert done.err == ""
-    return folder
+    return make_once(tmp_path_factory, "experiments", make_everything)
+
+
+def make_everything(folder: Path) -> None:
+    make_place(folder)
+    runs = [("run", task, method) for task in TASKS for method in (*FLOWS, *PLAIN)]
+    for arguments in (("flows",), *runs, ("experiment",)):
+        done = acrl(folder, *arguments, "--profile", "smoke")
+        assert (done.code, done.err) == (0, "")
 
 
 @pytest.fixture(scope="session")

@@ -6,20 +6,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from benchmark.experiments.writing import EXPERIMENTS
 from tests.benchmark.command import acrl, files
-from tests.benchmark.experiments.conftest import FLOWS, make_place
+from tests.benchmark.experiments.conftest import numbers
 
 KINDS = ("csv", "md", "svg", "png")
 UNTIMED = ("e1", "e3", "n1", "n3", "c6")
 SMOKE = ("--profile", "smoke")
-
-
-def numbers(place: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
 
 
 @pytest.fixture
@@ -60,24 +55,6 @@ def test_the_same_inputs_give_the_same_bytes(place: Path, copy: Path) -> None:
     assert again == {name: content for name, content in made.items() if name.split(".")[0] in UNTIMED}
 
 
-def test_experiments_leave_the_results_that_they_read_alone(place: Path, copy: Path) -> None:
-    before = files(place)
-    read = {name: content for name, content in before.items() if "/experiments/" not in name}
-    assert files(copy) == read
-
-
-@pytest.mark.parametrize(
-    ("name", "columns"),
-    [
-        ("e2", ["task", "sampler", "quantity", "value", "low", "high", "n"]),
-        ("n2", ["sampler", "family", "dimension", "share", "constraints", "quantity", "value", "note"]),
-        ("c6", ["task", "method", "quantity", "value", "low", "high", "n"]),
-    ],
-)
-def test_columns_that_others_read(place: Path, name: str, columns: list[str]) -> None:
-    assert set(columns) <= set(numbers(place, name).columns)
-
-
 def test_names_that_there_are_not(copy: Path) -> None:
     assert "unknown experiment 'e4': did you mean" in refused(copy, "e4", *SMOKE)
     assert "unknown profile 'smoek': did you mean 'smoke'?" in refused(copy, "e1", "--profile", "smoek")
@@ -116,11 +93,6 @@ def test_runs_of_other_settings_are_counted(copy: Path) -> None:
     assert "Of its runs, 10 are of other versions or settings than today's (`acrl status -p smoke`)." in page
 
 
-def test_without_samples(copy: Path) -> None:
-    (copy / "results/smoke/samples/R+L2.safetensors").unlink()
-    assert "no samples on R+L2 in profile smoke" in refused(copy, "e1", *SMOKE)
-
-
 @pytest.mark.parametrize(("name", "gone"), [("e3", "runs/R+L2"), ("n3", "runs")])
 def test_without_runs(copy: Path, name: str, gone: str) -> None:
     shutil.rmtree(copy / "results/smoke" / gone)
@@ -150,24 +122,3 @@ def test_damaged_inputs(copy: Path, damage: str) -> None:
         whole.write_bytes(DAMAGE[damage](whole.read_bytes()))
     assert "R+L2.safetensors is truncated or damaged" in refused(copy, "e1", *SMOKE)
     assert "seed-0.json is truncated" in refused(copy, "e3", *SMOKE)
-
-
-def test_results_that_cannot_be_written(tmp_path: Path) -> None:
-    folder = make_place(tmp_path / "place")
-    (folder / "file").write_text("not a folder")
-    assert "file/" in refused(folder, "n2", *SMOKE, "--results", "file/results")
-
-
-def test_a_bad_size_is_refused(copy: Path) -> None:
-    params = (copy / "params.yaml").read_text()
-    (copy / "params.yaml").write_text(params.replace("draws: 1000\n", "draws: 0\n"))
-    assert "params.yaml, 'profiles.smoke.experiments.draws'" in refused(copy, "e1", *SMOKE)
-
-
-def test_a_gauge_flow_is_valid_wherever_it_is_looked_at(place: Path) -> None:
-    circle, drift = numbers(place, "e1"), numbers(place, "n3")
-    valid = circle[(circle["flow"] == "flowpg-gauge") & (circle["quantity"] == "valid share")]
-    assert len(valid) == 10
-    assert (valid["value"] == 1).all()
-    assert (drift[drift["method"] == "flowpg-gauge"]["value"] == 1).all()
-    assert set(circle["flow"]) > set(FLOWS)

@@ -5,24 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.experiments.base import Context
 from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, signal_rows
-from benchmark.experiments.training import agent_config, rollout
+from benchmark.experiments.training import rollout
 from envs import make_task
 from methods.ddpg import DDPG
-from tests.benchmark.experiments.conftest import FLOWS
+from tests.benchmark.experiments.conftest import FLOWS, numbers
 from tests.methods.learners import feed, make_learner, observations
 
 RADIUS = 0.05**0.5
-
-
-def numbers(place: Path) -> pd.DataFrame:
-    return pd.read_csv(place / "results/smoke/experiments/c6.csv")
 
 
 def puts_out(agent: DDPG[Any], output: list[float]) -> None:
@@ -81,17 +75,6 @@ def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:
     assert torch.allclose(actor_signal(agent, obs).norm, tangent.double(), rtol=1e-3, atol=1e-7)
 
 
-def test_saturation_is_told_from_projection() -> None:
-    agent = make_learner("ddpg-projection", "R+N")
-    puts_out(agent, [0.5, 0.5])
-    last = [layer for layer in agent.actor if isinstance(layer, nn.Linear)][-1]
-    with torch.no_grad():
-        last.bias.fill_(30.0)
-    found = values([actor_signal(agent, observations(agent.task, 20))])
-    assert found["vanishing share"] == 0
-    assert found["vanishing share before tanh"] == 1
-
-
 def test_what_nfw_learns_from_is_its_distance_to_the_target() -> None:
     agent = make_learner("nfw", "R+L2", alpha=0.3)
     feed(agent, 30)
@@ -135,15 +118,8 @@ def test_states_are_those_of_the_policy() -> None:
     assert not torch.equal(obs[49, 4:6], obs[50, 4:6])
 
 
-def test_agents_have_the_experiments_budget(context: Context) -> None:
-    config = agent_config(context, make_task("R+L2"), "flowpg")
-    assert config.steps == context.settings.steps == 60
-    assert config.method["warmup"] == 15
-    assert config.evaluation.every == 60
-
-
 def test_c6_has_every_kind_of_policy(place: Path) -> None:
-    found = numbers(place)
+    found = numbers(place, "c6")
     assert list(found["method"].unique()) == ["ddpg-projection-layer", "ddpg-projection", *FLOWS, "nfw"]
     rows = found.set_index(["method", "quantity"])["value"]
     assert rows["ddpg-projection", "relative norm"] == pytest.approx(1)

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,10 +14,8 @@ from hypothesis import strategies as st
 from benchmark.experiments.base import Row
 from benchmark.experiments.timing import (
     PROBE,
-    Polytope,
     cross_polytope,
     draw_integers,
-    hmc_rows,
     integer_rejection_rows,
     irwin_hall,
     probe,
@@ -28,15 +25,12 @@ from benchmark.experiments.timing import (
 )
 from envs.constraints import Allocation
 from envs.seeding import make_generator
+from tests.benchmark.experiments.conftest import numbers
 
 ALLOCATION = Allocation(90, np.zeros(3), np.full(3, 35.0))
 # Standard errors that a share may be off: one in two million by chance.
 SIGMAS = 5.0
 NO_LIMIT = 1e9
-
-
-def numbers(place: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
 
 
 def by_quantity(rows: list[Row]) -> dict[str, float]:
@@ -71,11 +65,6 @@ def test_cross_polytopes_have_the_share_that_was_asked_for(dim: int, share: floa
     assert near(found.share, share, PROBE)
 
 
-def test_a_tiny_cross_polytope() -> None:
-    # Below the share 1/n! only the simplex's corner is left: (2 b)^n / n! of 2^n.
-    assert cross_polytope(6, 1e-6).bound == pytest.approx((1e-6 * math.factorial(6)) ** (1 / 6))
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 20), st.integers(0, 1000))
 def test_polytopes_hold_their_centre_and_nothing_behind_a_face(dim: int, count: int, seed: int) -> None:
@@ -100,13 +89,6 @@ def test_a_polytope_agrees_with_cvxpy() -> None:
     assert (moved[~inside] > 1e-4).all()
 
 
-def test_more_faces_only_shrink_the_set() -> None:
-    whole = random_polytope(4, 16, 0.5, make_generator(0, "faces"))
-    generator = make_generator(1, "faces")
-    shares = [probe(Polytope(whole.normals[:m], 0.5), ones(1, 0), "action", generator).share for m in (1, 4, 16)]
-    assert shares[0] > shares[1] > shares[2] > 0
-
-
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
@@ -119,12 +101,6 @@ def test_rejection_accepts_the_share_of_the_box() -> None:
     assert all(row["note"] == "" for row in rows)
 
 
-def test_rejection_from_the_bounding_box_of_a_tiny_set() -> None:
-    constraint = cross_polytope(4, 1e-6)
-    rows = rejection_rows(constraint, ones(2_000, 4), "bounding", NO_LIMIT, None, make_generator(0, "bounding"))
-    assert near(by_quantity(list(rows))["acceptance"], 1 / 24, 2_000 * 24)
-
-
 def test_rejection_gives_up_and_says_what_it_would_cost() -> None:
     constraint = cross_polytope(6, 1e-6)
     found = probe(constraint, ones(1, 6), "action", make_generator(0, "hopeless"))
@@ -133,19 +109,6 @@ def test_rejection_gives_up_and_says_what_it_would_cost() -> None:
     assert by_quantity(rows)["acceptance"] == 1e-6
     assert by_quantity(rows)["seconds"] > 0.05
     assert found.cost(1_000) == pytest.approx(1_000 / found.share * found.seconds if found.share else math.inf)
-
-
-def test_rejection_where_no_proposal_was_feasible() -> None:
-    constraint = cross_polytope(6, 1e-12)
-    (row,) = rejection_rows(constraint, ones(10, 6), "action", 1.0, None, make_generator(0, "nothing"))
-    assert (row["quantity"], row["value"]) == ("acceptance", 0.0)
-    assert f"none of {PROBE:,} proposals was feasible" in row["note"]
-
-
-def test_hmc_mixes_on_a_tight_set() -> None:
-    found = by_quantity(list(hmc_rows(cross_polytope(4, 1e-3), ones(4_000, 4), make_generator(0, "hmc"))))
-    assert found["rhat"] < 1.05
-    assert found["effective_per_second"] <= found["samples_per_second"]
 
 
 @pytest.mark.parametrize("plane", [True, False])

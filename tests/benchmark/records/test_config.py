@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmark.records.config import Params, find_params, load_params, merge, run_config
-from envs import UserError, make_task
+from envs import UserError
 
 SHIPPED = Path(__file__).resolve().parents[3] / "params.yaml"
 
@@ -65,15 +65,6 @@ def test_the_published_settings_of_the_tasks(shipped: Params) -> None:
     assert (bikes.method["alpha"], bikes.method["noise"], bikes.method["batch_size"]) == (0.05, 5.0, 64)
 
 
-def test_a_profile_without_steps_takes_the_published_budget(shipped: Params) -> None:
-    assert run_config(shipped, "paper", "HC+O", "nfw").steps == make_task("HC+O").steps
-
-
-def test_steps_of_single_tasks(shipped: Params) -> None:
-    assert run_config(shipped, "small", "R+L2", "nfw").steps == 300_000
-    assert run_config(shipped, "small", "HC+O", "nfw").steps == 100_000
-
-
 def test_merge_goes_into_nested_settings_and_changes_neither() -> None:
     base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 4}, "d": {"e": 5}}
     assert merge(base, over) == {"a": {"b": 1, "c": 4}, "d": {"e": 5}}
@@ -95,12 +86,6 @@ def test_merge_goes_into_nested_settings_and_changes_neither() -> None:
 def test_a_bad_setting_is_named(tmp_path: Path, change: Any, named: str) -> None:
     with pytest.raises(UserError, match=f"'{named}'"):
         load_params(write(tmp_path, change))
-
-
-def test_an_unknown_setting_of_a_method_is_named(tmp_path: Path) -> None:
-    params = load_params(write(tmp_path, lambda d: d["profiles"]["smoke"]["methods_config"].update(nfw={"alfa": 1})))
-    with pytest.raises(UserError, match="method 'nfw', setting 'alfa'"):
-        run_config(params, "smoke", "R+L2", "nfw")
 
 
 def test_params_are_those_of_the_folder_or_its_project_or_the_package(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmark.records.runs import NoRunsError, profiles_with_runs
+from benchmark.records.runs import profiles_with_runs
 from tests.benchmark.command import acrl, files, workplace
 from tests.benchmark.synthetic_results import make_run, save
 
@@ -44,15 +43,6 @@ def test_compare_names_profiles_that_have_runs_of_the_method(folder: Path) -> No
     assert done.err == f"error: {words.replace('nfw', 'flowpg')}\n"
 
 
-def test_compare_of_revisions_does_so_too(folder: Path) -> None:
-    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "first"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    done = acrl(folder, "compare", "HEAD", "HEAD", "--method", "nfw")
-    assert done.code == 2
-    assert f"no run of this profile is committed there{CHOOSE}" in done.err
-
-
 def test_status_lists_what_is_missing_and_warns(folder: Path) -> None:
     done = acrl(folder, "status")
     assert done.code == 0
@@ -65,11 +55,3 @@ def test_without_any_runs_there_is_nothing_to_choose(tmp_path: Path) -> None:
     assert profiles_with_runs(tmp_path / "results") == []
     assert acrl(tmp_path, "tables").err == f"error: {WORDS}\n"
     assert acrl(tmp_path, "status").err == ""
-
-
-def test_profiles_are_named_in_order(folder: Path) -> None:
-    save(folder / "results/paper", make_run("R+L2", "flowpg", 0, profile="paper"))
-    results = folder / "results"
-    assert profiles_with_runs(results) == ["paper", "small"]
-    assert profiles_with_runs(results, "nfw") == ["small"]
-    assert str(NoRunsError("quick", results)).endswith("that has some: -p paper, -p small")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
@@ -27,7 +26,7 @@ from benchmark.records.results import (
 )
 from benchmark.records.submissions import Submission
 from benchmark.verification.report import Finding, Verification
-from tests.benchmark.command import ROOT, acrl
+from tests.benchmark.command import ROOT
 
 MODELS: tuple[type[BaseModel], ...] = (
     RunResult,
@@ -70,17 +69,6 @@ def test_every_field_is_explained(model: type[BaseModel]) -> None:
     fields = [field for row in rows for field in re.findall(r"`(\w+)`", row[1])]
     assert sorted(fields) == sorted(model.model_fields)
     assert all(row[2].strip() for row in rows)
-
-
-@pytest.mark.parametrize("page", ["docs/submit.md", ".github/pull_request_template.md"])
-def test_every_command_and_option_in_the_pages_is_there(tmp_path: Path, page: str) -> None:
-    text = (ROOT / page).read_text().replace("\\\n", " ")
-    for line in re.findall(r"acrl [^`\n]*", text):
-        command = line.split()[1]
-        done = acrl(tmp_path, command, "--help")
-        assert done.code == 0, line
-        for option in re.findall(r"(?<= )-{1,2}[a-z][a-z-]*", line.split("|")[0]):
-            assert re.search(rf"(^|[ ,]){option}\b", done.out, re.MULTILINE), f"{option}: {line}"
 
 
 @pytest.mark.parametrize("name", ["ci", "submission"])

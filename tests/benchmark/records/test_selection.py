@@ -81,27 +81,6 @@ def test_a_file_that_would_spoil_a_table_is_refused(folder: Path, changes: dict[
     assert not (folder / "tables").exists()
 
 
-def test_shares_at_other_tolerances_are_refused(folder: Path) -> None:
-    run = make_run("R+L2", "nfw", 0)
-    assert run.violations is not None
-    run.violations.executed.valid_share = {"0.5": 1.0}
-    save(folder, run)
-    with pytest.raises(UserError, match="other tolerances"):
-        tables_of(folder)
-
-
-def test_truncated_file_is_refused(folder: Path) -> None:
-    path = folder / "runs/R+L2/nfw/seed-1.json"
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UserError, match="truncated"):
-        tables_of(folder)
-
-
-def test_missing_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no complete run of profile 'quick' in .*: make runs with `acrl"):
-        tables_of(tmp_path / PROFILE)
-
-
 def test_a_folder_without_runs_gives_empty_tables(tmp_path: Path) -> None:
     written = tables_of(tmp_path)
     assert "0 of 20 runs are complete." in written["README.md"]

@@ -129,11 +129,6 @@ def test_a_preparation_goes_on_from_what_it_saved(store: ArtifactStore) -> None:
     assert [path.name for path in (store.folder / "unfinished").rglob("*.safetensors")] == []
 
 
-def test_a_preparation_with_other_settings_starts_anew(store: ArtifactStore) -> None:
-    interrupted(store, {"a": 1})
-    assert found(store, {"a": 2}) is None
-
-
 def test_its_cost_holds_the_time_before_the_interruption(store: ArtifactStore) -> None:
     interrupted(store, {"a": 1})
     path = store.folder / "unfinished/flows/a/R+L2.safetensors"
@@ -142,17 +137,6 @@ def test_its_cost_holds_the_time_before_the_interruption(store: ArtifactStore) -
     again = ArtifactStore(store.folder, store.task)
     found(again, {"a": 1})
     assert 100 <= again.cost < 110
-
-
-def test_a_damaged_checkpoint_is_set_aside_and_the_work_starts_anew(
-    store: ArtifactStore, capsys: pytest.CaptureFixture[str]
-) -> None:
-    interrupted(store, {"a": 1})
-    path = store.folder / "unfinished/flows/a/R+L2.safetensors"
-    path.write_bytes(path.read_bytes()[:20])
-    assert found(store, {"a": 1}) is None
-    assert f"{path} is truncated or damaged; it is set aside as R+L2.damaged" in capsys.readouterr().err
-    assert path.with_suffix(".damaged").stat().st_size == 20
 
 
 # --- whole files ----------------------------------------------------------------------------------------------------

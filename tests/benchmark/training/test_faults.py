@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,43 +12,25 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.records.reports import FlowReport, VisitedReport
-from benchmark.records.results import RunResult, read_record
+from benchmark.records.results import read_run
 from benchmark.records.store import load_tensors, save_tensors
 from envs.errors import UserError
 from tests.benchmark.command import acrl, files, finish, start, workplace
-from tests.benchmark.synthetic_results import make_flow, make_run, make_visited
+from tests.benchmark.synthetic_results import make_run
 
 SMOKE = ("-p", "smoke")
 TOO_SMALL, ENOUGH = "16k", "200m"
-FLIPS = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+FLIPS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
-def a_run(path: Path) -> Any:
-    make_run("R+L2", "flowpg", 0).write(path)
-    return read_record(path, RunResult)
-
-
-def a_flow(path: Path) -> Any:
-    make_flow("R+L2").write(path)
-    return read_record(path, FlowReport)
-
-
-def a_visit(path: Path) -> Any:
-    make_visited("R+L2").write(path)
-    return read_record(path, VisitedReport)
-
-
-@pytest.mark.parametrize(("make", "kind"), [(a_run, RunResult), (a_flow, FlowReport), (a_visit, VisitedReport)])
 @FLIPS
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_flipped_bit_in_a_record_is_refused_or_without_effect(
-    tmp_path: Path, make: Callable[[Path], Any], kind: Any, place: float, bit: int
-) -> None:
+def test_a_flipped_bit_in_a_record_is_refused_or_without_effect(tmp_path: Path, place: float, bit: int) -> None:
     path = tmp_path / "record.json"
-    whole = make(path)
+    make_run("R+L2", "flowpg", 0).write(path)
+    whole = read_run(path)
     flip(path, place, bit)
-    assert read_unless_refused(path, lambda path: read_record(path, kind)) in (None, whole)
+    assert read_unless_refused(path, read_run) in (None, whole)
 
 
 @FLIPS
@@ -106,7 +87,6 @@ def mount(*arguments: str) -> int:
     "arguments",
     [
         ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
-        ("run", "R+L2", "nfw", *SMOKE),
         ("run", "R+L2", "nfw", *SMOKE, "--checkpoint-every", "0"),
         ("sample", "R+L2", "--sampler", "rejection", "--n", "20000", "--out", "results/a.npy"),
     ],
@@ -124,32 +104,6 @@ def test_a_full_disk_is_said_and_mended_by_space(small_disk: Path, arguments: tu
     assert (again.code, again.err) == (0, "")
 
 
-def fill(path: Path) -> None:
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 12))
-
-
-@pytest.mark.slow
-def test_tables_and_tracking_on_a_full_disk(small_disk: Path) -> None:
-    results = small_disk / "results"
-    assert mount("-o", f"remount,size={ENOUGH}", str(results)) == 0
-    assert acrl(small_disk, "run", "R+L2", "nfw", *SMOKE).code == 0
-    before = files(results)
-    fill(results / "filler")
-    # In processes of their own: MLflow holds a database open that it has once seen.
-    for command in ("tables", "track"):
-        done = finish(start(small_disk, command, *SMOKE))
-        assert done.code == 2
-        assert done.err.startswith("error: cannot ")
-        assert done.err.count("\n") == 1
-    (results / "filler").unlink()
-    kept = {name: content for name, content in files(results).items() if name in before}
-    assert kept == before
-    for command in ("tables", "track"):
-        assert finish(start(small_disk, command, *SMOKE)).code == 0
-
-
 @pytest.mark.slow
 def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> None:
     results = small_disk / "results"
@@ -157,6 +111,7 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
     assert acrl(small_disk, "run", "R+L2", "nfw", *SMOKE).code == 0
     before = files(results)
     commands = [
+        ("samples", "R+L2", *SMOKE),
         ("flows", "R+L2", *SMOKE, "--method", "flowpg"),
         ("run", "R+L2", "ddpg-penalty", *SMOKE),
         ("sweep", *SMOKE, "--task", "R+L2", "--method", "ddpg-penalty", "-j", "1"),
@@ -168,7 +123,9 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
     ]
     # Root may write where permissions forbid it, but not to a file system that is read-only.
     assert mount("-o", "remount,ro", str(results)) == 0
-    said = {command: finish(start(small_disk, *command)) for command in commands}
+    # MLflow holds a database open that it has once seen.
+    said = {command: acrl(small_disk, *command) for command in commands[:-1]}
+    said[commands[-1]] = finish(start(small_disk, *commands[-1]))
     assert files(results) == before
     assert mount("-o", "remount,rw", str(results)) == 0
     for command, done in said.items():

@@ -52,10 +52,6 @@ def test_every_method_has_its_rounds_and_every_part_its_time(params: Params, tim
     assert all(one.project > 0 for one in report.rounds["ddpg-projection-qp"])
 
 
-def test_nothing_but_the_report_is_left(timed: Path) -> None:
-    assert [path.name for path in timed.rglob("*") if path.is_file()] == ["R+L2.json"]
-
-
 def test_is_stale_when_settings_change_and_missing_before(params: Params, timed: Path, tmp_path: Path) -> None:
     assert timing_state(params, "smoke", "R+L2", timed) == "complete"
     assert timing_state(params, "smoke", "R+L2", tmp_path) == "missing"

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.config import Params, load_params
-from benchmark.records.runs import Run
-from benchmark.training.runs import record_failure
 from tests.benchmark.command import PARAMS, acrl
 from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
 
@@ -112,15 +110,6 @@ def test_what_is_unknown_here_is_named(folder: Path, change: Callable[[Data], ob
     done, verification = verify(folder, place)
     assert done.code == 1
     assert any(message in problem for problem in said(verification, "failed"))
-
-
-def test_a_run_that_failed_is_no_result(params: Params, tmp_path: Path, folder: Path) -> None:
-    run = Run("smoke", "R+L2", "nfw", 0)
-    record_failure(run, params, tmp_path, "went\x1b[31m wrong")
-    done = acrl(folder, "verify", run.path(tmp_path))
-    assert done.code == 1
-    assert "failed  completeness: R+L2 nfw seed 0 is failed, no result: went?[31m wrong" in done.out
-    assert done.out.splitlines()[-1].startswith("failed: ")
 
 
 @pytest.mark.parametrize(

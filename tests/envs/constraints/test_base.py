@@ -1,6 +1,5 @@
 """The slow defaults, for a constraint of a user's own, and what constructors refuse."""
 
-import pickle
 from typing import Any
 
 import cvxpy as cp
@@ -101,20 +100,6 @@ def test_compiled_once_and_right_for_every_observation(case, generator) -> None:
             solver=cp.CLARABEL
         )
         np.testing.assert_allclose(found, x.value, atol=1e-3)
-
-
-def test_the_solver_takes_observations_without_entries() -> None:
-    box = Box([0.0], [1.0])
-    found = box.project_by_solver(torch.tensor([[3.0]], dtype=torch.float64), torch.zeros((1, 0), dtype=torch.float64))
-    assert found.item() == pytest.approx(1.0, abs=1e-6)
-
-
-def test_a_copy_answers_alike(case, generator) -> None:
-    action, obs = case.action(20, generator), case.obs(20, generator)
-    expected = case.constraint.project(action, obs)
-    # Programs that were compiled stay behind.
-    case.constraint.project_by_solver(action[:1], obs[:1])
-    assert torch.equal(pickle.loads(pickle.dumps(case.constraint)).project(action, obs), expected)
 
 
 @pytest.mark.parametrize(

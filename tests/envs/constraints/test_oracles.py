@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from envs import make_task
@@ -54,21 +52,6 @@ def degenerate(c: Constraint, generator: torch.Generator) -> tuple[Tensor, Tenso
     along = torch.nn.functional.pad(along, (0, c.dim - along.shape[1]))
     gradient = torch.cat([gradient.repeat(len(obs), 1), along])
     return gradient, torch.cat([obs.repeat_interleave((len(gradient) - len(obs)) // len(obs), dim=0), obs])
-
-
-@EVERY
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**31), exponent=st.floats(-4, 4))
-def test_no_feasible_point_is_better(c, seed: int, exponent: float) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    gradient, obs = draw(c, 4, generator, scale=10**exponent)
-    batch, rows = c.linear_oracle(gradient, obs), one_by_one(c, gradient, obs)
-    spread = torch.randn((50, 4, c.dim), generator=generator, dtype=torch.float64) * 3
-    for point in (batch, rows):
-        assert c.contains(point, obs).all()
-        for offset in spread:
-            other = c.project(point + offset, obs)
-            assert (value(gradient, other - point) <= 1e-11 * (1 + value(gradient, point))).all()
 
 
 @EVERY
@@ -155,14 +138,6 @@ def test_where_many_points_are_equally_good(generator) -> None:
     for point in (BOTH.linear_oracle(gradient, obs), one_by_one(BOTH, gradient, obs)):
         assert BOTH.contains(point, obs).all()
         assert ((value(gradient, point) - expected).abs() <= 1.9e-7).all()
-
-
-@pytest.mark.parametrize("scale", [1e-9, 1e6, 1e60, 1e150])
-def test_extreme_observations_are_answered(generator, scale: float) -> None:
-    gradient, obs = draw(BOTH, 50, generator, scale)
-    with np.errstate(all="ignore"):
-        for point in (BOTH.linear_oracle(gradient, obs), one_by_one(BOTH, gradient, obs)):
-            assert BOTH.contains(point, obs).all()
 
 
 @pytest.mark.parametrize("bound", [1e-5, 1e-8])

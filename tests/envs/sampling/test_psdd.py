@@ -12,7 +12,7 @@ from scipy import stats
 from envs import make_task
 from envs.constraints import Allocation
 from envs.errors import UserError
-from envs.sampling.psdd import PSDD, compile_allocation, compile_linear, sample_psdd
+from envs.sampling.psdd import PSDD, compile_allocation, compile_linear
 
 DRAWS = 200_000
 LEAST_PVALUE = 0.01
@@ -71,17 +71,6 @@ def test_draws_are_uniform_over_the_enumeration(bikes) -> None:
     assert uniform_pvalue(psdd, allocations(constraint)) > LEAST_PVALUE
 
 
-def test_draws_are_feasible_actions(bikes) -> None:
-    constraint, psdd = bikes
-    samples = sample_psdd(psdd, 10_000, generator())
-    obs = torch.zeros((10_000, 1), dtype=torch.float64)
-    assert samples.actions.dtype == torch.float64
-    assert constraint.contains(samples.actions, obs).all()
-    assert constraint.executable(samples.actions, obs).all()
-    assert (samples.proposals, samples.acceptance) == (10_000, 1.0)
-    assert (samples.models, samples.nodes) == (psdd.models, psdd.nodes)
-
-
 def test_the_generator_decides_and_nothing_else(bikes) -> None:
     _, psdd = bikes
     first, second, other = (psdd.sample(500, generator(seed)) for seed in (5, 5, 6))
@@ -136,11 +125,6 @@ def test_three_constraints_together_are_uniform() -> None:
     assert uniform_pvalue(compile_linear(*system), points) > LEAST_PVALUE
 
 
-def test_one_constraint_may_be_given_plainly() -> None:
-    assert compile_linear([1, 1], "<=", 1, [3, 3]).models == 3
-    assert compile_linear(np.array([1.0, 1.0]), ">=", 6.0, [3, 3]).models == 1
-
-
 def test_variables_that_the_diagram_leaves_out_are_free() -> None:
     """Every bit free: nothing is left of the diagram, and all 64 points count."""
     psdd = compile_linear([1, 1], "<=", 100, [7, 7])
@@ -154,13 +138,6 @@ def test_counts_beyond_machine_numbers() -> None:
     tight = compile_linear([1] * 14, "=", 7, [63] * 14)
     assert tight.models == 77_520
     assert (tight.sample(1000, generator()).sum(dim=1) == 7).all()
-
-
-def test_no_draws() -> None:
-    psdd = compile_linear([1, 1], "=", 3, [3, 3])
-    assert psdd.sample(0, generator()).shape == (0, 2)
-    with pytest.raises(UserError, match="ask for 1 or more"):
-        sample_psdd(psdd, 0, generator())
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from envs import list_tasks, make_task
+from envs import make_task
 from envs.constraints import Ball, WeightedL1
 from envs.errors import UserError
-from envs.sampling.rejection import CHUNK, sample_rejection
-from tests.envs.sampling.two_sample import ALARM, Discs, Ring, energy_pvalue, task_states
+from envs.sampling.rejection import sample_rejection
+from tests.envs.sampling.two_sample import ALARM, FAMILIES, Discs, Ring, energy_pvalue, task_states
 
 ROWS = 100_000
 NO_STATE = torch.zeros((1, 1), dtype=torch.float64)
@@ -21,7 +21,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("box", ["action", "bounding"])
-@pytest.mark.parametrize("task_id", list_tasks())
+@pytest.mark.parametrize("task_id", FAMILIES)
 def test_every_row_is_feasible_at_its_own_state(task_id: str, box) -> None:
     constraint = make_task(task_id).constraint
     obs = task_states(task_id, count=20).repeat(50, 1)
@@ -88,13 +88,6 @@ def test_rows_that_differ_keep_their_own_sets() -> None:
         assert (actions[rows] ** 2).mean() == pytest.approx(radius**2 / 6, rel=0.03)
 
 
-def test_more_rows_than_are_drawn_at_a_time() -> None:
-    obs = NO_STATE.expand(2 * CHUNK + 1, -1)
-    actions = sample_rejection(BALL, obs, generator()).actions
-    assert BALL.contains(actions, obs).all()
-    assert len(actions.unique(dim=0)) == len(obs)
-
-
 def test_the_generator_decides_and_nothing_else() -> None:
     obs = NO_STATE.expand(500, -1)
     first, second, other = (sample_rejection(BALL, obs, generator(seed)).actions for seed in (5, 5, 6))
@@ -107,8 +100,3 @@ def test_a_hopeless_set_is_refused_with_its_acceptance() -> None:
     with pytest.raises(UserError, match=r"proposals left 10 of 10 states without a sample \(acceptance 0.0e\+00\)"):
         sample_rejection(constraint, NO_STATE.expand(10, -1), generator(), max_proposals=100_000)
     assert len(sample_rejection(constraint, NO_STATE.expand(10, -1), generator(), "bounding").actions) == 10
-
-
-def test_no_states() -> None:
-    with pytest.raises(UserError, match="no states given"):
-        sample_rejection(BALL, NO_STATE[:0], generator())

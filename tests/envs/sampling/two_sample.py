@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from envs import Constraint, make_task
+from envs import Constraint, list_tasks, make_task
 from envs.sampling.dataset import embed, rollout_contexts
 
 PERMUTATIONS = 999
 # Chance of a false alarm in one comparison; seeds are fixed, so that it is drawn once and for all.
 ALARM = 0.002
+# A task of each family of constraints.
+FAMILIES = list({type(make_task(task).constraint): task for task in reversed(list_tasks())}.values())
 
 
 def energy_pvalue(first: Tensor, second: Tensor, seed: int = 0) -> float:

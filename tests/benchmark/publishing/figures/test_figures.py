@@ -62,13 +62,6 @@ def test_figures_state_profile_seeds_budget_and_what_is_missing(folder: Path) ->
         assert titles == ["R+L2: 20,000 steps", "HC+O: 20,000 steps (9 of 10 runs)"]
 
 
-def test_axes_are_labelled_with_units(folder: Path) -> None:
-    labels = [[(axes.get_xlabel(), axes.get_ylabel()) for axes in draw(select(folder)).axes] for draw in DRAW]
-    assert labels[0] == [("environment steps", "return of an episode"), ("environment steps", "")]
-    assert labels[1] == [("environment steps", "violations so far"), ("environment steps", "")]
-    assert labels[2] == [("seconds", ""), ("seconds", "")]
-
-
 def test_single_seeds_and_their_mean_are_drawn(folder: Path) -> None:
     counts = lines_by_colour(draw_learning(select(folder)), 1)
     assert counts == {style_of(method).colour: 2 if method == "nfw" else 3 for method in METHODS}
@@ -103,11 +96,6 @@ def test_a_wide_band_does_not_widen_the_axes(tmp_path: Path) -> None:
     assert min(values) - margin < low < min(values)
     assert max(values) < high < max(values) + margin
     assert len(panel.collections) == 1
-
-
-def test_two_seeds_get_no_band(folder: Path) -> None:
-    assert not draw_learning(select(folder)).axes[0].collections
-    assert "from 3 seeds on" in FIGURES["learning"]
 
 
 def test_a_run_without_violations_is_drawn_at_zero(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from tests.benchmark.synthetic_results import (
     alter,
     fill,
     make_failure,
-    make_provenance,
     make_run,
     save,
 )
@@ -156,16 +155,6 @@ def test_failed_runs_are_shown_as_failed(folder: Path, database: Path) -> None:
     assert rows["nfw", "0"].info.status == "FINISHED"
 
 
-def test_an_experiment_deleted_by_hand_comes_back(folder: Path, database: Path) -> None:
-    import_runs(folder, PROFILE, database)
-    client = MlflowClient(tracking_uri=sqlite_uri(database))
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    client.delete_experiment(experiment.experiment_id)
-    import_runs(folder, PROFILE, database)
-    assert len(shown(database)) == 2
-
-
 def test_names_and_lengths_that_mlflow_refuses_are_mended(folder: Path, database: Path) -> None:
     run = make_run("R+L2", "nfw", 0)
     run.config |= {f"key(é) {number}": number for number in range(250)}
@@ -250,21 +239,10 @@ def test_a_locked_database_is_refused(folder: Path, database: Path, monkeypatch:
     assert import_runs(folder, PROFILE, database) == 2
 
 
-def test_a_second_import_does_not_wait_for_ever(folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.1)
-    with tracking.exclusive(database):
-        refused(folder, database, "another import")
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anything")
 def test_a_read_only_database_is_refused(folder: Path, database: Path) -> None:
     database.chmod(0o444)
     refused(folder, database, "check its permissions")
-
-
-def test_a_folder_that_cannot_be_made_is_refused(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    refused(folder, tmp_path / "file" / "mlflow.db", "cannot write to")
 
 
 @pytest.mark.parametrize(
@@ -281,8 +259,3 @@ def test_a_bad_file_stops_the_import_before_it_begins(
     alter(path, lambda data: data.update(changes))
     refused(folder, tmp_path / "new" / "mlflow.db", message)
     assert not (tmp_path / "new").exists()
-
-
-def test_a_start_time_that_is_none_is_refused(folder: Path, database: Path) -> None:
-    save(folder, make_run("R+L2", "flowpg", 0, provenance=make_provenance(started="yesterday")))
-    refused(folder, database, "provenance.started")

@@ -83,17 +83,6 @@ def test_track_imports_into_the_server(server: str, folder: Path, monkeypatch: p
         assert copy.read_bytes() == (folder / f"results/{PROFILE}/runs/R+L2/flowpg" / name).read_bytes()
 
 
-def test_what_is_no_longer_on_disk_is_no_longer_on_the_server(server: str, folder: Path) -> None:
-    results = folder / "results" / PROFILE
-    import_runs_to_server(results, PROFILE, server)
-    (results / "runs/R+L2/flowpg/seed-1.json").unlink()
-    assert import_runs_to_server(results, PROFILE, server) == 0
-    client = MlflowClient(server)
-    experiment = client.get_experiment_by_name(f"acrl/{PROFILE}")
-    assert experiment is not None
-    assert [run.data.tags["seed"] for run in client.search_runs([experiment.experiment_id])] == ["0"]
-
-
 def test_a_server_that_does_not_answer_is_said_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match="check that it runs and that MLFLOW_TRACKING_URI is its address") as error:

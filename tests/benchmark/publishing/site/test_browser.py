@@ -150,17 +150,6 @@ def runs(*pairs: str) -> set[str]:
     return {f"runs/{pair}/seed-{seed}.json" for pair in pairs for seed in SEEDS}
 
 
-def test_a_number_opens_its_runs(browser: Browser, site: Path, faults: list[str]) -> None:
-    page = open_page(browser, site, "tasks/HC+O.html", faults)
-    row = page.locator("tr", has=page.get_by_role("link", name="nfw"))
-    heading, found, text = open_origin(page, row.locator("button.number").last)
-    assert heading == "Runs of HC+O, nfw"
-    assert found == ["runs/HC+O/nfw/seed-0.json"]
-    assert "0123456789ab" in text
-    assert "Example CPU 3000" in text
-    page.close()
-
-
 def test_a_rank_a_pair_and_an_anchor_open_their_runs(browser: Browser, site: Path, faults: list[str]) -> None:
     page = open_page(browser, site, "index.html", faults)
     row = page.locator("#leaderboard tbody tr:not([hidden])", has=page.get_by_role("link", name="flowpg"))
@@ -200,20 +189,6 @@ def test_a_claim_opens_what_it_is_judged_by(browser: Browser, site: Path, faults
     assert found == []
     assert "experiments/c6.csv: Profile quick; on: Example CPU 3000." in text
     assert faults == []
-    page.close()
-
-
-def test_timing_and_flow_of_a_method_open_their_reports(browser: Browser, site: Path, faults: list[str]) -> None:
-    page = open_page(browser, site, "methods/flowpg.html", faults)
-    step = page.get_by_role("region", name="Time of a training step").get_by_role("row", name="HC+O")
-    assert open_origin(page, step.locator("button").nth(1))[1] == ["timing/HC+O.json"]
-    valid = page.get_by_role("region", name="Validity of the flow")
-    for row, expected in (
-        ("R+L2 sampled uniform", {"flows/flowpg/R+L2.json"}),
-        ("R+L2 visited uniform", {"visited/flowpg/R+L2.json"}),
-        ("R+L2 visited policy", runs("R+L2/flowpg")),
-    ):
-        assert set(open_origin(page, valid.get_by_role("row", name=row).locator("button").last)[1]) == expected
     page.close()
 
 

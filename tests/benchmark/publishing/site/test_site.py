@@ -85,15 +85,6 @@ def test_the_whole_report_is_small(site: Path) -> None:
     assert sum(path.stat().st_size for path in site.rglob("*")) < 5e6
 
 
-def test_a_page_of_an_earlier_report_is_removed(filled: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    stray = folder / "site" / "tasks" / "Old.html"
-    stray.parent.mkdir(parents=True, exist_ok=True)
-    stray.write_text("old")
-    write(folder)
-    assert not stray.exists()
-
-
 def test_every_number_names_its_runs(filled: Path, site: Path) -> None:
     board = board_of(filled)
     found, behind = board.found, sources(board.found, filled)
@@ -147,23 +138,6 @@ def test_a_method_shows_what_its_steps_cost_and_how_good_its_flow_is(site: Path)
     assert "recall" not in other
 
 
-def test_a_method_that_was_not_timed_says_how_it_is(filled: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    shutil.rmtree(folder / "timing")
-    write(folder)
-    assert "acrl timing TASK -p quick" in (folder / "site" / "methods" / "nfw.html").read_text()
-
-
-def test_a_step_is_shown_where_what_it_is_held_against_was_not_timed(filled: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    shutil.rmtree(folder / "timing")
-    save(folder, make_timing("R+L2", methods=("nfw",)))
-    write(folder)
-    page = text_of(folder / "site" / "methods" / "nfw.html")
-    assert "R+L2 3/3 " in page
-    assert "HC+O 3/3 " not in page
-
-
 def test_open_cells_of_claims_say_why(filled: Path, site: Path) -> None:
     page = text_of(site / "claims.html")
     assert "open, since" in page
@@ -178,27 +152,8 @@ def test_a_profile_without_a_complete_run_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / PROFILE / "site").exists()
 
 
-def test_the_failed_run_is_named_and_what_it_says_is_no_markup(filled: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    save(folder, make_failure("R+L2", "nfw", 1, error="<script>alert(1)</script>"))
-    write(folder)
-    page = (folder / "site" / "index.html").read_text()
-    assert "<script>alert" not in page
-    assert "&lt;script&gt;alert(1)" in page
-
-
 def test_data_cannot_end_the_script_that_holds_it() -> None:
     assert "</script" not in as_script({"text": "</script><b>&"})
-
-
-def test_a_picture_is_shown_on_its_tasks_page_alone(filled: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    (folder / "pictures").mkdir()
-    (folder / "pictures" / "R+L2.png").write_bytes(b"\x89PNG")
-    write(folder)
-    assert (folder / "site" / "pictures" / "R+L2.png").exists()
-    assert "pictures/R+L2.png" in (folder / "site" / "tasks" / "R+L2.html").read_text()
-    assert "pictures/" not in (folder / "site" / "tasks" / "HC+O.html").read_text()
 
 
 def test_a_method_says_what_it_is(site: Path) -> None:
@@ -206,12 +161,45 @@ def test_a_method_says_what_it_is(site: Path) -> None:
         assert "arxiv.org/abs/" in (site / "methods" / f"{method}.html").read_text()
 
 
-def test_times_of_different_machines_are_said_not_to_compare(filled: Path, tmp_path: Path) -> None:
-    note = "of different machines: do not compare"
-    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
-    write(folder)
-    assert note not in (folder / "site/tasks/HC+O.html").read_text()
+@pytest.fixture(scope="module")
+def other(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another report: a stray page, a failure with markup, a picture, two machines, one method timed on one task."""
+    folder = Path(shutil.copytree(filled, tmp_path_factory.mktemp("other") / PROFILE))
+    (folder / "site" / "tasks").mkdir(parents=True, exist_ok=True)
+    (folder / "site" / "tasks" / "Old.html").write_text("old")
+    save(folder, make_failure("R+L2", "nfw", 1, error="<script>alert(1)</script>"))
     save(folder, make_run("HC+O", "flowpg", 0, provenance=make_provenance(processor="Another CPU")))
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "R+L2.png").write_bytes(b"\x89PNG")
+    shutil.rmtree(folder / "timing")
+    save(folder, make_timing("R+L2", methods=("nfw",)))
     write(folder)
-    assert note in (folder / "site/tasks/HC+O.html").read_text()
-    assert note not in (folder / "site/tasks/R+L2.html").read_text()
+    return folder / "site"
+
+
+def test_a_page_of_an_earlier_report_is_removed(other: Path) -> None:
+    assert not (other / "tasks" / "Old.html").exists()
+
+
+def test_the_failed_run_is_named_and_what_it_says_is_no_markup(other: Path) -> None:
+    page = (other / "index.html").read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_picture_is_shown_on_its_tasks_page_alone(other: Path) -> None:
+    assert (other / "pictures" / "R+L2.png").exists()
+    shown = [task for task in TWO_TASKS if "pictures/R+L2.png" in (other / "tasks" / f"{task}.html").read_text()]
+    assert shown == ["R+L2"]
+
+
+def test_times_of_different_machines_are_said_not_to_compare(other: Path) -> None:
+    pages = {task: (other / "tasks" / f"{task}.html").read_text() for task in TWO_TASKS}
+    assert [task for task, page in pages.items() if "of different machines: do not compare" in page] == ["HC+O"]
+
+
+def test_steps_are_shown_where_they_were_timed_and_elsewhere_how_to_time_them(other: Path) -> None:
+    page = text_of(other / "methods" / "nfw.html")
+    assert "R+L2 3/3 " in page
+    assert "HC+O 3/3 " not in page
+    assert "acrl timing TASK -p quick" in (other / "methods" / "flowpg.html").read_text()

@@ -64,14 +64,6 @@ def test_wallclock_parts_add_up_and_are_compared_with_the_reference(folder: Path
     assert set(methods) == {WELCH}
 
 
-def test_without_the_reference_there_is_no_ratio(folder: Path) -> None:
-    for seed in SEEDS:
-        (folder / f"runs/R+L2/{REFERENCE}/seed-{seed}.json").unlink()
-    row = row_of(tables_of(folder)["wallclock.md"], "R+L2", "nfw")
-    assert row[2] == "2/2"
-    assert (row[4], row[6]) == ("—", "—")
-
-
 def on_machine(run: RunResult, **changes: object) -> RunResult:
     return run.model_copy(update={"provenance": make_provenance(**changes)})
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.analysis.statistics import STUDENT
 from benchmark.publishing.figures.curves import write_figures
-from benchmark.records.results import Evaluation, RunResult
+from benchmark.records.results import RunResult
 from tests.benchmark.synthetic_results import (
     METHODS,
     PROFILE,
@@ -21,8 +21,6 @@ from tests.benchmark.synthetic_results import (
     TWO_TASKS,
     board_of,
     make_failure,
-    make_flow,
-    make_provenance,
     make_run,
     read_table,
     row_of,
@@ -141,20 +139,3 @@ def test_latex_is_well_formed(folder: Path) -> None:
             assert "&" not in line or line.endswith("\\\\")
             # A comment sign may only end a line, or begin the first.
             assert "%" not in line[1:-1]
-
-
-def test_returns_count_their_episodes(folder: Path) -> None:
-    run = make_run("R+L2", "nfw", 0)
-    assert run.returns is not None
-    run.returns.final = Evaluation(step=STEPS, mean=1.0, episodes=[1.0] * 7)
-    save(folder, run)
-    assert "5 or 7 episodes a seed" in tables_of(folder)["returns.md"]
-
-
-def test_the_page_names_the_commits_of_runs_and_of_flows(folder: Path) -> None:
-    origin = make_run().provenance
-    save(folder, make_flow(provenance=make_provenance(commit="f" * 40)))
-    page = tables_of(folder)["README.md"]
-    own = (origin.commit or "unknown")[:12]
-    assert f"- Made at commit {own}" in page
-    assert f"- Flows were trained at commit {own}, {'f' * 12}" in page

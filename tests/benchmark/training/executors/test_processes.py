@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from methods import base
-from methods.base import method_class
 from tests.benchmark.command import SECONDS, Done, acrl, files, finish, install, start, workplace
 
 METHODS = """
@@ -109,21 +107,7 @@ def test_failures_are_told_and_the_exit_code_is_1(swept: tuple[Path, Done]) -> N
 def test_a_failure_is_recorded_with_its_reason(swept: tuple[Path, Done], method: str) -> None:
     found = result(swept[0], method)
     assert (found["status"], found["error"], found["returns"]) == ("failed", REASONS[method], None)
-
-
-def test_the_others_are_complete(swept: tuple[Path, Done]) -> None:
     assert result(swept[0], "nfw")["status"] == "complete"
-
-
-def test_status_shows_what_failed(swept: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, _ = swept
-    # The plug-in is installed for the sweep's process and not for this one, which needs no more than the name.
-    monkeypatch.setitem(base._METHODS, "dies", method_class("nfw"))
-    done = acrl(folder, "status", "-p", "smoke", "--task", "R+L2", "--method", "dies", "--method", "nfw")
-    assert done.code == 0
-    lines = done.out.splitlines()
-    assert lines[0].endswith(f"failed: {REASONS['dies']}")
-    assert lines[-1] == "profile smoke: 1 complete, 1 failed"
 
 
 def test_a_sweep_again_leaves_the_complete_ones_alone(swept: tuple[Path, Done]) -> None:

@@ -54,9 +54,3 @@ def test_a_sweep_here_finds_them_done(swept: tuple[Path, Done]) -> None:
     chosen = ["-p", "smoke", "--task", "R+L2", "--method", "flowpg-gauge", "--method", "nfw"]
     assert acrl(folder, "sweep", *chosen).out == "2 runs of profile smoke: 2 complete, 0 to do\n"
     assert {path.name for path in (folder / "results/smoke/flows").glob("*")} == {"flowpg-gauge"}
-
-
-def test_an_address_without_a_cluster(tmp_path: Path) -> None:
-    folder = with_methods(tmp_path)
-    chosen = ["-p", "smoke", "--task", "R+L2", "--method", "nfw", "--address", "127.0.0.1:1"]
-    assert acrl(folder, "sweep", *chosen).err == "error: --address is of a Ray cluster: add --executor ray\n"
