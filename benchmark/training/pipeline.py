@@ -96,6 +96,7 @@ class Pipeline:
         for name, stage in list(self._waiting.items()):
             if not stage.meta.get("anyway"):
                 self.skipped.append(name)
+                del self._waiting[name]
                 continue
             with self._telling(name):
                 done = subprocess.run(stage.cmd, shell=True, cwd=stage.wdir, check=False)
