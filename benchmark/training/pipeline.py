@@ -20,7 +20,8 @@ from dvc.stage.exceptions import StageCmdFailedError
 
 from envs.errors import UserError
 
-INTERRUPTED = 130
+# How DVC tells that a command was stopped by Ctrl-C: as `acrl` ends then, or Python before it had begun.
+INTERRUPTED = ("exited with 130", "exited with -2")
 MINUTE = 60
 
 
@@ -80,7 +81,9 @@ class Pipeline:
             try:
                 made = stage.reproduce(**settings)
             except DvcException as error:
-                if isinstance(error, StageCmdFailedError) and str(error).endswith(f"exited with {INTERRUPTED}"):
+                if not isinstance(error, StageCmdFailedError):
+                    self._tell(f"{title(name)} failed: {error}")
+                elif str(error).endswith(INTERRUPTED):
                     raise KeyboardInterrupt from error
                 self.failed.append(name)
                 raise
@@ -93,10 +96,11 @@ class Pipeline:
         for name, stage in list(self._waiting.items()):
             if not stage.meta.get("anyway"):
                 self.skipped.append(name)
+                del self._waiting[name]
                 continue
             with self._telling(name):
                 done = subprocess.run(stage.cmd, shell=True, cwd=stage.wdir, check=False)
-            if done.returncode == INTERRUPTED:
+            if f"exited with {done.returncode}" in INTERRUPTED:
                 raise KeyboardInterrupt
             (self.partial if done.returncode == 0 else self.failed).append(name)
 

@@ -89,6 +89,7 @@ def sweep(
         finally:
             for worker in working:
                 worker.process.terminate()
+            for worker in working:
                 worker.process.join()
     return failures
 

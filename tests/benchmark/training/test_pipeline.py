@@ -129,6 +129,7 @@ def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path)
     assert done.stderr.splitlines() == [
         "failed: R+L2 ddpg-penalty seed 0: RuntimeError: on purpose",
         "error: 1 of 4 runs failed; the others are complete",
+        "error: ddpg-penalty on R+L2 failed: RuntimeError: on purpose",
     ]
     told = done.stdout.splitlines()
     assert "failed: train R+L2, timing" in told
