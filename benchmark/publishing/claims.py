@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.analysis.claims.claims import Claims
 from benchmark.analysis.claims.evidence import LEAST_SEEDS
 from benchmark.analysis.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
-from benchmark.publishing.tables.rendering import DASH, bullets, like, percent
+from benchmark.publishing.tables.rendering import DASH, DIGITS, bullets, like, percent
 from benchmark.publishing.tables.writing import describe, describe_failures
 from benchmark.records.files import write_text
 from benchmark.records.selection import Selection
@@ -36,7 +36,8 @@ def write_claims(claims: Claims, folder: Path) -> list[Path]:
     Raises:
         UserError: If a file cannot be written.
     """
-    texts = {"claims.md": page(claims), "claims.csv": table(claims).to_csv(index=False, lineterminator="\n")}
+    numbers = table(claims).to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    texts = {"claims.md": page(claims), "claims.csv": numbers}
     paths = [folder / name for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)

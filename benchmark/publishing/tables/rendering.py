@@ -13,6 +13,8 @@ from tabulate import tabulate
 from benchmark.analysis.comparison import Compared, Difference
 
 DASH = "—"
+# Of numbers in CSVs: the digits that every processor agrees on.
+DIGITS = "%.12g"
 MARK = "†"
 
 LATEX = str.maketrans(

@@ -10,7 +10,7 @@ from benchmark.analysis import summaries
 from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.figures.curves import FIGURES
 from benchmark.publishing.tables.leaderboard import anchor_table, leaderboard_table, timing_tables
-from benchmark.publishing.tables.rendering import Column, Table, View, bullets, latex, make_view, markdown
+from benchmark.publishing.tables.rendering import DIGITS, Column, Table, View, bullets, latex, make_view, markdown
 from benchmark.records.files import write_text
 from benchmark.records.provenance import mixed_libraries
 from benchmark.records.results import PARTS, TOLERANCES
@@ -52,7 +52,7 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
     texts: dict[str, str] = {}
     for table in tables:
         notes = table.notes if table.name in ("anchors", "flows", "timing") else table.notes + failures
-        texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, lineterminator="\n")
+        texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
         texts[f"{table.name}.md"] = markdown(table, notes, "#")
         texts[f"{table.name}.tex"] = latex(table, notes)
     texts["README.md"] = page(found, tables, failures)
