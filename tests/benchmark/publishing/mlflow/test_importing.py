@@ -199,13 +199,6 @@ def test_a_half_imported_run_is_made_anew(folder: Path, database: Path) -> None:
     assert len(shown(database)) == 2
 
 
-def test_a_database_half_made_is_made_anew(folder: Path, tmp_path: Path) -> None:
-    database = tmp_path / "mlflow.db"
-    (tmp_path / ".mlflow.db.new").write_bytes(b"half of a database")
-    assert import_runs(folder, PROFILE, database) == 2
-    assert not (tmp_path / ".mlflow.db.new").exists()
-
-
 @pytest.mark.slow
 def test_two_imports_at_once_import_everything_once(folder: Path, tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
