@@ -47,7 +47,7 @@ def test_status_lists_what_is_missing_and_warns(folder: Path) -> None:
     done = acrl(folder, "status")
     assert done.code == 0
     assert done.err == f"warning: {WORDS}{CHOOSE}\n"
-    assert done.out.splitlines()[-1] == "profile quick: 60 missing"
+    assert done.out.splitlines()[-1] == "profile quick: 48 missing"
 
 
 def test_without_any_runs_there_is_nothing_to_choose(tmp_path: Path) -> None:
