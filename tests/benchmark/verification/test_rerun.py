@@ -91,18 +91,19 @@ def test_a_return_changed_with_its_digest_is_caught_by_making_the_run_again(fold
 
 
 def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
-    origin = seeds[0].provenance
+    run, origin = seeds[0], seeds[0].provenance
     assert torch.get_num_threads() == 1
-    assert rerun.differences(origin, True) == []
+    assert rerun.differences(run, True) == []
     for change, reason in (
         ({"processor": "Another CPU"}, "another machine"),
         ({"threads": 2}, "another machine"),
         ({"platform": "Another OS"}, "another platform"),
-        ({"lock_sha256": "0"}, "another requirements.lock"),
-        ({"versions": {}}, "other versions of libraries"),
+        ({"versions": origin.versions | {"torch": "1.13.1"}}, "other versions of libraries"),
+        ({"code_sha256": "0"}, "other code"),
     ):
-        assert rerun.differences(origin.model_copy(update=change), True) == [reason]
-    assert rerun.differences(origin, False) == ["other code"]
+        elsewhere = run.model_copy(update={"provenance": origin.model_copy(update=change)})
+        assert rerun.differences(elsewhere, True) == [reason]
+    assert rerun.differences(run, False) == ["other versions or settings"]
 
 
 def test_elsewhere_last_digits_agree(seeds: list[RunResult], again: Any) -> None:
