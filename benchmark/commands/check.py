@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import click
 
 from benchmark.commands.options import json_option, show
-from envs.errors import UserError
 
 
 @click.command()
@@ -31,6 +30,7 @@ def check(
     import pytest
 
     from benchmark.conformance.running import run_checks
+    from envs.errors import UserError
 
     # "--" without a PLUGIN before it.
     if plugin and plugin.startswith("-"):

@@ -9,14 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import jinja2
 
 from benchmark.commands.options import json_option, show
-from benchmark.records.files import check_writable, write_text
-from envs.errors import UserError
-from envs.registry import ENTRY_POINT_GROUP, list_tasks
-from methods import base
-from methods.base import ENTRY_POINTS, list_methods
 
 
 @click.group()
@@ -32,8 +26,6 @@ def method(name: str, as_json: bool) -> None:
 
     In a checkout of this project it goes to methods/ and tests/methods/, elsewhere into the current folder.
     """
-    from benchmark.commands.new import method_scaffold
-
     _write(method_scaffold(name, Path.cwd()), as_json)
 
 
@@ -42,8 +34,6 @@ def method(name: str, as_json: bool) -> None:
 @json_option
 def task(name: str, as_json: bool) -> None:
     """Write the task NAME, such as My+Task, into the current folder: Reacher with a constraint of its own."""
-    from benchmark.commands.new import task_scaffold
-
     _write(task_scaffold(name, Path.cwd()), as_json)
 
 
@@ -83,6 +73,9 @@ class Scaffold:
         Raises:
             UserError: If one is there already, or cannot be written.
         """
+        from benchmark.records.files import check_writable, write_text
+        from envs.errors import UserError
+
         for path in self.files:
             if path.exists():
                 raise UserError(f"{path} is there already; choose another name or move it away")
@@ -101,6 +94,9 @@ def method_scaffold(name: str, folder: Path) -> Scaffold:
     Raises:
         UserError: If the name is no valid id, or taken.
     """
+    from envs.errors import UserError
+    from methods.base import ENTRY_POINTS
+
     if not METHOD_NAME.fullmatch(name):
         raise UserError(f"'{name}' is no name for a method: use lower-case letters, digits and dashes, as in my-method")
     module, inside = _module(name), _is_checkout(folder)
@@ -122,6 +118,9 @@ def task_scaffold(name: str, folder: Path) -> Scaffold:
     Raises:
         UserError: If the name is no valid id, or taken.
     """
+    from envs.errors import UserError
+    from envs.registry import ENTRY_POINT_GROUP
+
     if not TASK_NAME.fullmatch(name) or VERSION.search(name):
         raise UserError(f"'{name}' is no name for a task: use letters, digits and single + - _, as in My+Task, no -v0")
     module = _module(name)
@@ -139,6 +138,10 @@ def _outside(folder: Path, module: str, source: str, test: str, group: str) -> S
 
 
 def _refuse_taken(name: str, module: str, importable: bool) -> None:
+    from envs.errors import UserError
+    from envs.registry import list_tasks
+    from methods.base import list_methods
+
     for kind, ids in (("method", list_methods()), ("task", list_tasks())):
         if name in ids:
             raise UserError(f"there is a {kind} '{name}' already; choose another name")
@@ -150,6 +153,8 @@ def _refuse_taken(name: str, module: str, importable: bool) -> None:
 
 
 def _is_checkout(folder: Path) -> bool:
+    from methods import base
+
     return (folder / "methods" / "base.py").resolve() == Path(base.__file__).resolve()
 
 
@@ -162,6 +167,8 @@ def _class(name: str) -> str:
 
 
 def _render(template: str, **values: object) -> str:
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.commands"),
         undefined=jinja2.StrictUndefined,
