@@ -15,7 +15,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 from gymnasium.envs import registration
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from envs.constraints.base import Constraint
 
 ENTRY_POINT_GROUP = "acrl.tasks"
-# Of ids for ``gymnasium.make``.
-NAMESPACE = "acrl"
 
 # Gymnasium's grammar for ids lacks "+", which every paper uses in task names: widen it by that one character.
 registration.ENV_ID_RE = re.compile(registration.ENV_ID_RE.pattern.replace(r"[\w:.-]+?", r"[\w:.+-]+?"))
@@ -43,18 +41,6 @@ class TaskSummary(NamedTuple):
     env_id: str
     dim: int
     family: str
-
-
-@dataclass(frozen=True)
-class Simulator:
-    """What tasks share that run in the same environment; the attributes mean the same as in :class:`TaskSpec`."""
-
-    env_id: str
-    entry_point: str
-    steps: int
-    max_episode_steps: int
-    notes: str
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,7 @@ class TaskSpec:
     @property
     def gym_id(self) -> str:
         """Id for ``gymnasium.make``."""
-        return f"{NAMESPACE}/{self.id}-v{self.version}"
+        return _gym_id(self.id, self.version)
 
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """A fresh environment; ``kwargs`` such as ``render_mode`` go to its constructor."""
@@ -119,77 +105,45 @@ def register_task(spec: TaskSpec) -> TaskSpec:
     Raises:
         UserError: If the id is taken, or is none that Gymnasium could read.
     """
-    _register(spec.id, spec.gym_id, spec.entry_point, spec.max_episode_steps, spec.env_kwargs)
-    _TASKS[spec.id] = lambda: spec
-    constraint = spec.constraint
-    _SUMMARIES[spec.id] = TaskSummary(spec.id, spec.env_id, constraint.dim, type(constraint).__name__)
+    summary = TaskSummary(spec.id, spec.env_id, spec.constraint.dim, type(spec.constraint).__name__)
+    register_lazily(summary, lambda: spec, spec.version, spec.entry_point, spec.max_episode_steps, spec.env_kwargs)
     return spec
 
 
-class ConstraintMaker(Protocol):
-    """Makes a constraint, and says before what it will be: name of its class and action dimension."""
-
-    @property
-    def name(self) -> str:
-        """See the class."""
-
-    @property
-    def dim(self) -> int:
-        """See the class."""
-
-    def __call__(self) -> Constraint:
-        """Make it."""
-
-
-def register_simulation(
-    task_id: str, version: int, simulator: Simulator, make_constraint: ConstraintMaker, source: str, notes: str
+def register_lazily(
+    summary: TaskSummary,
+    make: Callable[[], TaskSpec],
+    version: int,
+    entry_point: str,
+    max_episode_steps: int,
+    env_kwargs: Mapping[str, Any],
 ) -> None:
-    """Add a task whose constraint is made when the task is first asked for, so that listing tasks costs nothing.
+    """Add a task that is made when it is first asked for, so that listing tasks costs nothing.
 
     Args:
-        task_id: As of :class:`TaskSpec`, like all that follow.
-        version: See there.
-        simulator: What the task shares with others of the same environment.
-        make_constraint: Makes C(s).
-        source: See there.
-        notes: Beside the simulator's own.
+        summary: What a listing says of it.
+        make: Makes it; called once.
+        version: As of :class:`TaskSpec`, like all that follow: what Gymnasium needs to know.
+        entry_point: See there.
+        max_episode_steps: See there.
+        env_kwargs: See there.
 
     Raises:
         UserError: As :func:`register_task`.
     """
-
-    @functools.cache
-    def make() -> TaskSpec:
-        return TaskSpec(
-            id=task_id,
-            version=version,
-            env_id=simulator.env_id,
-            entry_point=simulator.entry_point,
-            constraint=make_constraint(),
-            steps=simulator.steps,
-            max_episode_steps=simulator.max_episode_steps,
-            source=source,
-            notes=f"{simulator.notes} {notes}".rstrip(),
-            env_kwargs=simulator.env_kwargs,
-        )
-
-    gym_id = f"{NAMESPACE}/{task_id}-v{version}"
-    _register(task_id, gym_id, simulator.entry_point, simulator.max_episode_steps, simulator.env_kwargs)
-    _TASKS[task_id] = make
-    _SUMMARIES[task_id] = TaskSummary(task_id, simulator.env_id, make_constraint.dim, make_constraint.name)
-
-
-def _register(
-    task_id: str, gym_id: str, entry_point: str, max_episode_steps: int, env_kwargs: Mapping[str, Any]
-) -> None:
-    if task_id in _TASKS:
-        raise UserError(f"task '{task_id}' is registered twice; choose another id")
+    if summary.id in _TASKS:
+        raise UserError(f"task '{summary.id}' is registered twice; choose another id")
     try:
         gymnasium.register(
-            id=gym_id, entry_point=entry_point, max_episode_steps=max_episode_steps, kwargs=dict(env_kwargs)
+            id=_gym_id(summary.id, version),
+            entry_point=entry_point,
+            max_episode_steps=max_episode_steps,
+            kwargs=dict(env_kwargs),
         )
     except gymnasium.error.Error as error:
-        raise UserError(f"task '{task_id}': Gymnasium refuses the id: {_one_line(error)}") from error
+        raise UserError(f"task '{summary.id}': Gymnasium refuses the id: {_one_line(error)}") from error
+    _TASKS[summary.id] = functools.cache(make)
+    _SUMMARIES[summary.id] = summary
 
 
 def make_task(task_id: str) -> TaskSpec:
@@ -268,6 +222,10 @@ def _plain(value: Any, owner: str) -> Any:
         parameters = {name: entry for name, entry in vars(value).items() if not name.startswith("_")}
         return {"class": type(value).__name__, **_plain(parameters, owner)}
     raise UserError(f"{owner}: a parameter of type {type(value).__name__} is no plain data and cannot identify a run")
+
+
+def _gym_id(task_id: str, version: int) -> str:
+    return f"acrl/{task_id}-v{version}"
 
 
 def _one_line(error: Exception) -> str:

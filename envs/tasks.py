@@ -7,10 +7,11 @@ their angles, in the order of the actuators.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from envs.registry import Simulator, register_simulation
+from envs.registry import TaskSpec, TaskSummary, register_lazily
 
 if TYPE_CHECKING:
     from envs.constraints.base import Constraint
@@ -21,6 +22,19 @@ FLOWPG = "FlowPG, arXiv 2402.05149"
 ACRL_BENCH = "ACRL-bench, arXiv 2304.08743"
 NFWPO = "NFWPO, arXiv 2102.11055"
 ARAM = "ARAM, arXiv 2503.12932"
+CLIPPED = "Velocities are observed clipped to [-10, 10], and the constraint is on those observed."
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """What tasks share that run in the same environment; the attributes mean the same as in ``TaskSpec``."""
+
+    env_id: str
+    entry_point: str
+    steps: int
+    max_episode_steps: int
+    notes: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 REACHER = Simulator(
@@ -45,20 +59,14 @@ HOPPER = Simulator(
     entry_point="gymnasium.envs.mujoco.hopper_v5:HopperEnv",
     steps=1_000_000,
     max_episode_steps=1000,
-    notes=(
-        "Hopper-v5 here, -v2 or -v3 (mujoco-py) in the papers. Velocities are observed clipped to [-10, 10], and the "
-        "constraint is on those observed."
-    ),
+    notes=f"Hopper-v5 here, -v2 or -v3 (mujoco-py) in the papers. {CLIPPED}",
 )
 WALKER = Simulator(
     env_id="Walker2d-v5",
     entry_point="gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv",
     steps=1_000_000,
     max_episode_steps=1000,
-    notes=(
-        "Walker2d-v5 here, -v2 or -v3 (mujoco-py) in the papers. Velocities are observed clipped to [-10, 10], and the "
-        "constraint is on those observed."
-    ),
+    notes=f"Walker2d-v5 here, -v2 or -v3 (mujoco-py) in the papers. {CLIPPED}",
 )
 ANT = Simulator(
     env_id="Ant-v5",
@@ -90,47 +98,19 @@ class Family:
 
     Attributes:
         name: Its class.
-        parameters: What the constructor takes before the action box.
-        box: Lower and upper end of the action box.
-        context: Observation indices of the variables that enter it, if any do.
+        dim: Action dimension n.
+        arguments: Of the constructor; constraints among them are made first.
     """
 
     name: str
-    parameters: tuple[object, ...]
-    box: Box
-    context: tuple[int, ...] = ()
+    dim: int
+    arguments: tuple[object, ...]
 
     def __call__(self) -> Constraint:
         """Make it."""
-        module = importlib.import_module("envs.constraints")
-        context = [self.context] if self.context else []
-        made: Constraint = getattr(module, self.name)(*self.parameters, *self.box, *context)
+        arguments = [part() if isinstance(part, Family) else part for part in self.arguments]
+        made: Constraint = getattr(importlib.import_module("envs.constraints"), self.name)(*arguments)
         return made
-
-    @property
-    def dim(self) -> int:
-        """Action dimension n."""
-        return len(self.box[0])
-
-
-@dataclass(frozen=True)
-class Both:
-    """The intersection of two constraints on the same actions."""
-
-    first: Family
-    second: Family
-    name: ClassVar[str] = "Intersection"
-
-    def __call__(self) -> Constraint:
-        """Make it."""
-        module = importlib.import_module("envs.constraints")
-        made: Constraint = module.Intersection(self.first(), self.second())
-        return made
-
-    @property
-    def dim(self) -> int:
-        """Action dimension n."""
-        return self.first.dim
 
 
 def unit(dim: int) -> Box:
@@ -144,14 +124,14 @@ def docks(zones: int) -> Box:
 
 
 def constraint(name: str, *parameters: object, box: Box, context: tuple[int, ...] = ()) -> Family:
-    """A family with its parameters one by one."""
-    return Family(name, parameters, box, context)
+    """A family with what its constructor takes before the action box, and observation indices if it reads any."""
+    return Family(name, len(box[0]), (*parameters, *box, *([context] if context else [])))
 
 
-def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Both:
+def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Family:
     """``sum |w_i a_i| <= 10`` and ``sum a_i^2 sin^2(th_i) <= 0.1``."""
     first = constraint("WeightedL1", 10.0, box=unit(dim), context=w)
-    return Both(first, constraint("SineSquares", 0.1, box=unit(dim), context=th))
+    return Family("Intersection", dim, (first, constraint("SineSquares", 0.1, box=unit(dim), context=th)))
 
 
 REACHER_COSINE = (1,)
@@ -180,10 +160,15 @@ class Row:
 
     id: str
     simulator: Simulator
-    constraint: Family | Both
+    constraint: Family
     source: str
     version: int = 0
     notes: str = ""
+
+    def make(self) -> TaskSpec:
+        """The task."""
+        shared = vars(self.simulator) | {"notes": f"{self.simulator.notes} {self.notes}".rstrip()}
+        return TaskSpec(id=self.id, version=self.version, constraint=self.constraint(), source=self.source, **shared)
 
 
 TASKS: tuple[Row, ...] = (
@@ -241,4 +226,12 @@ TASKS: tuple[Row, ...] = (
 )
 
 for row in TASKS:
-    register_simulation(row.id, row.version, row.simulator, row.constraint, row.source, row.notes)
+    simulator = row.simulator
+    register_lazily(
+        TaskSummary(row.id, simulator.env_id, row.constraint.dim, row.constraint.name),
+        row.make,
+        row.version,
+        simulator.entry_point,
+        simulator.max_episode_steps,
+        simulator.env_kwargs,
+    )

@@ -4,16 +4,14 @@ from envs.constraints.allocation import Allocation
 from envs.constraints.ball import Ball
 from envs.constraints.base import Constraint
 from envs.constraints.box import Box
+from envs.constraints.budget import Power, WeightedL1
 from envs.constraints.discs import Discs
 from envs.constraints.exact import ExactConstraint
 from envs.constraints.half_space import HalfSpace, TwoLegs
 from envs.constraints.intersection import Intersection
-from envs.constraints.planar import PlanarQuadratic
-from envs.constraints.power import Power
+from envs.constraints.planar import PlanarQuadratic, TwoLinkTip
 from envs.constraints.quadratic import DiagonalQuadratic, SineSquares
 from envs.constraints.ring import Ring
-from envs.constraints.two_link_tip import TwoLinkTip
-from envs.constraints.weighted_l1 import WeightedL1
 
 __all__ = [
     "Allocation",

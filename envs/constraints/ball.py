@@ -57,11 +57,6 @@ class Ball(ExactConstraint):
         farthest = np.sqrt(self.radius_squared - others)
         return np.maximum(self.lower, -farthest), np.minimum(self.upper, farthest)
 
-    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """The smallest box around C(s): two tensors (B, n)."""
-        lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self.free_box)
-        return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
-
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         import cvxpy as cp

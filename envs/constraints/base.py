@@ -210,11 +210,10 @@ class Constraint(ABC):
         return lower + u.to(obs.device) * (upper - lower)
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """A box around C(s), the tighter the better: two tensors (B, n)."""
-        rows = obs.shape[0]
-        lower = torch.as_tensor(self.lower, dtype=obs.dtype, device=obs.device).expand(rows, -1)
-        upper = torch.as_tensor(self.upper, dtype=obs.dtype, device=obs.device).expand(rows, -1)
-        return lower, upper
+        """A box around C(s), the tighter the better: two tensors (B, n). Here :attr:`free_box`, but for a plane."""
+        ends = self.free_box if self.free_dim == self.dim else (self.lower, self.upper)
+        lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in ends)
+        return lower.expand(len(obs), -1), upper.expand(len(obs), -1)
 
     # --- free coordinates: those of the plane that C(s) lies in -------------------------------------------------
 

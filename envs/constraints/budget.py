@@ -1,4 +1,4 @@
-"""What the two constraints on joint velocities share: a budget for a weighted sum of magnitudes."""
+"""Budgets for the mechanical power of joints: a bound for a weighted sum of magnitudes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from operator import mul
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import array_api_compat.torch as torch_namespace
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.bounded import Bounded
+from envs.constraints.exact import Limits
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -20,46 +23,42 @@ from envs.constraints.knapsack import (
     quadratic_knapsack,
     quadratic_knapsack_row,
 )
-from envs.errors import UserError
+from envs.constraints.notation import entries, total
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
-class Budget(ExactConstraint):
+class Budget(Bounded):
     """``sum_i c_i |a_i| <= bound``, where c_i >= 0 depends on the state variable w_i and on the sign of a_i.
 
     The nearest point and the support point lie in the orthant of the action and of the gradient, where both reduce to
-    a knapsack over magnitudes. Since 0 is feasible at every observation, the set is never empty.
-
-    Args:
-        bound: Positive.
-        lower: Lower end of the action box, shape (n,), at most 0.
-        upper: Upper end, shape (n,), at least 0.
-        context_indices: Entries of the observation that are w, one for each action coordinate.
-
-    Raises:
-        UserError: If the bound is not positive, the box does not hold 0, or there are not n indices.
+    a knapsack over magnitudes. The context indices are those of w, one for each action coordinate.
     """
 
+    _degree = 1
+    # What a coordinate takes of the bound, as text.
+    _term: ClassVar[str]
+
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
-        super().__init__(lower, upper, context_indices)
-        name = type(self).__name__
-        if not 0 < bound < math.inf:
-            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
-        if len(self.context_indices) != self.dim:
-            raise UserError(f"{name}: {len(self.context_indices)} context indices for {self.dim} action coordinates")
-        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
-            raise UserError(f"{name}: the action box must hold 0, or the set is empty where velocities are large")
-        self.bound = float(bound)
+        super().__init__(bound, lower, upper, context_indices)
         # A sum of n terms errs by less than n eps of its value.
         self._margin = 4 * self.dim * self.bound
-        self._centred = bool((self.lower == -self.upper).all())
+
+    def _sizes(self) -> tuple[int, int]:
+        return self.dim, self.dim
+
+    @abstractmethod
+    def spend(self, power: Tensor) -> Tensor:
+        """What coordinates take of the bound, by their products ``w_i a_i``; of any shape."""
 
     @abstractmethod
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
         """Cost c_i >= 0 of a unit of a_i in the ``direction`` (B, n), of which only the signs matter: (B, n)."""
 
     @abstractmethod
-    def spend(self, power: Tensor) -> Tensor:
-        """What coordinates take of the bound, by their products ``w_i a_i``; of any shape."""
+    def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
+        """:meth:`_weight` of one row in plain numbers."""
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest box around C(s): two tensors (B, n)."""
@@ -70,20 +69,15 @@ class Budget(ExactConstraint):
         lowest = self.bound / (self._weight(torch_namespace, -ones, context) + TINY)
         return lower.maximum(-lowest), upper.minimum(farthest)
 
-    @abstractmethod
-    def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
-        """:meth:`_weight` of one row in plain numbers."""
-
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
         margin = self._margin * limits.eps
         weight = self._weight_row(action, context)
-        size = list(map(abs, action))
-        room = [-low if a < 0 else up for a, low, up in zip(action, limits.lower_row, limits.upper_row, strict=True)]
+        size, room = list(map(abs, action)), self.room_row(action, limits)
         moved = list(map(min, size, room))
         spent = sum(map(mul, weight, moved))
         if spent > self.bound + margin:
             zeros = [0.0] * self.dim
-            moved = quadratic_knapsack_row(size, weight, zeros, room, self._aim(limits), 0.0)
+            moved = quadratic_knapsack_row(size, weight, zeros, room, self.aim(limits.eps), 0.0)
             spent = sum(map(mul, weight, moved))
         return list(map(math.copysign, moved, action)) if spent < self.bound - margin else None
 
@@ -91,7 +85,7 @@ class Budget(ExactConstraint):
         limits = self._limits(action)
         weight = self._weight(xp, action, context)
         room = xp.where(action < 0, -limits.lower, limits.upper)
-        moved = quadratic_knapsack(xp, xp.abs(action), weight, limits.zeros, room, self._aim(limits), 0.0)
+        moved = quadratic_knapsack(xp, xp.abs(action), weight, limits.zeros, room, self.aim(limits.eps), 0.0)
         return xp.copysign(moved, action)
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
@@ -99,21 +93,89 @@ class Budget(ExactConstraint):
         weight = self._weight(xp, gradient, context)
         negative = gradient < 0
         room = xp.where(negative, -limits.lower, limits.upper)
-        share = fractional_knapsack(xp, xp.abs(gradient) / (weight + TINY), weight * room, self._aim(limits))
+        share = fractional_knapsack(xp, xp.abs(gradient) / (weight + TINY), weight * room, self.aim(limits.eps))
         return xp.where(negative, -share, share) * room
-
-    def _aim(self, limits: Limits) -> float:
-        """A bound so much smaller that answers seldom need mending."""
-        return self.bound - 2 * self._margin * limits.eps
-
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        limits = self._limits(action)
-        middle = (limits.lower + limits.upper) / 2 + 0 * action
-        spent = xp.vecdot(self._weight(xp, middle, context), xp.abs(middle))[:, None]
-        return middle * (self.bound / xp.maximum(2 * spent, self.bound))
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array | None:
         if centre is not None:
             return None
         weight = self._weight(xp, direction, context)
         return xp.vecdot(weight, xp.abs(direction))[:, None] / self.bound
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        spent = total(self._term, self.dim)
+        return f"{spent} ≤ {self.bound:g}, {entries('w', self.context_indices)}, {self.box_text()}"
+
+
+class WeightedL1(Budget):
+    """``sum_i |w_i a_i| <= bound`` within the action box; HC+O, R+O03, R+O10 and R+O30.
+
+    ``w`` are joint velocities and ``a`` torques in units of the actuator, so that the sum is a power. FlowPG and
+    ACRL-bench use it; the exact projection is that onto a weighted l1 ball (Duchi et al. 2008), here with a box.
+    """
+
+    _term = "|w{i}a{i}|"
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy."""
+        import cvxpy as cp
+
+        w = obs_row[list(self.context_indices)]
+        return [cp.norm1(cp.multiply(w, x)) <= self.bound, x >= self.lower, x <= self.upper]
+
+    def spend(self, power: Tensor) -> Tensor:
+        """See :meth:`Budget.spend`."""
+        return power.abs()
+
+    def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:  # noqa: ARG002
+        return xp.abs(context)
+
+    def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:  # noqa: ARG002
+        return list(map(abs, context))
+
+    def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.vecdot(xp.abs(context), xp.abs(action))[:, None]
+
+    def draws_without_box(self, obs: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        """See :meth:`ExactConstraint.draws_without_box`; on the cross-polytope."""
+        shape = (obs.shape[0], self.dim)
+        radius = self.bound / (self.context(obs).abs() + TINY)
+        # Spacings of exponentials are uniform on the simplex (Devroye 1986, ch. V.2); signs make it a cross-polytope.
+        spacing = torch.empty((shape[0], self.dim + 1), dtype=obs.dtype, device=generator.device)
+        spacing = spacing.exponential_(generator=generator).to(obs.device)
+        sign = torch.randint(0, 2, shape, generator=generator, device=generator.device).to(obs.device) * 2 - 1
+        cross = sign * radius * spacing[:, :-1] / spacing.sum(dim=1, keepdim=True)
+        log_volume = (2 * radius).log().sum(dim=1, keepdim=True) - math.lgamma(self.dim + 1)
+        return [(cross, log_volume)]
+
+
+class Power(Budget):
+    """``sum_i max(w_i a_i, 0) <= bound`` within the action box; H+M, W+M and R+M of FlowPG and ACRL-bench.
+
+    ``w`` are joint velocities. Coordinates that brake their joint (w_i a_i <= 0) are free: what joints give back is not
+    counted.
+    """
+
+    _term = "max(w{i}a{i}, 0)"
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        """The same set for cvxpy."""
+        import cvxpy as cp
+
+        w = obs_row[list(self.context_indices)]
+        return [cp.sum(cp.pos(cp.multiply(w, x))) <= self.bound, x >= self.lower, x <= self.upper]
+
+    def spend(self, power: Tensor) -> Tensor:
+        """See :meth:`Budget.spend`."""
+        return power.clamp(min=0)
+
+    def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
+        # The signs are multiplied, not the numbers, which could underflow.
+        return xp.where((direction >= 0) == (context > 0), xp.abs(context), 0.0)
+
+    def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
+        return [abs(w) if (d >= 0) == (w > 0) else 0.0 for d, w in zip(direction, context, strict=True)]
+
+    def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.maximum(context * action, 0.0) @ self._limits(action).ones

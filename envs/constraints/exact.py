@@ -22,7 +22,6 @@ from torch import Tensor
 
 from envs.constraints.arrays import any_column, as_tensor, in_memory, some, sum_of_squares, view
 from envs.constraints.base import Constraint
-from envs.constraints.gauge import box_gauge
 from envs.constraints.knapsack import Array, Namespace, constant
 
 SMALL_BATCH = 16
@@ -112,6 +111,23 @@ class ExactConstraint(Constraint):
         """The margin, where the state decides it or columns differ: a number, (1, j) or (B, j)."""
         return self._margin
 
+    def draws_without_box(self, obs: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:  # noqa: ARG002
+        """Draws (B, n), uniform on sets without the action box that hold C(s), and log volumes (B, 1); here none."""
+        return []
+
+    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """Uniform on the bounding box or on one of the sets without the action box, whichever is smallest."""
+        draw = super()._proposal(obs, generator)
+        others = self.draws_without_box(obs, generator)
+        if not others:
+            return draw
+        lower, upper = self.bounding_box(obs)
+        log_volume = (upper - lower).log().sum(dim=1, keepdim=True)
+        for other, log_other_volume in others:
+            draw = torch.where(log_other_volume < log_volume, other, draw)
+            log_volume = log_volume.minimum(log_other_volume)
+        return draw
+
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:
         """Points moved towards the interior by what a convex constraint asks for and ``ulps`` more: (B, n)."""
         centre = self._interior(xp, point, context)
@@ -123,27 +139,16 @@ class ExactConstraint(Constraint):
     # --- public methods ----------------------------------------------------------------------------------------
 
     def violation(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Signed constraint values, see :meth:`Constraint.violation`; differentiable.
-
-        Raises:
-            UserError: If a shape is wrong or an entry is NaN or infinite.
-        """
+        """See :meth:`Constraint.violation`; bad input is refused as by :meth:`Constraint.check`."""
         xp, a, context, _ = self._arrays(action, obs)
         limits = self._limits(a)
         sides = xp.maximum(limits.lower - a, a - limits.upper)
         return as_tensor(xp.concat([self._violation(xp, a, context), sides], axis=1))
 
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Nearest feasible point in Euclidean distance, differentiable almost everywhere.
+        """Nearest feasible point in Euclidean distance, differentiable almost everywhere: (B, n).
 
         The answer is feasible at tolerance 0, and a feasible action is returned as it is.
-
-        Args:
-            action: (B, n).
-            obs: (B, o).
-
-        Returns:
-            (B, n), in the precision of ``action``.
 
         Raises:
             UserError: If a shape is wrong or an entry is NaN or infinite.
@@ -165,18 +170,7 @@ class ExactConstraint(Constraint):
         return as_tensor(xp.where(outside, moved, near))
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
-        """Support point argmax over C(s) of <gradient, a>; any of them where several are equal.
-
-        Args:
-            gradient: (B, n).
-            obs: (B, o).
-
-        Returns:
-            (B, n), feasible at tolerance 0.
-
-        Raises:
-            UserError: If a shape is wrong or an entry is NaN or infinite.
-        """
+        """Support point argmax over C(s) of <gradient, a>, feasible at tolerance 0; any where several are equal."""
         xp, g, context, _ = self._arrays(gradient, obs)
         largest = xp.max(xp.abs(g), axis=1, keepdims=True)
         g = g / (largest + (largest == 0))
@@ -189,12 +183,9 @@ class ExactConstraint(Constraint):
         return as_tensor(self._interior(xp, a, context) + a)
 
     def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
-        """Minkowski gauge around the interior point, see :meth:`Constraint.gauge`.
+        """See :meth:`Constraint.gauge`.
 
         Exact to rounding where the family has a closed form, as all shipped ones have around 0, else by bisection.
-
-        Raises:
-            UserError: If a shape is wrong, an entry is NaN or infinite, or the set is not convex.
         """
         xp, d, context, _ = self._arrays(direction, obs)
         centre = None if self._centred else self._interior(xp, d, context)
@@ -205,7 +196,7 @@ class ExactConstraint(Constraint):
         if centre is None:
             sides = xp.abs(d) / limits.upper
         else:
-            sides = box_gauge(xp, d, limits.lower - centre, limits.upper - centre)
+            sides = xp.maximum(d / (limits.upper - centre), d / (limits.lower - centre))
         return as_tensor(xp.max(xp.concat([own, sides], axis=1), axis=1))
 
     # --- helpers -----------------------------------------------------------------------------------------------
@@ -249,28 +240,20 @@ class ExactConstraint(Constraint):
 
     def _limits(self, like: Array) -> Limits:
         key = (like.dtype, like.device)
-        found = self._cached_limits.get(key)
-        if found is None:
-            found = self._cached_limits[key] = self._make_limits(like)
-        return found
+        if key not in self._cached_limits:
+            self._cached_limits[key] = self._make_limits(like)
+        return self._cached_limits[key]
 
     def _make_limits(self, like: Array) -> Limits:
-        lower: Array
-        upper: Array
-        ones: Array
-        if isinstance(like, np.ndarray):
-            lower, upper = self.lower.astype(like.dtype), self.upper.astype(like.dtype)
-            ones = np.ones((self.dim, 1), dtype=like.dtype)
-            eps = float(np.finfo(like.dtype).eps)
-        else:
-            lower = torch.as_tensor(self.lower, dtype=like.dtype, device=like.device)
-            upper = torch.as_tensor(self.upper, dtype=like.dtype, device=like.device)
-            ones = torch.ones((self.dim, 1), dtype=like.dtype, device=like.device)
-            eps = torch.finfo(like.dtype).eps
+        xp: Namespace = numpy_namespace if isinstance(like, np.ndarray) else torch_namespace
+        kind = {"dtype": like.dtype, "device": like.device}
+        lower, upper = (xp.asarray(end, **kind)[None, :] for end in (self.lower, self.upper))
+        eps = float(xp.finfo(like.dtype).eps)
         largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
         # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
-        rows = lower.tolist(), upper.tolist()
-        return Limits(lower[None, :], upper[None, :], *rows, 0 * lower[None, :], ones, eps, largest * eps**-0.6)
+        reach = largest * eps**-0.6
+        rows = lower[0].tolist(), upper[0].tolist()
+        return Limits(lower, upper, *rows, 0 * lower, xp.ones((self.dim, 1), **kind), eps, reach)
 
     def _arrays(self, action: Tensor, obs: Tensor) -> tuple[Namespace, Array, Array, float]:
         """Namespace, action (B, n), state variables (B, k) and Euclidean norm of all of ``action``."""

@@ -30,18 +30,6 @@ def quadratic_gauge(xp: Namespace, square: Array, mixed: Array, room: Array | fl
     return xp.where(leaving, (mixed + sum_of_roots) / room, back)
 
 
-def box_gauge(xp: Namespace, direction: Array, to_lower: Array, to_upper: Array) -> Array:
-    """Gauge of a box, one column a coordinate (B, n), of which the largest counts.
-
-    Args:
-        xp: Array namespace.
-        direction: (B, n).
-        to_lower: From the centre to the lower end, negative: (B, n) or (1, n).
-        to_upper: From the centre to the upper end, positive: (B, n) or (1, n).
-    """
-    return xp.maximum(direction / to_upper, direction / to_lower)
-
-
 def gauge_by_bisection(
     violation: Violation, centre: Tensor, direction: Tensor, obs: Tensor, lower: Tensor, upper: Tensor
 ) -> Tensor:

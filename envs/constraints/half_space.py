@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.bounded import Bounded
+from envs.constraints.exact import Limits
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -25,7 +25,6 @@ from envs.constraints.knapsack import (
     quadratic_knapsack_row,
 )
 from envs.constraints.notation import entries
-from envs.errors import UserError
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -33,32 +32,14 @@ if TYPE_CHECKING:
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
-class HalfSpace(ExactConstraint):
+class HalfSpace(Bounded):
     """``c(s) . a <= bound`` within the action box, with coefficients of either sign.
 
     With the coordinates of negative coefficients turned round, nearest point and support point are those of a
-    knapsack. Since 0 is feasible at every observation, the set is never empty.
-
-    Args:
-        bound: Positive.
-        lower: Lower end of the action box, shape (n,), at most 0.
-        upper: Upper end, shape (n,), at least 0.
-        context_indices: Entries of the observation from which the coefficients are computed.
-
-    Raises:
-        UserError: If the bound is not positive or the box does not hold 0.
+    knapsack.
     """
 
-    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
-        super().__init__(lower, upper, context_indices)
-        name = type(self).__name__
-        if not 0 < bound < math.inf:
-            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
-        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
-            raise UserError(f"{name}: the action box must hold 0, or the set is empty where coefficients are large")
-        self.bound = float(bound)
-        self._centred = bool((self.lower == -self.upper).all())
-        self._farthest = np.maximum(-self.lower, self.upper)
+    _degree = 1
 
     @abstractmethod
     def _normal(self, xp: Namespace, context: Array) -> Array:
@@ -86,13 +67,14 @@ class HalfSpace(ExactConstraint):
 
         return [derived(obs_row, formula) @ x <= self.bound, x >= self.lower, x <= self.upper]
 
-    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
-        return xp.vecdot(self._normal(xp, context), action)[:, None] - self.bound
+    def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.vecdot(self._normal(xp, context), action)[:, None]
 
     def _tolerance(self, xp: Namespace, context: Array) -> Array:
         # Terms of either sign may be far larger than their sum, and so is their rounding.
-        farthest = xp.asarray(self._farthest, dtype=context.dtype, device=context.device)
-        terms = xp.vecdot(xp.abs(self._normal(xp, context)), farthest[None, :])[:, None]
+        limits = self._limits(context)
+        farthest = xp.maximum(-limits.lower, limits.upper)
+        terms = xp.vecdot(xp.abs(self._normal(xp, context)), farthest)[:, None]
         return 4 * self.dim * (self.bound + terms)
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
@@ -101,7 +83,9 @@ class HalfSpace(ExactConstraint):
             return None
         normal = self._normal_row(context)
         weight = list(map(abs, normal))
-        margin = self._margin_row(weight, limits)
+        farthest = (max(-low, up) for low, up in zip(limits.lower_row, limits.upper_row, strict=True))
+        # As :meth:`_tolerance`.
+        margin = 4 * self.dim * (self.bound + sum(map(mul, weight, farthest))) * limits.eps
         near = list(map(min, map(max, action, limits.lower_row), limits.upper_row))
         spent = sum(map(mul, normal, near))
         if spent > self.bound + margin:
@@ -112,11 +96,6 @@ class HalfSpace(ExactConstraint):
             near = [-x if c < 0 else x for x, c in zip(moved, normal, strict=True)]
             spent = sum(map(mul, normal, near))
         return near if spent < self.bound - margin else None
-
-    def _margin_row(self, weight: list[float], limits: Limits) -> float:
-        """:meth:`_tolerance` of one row, from the coefficients' magnitudes, times eps."""
-        terms: float = sum(map(mul, weight, self._farthest.tolist()))
-        return 4 * self.dim * (self.bound + terms) * limits.eps
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
         normal, sign, lower, upper = self._turned(xp, context)
@@ -144,12 +123,6 @@ class HalfSpace(ExactConstraint):
         """A bound so much smaller that answers seldom need mending: (B, 1)."""
         return self.bound - 2 * constant(self._tolerance(xp, context)) * self._limits(context).eps
 
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        limits = self._limits(action)
-        middle = (limits.lower + limits.upper) / 2 + 0 * action
-        spent = xp.vecdot(self._normal(xp, context), middle)[:, None]
-        return middle * (self.bound / xp.maximum(2 * spent, self.bound))
-
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:
         normal = self._normal(xp, context)
         room = self.bound if centre is None else self.bound - xp.vecdot(normal, centre)
@@ -161,23 +134,11 @@ class TwoLegs(HalfSpace):
 
     ``th`` are the angles and ``w`` the velocities of the joints of two legs with three joints each: the power at both
     hips, weighted with the sines of the feet's orientations. The other coordinates have the coefficient 0.
-
-    Args:
-        bound: Positive.
-        lower: Lower end of the action box, shape (6,), at most 0.
-        upper: Upper end, shape (6,), at least 0.
-        context_indices: Entries of the observation that are th1 to th6, w1 and w4.
-
-    Raises:
-        UserError: If the bound is not positive, the box does not hold 0 or is not of dimension 6, or there are not 8
-            indices.
+    The context indices are those of th1 to th6, w1 and w4.
     """
 
-    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
-        super().__init__(bound, lower, upper, context_indices)
-        if self.dim != 6 or len(self.context_indices) != 8:
-            given = f"{self.dim} and {len(self.context_indices)}"
-            raise UserError(f"TwoLegs: needs 6 action coordinates and 8 context indices, not {given}")
+    def _sizes(self) -> tuple[int, int]:
+        return 6, 8
 
     def _normal(self, xp: Namespace, context: Array) -> Array:
         first = context[:, 6:7] * xp.sin(context[:, 0:1] + context[:, 1:2] + context[:, 2:3])

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph
+from envs.constraints.budget import WeightedL1
 from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
 from envs.constraints.knapsack import Array, Namespace, constant
 from envs.constraints.multipliers import Problem, find_multipliers, look, nearest, newton
 from envs.constraints.multipliers_row import nearest_row
 from envs.constraints.quadratic import DiagonalQuadratic
 from envs.constraints.support import find_support, in_float64
-from envs.constraints.weighted_l1 import WeightedL1
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -90,16 +90,9 @@ class Intersection(ExactConstraint):
         second = self.quadratic._gauge(xp, direction, centre, context[:, self._split :])
         return xp.concat([first, second], axis=1)
 
-    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """Uniform on the bounding box, the cross-polytope or the ellipsoid, whichever is smallest."""
-        draw = super()._proposal(obs, generator)
-        lower, upper = self.bounding_box(obs)
-        log_volume = (upper - lower).log().sum(dim=1, keepdim=True)
-        for part in (self.l1, self.quadratic):
-            other, log_other_volume = part.draw_without_box(obs, generator)
-            smaller = log_other_volume < log_volume
-            draw, log_volume = torch.where(smaller, other, draw), log_volume.minimum(log_other_volume)
-        return draw
+    def draws_without_box(self, obs: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        """See :meth:`ExactConstraint.draws_without_box`; on the cross-polytope and on the ellipsoid."""
+        return [draw for part in (self.l1, self.quadratic) for draw in part.draws_without_box(obs, generator)]
 
     # --- projection --------------------------------------------------------------------------------------------
 
@@ -108,22 +101,15 @@ class Intersection(ExactConstraint):
         weight = list(map(abs, context[: self._split]))
         curvature = self.quadratic.curvature_row(context[self._split :])
         size = list(map(abs, action))
-        room = self._room_row(action, limits)
+        room = self.l1.room_row(action, limits)
 
         moved = list(map(min, size, room))
         excess = max(self._over_row(moved, weight, curvature, eps))
         if excess > 1:
             items = list(zip(size, weight, curvature, room, strict=True))
-            found = nearest_row(items, self.l1._aim(limits), self.quadratic.aim(eps), eps)
+            found = nearest_row(items, self.l1.aim(limits.eps), self.quadratic.aim(eps), eps)
             return None if found is None else list(map(math.copysign, found, action))
         return list(map(math.copysign, moved, action)) if excess < -1 else None
-
-    def _room_row(self, direction: list[float], limits: Limits) -> list[float]:
-        """What the box leaves in this direction, in plain numbers."""
-        if self._centred:
-            return limits.upper_row
-        ends = zip(direction, limits.lower_row, limits.upper_row, strict=True)
-        return [-low if d < 0 else up for d, low, up in ends]
 
     def _over_row(
         self, point: list[float], weight: list[float], curvature: list[float], eps: float
@@ -138,7 +124,7 @@ class Intersection(ExactConstraint):
         curvature = self.quadratic.curvature(xp, context[:, self._split :])
         room = xp.where(action < 0, -limits.lower, limits.upper)
         size, weight = xp.abs(action), xp.abs(context[:, : self._split])
-        problem = Problem(size, weight, curvature, room, self.l1._aim(limits), self.quadratic.aim(limits.eps))
+        problem = Problem(size, weight, curvature, room, self.l1.aim(limits.eps), self.quadratic.aim(limits.eps))
         searched, numbers = off_graph(xp, size, weight, curvature, room)
         fixed = Problem(numbers[0], numbers[1], numbers[2], numbers[3], problem.budget, problem.square)
         alone = self.quadratic.multiplier(searched, fixed.size, fixed.curvature, fixed.room)
@@ -157,7 +143,7 @@ class Intersection(ExactConstraint):
         room = xp.where(gradient < 0, -limits.lower, limits.upper)
         size, weight = xp.abs(gradient), xp.abs(context[:, : self._split])
         size, weight, curvature, room = (in_float64(array) for array in (size, weight, curvature, room))
-        problem = Problem(size, weight, curvature, room, self.l1._aim(limits), self.quadratic.aim(limits.eps))
+        problem = Problem(size, weight, curvature, room, self.l1.aim(limits.eps), self.quadratic.aim(limits.eps))
         magnitude, certain = find_support(problem)
         point = xp.copysign(xp.asarray(magnitude, dtype=gradient.dtype, device=gradient.device), gradient)
         if not certain.all():

@@ -65,13 +65,8 @@ def _newton(
 ) -> list[float] | None:
     """The nearest point by Newton's method on t and m at once, if it arrives: the conditions of optimality then hold.
 
-    Args:
-        items: As in :func:`nearest_row`.
-        budget: Bound of ``w . x``.
-        square: Bound of ``sum q x^2``.
-        eps: Distance from 1 to the next number.
-        start: t and m to begin with.
-        most: What they must stay below and not come too near to, nor to 0; if it is None, one may be 0.
+    It begins at ``start``, t and m. These stay below ``most``, and come too near neither to it nor to 0; if it is None,
+    one of them may be 0.
     """
     t, m = start
     for _ in range(ROUNDS):

@@ -6,9 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from envs.constraints.exact import ExactConstraint
 from envs.constraints.knapsack import Array, Namespace
@@ -31,11 +29,6 @@ class NonConvex(ExactConstraint):
     @abstractmethod
     def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The smallest box around the set: (n,), (n,)."""
-
-    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """The smallest box around C: two tensors (B, n)."""
-        lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self.free_box)
-        return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """There are none.

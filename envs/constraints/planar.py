@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
@@ -14,49 +14,33 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph, pick, root
-from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
+from envs.constraints.bounded import Bounded
+from envs.constraints.exact import SEARCHED_BATCH, Limits
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.matrix import Matrix, form, shrink, value_and_slope
+from envs.constraints.notation import entries
 from envs.constraints.secular import ROUNDS, rising_root
-from envs.errors import UserError
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
 
-class PlanarQuadratic(ExactConstraint):
+class PlanarQuadratic(Bounded):
     """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab where Q has rank one.
 
     The nearest point is that of the ellipse alone, found to rounding in about five Newton steps on its multiplier, or
     lies on a side of the box, where the problem has one coordinate and is solved in closed form; likewise the support
-    point. Since 0 is feasible at every observation, the set is never empty.
-
-    Args:
-        bound: Positive.
-        lower: Lower end of the action box, shape (2,), at most 0.
-        upper: Upper end, shape (2,), at least 0.
-        context_indices: Entries of the observation from which Q is computed.
-
-    Raises:
-        UserError: If the bound is not positive, or the box does not hold 0 or is not of dimension 2.
+    point.
     """
 
     # No entry of Q may be larger in magnitude.
     _largest_entry: float
+    _degree = 2
     _small_batch = SEARCHED_BATCH
 
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
-        super().__init__(lower, upper, context_indices)
-        name = type(self).__name__
-        if self.dim != 2:
-            raise UserError(f"{name}: {self.dim} action coordinates; it needs 2")
-        if not 0 < bound < math.inf:
-            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
-        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
-            raise UserError(f"{name}: the action box must hold 0, or the set may be empty")
-        self.bound = float(bound)
-        self._centred = bool((self.lower == -self.upper).all())
+        super().__init__(bound, lower, upper, context_indices)
         farthest = float(np.maximum(-self.lower, self.upper).max())
         # Terms of either sign may be larger than their sum, and so is their rounding.
         self._margin = 8 * self.bound + 16 * self._largest_entry * farthest**2
@@ -90,12 +74,12 @@ class PlanarQuadratic(ExactConstraint):
         length = cp.norm2(derived(obs_row, formula) @ x)
         return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
 
-    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
-        return form(self._matrix(xp, context), action[:, :1], action[:, 1:]) - self.bound
+    def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return form(self._matrix(xp, context), action[:, :1], action[:, 1:])
 
-    def _aim(self, eps: float) -> float:
-        """A bound so much smaller that answers seldom need mending; positive where rounding is larger than the set."""
-        return max(self.bound - 2 * self._margin * eps, self.bound / 2)
+    def aim(self, eps: float) -> float:
+        """See :meth:`Bounded.aim`; positive where rounding is larger than the set."""
+        return max(super().aim(eps), self.bound / 2)
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
         q, margin = self._matrix_row(context), self._margin * limits.eps
@@ -108,7 +92,7 @@ class PlanarQuadratic(ExactConstraint):
 
     def _nearest_row(self, q: Matrix, action: list[float], limits: Limits) -> list[float]:
         """:meth:`_project` of one action in plain numbers; itself where rounding has left nothing."""
-        aim, (y1, y2) = self._aim(limits.eps), action
+        aim, (y1, y2) = self.aim(limits.eps), action
         m = 0.0
         for _ in range(ROUNDS):
             value, slope = value_and_slope(q, y1, y2, m)
@@ -125,7 +109,7 @@ class PlanarQuadratic(ExactConstraint):
 
     def _on_sides_row(self, q: Matrix, y1: float, y2: float, limits: Limits) -> list[list[float]]:
         """:meth:`_on_sides` in plain numbers: those that are feasible."""
-        (l1, l2), (u1, u2), aim = limits.lower_row, limits.upper_row, self._aim(limits.eps)
+        (l1, l2), (u1, u2), aim = limits.lower_row, limits.upper_row, self.aim(limits.eps)
         firsts = [(v, _on_side_row(q.second, q.first, q, v, (l2, u2), y2, aim)) for v in (l1, u1)]
         seconds = [(_on_side_row(q.first, q.second, q, v, (l1, u1), y1, aim), v) for v in (l2, u2)]
         return [[a1, a2] for a1, a2 in firsts + seconds if a1 is not None and a2 is not None]
@@ -134,14 +118,14 @@ class PlanarQuadratic(ExactConstraint):
         eps = self._limits(action).eps
         q = self._matrix(xp, context)
         y1, y2 = action[:, :1], action[:, 1:]
-        searched, (t1, t2, *entries) = off_graph(xp, y1, y2, *q)
-        fixed = Matrix(*entries)
-        m = rising_root(searched, lambda m: value_and_slope(fixed, t1, t2, m), 0 * t1, self._aim(eps), eps)
+        searched, (t1, t2, *numbers) = off_graph(xp, y1, y2, *q)
+        fixed = Matrix(*numbers)
+        m = rising_root(searched, lambda m: value_and_slope(fixed, t1, t2, m), 0 * t1, self.aim(eps), eps)
         slope = back_like(value_and_slope(fixed, t1, t2, m)[1], action)
         m = back_like(m, action)
         # One Newton step more, through which the gradient flows (implicit differentiation).
         needed = (m > 0) & (slope > 0)
-        over = form(q, *shrink(q, y1, y2, m)) - self._aim(eps)
+        over = form(q, *shrink(q, y1, y2, m)) - self.aim(eps)
         a1, a2 = shrink(q, y1, y2, m + xp.where(needed, over, 0.0) / xp.where(needed, slope, 1.0))
 
         firsts, seconds, valid = self._on_sides(xp, q, y1, y2, eps)
@@ -155,7 +139,7 @@ class PlanarQuadratic(ExactConstraint):
         # Along Q^-1 g up to a factor; where Q has rank one, this is 0 or leaves the box.
         a1, a2 = q.second * g1 - q.cross * g2, q.first * g2 - q.cross * g1
         value = form(q, a1, a2)
-        scale = xp.sqrt(self._aim(limits.eps) / xp.where(value > TINY, value, 1.0))
+        scale = xp.sqrt(self.aim(limits.eps) / xp.where(value > TINY, value, 1.0))
         a1, a2 = scale * a1, scale * a2
 
         # On a side the other coordinate goes as far as it can.
@@ -167,14 +151,13 @@ class PlanarQuadratic(ExactConstraint):
 
     def _on_sides(self, xp: Namespace, q: Matrix, y1: Array, y2: Array, eps: float) -> tuple[Array, Array, Array]:
         """On each of the box's four sides the feasible point nearest to y, and whether there is any: each (B, 4)."""
-        aim, limits = self._aim(eps), self._limits(y1)
+        aim, limits = self.aim(eps), self._limits(y1)
         ends = [xp.concat([limits.lower[:, i : i + 1], limits.upper[:, i : i + 1]], axis=1) for i in (0, 1)]
-        on_first = _on_side(xp, q.second, q.first, q, ends[0], ends[1], y2, aim)
-        on_second = _on_side(xp, q.first, q.second, q, ends[1], ends[0], y1, aim)
-        held = [0 * side.point + end for side, end in zip((on_first, on_second), ends, strict=True)]
-        firsts = xp.concat([held[0], on_second.point], axis=1)
-        seconds = xp.concat([on_first.point, held[1]], axis=1)
-        return firsts, seconds, xp.concat([on_first.valid, on_second.valid], axis=1)
+        second, valid = _on_side(xp, q.second, q.first, q, ends[0], ends[1], y2, aim)
+        first, also_valid = _on_side(xp, q.first, q.second, q, ends[1], ends[0], y1, aim)
+        firsts = xp.concat([0 * second + ends[0], first], axis=1)
+        seconds = xp.concat([second, 0 * first + ends[1]], axis=1)
+        return firsts, seconds, xp.concat([valid, also_valid], axis=1)
 
     def _choose(
         self,
@@ -198,12 +181,6 @@ class PlanarQuadratic(ExactConstraint):
         seconds = xp.concat([clipped[:, 1:], sides[1]], axis=1)
         return xp.concat(pick(xp, xp.concat([own, scores], axis=1), firsts, seconds), axis=1)
 
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        limits = self._limits(action)
-        middle = (limits.lower + limits.upper) / 2 + 0 * action
-        used = form(self._matrix(xp, context), middle[:, :1], middle[:, 1:])
-        return middle * xp.sqrt(self.bound / xp.maximum(4 * used, self.bound))
-
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:
         q = self._matrix(xp, context)
         d1, d2 = direction[:, :1], direction[:, 1:]
@@ -215,16 +192,36 @@ class PlanarQuadratic(ExactConstraint):
         return quadratic_gauge(xp, square, mixed, self.bound - form(q, c1, c2))
 
 
-class Side(NamedTuple):
-    """On the two ends of one coordinate the value of the other: (B, 2), and whether any is feasible: (B, 2)."""
+class TwoLinkTip(PlanarQuadratic):
+    """``a1^2 + 2 a1 (a1 + a2) c + (a1 + a2)^2 <= bound`` with c the cosine of the elbow; R+T of ACRL-bench.
 
-    point: Array
-    valid: Array
+    The left-hand side is the squared speed of the tip of an arm with two links of length 1 whose joints turn at the
+    rates a. At c = 1 and -1, the arm stretched or folded, the ellipse is a slab. Cosines beyond, which are none, are
+    taken for the nearer of the two. The one context index is that of c.
+    """
+
+    _largest_entry = 4.0
+
+    def _sizes(self) -> tuple[int, int]:
+        return 2, 1
+
+    def _matrix(self, xp: Namespace, context: Array) -> Matrix:
+        cosine = xp.clip(context, -1.0, 1.0)
+        return Matrix(2 + 2 * cosine, 1 + cosine, xp.ones_like(cosine), (1 - cosine) * (1 + cosine))
+
+    def _matrix_row(self, context: list[float]) -> Matrix:
+        cosine = min(max(context[0], -1.0), 1.0)
+        return Matrix(2 + 2 * cosine, 1 + cosine, 1.0, (1 - cosine) * (1 + cosine))
+
+    def formula(self) -> str:
+        """See :meth:`Constraint.formula`."""
+        where = entries("c", self.context_indices)
+        return f"a₁² + 2a₁(a₁ + a₂)c + (a₁ + a₂)² ≤ {self.bound:g}, {where}, {self.box_text()}"
 
 
 def _on_side(
     xp: Namespace, free: Array, held: Array, q: Matrix, ends: Array, limits: Array, wanted: Array, aim: float
-) -> Side:
+) -> tuple[Array, Array]:
     """With one coordinate held at ``ends`` (1, 2) of the box, the other as near to ``wanted`` as Q and box allow.
 
     Args:
@@ -236,12 +233,15 @@ def _on_side(
         limits: The box's ends for the other coordinate, (1, 2).
         wanted: (B, 1).
         aim: The bound.
+
+    Returns:
+        At each end the other coordinate, and whether any value of it is feasible: (B, 2), (B, 2).
     """
     curvature = free + TINY
     square = curvature * aim - (q.determinant + TINY * held) * ends * ends
     middle, half = -q.cross * ends / curvature, root(xp, square) / curvature
     low, up = xp.maximum(limits[:, :1], middle - half), xp.minimum(limits[:, 1:], middle + half)
-    return Side(xp.minimum(xp.maximum(wanted, low), up), (square >= 0) & (low <= up))
+    return xp.minimum(xp.maximum(wanted, low), up), (square >= 0) & (low <= up)
 
 
 def _on_side_row(

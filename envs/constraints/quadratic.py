@@ -16,44 +16,28 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, draw_in_ball, log_ball_volume, off_graph, root
-from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint
+from envs.constraints.bounded import Bounded
+from envs.constraints.exact import SEARCHED_BATCH
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.notation import entries, total
 from envs.constraints.secular import rising_root
-from envs.errors import UserError
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
 
-class DiagonalQuadratic(ExactConstraint):
+class DiagonalQuadratic(Bounded):
     """``sum_i q_i(s) a_i^2 <= bound`` within the action box, with q_i >= 0.
 
     The nearest point is ``clip(y_i / (1 + m q_i))`` for one multiplier m, found to rounding in about five Newton steps.
-    Since 0 is feasible at every observation, the set is never empty.
-
-    Args:
-        bound: Positive.
-        lower: Lower end of the action box, shape (n,), at most 0.
-        upper: Upper end, shape (n,), at least 0.
-        context_indices: Entries of the observation from which q is computed.
-
-    Raises:
-        UserError: If the bound is not positive or the box does not hold 0.
     """
 
+    _degree = 2
     _small_batch = SEARCHED_BATCH
 
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
-        super().__init__(lower, upper, context_indices)
-        name = type(self).__name__
-        if not 0 < bound < math.inf:
-            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
-        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
-            raise UserError(f"{name}: the action box must hold 0, or the set may be empty")
-        self.bound = float(bound)
-        self._centred = bool((self.lower == -self.upper).all())
+        super().__init__(bound, lower, upper, context_indices)
         # Rounding of n terms and their sum, and of q, which libraries compute with different last digits.
         self._margin = 4 * (self.dim + 4) * self.bound
 
@@ -82,10 +66,6 @@ class DiagonalQuadratic(ExactConstraint):
 
         length = cp.norm2(cp.multiply(derived(obs_row, formula), x))
         return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
-
-    def aim(self, eps: float) -> float:
-        """A bound so much smaller that answers seldom need mending."""
-        return self.bound - 2 * self._margin * eps
 
     def multiplier(self, xp: Namespace, size: Array, curvature: Array, room: Array) -> Array:
         """The m >= 0 with ``sum_i q_i min(size_i / (1 + m q_i), room_i)^2 = aim``, 0 where none is needed: (B, 1).
@@ -122,21 +102,14 @@ class DiagonalQuadratic(ExactConstraint):
 
         return rising_root(xp, evaluate, start, xp.maximum(target - held, TINY), eps)
 
-    def draw_without_box(self, obs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One draw a row, uniform on the ellipsoid without the action box, and its log volume: (B, n), (B, 1)."""
+    def draws_without_box(self, obs: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        """See :meth:`ExactConstraint.draws_without_box`; on the ellipsoid."""
         axis = (self.bound / (self.curvature(torch_namespace, self.context(obs)) + TINY)).sqrt()
         draw = draw_in_ball((obs.shape[0], self.dim), obs.dtype, generator).to(obs.device)
-        return axis * draw, axis.log().sum(dim=1, keepdim=True) + log_ball_volume(self.dim, 1.0)
+        return [(axis * draw, axis.log().sum(dim=1, keepdim=True) + log_ball_volume(self.dim, 1.0))]
 
-    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """Uniform on the bounding box or on the ellipsoid without the action box, whichever is smaller."""
-        uniform = super()._proposal(obs, generator)
-        lower, upper = self.bounding_box(obs)
-        inside, log_volume = self.draw_without_box(obs, generator)
-        return torch.where(log_volume < (upper - lower).log().sum(dim=1, keepdim=True), inside, uniform)
-
-    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
-        return xp.vecdot(self.curvature(xp, context), action * action)[:, None] - self.bound
+    def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return xp.vecdot(self.curvature(xp, context), action * action)[:, None]
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
         limits = self._limits(action)
@@ -170,12 +143,6 @@ class DiagonalQuadratic(ExactConstraint):
         scale = xp.sqrt(xp.maximum(target - held, 0.0) / (stretch + (stretch <= 0)))
         return xp.copysign(xp.minimum(xp.maximum(scale, start) * ratio, room), gradient)
 
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        limits = self._limits(action)
-        middle = (limits.lower + limits.upper) / 2 + 0 * action
-        used = xp.vecdot(self.curvature(xp, context), middle * middle)[:, None]
-        return middle * xp.sqrt(self.bound / xp.maximum(4 * used, self.bound))
-
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:
         q = self.curvature(xp, context)
         square = xp.vecdot(q, direction * direction)
@@ -188,21 +155,11 @@ class DiagonalQuadratic(ExactConstraint):
 class SineSquares(DiagonalQuadratic):
     """``sum_i a_i^2 sin^2(th_i) <= bound``; the second constraint of H+O+S and W+O+S of ACRL-bench.
 
-    Args:
-        bound: Positive.
-        lower: Lower end of the action box, shape (n,), at most 0.
-        upper: Upper end, shape (n,), at least 0.
-        context_indices: Entries of the observation that are th, one for each action coordinate.
-
-    Raises:
-        UserError: If the bound is not positive, the box does not hold 0, or there are not n indices.
+    The context indices are those of th, one for each action coordinate.
     """
 
-    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
-        super().__init__(bound, lower, upper, context_indices)
-        if len(self.context_indices) != self.dim:
-            given = f"{len(self.context_indices)} context indices for {self.dim} action coordinates"
-            raise UserError(f"SineSquares: {given}; give one for each")
+    def _sizes(self) -> tuple[int, int]:
+        return self.dim, self.dim
 
     def curvature(self, xp: Namespace, context: Array) -> Array:
         """Squared sines: (B, n)."""

@@ -1,0 +1,77 @@
+"""What families share whose set is given by one bound and holds 0."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from numpy.typing import ArrayLike
+
+from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.knapsack import Array, Namespace
+from envs.errors import UserError
+
+
+class Bounded(ExactConstraint):
+    """``g(a, s) <= bound`` within an action box that holds 0, with g convex and homogeneous in the action.
+
+    Since g is 0 at 0, the set is never empty.
+
+    Args:
+        bound: Positive.
+        lower: Lower end of the action box, shape (n,), at most 0.
+        upper: Upper end, shape (n,), at least 0.
+        context_indices: Entries of the observation from which g is computed.
+
+    Raises:
+        UserError: If the bound is not positive, the box does not hold 0, or the family takes another number of action
+            coordinates or of indices.
+    """
+
+    # Of g.
+    _degree: ClassVar[Literal[1, 2]]
+
+    def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
+        super().__init__(lower, upper, context_indices)
+        name = type(self).__name__
+        if not 0 < bound < math.inf:
+            raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
+        if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
+            raise UserError(f"{name}: the action box must hold 0, or the set may be empty")
+        (dim, count), given = self._sizes(), len(self.context_indices)
+        if (dim, count) != (self.dim, given):
+            found = f"{self.dim} action coordinates and {given} context indices"
+            raise UserError(f"{name}: {found}; it takes {dim} and {count}")
+        self.bound = float(bound)
+        self._centred = bool((self.lower == -self.upper).all())
+
+    @abstractmethod
+    def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
+        """g: (B, 1)."""
+
+    def _sizes(self) -> tuple[int, int]:
+        """Numbers of action coordinates and context indices that the family takes; here any."""
+        return self.dim, len(self.context_indices)
+
+    def aim(self, eps: float) -> float:
+        """A bound so much smaller that answers seldom need mending."""
+        return self.bound - 2 * self._margin * eps
+
+    def room_row(self, direction: list[float], limits: Limits) -> list[float]:
+        """What the box leaves of each coordinate in this direction, in plain numbers."""
+        if self._centred:
+            return limits.upper_row
+        ends = zip(direction, limits.lower_row, limits.upper_row, strict=True)
+        return [-low if d < 0 else up for d, low, up in ends]
+
+    def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
+        return self._value(xp, action, context) - self.bound
+
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
+        """The box's middle, drawn towards 0 where that takes more than half of the bound, or of its root."""
+        limits = self._limits(action)
+        middle = (limits.lower + limits.upper) / 2 + 0 * action
+        share = self.bound / xp.maximum(2**self._degree * self._value(xp, middle, context), self.bound)
+        return middle * (share if self._degree == 1 else xp.sqrt(share))
