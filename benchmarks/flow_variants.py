@@ -16,7 +16,7 @@ import torch
 from envs import make_task
 from envs.sampling.dataset import draw_dataset, embed
 from envs.seeding import make_generator
-from methods.base import NoCheckpoint, Tensors
+from methods.base import Checkpoint, Tensors
 from methods.flows.measure import flow_recall, flow_violations
 from methods.flows.realnvp import RealNVPConfig
 from methods.flows.training import train_flow
@@ -60,7 +60,7 @@ def main() -> int:
     for name, changes in list(VARIANTS.items())[-arguments.last :]:
         started = time.perf_counter()
         config = RealNVPConfig.model_validate({"updates": arguments.updates, **changes})
-        flow, _ = train_flow(task, config, samples, NoCheckpoint())
+        flow, _ = train_flow(task, config, samples, Checkpoint())
         seconds = time.perf_counter() - started
         shares = []
         for kind in ("uniform", "boundary"):

@@ -20,7 +20,7 @@ import yaml
 from benchmarks.repro import measure
 from envs import make_task
 from methods.base import Transition
-from methods.ddpg import observation_scale
+from methods.off_policy import observation_scale
 from methods.replay import ReplayBuffer
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -63,28 +63,30 @@ class Transition(NamedTuple):
 Maker = Callable[["Artifacts"], Tensors]
 
 
-class Checkpoint(Protocol):
-    """Where a long preparation leaves its state now and then, so that it goes on from there when it was interrupted."""
+class Checkpoint:
+    """Where a long preparation leaves its state now and then, so that it goes on from there when it was interrupted.
+
+    This one keeps nothing.
+    """
 
     def load(self) -> Tensors | None:
         """What was saved last, None if nothing was."""
+        return None
 
     def save(self, state: Tensors) -> None:
         """Replace what was saved."""
 
 
-class Artifacts(Protocol):
-    """Keeps what preparation makes, so that it is made once and not once a seed.
+class Artifacts:
+    """Keeps what preparation makes, so that it is made once and not once a seed. This one makes it each time.
 
     Attributes:
         checkpoint: Of the artifact that is being made, for its maker.
     """
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """See the class."""
+    checkpoint: Checkpoint = Checkpoint()
 
-    def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:
+    def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:  # noqa: ARG002
         """The artifact ``name``, made by ``make`` unless one of the same task, settings and versions is kept.
 
         Args:
@@ -93,28 +95,6 @@ class Artifacts(Protocol):
             versions: Versions of what makes it, by name; raised when a change alters what comes out.
             make: Makes it, from artifacts that it gets from the store it is given.
         """
-
-
-class NoCheckpoint:
-    """Keeps nothing."""
-
-    def load(self) -> Tensors | None:
-        """Nothing; see :class:`Checkpoint`."""
-        return None
-
-    def save(self, state: Tensors) -> None:
-        """Forget it; see :class:`Checkpoint`."""
-        del state
-
-
-class MakeAlways:
-    """No store: every artifact is made when asked for."""
-
-    checkpoint: Checkpoint = NoCheckpoint()
-
-    def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:
-        """Make it; see :class:`Artifacts`."""
-        del name, settings, versions
         return make(self)
 
 

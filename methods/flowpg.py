@@ -13,7 +13,7 @@ from torch import Tensor
 
 from envs.errors import UserError
 from envs.sampling.dataset import SAMPLES_VERSION
-from methods.base import Artifacts, MakeAlways, Tensors, changed_settings, register_method
+from methods.base import Artifacts, Tensors, changed_settings, register_method
 from methods.ddpg import DDPG, DDPGConfig
 from methods.flows.base import Flow
 from methods.flows.realnvp import RealNVPConfig
@@ -54,7 +54,7 @@ class FlowPGBase(DDPG[F]):
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
-        store = artifacts or MakeAlways()
+        store = artifacts or Artifacts()
         state = store.get(f"flows/{self.id}", *flow_recipe(self.config), self._train)
         self.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import NonNegativeFloat, PositiveInt
 
 from methods.base import register_method
-from methods.stable_baselines3 import NoisyConfig, StableBaselines3
+from methods.off_policy import NoisyConfig
+from methods.stable_baselines3 import StableBaselines3
 
 if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm

@@ -20,7 +20,7 @@ from benchmark.records.keys import Versions, key_of
 from benchmark.records.provenance import library_versions
 from envs.errors import UserError
 from envs.registry import TaskSpec
-from methods.base import Checkpoint, Maker, NoCheckpoint, Tensors
+from methods.base import Artifacts, Checkpoint, Maker, Tensors
 
 DIGEST = "sha256"
 
@@ -70,7 +70,7 @@ def set_aside(path: Path) -> str:
     return f"{path} is truncated or damaged; it is set aside as {aside.name}"
 
 
-class FileCheckpoint:
+class FileCheckpoint(Checkpoint):
     """The state of unfinished work in one file, replaced atomically each time, under the key of what is being made.
 
     Args:
@@ -118,7 +118,7 @@ class FileCheckpoint:
         self.path.unlink(missing_ok=True)
 
 
-class ArtifactStore:
+class ArtifactStore(Artifacts):
     """Keeps a task's prepared artifacts as ``<folder>/<name>/<task>.safetensors``, each under a key of what made it.
 
     What is being made leaves its state below ``<folder>/unfinished``, apart from what a pipeline removes.
@@ -132,8 +132,6 @@ class ArtifactStore:
         waited: Seconds that calls of :meth:`get` took now.
         cost: Seconds that making the artifacts asked for took, now or when they were made, parts included.
     """
-
-    checkpoint: Checkpoint = NoCheckpoint()
 
     def __init__(self, folder: Path, task: TaskSpec, same_libraries: bool = False) -> None:
         self.folder = folder

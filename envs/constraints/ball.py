@@ -15,7 +15,7 @@ from envs.constraints.arrays import draw_in_ball, log_ball_volume, root
 from envs.constraints.exact import ExactConstraint, Limits
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
-from envs.constraints.notation import squares
+from envs.constraints.notation import total
 from envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -141,4 +141,4 @@ class Ball(ExactConstraint):
 
     def formula(self) -> str:
         """See :meth:`Constraint.formula`."""
-        return f"{squares(self.dim)} ≤ {self.radius_squared:g}, {self.box_text()}"
+        return f"{total('a{i}²', self.dim)} ≤ {self.radius_squared:g}, {self.box_text()}"

@@ -1,7 +1,4 @@
-"""The Minkowski gauge of C(s) around an interior point: how far a direction leads, in units of what is allowed.
-
-``gauge(d) = inf {t > 0 : c + d / t in C(s)}`` with c the interior point, so that c + d is feasible iff gauge(d) <= 1.
-"""
+"""Minkowski gauges (see ``Constraint.gauge``): in closed form for a quadratic set, by bisection for any convex one."""
 
 from __future__ import annotations
 

@@ -32,11 +32,6 @@ def total(term: str, count: int) -> str:
     return (" + " if count <= MOST_TERMS else " + … + ").join(term.replace("{i}", subscript(i)) for i in shown)
 
 
-def squares(count: int) -> str:
-    """The sum of squares of an action's coordinates."""
-    return total("a{i}²", count)
-
-
 def entries(name: str, indices: Sequence[int]) -> str:
     """Where the variable ``name`` is in the observation."""
     if len(indices) > 1 and list(indices) == list(range(indices[0], indices[-1] + 1)):

@@ -13,7 +13,7 @@ from torch import Tensor
 from envs.constraints.exact import Limits
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.nonconvex import NonConvex
-from envs.constraints.notation import squares
+from envs.constraints.notation import total
 from envs.errors import UserError
 
 
@@ -108,4 +108,4 @@ class Ring(NonConvex):
 
     def formula(self) -> str:
         """See :meth:`Constraint.formula`."""
-        return f"{self.inner_squared:g} ≤ {squares(self.dim)} ≤ {self.outer_squared:g}, {self.box_text()}"
+        return f"{self.inner_squared:g} ≤ {total('a{i}²', self.dim)} ≤ {self.outer_squared:g}, {self.box_text()}"

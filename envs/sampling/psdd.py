@@ -17,9 +17,8 @@ from torch import Tensor
 
 from envs.constraints.allocation import Allocation
 from envs.errors import UserError
-from envs.sampling.linear_sdd import SENSES, compile_sum, value_nodes
-from envs.sampling.samples import Samples
-from envs.sampling.vtree import BitTree, bit_tree
+from envs.sampling import Samples
+from envs.sampling.sdd import SENSES, BitTree, bit_tree, compile_sum, value_nodes
 
 # Draws that go down the diagram together, as few as drown the fixed cost of tensor operations and stay in the cache.
 CHUNK = 1 << 16

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from envs.constraints.base import Constraint
 from envs.errors import UserError
-from envs.sampling.samples import Samples
+from envs.sampling import Samples
 
 # Points tested at a time: enough to drown the fixed cost of tensor operations, few enough to stay in the cache.
 CHUNK = 1 << 16
@@ -51,12 +51,8 @@ def sample_rejection(
     used = 0
     for start in range(0, len(obs), CHUNK):
         rows = obs[start : start + CHUNK].double()
-        fill = _Filling(constraint, rows, _ends(constraint, rows, box), actions[start : start + CHUNK])
-        while len(fill.missing):
-            if fill.drawn >= max_proposals:
-                raise UserError(_hopeless(fill))
-            fill.round(generator)
-        used += fill.used
+        ends = _ends(constraint, rows, box)
+        used += _fill(constraint, rows, ends, actions[start : start + CHUNK], generator, max_proposals)
     return Samples(actions, proposals=used, acceptance=len(obs) / used)
 
 
@@ -70,48 +66,32 @@ def _ends(constraint: Constraint, obs: Tensor, box: str) -> Ends:
     return torch.as_tensor(lower).expand(shape), torch.as_tensor(upper).expand(shape)
 
 
-class _Filling:
-    """One group of rows on the way to being filled.
+def _fill(
+    constraint: Constraint, obs: Tensor, ends: Ends, actions: Tensor, generator: torch.Generator, max_proposals: int
+) -> int:
+    """Fill ``actions`` (M, n) in place from boxes (M, d), and count proposals.
 
-    Args:
-        constraint: The set.
-        obs: (M, o).
-        ends: Box to draw from, two tensors (M, d).
-        actions: (M, n), filled in place.
+    Every missing row is drawn for at once, twice as often a row as in the round before while that fits in a chunk.
     """
-
-    def __init__(self, constraint: Constraint, obs: Tensor, ends: Ends, actions: Tensor) -> None:
-        self._constraint = constraint
-        self._obs = obs
-        self._ends = ends
-        self.actions = actions
-        self._tries = 1
-        self.missing = torch.arange(len(obs))
-        self.drawn = 0
-        self.used = 0
-
-    def round(self, generator: torch.Generator) -> None:
-        """Draw for every missing row, twice as often a row as in the round before while that fits in a chunk."""
-        rows, tries = self.missing, min(self._tries, max(1, CHUNK // len(self.missing)))
-        self._tries = 2 * tries
-        lower, upper = (end[rows, None] for end in self._ends)
-        u = torch.rand((len(rows), tries, lower.shape[-1]), generator=generator, dtype=torch.float64)
-        draws = self._constraint.from_free((lower + u * (upper - lower)).flatten(0, 1))
-        obs = self._obs[rows].repeat_interleave(tries, dim=0)
-        feasible = self._constraint.contains(draws, obs).view(len(rows), tries)
+    missing, tries, drawn, used = torch.arange(len(obs)), 1, 0, 0
+    while len(missing):
+        if drawn >= max_proposals:
+            share = (len(obs) - len(missing)) / drawn
+            raise UserError(
+                f"rejection: {drawn:,} proposals left {len(missing):,} of {len(obs):,} states without a sample "
+                f"(acceptance {share:.1e}): the set is empty or very small; allow more proposals, draw from the "
+                "bounding box, or use hmc"
+            )
+        tries = min(tries, max(1, CHUNK // len(missing)))
+        lower, upper = (end[missing, None] for end in ends)
+        u = torch.rand((len(missing), tries, lower.shape[-1]), generator=generator, dtype=torch.float64)
+        draws = constraint.from_free((lower + u * (upper - lower)).flatten(0, 1))
+        feasible = constraint.contains(draws, obs[missing].repeat_interleave(tries, dim=0)).view(len(missing), tries)
         found, first = feasible.any(dim=1), feasible.int().argmax(dim=1)
-        self.actions[rows[found]] = draws.view(len(rows), tries, -1)[found, first[found]]
+        actions[missing[found]] = draws.view(len(missing), tries, -1)[found, first[found]]
         # Draws after a row's first feasible one are surplus of drawing several at a time, not of the method.
-        self.used += int(torch.where(found, first + 1, tries).sum())
-        self.drawn += len(draws)
-        self.missing = rows[~found]
-
-
-def _hopeless(fill: _Filling) -> str:
-    wanted = len(fill.actions)
-    share = (wanted - len(fill.missing)) / fill.drawn
-    return (
-        f"rejection: {fill.drawn:,} proposals left {len(fill.missing):,} of {wanted:,} states without a sample "
-        f"(acceptance {share:.1e}): the set is empty or very small; allow more proposals, draw from the bounding box, "
-        "or use hmc"
-    )
+        used += int(torch.where(found, first + 1, tries).sum())
+        drawn += len(draws)
+        missing = missing[~found]
+        tries *= 2
+    return used

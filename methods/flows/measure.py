@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -16,26 +18,37 @@ CHUNK, ROWS = 100_000, 20_000
 DRAW = {"uniform": uniform_latent, "boundary": boundary_latent}
 
 
-@torch.no_grad()
-def flow_violations(flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator) -> Tensor:
-    """Summed positive violations (draws,) of f(z; s), in float64, at rows of ``context`` (N, k).
+def _latents(
+    flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Latents (B, d) and rows (B, k) of ``context`` (N, k), ``CHUNK`` at a time, in all ``draws``.
 
-    Args:
-        flow: The flow.
-        context: Contexts to draw from.
-        kind: ``"uniform"`` for z uniform in the box, ``"boundary"`` for z uniform on its faces.
-        draws: How many.
-        generator: Source of randomness.
+    ``kind`` is ``"uniform"`` for latents uniform in the box, ``"boundary"`` for those uniform on its faces.
     """
-    draw = DRAW[kind]
-    parts = []
     for start in range(0, draws, CHUNK):
         count = min(CHUNK, draws - start)
         chosen = context[torch.randint(len(context), (count,), generator=generator)]
-        latent = draw(count, flow.dim, generator)
-        for some_latent, some_context in zip(torch.split(latent, ROWS), torch.split(chosen, ROWS), strict=True):
-            parts.append(summed_violation(flow.constraint, flow(some_latent, some_context).double(), some_context))
+        yield DRAW[kind](count, flow.dim, generator), chosen
+
+
+@torch.no_grad()
+def flow_violations(flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator) -> Tensor:
+    """Summed positive violations (draws,) of f(z; s), in float64; latents and contexts are those of :func:`_latents`."""
+    parts = []
+    for latent, chosen in _latents(flow, context, kind, draws, generator):
+        for z, s in zip(torch.split(latent, ROWS), torch.split(chosen, ROWS), strict=True):
+            parts.append(summed_violation(flow.constraint, flow(z, s).double(), s))
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def draw_actions(
+    flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Actions f(z; s) (draws, n) in float64, and the contexts (draws, k) that they are for; as :func:`_latents`."""
+    pairs = [(flow(z, s).double(), s) for z, s in _latents(flow, context, kind, draws, generator)]
+    actions, contexts = zip(*pairs, strict=True)
+    return torch.cat(actions), torch.cat(contexts)
 
 
 @torch.no_grad()
@@ -44,28 +57,6 @@ def flow_recall(flow: Flow, samples: Tensors) -> float:
     pairs = zip(torch.split(samples["test_context"], ROWS), torch.split(samples["test_action"], ROWS), strict=True)
     inside = [(flow.inverse(action, context)[0].abs() <= 1).all(dim=1) for context, action in pairs]
     return float(torch.cat(inside).double().mean())
-
-
-@torch.no_grad()
-def draw_actions(
-    flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Actions f(z; s) (draws, n) in float64, and the contexts (draws, k) that they are for.
-
-    Args:
-        flow: The flow.
-        context: Contexts (N, k) to draw from.
-        kind: ``"uniform"`` for z uniform in the box, ``"boundary"`` for z uniform on its faces.
-        draws: How many.
-        generator: Source of randomness.
-    """
-    actions, contexts = [], []
-    for start in range(0, draws, CHUNK):
-        count = min(CHUNK, draws - start)
-        chosen = context[torch.randint(len(context), (count,), generator=generator)]
-        actions.append(flow(DRAW[kind](count, flow.dim, generator), chosen).double())
-        contexts.append(chosen)
-    return torch.cat(actions), torch.cat(contexts)
 
 
 def summed_violation(constraint: Constraint, actions: Tensor, context: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
@@ -15,6 +14,7 @@ from envs.constraints.base import Constraint
 from envs.constraints.budget import Budget
 from methods.flows.base import Flow
 from methods.flows.training import FlowConfig
+from methods.networks import mlp
 
 # Largest log-scale of one layer. The paper's tanh alone bounds it by 1, which cannot follow thin sets.
 LARGEST = math.log(1000)
@@ -73,7 +73,8 @@ class RealNVP(Flow):
         self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(layers)]
         seen = 2 if self.spend else 1
         self.networks = nn.ModuleList(
-            _network(seen * (self.dim - sizes[turn]) + self.context_dim, hidden, 2 * sizes[turn]) for turn in self.turns
+            mlp((seen * (self.dim - sizes[turn]) + self.context_dim, *hidden, 2 * sizes[turn]), nn.Identity())
+            for turn in self.turns
         )
 
     def push(self, latent: Tensor, context: Tensor) -> Tensor:
@@ -128,10 +129,3 @@ class Groups:
 
     def _power(self, turn: int) -> Tensor:
         return torch.addcmul(self.offsets[turn], self.values[turn], self.rates[turn])
-
-
-def _network(width_in: int, hidden: Sequence[int], width_out: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for left, right in itertools.pairwise((width_in, *hidden)):
-        layers += [nn.Linear(left, right), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Linear((width_in, *hidden)[-1], width_out))

@@ -18,6 +18,7 @@ from envs.sampling.dataset import SAMPLES_VERSION, draw_dataset
 from envs.seeding import derive_seed, make_generator
 from methods.base import Artifacts, Checkpoint, MethodConfig, Tensors, changed_settings
 from methods.flows.base import Flow, soft_box_log_density
+from methods.networks import entries, pack, unpack
 
 CURVE_POINTS = 50
 # Enough to see the likelihood fall by a thousandth, few enough to cost little.
@@ -83,18 +84,14 @@ def make_flow(task: TaskSpec, config: FlowConfig) -> Flow:
 
 def draw_samples(task: TaskSpec, config: SampleConfig, store: Artifacts) -> Tensors:
     """The training and test set of ``envs.sampling.dataset``, from the store if it is there."""
-    return store.get("samples", *sample_recipe(config), lambda _: draw_dataset(task, **config.model_dump()))
-
-
-def sample_recipe(config: SampleConfig) -> tuple[dict[str, Any], dict[str, int]]:
-    """Settings and versions that determine the samples besides the task."""
-    return changed_settings(config), {"samples": SAMPLES_VERSION}
+    recipe = changed_settings(config), {"samples": SAMPLES_VERSION}
+    return store.get("samples", *recipe, lambda _: draw_dataset(task, **config.model_dump()))
 
 
 def flow_state(flow: Flow, curve: Curve) -> Tensors:
     """A trained flow and its curve as tensors that can be kept."""
-    state = {f"flow.{key}": value for key, value in flow.state_dict().items()}
-    return state | {f"curve.{key}": torch.tensor(values, dtype=torch.float64) for key, values in curve.items()}
+    kept = {f"curve.{key}": torch.tensor(values, dtype=torch.float64) for key, values in curve.items()}
+    return pack({"flow": flow}) | kept
 
 
 def load_flow(task: TaskSpec, config: FlowConfig, state: Tensors) -> tuple[Flow, Curve]:
@@ -104,13 +101,11 @@ def load_flow(task: TaskSpec, config: FlowConfig, state: Tensors) -> tuple[Flow,
         UserError: If the tensors are not those of such a flow.
     """
     flow = make_flow(task, config)
-    weights = {key.removeprefix("flow."): value for key, value in state.items() if key.startswith("flow.")}
     try:
-        flow.load_state_dict(weights)
+        unpack(state, {"flow": flow})
     except RuntimeError as error:
         raise UserError(f"the stored flow does not fit task {task.id}; delete it and train again") from error
-    curve = {key.removeprefix("curve."): value.tolist() for key, value in state.items() if key.startswith("curve.")}
-    return flow.requires_grad_(False), curve
+    return flow.requires_grad_(False), {key: values.tolist() for key, values in entries(state, "curve").items()}
 
 
 def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors, checkpoint: Checkpoint) -> tuple[Flow, Curve]:
@@ -197,14 +192,13 @@ class _Training:
     def result(self) -> tuple[Flow, Curve]:
         return self.best.requires_grad_(False), self.curve
 
+    def _parts(self) -> dict[str, Any]:
+        names = ("flow", "averaged", "best", "optimizer", "generator")
+        return {name: getattr(self, name) for name in names}
+
     def state_dict(self) -> Tensors:
         """Everything that the rest of the training depends on."""
-        state = flow_state(self.flow, self.curve) | {"generator": self.generator.get_state()}
-        for name, flow in (("averaged", self.averaged), ("best", self.best)):
-            state |= {f"{name}.{key}": value for key, value in flow.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            state |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
-        return state
+        return flow_state(self.flow, self.curve) | pack(self._parts())
 
     def load_state_dict(self, state: Tensors) -> None:
         """Go on from :meth:`state_dict`.
@@ -212,20 +206,9 @@ class _Training:
         Raises:
             UserError: If the tensors are not those of such a training.
         """
-        parts: dict[str, Tensors] = {}
-        for key, value in state.items():
-            part, _, rest = key.partition(".")
-            parts.setdefault(part, {})[rest] = value
-        moments: dict[int, Tensors] = {}
         try:
-            for name, flow in (("flow", self.flow), ("averaged", self.averaged), ("best", self.best)):
-                flow.load_state_dict(parts[name])
-            for key, value in parts["optimizer"].items():
-                index, moment = key.split(".")
-                moments.setdefault(int(index), {})[moment] = value
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-            self.generator.set_state(state["generator"])
-            self.curve = {key: values.tolist() for key, values in parts["curve"].items()}
+            unpack(state, self._parts())
+            self.curve = {key: values.tolist() for key, values in entries(state, "curve").items()}
             self.done = int(self.curve["update"][-1])
         except (KeyError, IndexError, RuntimeError, ValueError) as error:
             raise UserError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from envs.constraints.base import Constraint
-from methods.base import NoCheckpoint, Tensors
+from methods.base import Checkpoint, Tensors
 from methods.flows.gauge import GaugeConfig
 from methods.flows.realnvp import RealNVPConfig
 from methods.flows.spline import SplineConfig
@@ -33,7 +33,7 @@ def goldens() -> dict[str, Golden]:
     return {f"flows/{kind}/{task}": Golden(partial(trained, kind, task), TOLERANCES[kind]) for kind, task in pairs}
 
 
-class Interrupting(NoCheckpoint):
+class Interrupting(Checkpoint):
     """Keeps the training's state, and stops it once."""
 
     def __init__(self, after: int) -> None:

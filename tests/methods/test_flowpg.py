@@ -10,7 +10,7 @@ import torch
 
 from envs import UserError, make_task
 from methods import make_method
-from methods.base import Maker, NoCheckpoint, Tensors
+from methods.base import Checkpoint, Maker, Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.training import make_flow
 from tests.methods.learners import FLOW_METHODS, feed, make_learner, observations, settings
@@ -56,7 +56,7 @@ def test_preparation_asks_the_store_under_the_flows_settings() -> None:
     asked = []
 
     class Store:
-        checkpoint = NoCheckpoint()
+        checkpoint = Checkpoint()
 
         def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
             asked.append((name, dict(config), tuple(code)))

@@ -15,7 +15,7 @@ from torch import Tensor
 from envs import UserError, make_task
 from envs.sampling.dataset import draw_dataset, embed
 from envs.seeding import make_generator
-from methods.base import NoCheckpoint
+from methods.base import Checkpoint
 from methods.flows.base import Flow, boundary_latent, soft_box_log_density, uniform_latent
 from methods.flows.gauge import GaugeConfig
 from methods.flows.measure import flow_recall, flow_violations
@@ -45,7 +45,7 @@ class Trained:
         self.task = make_task(task_id)
         self.config = KINDS[kind](**TRAINING)
         self.samples = draw_dataset(self.task, 2000, 1000, 100, seed=0)
-        self.flow, self.curve = train_flow(self.task, self.config, self.samples, NoCheckpoint())
+        self.flow, self.curve = train_flow(self.task, self.config, self.samples, Checkpoint())
         self.context = self.samples["test_context"][:ROWS]
         self.latent = uniform_latent(ROWS, self.flow.dim, make_generator(0, "try"))
 
@@ -203,7 +203,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(kind: str) -> None:
     task = make_task("H+M")
     samples = draw_dataset(task, 300, 100, 50, seed=0)
     config = KINDS[kind](**TRAINING | {"updates": 100})
-    expected, curve = train_flow(task, config, samples, NoCheckpoint())
+    expected, curve = train_flow(task, config, samples, Checkpoint())
     checkpoint = Interrupting(saves=17)
     with pytest.raises(KeyboardInterrupt):
         train_flow(task, config, samples, checkpoint)
@@ -226,7 +226,7 @@ def test_training_stops_when_the_likelihood_falls_no_more() -> None:
     task = make_task("R+L2")
     samples = draw_dataset(task, 40, 200, 10, seed=0)
     config = RealNVPConfig(**TRAINING | {"updates": 2500, "patience": 3, "average": 0.0})
-    flow, curve = train_flow(task, config, samples, NoCheckpoint())
+    flow, curve = train_flow(task, config, samples, Checkpoint())
     assert curve["update"][-1] < 2500
     # Of 50 looks, those of the first half stop nothing.
     assert len(curve["test_nll"]) - 1 - max(25, curve["test_nll"].index(min(curve["test_nll"]))) == 3

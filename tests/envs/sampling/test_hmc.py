@@ -10,10 +10,9 @@ from torch import Tensor
 
 from envs import Constraint, make_task
 from envs.errors import UserError
-from envs.sampling import hmc
+from envs.sampling import Samples, hmc
 from envs.sampling.hmc import HMCConfig, Space, sample_hmc, step
 from envs.sampling.rejection import sample_rejection
-from envs.sampling.samples import Samples
 from tests.envs.sampling.two_sample import ALARM, FAMILIES, Discs, Plain, Ring, energy_pvalue, task_states
 
 CHAINS = 600

@@ -1,0 +1,67 @@
+"""Plain networks, and what a learner knows as tensors by name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from methods.base import Tensors
+
+
+def mlp(sizes: Iterable[int], last: nn.Module) -> nn.Sequential:
+    """A ReLU network with the given layer sizes, ending in ``last``."""
+    layers: list[nn.Module] = []
+    for width_in, width_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(width_in, width_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers[:-1], last)
+
+
+def pack(parts: Mapping[str, Any]) -> Tensors:
+    """Copies of all numbers, each under the name of its part and what the part itself calls it.
+
+    Args:
+        parts: Tensors, generators, optimisers, and what has ``state_dict`` and ``load_state_dict``, such as networks.
+    """
+    state: Tensors = {}
+    for name, part in parts.items():
+        if isinstance(part, Tensor):
+            state[name] = part.detach().clone()
+        elif isinstance(part, torch.Generator):
+            state[name] = part.get_state()
+        elif isinstance(part, torch.optim.Optimizer):
+            for index, moments in part.state_dict()["state"].items():
+                state |= {f"{name}.{index}.{key}": value.clone() for key, value in moments.items()}
+        else:
+            state |= {f"{name}.{key}": value.clone() for key, value in part.state_dict().items()}
+    return state
+
+
+def unpack(state: Mapping[str, Tensor], parts: Mapping[str, Any]) -> None:
+    """Put parts back to what :func:`pack` gave of them.
+
+    Raises:
+        KeyError, RuntimeError, TypeError, ValueError: If an entry is missing or does not fit.
+    """
+    for name, part in parts.items():
+        if isinstance(part, Tensor):
+            part.data.copy_(state[name])
+        elif isinstance(part, torch.Generator):
+            part.set_state(state[name])
+        elif isinstance(part, torch.optim.Optimizer):
+            moments: dict[int, Tensors] = {}
+            for key, value in entries(state, name).items():
+                index, moment = key.split(".")
+                moments.setdefault(int(index), {})[moment] = value.clone()
+            part.load_state_dict({**part.state_dict(), "state": moments})
+        else:
+            part.load_state_dict(entries(state, name))
+
+
+def entries(state: Mapping[str, Tensor], part: str) -> Tensors:
+    """The entries of one part, by what the part itself calls them."""
+    prefix = f"{part}."
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -1,0 +1,165 @@
+"""What all learners from a replay buffer share: settings, scaled observations, exploration and state."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from envs.errors import UserError
+from envs.registry import TaskSpec
+from envs.seeding import make_generator
+from methods.base import Method, MethodConfig, Tensors
+from methods.networks import entries, pack, unpack
+
+
+class OffPolicyConfig(MethodConfig):
+    """Settings of every learner; defaults are those of FlowPG's experiments (arXiv 2402.05149).
+
+    Attributes:
+        actor_lr: Learning rate of all but the critic; SAC's learned entropy temperature has it too.
+        critic_lr: Learning rate of the critic.
+        warmup: Steps of uniformly random actions before learning starts.
+    """
+
+    hidden: tuple[PositiveInt, ...] = (400, 300)
+    actor_lr: PositiveFloat = 1e-3
+    critic_lr: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 100
+    gamma: float = Field(default=0.99, gt=0, le=1)
+    tau: float = Field(default=0.005, gt=0, le=1)
+    replay_size: PositiveInt = 1_000_000
+    warmup: PositiveInt = 10_000
+
+
+class NoisyConfig(OffPolicyConfig):
+    """Settings of a learner whose policy is deterministic, and explores by noise that is added to it.
+
+    Attributes:
+        noise: Standard deviation of the exploration noise, in the environment's action units.
+    """
+
+    noise: NonNegativeFloat = 0.1
+
+
+S = TypeVar("S", bound=OffPolicyConfig)
+
+
+class OffPolicy(Method[S]):
+    """A learner whose first actions are uniform on the action box, and whose state is that of its parts.
+
+    Observations are scaled to [-1, 1] where their space is bounded.
+
+    Attributes:
+        counters: Numbers that change while it trains, first that of the steps seen.
+    """
+
+    counters: ClassVar[tuple[str, ...]]
+
+    def __init__(self, task: TaskSpec, config: S, seed: int) -> None:
+        super().__init__(task, config, seed)
+        constraint = task.constraint
+        self.action_middle = torch.as_tensor((constraint.upper + constraint.lower) / 2, dtype=torch.float32)
+        self.action_half = torch.as_tensor((constraint.upper - constraint.lower) / 2, dtype=torch.float32)
+        self.obs_middle, self.obs_half = observation_scale(task)
+        self.noise_generator = make_generator(seed, "noise")
+
+    # --- what a learner says -----------------------------------------------------------------------------------
+
+    @property
+    def _counted(self) -> Any:
+        """What has the counters."""
+        return self
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether actions are still random."""
+        return bool(getattr(self._counted, self.counters[0]) < self.config.warmup)
+
+    @abstractmethod
+    def policy(self, obs: Tensor) -> Tensor:
+        """The policy's actions (B, n) in the environment's units."""
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Any]:
+        """All that is learned and all generators, as :func:`methods.networks.pack` takes them."""
+
+    @abstractmethod
+    def _replay_state(self) -> Tensors:
+        """What is in the replay buffer; may share its memory."""
+
+    @abstractmethod
+    def _load_replay_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore it; raises KeyError, RuntimeError or ValueError if an entry is missing or does not fit."""
+
+    # --- Method ------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def act(self, obs: Tensor, explore: bool) -> Tensor:
+        """See :meth:`Method.act`."""
+        return self.act_pair(obs)[1] if explore else self.policy(obs)
+
+    @torch.no_grad()
+    def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        """See :meth:`Method.act_pair`; the warm-up's random actions are uniform on the action box."""
+        shape = (len(obs), self.task.constraint.dim)
+        if self.warming_up:
+            uniform = 2 * torch.rand(shape, generator=self.noise_generator) - 1
+            return None, self.action_middle + self.action_half * uniform
+        policy = self.policy(obs)
+        return policy, self._explored(policy, obs)
+
+    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
+        """The policy's actions with exploration: here with noise."""
+        assert isinstance(self.config, NoisyConfig)
+        noise = torch.randn(policy.shape, generator=self.noise_generator, dtype=policy.dtype)
+        return policy + self.config.noise * noise
+
+    def scale_obs(self, obs: Tensor) -> Tensor:
+        """What the networks see of an observation, float32."""
+        return (obs.float() - self.obs_middle) / self.obs_half
+
+    def state_dict(self) -> Tensors:
+        """See :meth:`Method.state_dict`."""
+        return {name: torch.tensor(getattr(self._counted, name)) for name in self.counters} | pack(self._parts())
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.load_state_dict`."""
+        try:
+            unpack(state, self._parts())
+            for name in self.counters:
+                setattr(self._counted, name, state[name].item())
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"this state does not belong to method '{self.id}' on {self.task.id}: {reason}") from error
+
+    def checkpoint_dict(self) -> Tensors:
+        """See :meth:`Method.checkpoint_dict`; with the replay buffer."""
+        return self.state_dict() | {f"replay.{name}": value for name, value in self._replay_state().items()}
+
+    def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.load_checkpoint_dict`."""
+        self.load_state_dict(state)
+        try:
+            self._load_replay_state(entries(state, "replay"))
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"this checkpoint's replay buffer does not fit method '{self.id}': {reason}") from error
+
+
+def observation_scale(task: TaskSpec) -> tuple[Tensor, Tensor]:
+    """Middle and half-width (o,) of a bounded observation space; 0 and 1 where an entry is unbounded."""
+    env = task.make_env()
+    space = env.observation_space
+    env.close()
+    assert isinstance(space, Box)
+    bounded = np.isfinite(space.low) & np.isfinite(space.high) & (space.low < space.high)
+    low, high = np.where(bounded, space.low, -1.0), np.where(bounded, space.high, 1.0)
+    middle, half = (high + low) / 2, (high - low) / 2
+    return torch.as_tensor(middle, dtype=torch.float32), torch.as_tensor(half, dtype=torch.float32)
