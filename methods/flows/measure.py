@@ -33,7 +33,7 @@ def _latents(
 
 @torch.no_grad()
 def flow_violations(flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator) -> Tensor:
-    """Summed positive violations (draws,) of f(z; s), in float64; latents and contexts are those of :func:`_latents`."""
+    """Summed positive violations (draws,) of f(z; s), in float64; see :func:`_latents`."""
     parts = []
     for latent, chosen in _latents(flow, context, kind, draws, generator):
         for z, s in zip(torch.split(latent, ROWS), torch.split(chosen, ROWS), strict=True):

@@ -1,6 +1,5 @@
 """Bike sharing: conservation, accounting by hand, surplus, integer allocations."""
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -17,21 +16,19 @@ def random_actions(rng: np.random.Generator, zones: int, count: int) -> np.ndarr
     return np.select([kind == 0, kind == 1], [points, allocations], outside)
 
 
-def play(zones: int, episodes: int) -> None:
-    """Random episodes, at whose every step is checked what must always hold."""
+@pytest.mark.parametrize("zones", [3, 5])
+def test_what_must_always_hold(zones: int) -> None:
     env = BikeSharingEnv(zones)
     rng = np.random.default_rng(zones)
-    for episode in range(episodes):
+    for episode in range(30):
         start, _ = env.reset(seed=episode)
         steps = [env.step(action) for action in random_actions(rng, zones, 100)]
         observations = np.stack([start, *(step[0] for step in steps)])
         demand, bikes = observations[1:, :zones], observations[:, zones : 2 * zones]
         assert (bikes.sum(axis=1) == 30 * zones).all()
-        assert (bikes >= 0).all()
-        assert (bikes <= 35).all()
+        assert ((bikes >= 0) & (bikes <= 35)).all()
         assert (observations == observations.round()).all()
-        assert (demand >= 5 * (zones - 1)).all()
-        assert (demand <= 24 * (zones - 1)).all()
+        assert ((demand >= 5 * (zones - 1)) & (demand <= 24 * (zones - 1))).all()
         assert (observations[:, -1] == np.arange(101)).all()
         unserved, surplus, moved = (np.array([step[4][k] for step in steps]) for k in ("unserved", "surplus", "moved"))
         assert ([step[1] for step in steps] == -(unserved + surplus + 2 * moved)).all()
@@ -39,11 +36,6 @@ def play(zones: int, episodes: int) -> None:
         assert (unserved >= demand.sum(axis=1) - 30 * zones).all()
         assert (moved <= (35 - bikes[:-1]).sum(axis=1)).all()
         assert not any(step[2] or step[3] for step in steps)
-
-
-@pytest.mark.parametrize("zones", [3, 5])
-def test_bikes_are_conserved(zones: int) -> None:
-    play(zones, 30)
 
 
 # --- accounting -----------------------------------------------------------------------------------------------
@@ -181,9 +173,7 @@ def test_surplus_goes_to_the_nearest_zone_with_room(zones: int) -> None:
     ("action", "message"),
     [
         ([30.0, 30.0, np.nan], "NaN or infinite"),
-        ([30.0, 30.0, np.inf], "NaN or infinite"),
         ([45.0, 45.0], r"shape \(2,\); expected \(3,\)"),
-        ([[30.0, 30.0, 30.0]], r"shape \(1, 3\); expected \(3,\)"),
         (90.0, r"shape \(\); expected \(3,\)"),
     ],
 )
@@ -198,25 +188,6 @@ def test_what_is_no_action_is_refused(action: object, message: str) -> None:
 def test_other_numbers_of_zones_are_refused() -> None:
     with pytest.raises(UserError, match="4 zones"):
         BikeSharingEnv(4)
-
-
-# --- episodes -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("zones", [3, 5])
-def test_an_episode_has_a_hundred_steps_and_never_terminates(zones: int) -> None:
-    env = gymnasium.make(f"acrl/BSS-{zones}-v0")
-    observation, info = env.reset(seed=4)
-    assert observation.tolist() == [*[0] * zones, *[30] * zones, 0]
-    assert info == {}
-    ends = []
-    for _ in range(100):
-        observation, _, terminated, truncated, _ = env.step(np.full(zones, 30, dtype=np.float32))
-        assert observation in env.observation_space
-        assert not terminated
-        ends.append(truncated)
-    assert ends == [False] * 99 + [True]
-    assert observation[-1] == 100
 
 
 def test_without_a_time_limit_observations_stay_in_their_space() -> None:

@@ -55,17 +55,6 @@ def test_defaults_solve_projection_and_oracle(obs) -> None:
     assert torch.allclose((support * obs).sum(dim=1), torch.ones(3, dtype=torch.float64), atol=1e-6)
 
 
-def test_defaults_find_interior_and_samples(obs, generator) -> None:
-    c = Halfspace(0.5)
-    assert (c.violation(c.interior(obs), obs) < 0).all()
-    assert torch.equal(c.repair(c.interior(obs), obs), c.project(c.interior(obs), obs))
-    action = c.sample(obs, generator)
-    assert c.contains(action, obs).all()
-    assert torch.equal(c.from_free(c.to_free(action)), action)
-    assert c.free_dim == 2
-    assert c.free_box[0].tolist() == [-1.0, -1.0]
-
-
 def test_an_empty_set_is_refused(obs) -> None:
     with pytest.raises(UserError, match="empty at this observation"):
         Halfspace(-100.0).project(torch.zeros((3, 2), dtype=torch.float64), obs)
@@ -87,19 +76,15 @@ def test_the_solver_forgets_what_it_solved_before(generator) -> None:
 
 
 def test_compiled_once_and_right_for_every_observation(case, generator) -> None:
-    program = ParametrisedProgram(
-        case.constraint.dim, lambda x, p: cp.sum_squares(x - p), case.constraint.cvxpy_constraints
-    )
-    action, obs = case.action(3, generator), case.obs(3, generator)
-    problems = {id(program._problem(row)) for row in obs.numpy()}
-    assert len(problems) == 1
-    solved = np.stack([program.solve(a, o) for a, o in zip(action.numpy(), obs.numpy(), strict=True)])
-    x = cp.Variable(case.constraint.dim)
-    for target, row, found in zip(action.numpy(), obs.numpy(), solved, strict=True):
-        cp.Problem(cp.Minimize(cp.sum_squares(x - target)), case.constraint.cvxpy_constraints(x, row)).solve(
-            solver=cp.CLARABEL
-        )
-        np.testing.assert_allclose(found, x.value, atol=1e-3)
+    constraint = case.constraint
+    program = ParametrisedProgram(constraint.dim, lambda x, p: cp.sum_squares(x - p), constraint.cvxpy_constraints)
+    action, obs = case.action(3, generator).numpy(), case.obs(3, generator).numpy()
+    assert len({id(program._problem(row)) for row in obs}) == 1
+    x = cp.Variable(constraint.dim)
+    for target, row in zip(action, obs, strict=True):
+        fresh = cp.Problem(cp.Minimize(cp.sum_squares(x - target)), constraint.cvxpy_constraints(x, row))
+        fresh.solve(solver=cp.CLARABEL)
+        np.testing.assert_allclose(program.solve(target, row), x.value, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -109,39 +94,30 @@ def test_compiled_once_and_right_for_every_observation(case, generator) -> None:
         (lambda: Box([0.0], [np.inf]), "must be finite"),
         (lambda: Box([1.0], [1.0]), "without interior"),
         (lambda: Ball(0.0, [-1.0], [1.0]), "radius_squared is 0.0"),
-        (lambda: Ball(float("nan"), [-1.0], [1.0]), "radius_squared is nan"),
         (lambda: Ball(1.0, [1.0, 0.0], [2.0, 1.0]), "share no interior"),
         (lambda: WeightedL1(-1.0, [-1.0], [1.0], [0]), "bound is -1.0"),
-        (lambda: Power(0.0, [-1.0], [1.0], [0]), "bound is 0.0"),
         (lambda: Power(1.0, [0.5], [1.0], [0]), "must hold 0"),
-        (lambda: WeightedL1(1.0, [-1.0, -1.0], [1.0, 1.0], [0]), "1 context indices for 2"),
+        (
+            lambda: WeightedL1(1.0, [-1.0, -1.0], [1.0, 1.0], [0]),
+            "takes 2 and 2",
+        ),
         (lambda: WeightedL1(1.0, [-1.0], [1.0], [-1]), "context indices"),
         (lambda: Allocation(106, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
-        (lambda: Allocation(105, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
-        (lambda: Allocation(-1, np.zeros(3), np.full(3, 35.0)), "strictly between 0 and 105"),
         (lambda: Allocation(float("nan"), np.zeros(3), np.full(3, 35.0)), "strictly between"),
         (lambda: Allocation(1, [0.0], [2.0]), "two or more"),
-        (lambda: TwoLegs(0.0, -np.ones(6), np.ones(6), range(8)), "bound is 0.0"),
-        (lambda: TwoLegs(1.0, np.full(6, 0.5), np.ones(6), range(8)), "must hold 0"),
-        (lambda: TwoLegs(1.0, -np.ones(5), np.ones(5), range(8)), "not 5 and 8"),
-        (lambda: TwoLegs(1.0, -np.ones(6), np.ones(6), range(7)), "not 6 and 7"),
-        (lambda: TwoLinkTip(np.inf, [-1.0, -1.0], [1.0, 1.0], [0]), "bound is inf"),
-        (lambda: TwoLinkTip(1.0, [-1.0, 0.5], [1.0, 1.0], [0]), "must hold 0"),
-        (lambda: TwoLinkTip(1.0, [-1.0] * 3, [1.0] * 3, [0]), "it needs 2"),
-        (lambda: TwoLinkTip(1.0, [-1.0, -1.0], [1.0, 1.0], [0, 1]), "the cosine alone"),
-        (lambda: SineSquares(-0.1, [-1.0], [1.0], [0]), "bound is -0.1"),
-        (lambda: SineSquares(0.1, [-1.0], [-0.5], [0]), "must hold 0"),
-        (lambda: SineSquares(0.1, [-1.0], [1.0], [0, 1]), "give one for each"),
+        (lambda: TwoLegs(1.0, -np.ones(5), np.ones(5), range(8)), "takes 6 and 8"),
+        (lambda: TwoLegs(1.0, -np.ones(6), np.ones(6), range(7)), "6 action coordinates and 7"),
+        (lambda: TwoLinkTip(1.0, [-1.0] * 3, [1.0] * 3, [0]), "takes 2 and 1"),
+        (lambda: TwoLinkTip(1.0, [-1.0, -1.0], [1.0, 1.0], [0, 1]), "takes 2 and 1"),
+        (lambda: SineSquares(0.1, [-1.0], [1.0], [0, 1]), "takes 1 and 1"),
         (
             lambda: Intersection(WeightedL1(1.0, [-1.0], [1.0], [0]), SineSquares(0.1, [-1.0], [0.9], [1])),
             "action boxes of the two constraints differ",
         ),
         (lambda: Ring(0.0, 0.1, [-1.0, -1.0], [1.0, 1.0]), "0 < inner_squared"),
-        (lambda: Ring(0.2, 0.1, [-1.0, -1.0], [1.0, 1.0]), "0 < inner_squared"),
         (lambda: Ring(0.1, 0.2, [-1.0], [1.0]), "two coordinates or more"),
         (lambda: Ring(0.1, 0.2, [-1.0, -0.4], [1.0, 1.0]), "cuts the set"),
         (lambda: Discs([[0.0, 0.0]], [0.1, 0.2], [-1.0, -1.0], [1.0, 1.0]), "have shapes"),
-        (lambda: Discs([], [], [-1.0, -1.0], [1.0, 1.0]), "have shapes"),
         (lambda: Discs([[0.0, 0.0]], [0.0], [-1.0, -1.0], [1.0, 1.0]), "positive"),
         (lambda: Discs([[0.0, np.nan]], [0.1], [-1.0, -1.0], [1.0, 1.0]), "finite"),
         (lambda: Discs([[0.0, 0.0], [0.5, 0.0]], [0.1, 0.1], [-1.0, -1.0], [1.0, 1.0]), "touch or overlap"),

@@ -1,4 +1,4 @@
-"""Support points one by one and in batches: against the solver, random feasible points and each other."""
+"""Support points of the harder families, one by one and in batches, where test_families.py does not look."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,12 @@ from torch import Tensor
 
 from envs import make_task
 from envs.constraints import Constraint, Intersection, SineSquares, TwoLegs, TwoLinkTip, WeightedL1
-from envs.constraints.multipliers import Problem
 from envs.constraints.solver import TIGHT, ParametrisedProgram
-from envs.constraints.support import find_support
 
 WIDTH = 17
 SIX = [-2.0, 0.0, -0.1, -1.0, -1.0, -0.3], [0.5, 1.0, 3.0, 0.0, 0.2, 1.0]
 FAMILIES: dict[str, Constraint] = {
-    **{name: make_task(name).constraint for name in ("R+T", "HC+MA", "H+O+S", "W+O+S")},
+    **{name: make_task(name).constraint for name in ("R+T", "HC+MA", "W+O+S")},
     "tip-uneven-box": TwoLinkTip(0.3, [-0.1, -2.0], [1.0, 0.2], [3]),
     "legs-uneven-box": TwoLegs(1.0, *SIX, range(8)),
     "both-uneven-box": Intersection(WeightedL1(1.0, *SIX, range(6)), SineSquares(0.3, *SIX, range(6, 12))),
@@ -23,16 +21,18 @@ EVERY = pytest.mark.parametrize("c", FAMILIES.values(), ids=FAMILIES.keys())
 BOTH = FAMILIES["W+O+S"]
 
 
-def draw(c: Constraint, rows: int, generator: torch.Generator, scale: float = 10.0) -> tuple[Tensor, Tensor]:
+def draw(c: Constraint, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Normal gradients and observations, an entry in ten 0."""
     gradient = torch.randn((rows, c.dim), generator=generator, dtype=torch.float64)
-    obs = scale * torch.randn((rows, WIDTH), generator=generator, dtype=torch.float64)
+    obs = 10 * torch.randn((rows, WIDTH), generator=generator, dtype=torch.float64)
     obs[:, :2] = obs[:, :2].cos()
     return gradient, obs * (torch.rand(obs.shape, generator=generator) > 0.1)
 
 
-def one_by_one(c: Constraint, gradient: Tensor, obs: Tensor) -> Tensor:
-    return torch.cat([c.linear_oracle(gradient[i : i + 1], obs[i : i + 1]) for i in range(len(gradient))])
+def both_ways(c: Constraint, gradient: Tensor, obs: Tensor) -> list[Tensor]:
+    """Support points asked for in one batch, and one by one."""
+    rows = [c.linear_oracle(gradient[i : i + 1], obs[i : i + 1]) for i in range(len(gradient))]
+    return [c.linear_oracle(gradient, obs), torch.cat(rows)]
 
 
 def value(gradient: Tensor, point: Tensor) -> Tensor:
@@ -40,28 +40,24 @@ def value(gradient: Tensor, point: Tensor) -> Tensor:
     return (gradient * point).sum(dim=1) / gradient.abs().amax(dim=1).clamp(min=1e-300)
 
 
-def degenerate(c: Constraint, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+@EVERY
+def test_degenerate_gradients(c, generator) -> None:
     """Gradients of 0, along one axis, with ties, along the weights, tiny and huge, each at several observations."""
     axes = torch.eye(c.dim, dtype=torch.float64)
     signs = torch.randn((5, c.dim), generator=generator).sign().double()
-    gradient = torch.cat([0 * axes[:1], axes, -axes, signs, 1e-200 * signs, 1e200 * signs, 1e-12 * axes + signs[0]])
-    _, obs = draw(c, 7, generator)
-    obs[0], obs[1], obs[2] = 0.0, 25.0, torch.linspace(-60, 60, WIDTH)
-    obs[3], obs[4] = obs[3] * 1e-3, obs[4] * 1e3
-    along = obs[:, c._columns][:, : c.dim]
+    kinds = torch.cat([0 * axes[:1], axes, -axes, signs, 1e-200 * signs, 1e200 * signs, 1e-12 * axes + signs[0]])
+    _, states = draw(c, 7, generator)
+    states[0], states[1], states[2] = 0.0, 25.0, torch.linspace(-60, 60, WIDTH)
+    states[3], states[4] = states[3] * 1e-3, states[4] * 1e3
+    along = c.context(states)[:, : c.dim]
     along = torch.nn.functional.pad(along, (0, c.dim - along.shape[1]))
-    gradient = torch.cat([gradient.repeat(len(obs), 1), along])
-    return gradient, torch.cat([obs.repeat_interleave((len(gradient) - len(obs)) // len(obs), dim=0), obs])
-
-
-@EVERY
-def test_degenerate_gradients(c, generator) -> None:
-    gradient, obs = degenerate(c, generator)
-    batch, rows = c.linear_oracle(gradient, obs), one_by_one(c, gradient, obs)
-    for point in (batch, rows):
+    gradient = torch.cat([kinds.repeat(len(states), 1), along])
+    obs = torch.cat([states.repeat_interleave(len(kinds), dim=0), states])
+    points = both_ways(c, gradient, obs)
+    for point in points:
         assert c.contains(point, obs).all()
         # Where several points are equally good, that of the intersections is near the best.
-        for other in (batch, rows, c.project(1e3 * gradient.sign(), obs)):
+        for other in (*points, c.project(1e3 * gradient.sign(), obs)):
             assert (value(gradient, other - point) <= 9e-8).all()
 
 
@@ -69,14 +65,14 @@ def test_degenerate_gradients(c, generator) -> None:
 def test_in_float32(c, generator) -> None:
     gradient, obs = (x.float() for x in draw(c, 300, generator))
     exact = c.linear_oracle(gradient.double(), obs.double())
-    for point in (c.linear_oracle(gradient, obs), one_by_one(c, gradient, obs)):
+    for point in both_ways(c, gradient, obs):
         assert point.dtype == torch.float32
         assert c.contains(point, obs).all()
         assert (value(gradient.double(), exact - point).abs() <= 1e-3 * (1 + value(gradient.double(), exact))).all()
 
 
 @EVERY
-@pytest.mark.parametrize("rows", [1, 50, 600])
+@pytest.mark.parametrize("rows", [1, 600])
 def test_the_value_has_the_point_as_its_gradient(c, generator, rows: int) -> None:
     """The envelope theorem: what the point adds to the gradient of its value is 0."""
     gradient, obs = draw(c, rows, generator)
@@ -87,44 +83,15 @@ def test_the_value_has_the_point_as_its_gradient(c, generator, rows: int) -> Non
     assert torch.allclose(gradient.grad, without, rtol=0, atol=1e-4)
 
 
-# --- intersections -----------------------------------------------------------------------------------------------
-
-
 def test_with_one_constraint_inactive_it_is_the_other_ones(generator) -> None:
     gradient, obs = draw(BOTH, 200, generator)
-    slow, level = obs.clone(), obs.clone()
-    slow[:, list(BOTH.l1.context_indices)] = 0.0
-    level[:, list(BOTH.quadratic.context_indices)] = 0.0
-    for other, state in ((BOTH.quadratic, slow), (BOTH.l1, level)):
+    for other, idle in ((BOTH.quadratic, BOTH.l1), (BOTH.l1, BOTH.quadratic)):
+        state = obs.clone()
+        state[:, list(idle.context_indices)] = 0.0
         expected = value(gradient, other.linear_oracle(gradient, state))
-        for point in (BOTH.linear_oracle(gradient, state), one_by_one(BOTH, gradient, state)):
+        for point in both_ways(BOTH, gradient, state):
             assert torch.allclose(value(gradient, point), expected, rtol=1e-12)
-    still = BOTH.linear_oracle(gradient, 0 * obs)
-    assert torch.equal(still, gradient.sign())
-    assert torch.equal(one_by_one(BOTH, gradient, 0 * obs), still)
-
-
-def problems(rows: int, n: int, seed: int) -> Problem:
-    """Gradients with entries of many magnitudes, weights and curvatures of as many, some of them 0."""
-    rng = np.random.default_rng(seed)
-    gain = np.abs(rng.normal(size=(rows, n))) * 10 ** rng.uniform(-3, 0, size=(rows, n))
-    gain[rng.random((rows, n)) < 0.1] = 0
-    weight = np.abs(rng.normal(size=(rows, n))) * 10 ** rng.uniform(-1, 2, size=(rows, 1))
-    curvature = np.sin(rng.normal(size=(rows, n)) * 10) ** 2 * 10 ** rng.uniform(-6, 0, size=(rows, n))
-    weight[rng.random((rows, n)) < 0.1] = 0
-    curvature[rng.random((rows, n)) < 0.1] = 0
-    gain /= np.maximum(gain.max(axis=1, keepdims=True), 1e-3)
-    return Problem(gain, weight, curvature, rng.uniform(0.2, 2, size=(rows, n)), 10.0, 0.1)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 6, 8])
-def test_nearly_every_support_point_is_certain(n: int) -> None:
-    problem = problems(5000, n, seed=n)
-    point, certain = find_support(problem)
-    assert certain.mean() >= 0.999
-    assert ((problem.weight * point).sum(axis=1) <= 10.0 * (1 + 1e-14)).all()
-    assert ((problem.curvature * point**2).sum(axis=1) <= 0.1 * (1 + 1e-14)).all()
-    assert ((point >= 0) & (point <= problem.room)).all()
+    assert all(torch.equal(point, gradient.sign()) for point in both_ways(BOTH, gradient, 0 * obs))
 
 
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
@@ -135,17 +102,15 @@ def test_where_many_points_are_equally_good(generator) -> None:
     program = ParametrisedProgram(BOTH.dim, lambda x, g: -g @ x, BOTH.cvxpy_constraints, TIGHT)
     pairs = zip(gradient.numpy(), obs.numpy(), strict=True)
     expected = value(gradient, torch.as_tensor(np.stack([program.solve(g, o) for g, o in pairs])))
-    for point in (BOTH.linear_oracle(gradient, obs), one_by_one(BOTH, gradient, obs)):
+    for point in both_ways(BOTH, gradient, obs):
         assert BOTH.contains(point, obs).all()
         assert ((value(gradient, point) - expected).abs() <= 1.9e-7).all()
 
 
-@pytest.mark.parametrize("bound", [1e-5, 1e-8])
 @pytest.mark.parametrize("rows", [1, 50, 600])
-def test_an_ellipse_smaller_than_rounding_is_answered(generator, bound: float, rows: int) -> None:
+def test_an_ellipse_smaller_than_rounding_is_answered(generator, rows: int) -> None:
     """In float32 the margin is then larger than the bound."""
-    c = TwoLinkTip(bound, [-1.0, -1.0], [1.0, 1.0], [0])
-    gradient = torch.randn((rows, 2), generator=generator)
-    obs = torch.randn((rows, 1), generator=generator)
+    c = TwoLinkTip(1e-8, [-1.0, -1.0], [1.0, 1.0], [0])
+    gradient, obs = torch.randn((rows, 2), generator=generator), torch.randn((rows, 1), generator=generator)
     for point in (c.linear_oracle(gradient, obs), c.project(gradient, obs)):
         assert c.contains(point, obs).all()
