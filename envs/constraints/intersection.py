@@ -107,7 +107,7 @@ class Intersection(ExactConstraint):
         excess = max(self._over_row(moved, weight, curvature, eps))
         if excess > 1:
             items = list(zip(size, weight, curvature, room, strict=True))
-            found = nearest_row(items, self.l1.aim(limits.eps), self.quadratic.aim(eps), eps)
+            found = nearest_row(items, self.l1.aim(eps), self.quadratic.aim(eps), eps)
             return None if found is None else list(map(math.copysign, found, action))
         return list(map(math.copysign, moved, action)) if excess < -1 else None
 
@@ -119,16 +119,21 @@ class Intersection(ExactConstraint):
         above = sum(map(mul, curvature, map(mul, point, point))) - self.quadratic.bound
         return over / (self.l1._margin * eps), above / (self.quadratic._margin * eps)
 
+    def _problem(self, xp: Namespace, direction: Array, context: Array) -> Problem:
+        """In the orthant of the direction."""
+        limits = self._limits(direction)
+        weight, curvature = xp.abs(context[:, : self._split]), self.quadratic.curvature(xp, context[:, self._split :])
+        room = xp.where(direction < 0, -limits.lower, limits.upper)
+        aims = self.l1.aim(limits.eps), self.quadratic.aim(limits.eps)
+        return Problem(xp.abs(direction), weight, curvature, room, *aims)
+
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
-        limits = self._limits(action)
-        curvature = self.quadratic.curvature(xp, context[:, self._split :])
-        room = xp.where(action < 0, -limits.lower, limits.upper)
-        size, weight = xp.abs(action), xp.abs(context[:, : self._split])
-        problem = Problem(size, weight, curvature, room, self.l1.aim(limits.eps), self.quadratic.aim(limits.eps))
-        searched, numbers = off_graph(xp, size, weight, curvature, room)
-        fixed = Problem(numbers[0], numbers[1], numbers[2], numbers[3], problem.budget, problem.square)
+        eps = self._limits(action).eps
+        problem = self._problem(xp, action, context)
+        searched, numbers = off_graph(xp, *problem[:4])
+        fixed = Problem(*numbers, problem.budget, problem.square)
         alone = self.quadratic.multiplier(searched, fixed.size, fixed.curvature, fixed.room)
-        t, m = (back_like(found, action) for found in find_multipliers(searched, fixed, alone, limits.eps))
+        t, m = (back_like(found, action) for found in find_multipliers(searched, fixed, alone, eps))
         # One Newton step more, through which the gradient flows (implicit differentiation).
         state = look(xp, problem, t, m)
         over, above = state.spent - problem.budget, (state.value - problem.square) / 2
@@ -138,13 +143,9 @@ class Intersection(ExactConstraint):
         return xp.copysign(nearest(xp, problem, t, m), action)
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
-        limits = self._limits(gradient)
-        curvature = self.quadratic.curvature(xp, context[:, self._split :])
-        room = xp.where(gradient < 0, -limits.lower, limits.upper)
-        size, weight = xp.abs(gradient), xp.abs(context[:, : self._split])
-        size, weight, curvature, room = (in_float64(array) for array in (size, weight, curvature, room))
-        problem = Problem(size, weight, curvature, room, self.l1.aim(limits.eps), self.quadratic.aim(limits.eps))
-        magnitude, certain = find_support(problem)
+        problem = self._problem(xp, gradient, context)
+        numbers = (in_float64(array) for array in problem[:4])
+        magnitude, certain = find_support(Problem(*numbers, problem.budget, problem.square))
         point = xp.copysign(xp.asarray(magnitude, dtype=gradient.dtype, device=gradient.device), gradient)
         if not certain.all():
             rows = xp.asarray(~certain, device=gradient.device)

@@ -16,6 +16,7 @@ from torch import Tensor
 # The array API has no static types yet: an array is a NumPy array or a torch tensor, a namespace the module for it.
 Array = Any
 Namespace = Any
+Row = Sequence[float]
 
 # Added to divisors that may be zero. It is far below every weight that matters, and neither its inverse nor the
 # product of that with an action overflows, in float32 either.
@@ -82,12 +83,7 @@ def knapsack_multiplier(
 
 
 def quadratic_knapsack_row(
-    target: Sequence[float],
-    weight: Sequence[float],
-    lower: Sequence[float],
-    upper: Sequence[float],
-    budget: float,
-    least: float,
+    target: Row, weight: Row, lower: Row, upper: Row, budget: float, least: float
 ) -> list[float]:
     """:func:`quadratic_knapsack` for one row in plain numbers."""
     multiplier = knapsack_multiplier_row(target, weight, lower, upper, budget, least)
@@ -95,14 +91,7 @@ def quadratic_knapsack_row(
     return [low if (x := t - multiplier * w) < low else min(x, up) for t, w, low, up in items]
 
 
-def knapsack_multiplier_row(
-    target: Sequence[float],
-    weight: Sequence[float],
-    lower: Sequence[float],
-    upper: Sequence[float],
-    budget: float,
-    least: float,
-) -> float:
+def knapsack_multiplier_row(target: Row, weight: Row, lower: Row, upper: Row, budget: float, least: float) -> float:
     """The multiplier t for one row in plain numbers, by sorting: at this size any array call costs more."""
     items = list(zip(target, weight, lower, upper, strict=True))
     events = [((t - up) / (w + TINY), w * (t - up), w * w) for t, w, _, up in items]

@@ -56,12 +56,7 @@ def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[
 
 
 def _newton(
-    items: Items,
-    budget: float,
-    square: float,
-    eps: float,
-    start: tuple[float, float],
-    most: tuple[float, float] | None,
+    items: Items, budget: float, square: float, eps: float, start: tuple[float, float], most: tuple[float, float] | None
 ) -> list[float] | None:
     """The nearest point by Newton's method on t and m at once, if it arrives: the conditions of optimality then hold.
 

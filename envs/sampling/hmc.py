@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -88,24 +88,16 @@ def sample_hmc(
         raise UserError("hmc: no states given; give one row of obs for each chain")
     config = config or HMCConfig()
     groups = [_run(Space(constraint, rows), generator, config) for rows in torch.split(obs.double(), GROUP)]
+    actions, moved, jumped, sizes = zip(*groups, strict=True)
     moves = config.draws * len(obs) * config.steps
     jumps = config.draws * len(obs) if config.jumps else 0
     return Samples(
-        torch.cat([group.actions for group in groups], dim=1).flatten(0, 1),
+        torch.cat(actions, dim=1).flatten(0, 1),
         proposals=moves + jumps,
-        acceptance=sum(group.moved for group in groups) / moves,
-        jump_acceptance=sum(group.jumped for group in groups) / jumps if jumps else None,
-        step_size=sum(group.step_size for group in groups) / len(groups),
+        acceptance=sum(moved) / moves,
+        jump_acceptance=sum(jumped) / jumps if jumps else None,
+        step_size=sum(sizes) / len(groups),
     )
-
-
-class _Group(NamedTuple):
-    """Draws (D, C, n) of chains that advanced together, and how many of their moves were accepted."""
-
-    actions: Tensor
-    moved: int
-    jumped: int
-    step_size: float
 
 
 class Space:
@@ -202,8 +194,8 @@ def step(space: Space, position: Tensor, velocity: Tensor, size: float) -> tuple
     return position, velocity, len(position) - len(rows) + int(reflected.sum())
 
 
-def _run(space: Space, generator: torch.Generator, config: HMCConfig) -> _Group:
-    """Start, warm up, draw."""
+def _run(space: Space, generator: torch.Generator, config: HMCConfig) -> tuple[Tensor, int, int, float]:
+    """Draws (D, C, n) of chains that advance together, how many steps and jumps were accepted, and the step size."""
     position = _start(space, generator, config)
     size = config.step_size
     sizes = []
@@ -226,7 +218,7 @@ def _run(space: Space, generator: torch.Generator, config: HMCConfig) -> _Group:
             position, accepted = _jump(space, position, generator)
             jumped += accepted
         draws.append(space.action(position, space.all))
-    return _Group(torch.stack(draws), total, jumped, size)
+    return torch.stack(draws), total, jumped, size
 
 
 def _start(space: Space, generator: torch.Generator, config: HMCConfig) -> Tensor:

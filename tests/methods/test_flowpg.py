@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,29 +10,17 @@ import torch
 
 from envs import UserError, make_task
 from methods import make_method
-from methods.base import Checkpoint, Maker, Tensors
-from methods.flowpg import FlowPGBase
-from methods.flows.training import make_flow
+from methods.base import Artifacts, Maker, Tensors
 from tests.methods.learners import FLOW_METHODS, feed, make_learner, observations, settings
 
 
-@pytest.fixture(scope="module", params=FLOW_METHODS)
-def learner(request: pytest.FixtureRequest) -> FlowPGBase[Any]:
-    made = make_learner(request.param, "H+M")
-    assert isinstance(made, FlowPGBase)
-    feed(made, 30)
-    return made
-
-
-def test_the_policy_is_the_flow_of_the_actors_output(learner: FlowPGBase[Any]) -> None:
+@pytest.mark.parametrize("method", FLOW_METHODS)
+def test_the_policy_is_the_flow_of_the_actors_output_and_learning_leaves_the_flow(method: str) -> None:
+    learner: Any = make_learner(method, "H+M")
+    feed(learner, 30)
     obs = observations(learner.task, 5).float()
-    latent = learner.actor(learner.scale_obs(obs))
-    assert latent.abs().max() <= 1
-    action = learner.trained_flow()(latent, learner.task.constraint.context(obs))
+    action = learner.trained_flow()(learner.actor(learner.scale_obs(obs)), learner.task.constraint.context(obs))
     torch.testing.assert_close(learner.policy(obs), action)
-
-
-def test_learning_leaves_the_flow_as_it_was(learner: FlowPGBase[Any]) -> None:
     before = {name: value.clone() for name, value in learner.trained_flow().state_dict().items()}
     actor = learner.actor[0].weight.clone()
     learner.update()
@@ -55,16 +43,11 @@ def test_acting_before_preparation_is_refused() -> None:
 def test_preparation_asks_the_store_under_the_flows_settings() -> None:
     asked = []
 
-    class Store:
-        checkpoint = Checkpoint()
-
-        def get(self, name: str, config: Mapping[str, Any], code: Sequence[str], make: Maker) -> Tensors:
-            asked.append((name, dict(config), tuple(code)))
-            return make(self)
+    class Store(Artifacts):
+        def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:
+            asked.append((name, set(settings)))
+            return super().get(name, settings, versions, make)
 
     method = make_method("flowpg", make_task("R+L2"), settings("flowpg"))
     method.prepare(Store())
-    names = [name for name, _, _ in asked]
-    assert names == ["flows/flowpg", "samples"]
-    assert asked[0][1].keys() == {"flow", "samples"}
-    assert make_flow(method.task, method.config.flow).dim == 2
+    assert asked == [("flows/flowpg", {"flow", "samples"}), ("samples", {"train", "test", "rollout_steps"})]

@@ -48,19 +48,6 @@ def test_the_actor_regresses_on_a_step_towards_the_best_corner(learner: DDPG) ->
     assert learner.actor_loss(obs).item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-9)
 
 
-def test_its_target_is_feasible(learner: DDPG) -> None:
-    obs = observations(learner.task, 6).float()
-    _, target = frank_wolfe(learner, obs)
-    assert learner.task.constraint.contains(target, obs.double(), 1e-4).all()
-
-
-def test_the_actor_moves_towards_its_target(learner: DDPG) -> None:
-    obs = observations(learner.task, 1).float()
-    output, target = frank_wolfe(learner, obs)
-    (gradient,) = torch.autograd.grad(learner.actor_loss(obs), learner.actor[-2].bias)
-    assert torch.sign(-gradient.double()).tolist() == torch.sign(target - output)[0].tolist()
-
-
 def test_the_critic_bootstraps_from_a_feasible_action(learner: DDPG) -> None:
     obs = observations(learner.task, 50).float()
     assert learner.task.constraint.contains(learner.target_action(obs), obs).all()

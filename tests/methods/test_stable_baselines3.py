@@ -1,12 +1,13 @@
-"""Algorithms of stable-baselines3 behind the contract."""
+"""Algorithms of stable-baselines3 behind the contract: exact against the plain ones, and what is not conformance's."""
 
 from __future__ import annotations
 
-import math
+import copy
+import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -14,78 +15,126 @@ import torch
 from benchmark.records.config import load_params, run_config
 from envs import UserError, make_task
 from envs.registry import TaskSpec
+from methods import make_method
 from methods.base import Transition
-from methods.stable_baselines3 import OffPolicyConfig, StableBaselines3
-from tests.benchmark.command import PARAMS
-from tests.methods.adapted import KINDS, REACHER, make, trained
+from methods.stable_baselines3 import NoisyConfig, OffPolicyConfig, StableBaselines3
+from methods.streams import Streams
+from tests.benchmark.command import PARAMS, ROOT
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.learners import copy_of, equal, feed, make_learner, observations, transitions
+from tests.methods.learners import ADAPTED, copy_of, equal, feed, make_learner, observations, settings, transitions
 
-# --- the contract ---------------------------------------------------------------------------------------------------
+REACHER = make_task("R+L2")
 
 
-@pytest.mark.parametrize("task_id", ["R+L2", "HC+O", "BSS-3"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_actions_are_in_the_environments_units(kind: str, task_id: str) -> None:
+class ThreeSteps(StableBaselines3[NoisyConfig]):
+    """What somebody else would write for an algorithm that is not shipped."""
+
+    id = "ddpg-three-steps"
+    Config = NoisyConfig
+
+    def algorithm(self) -> Any:
+        from stable_baselines3 import DDPG
+
+        return DDPG
+
+    def arguments(self) -> dict[str, Any]:
+        return super().arguments() | {"n_steps": 3}
+
+
+KINDS = (*ADAPTED, ThreeSteps.id)
+
+
+def make(kind: str, task: TaskSpec = REACHER, seed: int = 0, **changes: Any) -> StableBaselines3[Any]:
+    """A small learner."""
+    chosen = settings(kind, **changes)
+    own = kind == ThreeSteps.id
+    learner = ThreeSteps(task, NoisyConfig(**chosen), seed) if own else make_method(kind, task, chosen, seed)
+    assert isinstance(learner, StableBaselines3)
+    return learner
+
+
+def trained(kind: str, updates: int = 5, **changes: Any) -> StableBaselines3[Any]:
+    learner = make(kind, **changes)
+    feed(learner, 30)
+    for _ in range(updates):
+        learner.update()
+    return learner
+
+
+# --- against stable-baselines3 itself -------------------------------------------------------------------------------
+
+
+class Recorder(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Keeps what the environment was asked and what it answered."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.seen: list[Transition] = []
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        self.last, info = self.env.reset(**options)
+        return self.last, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        before, asked, after = (torch.as_tensor(row, dtype=torch.float64)[None] for row in (self.last, action, obs))
+        self.seen.append(Transition(before, asked, asked, float(reward), after, terminated, truncated))
+        self.last = obs
+        return obs, reward, terminated, truncated, info
+
+
+def learnt_by_itself(kind: str, task: TaskSpec, steps: int) -> tuple[Any, Recorder]:
+    """The algorithm as its package would have it used, on the environment itself."""
+    import stable_baselines3
+
+    algorithm = {"td3-projection": stable_baselines3.TD3, "sac-projection": stable_baselines3.SAC}[kind]
+    env = Recorder(task.make_env())
+    with Streams(5).lent():
+        chosen: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 8, "buffer_size": 200, "learning_starts": 60}
+        model = algorithm("MlpPolicy", env, policy_kwargs={"net_arch": [16, 16]}, device="cpu", **chosen)
+        model.learn(steps)
+    env.close()
+    return model, env
+
+
+@pytest.mark.parametrize("task_id", ["R+L2", "H+M"])
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_it_computes_what_the_plain_algorithm_computes(kind: str, task_id: str) -> None:
     task = make_task(task_id)
-    learner = trained(kind, task=task)
-    constraint = task.constraint
-    obs = observations(task, 50)
-    policy, behaviour = learner.act_pair(obs)
-    assert policy is not None
-    lower, upper = torch.as_tensor(constraint.lower), torch.as_tensor(constraint.upper)
-    assert bool(((policy >= lower) & (policy <= upper)).all())
-    assert torch.equal(policy, learner.act(obs, explore=False))
-    assert not torch.equal(policy, behaviour)
-    torch.testing.assert_close(learner.act(obs[7:8], explore=False), policy[7:8])
+    plain, env = learnt_by_itself(kind, task, 120)
+    learner = make(kind, task, actor_lr=1e-3, critic_lr=1e-3)
+    for transition in env.seen:
+        learner.observe(transition)
+    ends = {(transition.terminated, transition.truncated) for transition in env.seen}
+    assert ends == {(False, False), (False, True) if task_id == "R+L2" else (True, False)}
+    ours: Any = learner.model.replay_buffer
+    for name in ("observations", "next_observations", "rewards", "dones", "timeouts"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(plain.replay_buffer, name).astype(np.float32))
+    # What the plain algorithm asks for it stores before it is scaled to the environment's units and back.
+    np.testing.assert_allclose(ours.actions, plain.replay_buffer.actions, atol=1e-6)
+    ours.actions[:] = plain.replay_buffer.actions
 
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_warm_ups_actions_are_those_of_ddpg(kind: str) -> None:
-    task = make_task("BSS-3")
+    parts = learner._parts()
+    for name, state in copy.deepcopy(plain.get_parameters()).items():
+        parts[name].load_state_dict(state)
+    if kind == "sac-projection":
+        parts["log_ent_coef"].data.copy_(plain.log_ent_coef)
+    learner.model._n_updates = plain._n_updates
     obs = observations(task, 5)
-    for _ in range(2):
-        policy, behaviour = make(kind, task, seed=3).act_pair(obs)
-        assert policy is None
-        assert torch.equal(behaviour, make_learner("ddpg-projection", "BSS-3", seed=3).act_pair(obs)[1])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_learns_from_the_end_of_the_warm_up_on(kind: str) -> None:
-    learner = make(kind)
-    before = copy_of(learner)[2:]
-    feed(learner, 19)
-    assert learner.update() == {}
-    assert equal(before, copy_of(learner)[2:])
-    feed(learner, 1)
-    losses = learner.update()
-    assert losses
-    assert all(type(value) is float and math.isfinite(value) for value in losses.values())
-    assert not equal(before, copy_of(learner)[2:])
-
-
-def test_what_comes_out_of_an_update_is_of_that_update() -> None:
-    learner = trained("td3-projection", updates=0)
-    assert [set(learner.update()) for _ in range(3)] == [
-        {"critic_loss"},
-        {"critic_loss", "actor_loss"},
-        {"critic_loss"},
-    ]
-    assert set(trained("sac-projection", updates=0).update()) == {
-        "critic_loss",
-        "actor_loss",
-        "ent_coef",
-        "ent_coef_loss",
-    }
-
-
-def test_a_deterministic_policy_explores_by_noise_in_the_environments_units() -> None:
-    learner = trained("td3-projection", task=make_task("BSS-3"), noise=5.0)
-    policy, behaviour = learner.act_pair(observations(learner.task, 2000))
-    assert (behaviour - policy).std().item() == pytest.approx(5.0, rel=0.05)
-
-
-# --- what is stored -------------------------------------------------------------------------------------------------
+    asked = torch.as_tensor(plain.predict(obs.numpy(), deterministic=True)[0])
+    assert torch.equal(learner.act(obs, explore=False), asked)
+    learner.streams = Streams(9)
+    before = [value.clone() for value in plain.policy.parameters()]
+    with Streams(9).lent():
+        for _ in range(6):
+            plain.train(gradient_steps=1, batch_size=8)
+    for _ in range(6):
+        learner.update()
+    expected = list(plain.policy.parameters())
+    assert not equal(before, expected)
+    assert equal(list(learner.model.policy.parameters()), expected)
+    if kind == "sac-projection":
+        assert torch.equal(parts["log_ent_coef"], plain.log_ent_coef)
 
 
 def test_executed_actions_and_scaled_observations_are_stored() -> None:
@@ -95,32 +144,87 @@ def test_executed_actions_and_scaled_observations_are_stored() -> None:
     seen = transitions(task, 6)
     for transition in seen:
         learner.observe(transition)
-    replay = learner.model.replay_buffer
-    assert replay is not None
+    replay: Any = learner.model.replay_buffer
     for row, transition in enumerate(seen):
         assert not torch.equal(transition.action, transition.behaviour)
         np.testing.assert_allclose(replay.actions[row, 0], transition.action[0] / 17.5 - 1, atol=1e-6)
         np.testing.assert_array_equal(replay.observations[row], ddpg.scale_obs(transition.obs))
-        np.testing.assert_array_equal(replay.next_observations[row], ddpg.scale_obs(transition.next_obs))
-        assert replay.rewards[row, 0] == np.float32(transition.reward)
+
+
+def test_what_comes_out_of_an_update_is_of_that_update() -> None:
+    learner = trained("td3-projection", updates=0)
+    assert [sorted(learner.update()) for _ in range(3)] == [
+        ["critic_loss"],
+        ["actor_loss", "critic_loss"],
+        ["critic_loss"],
+    ]
+    losses = trained("sac-projection", updates=0).update()
+    assert set(losses) == {"critic_loss", "actor_loss", "ent_coef", "ent_coef_loss"}
+
+
+# --- randomness and state -------------------------------------------------------------------------------------------
+
+
+# Run in a process of its own, where nothing was imported before.
+FIRST = """
+import sys
+from envs import make_task
+from methods import list_methods, make_method
+from tests.methods.global_generators import global_states
+from tests.methods.learners import feed, settings
+
+assert {"sac-projection", "td3-projection"} <= set(list_methods())
+assert "stable_baselines3" not in sys.modules, "listed with the package"
+before = global_states()
+
+def trained():
+    learner = make_method("sac-projection", make_task("R+L2"), settings("sac-projection"))
+    feed(learner, 30)
+    learner.update()
+    return learner.state_dict()
+
+first, second = trained(), trained()
+different = [name for name in first if not first[name].equal(second[name])]
+assert not different, different
+assert global_states() == before, "global generators"
+"""
+
+
+def test_the_first_learner_of_a_process_is_as_the_second() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("replay_size", [20, 200])
+def test_a_loaded_checkpoint_goes_on_as_if_nothing_had_happened(replay_size: int) -> None:
+    saved = trained(ThreeSteps.id, updates=3, replay_size=replay_size)
+    loaded = make(ThreeSteps.id, seed=2, replay_size=replay_size)
+    state = {name: value.clone() for name, value in saved.checkpoint_dict().items()}
+    assert len(state["replay.actions"]) == min(30, replay_size)
+    loaded.load_checkpoint_dict(state)
+    obs = observations(saved.task, 4)
+    for learner in (saved, loaded):
+        feed(learner, 7, seed=5)
+    for _ in range(3):
+        assert torch.equal(saved.act(obs, explore=True), loaded.act(obs, explore=True))
+        assert saved.update() == loaded.update()
+    assert equal(copy_of(saved), copy_of(loaded))
 
 
 @pytest.mark.parametrize(
-    ("terminated", "truncated", "bootstrapped"),
-    [(False, False, True), (False, True, True), (True, False, False), (True, True, False)],
+    ("name", "message"),
+    [
+        ("policy.critic.qf0.0.bias", "does not belong to method 'td3-projection' on R"),
+        ("streams.torch", "does not belong to"),
+        ("replay.actions", "replay buffer does not fit method 'td3-projection'"),
+        ("replay.position", "replay buffer does not fit"),
+    ],
 )
-def test_what_is_bootstrapped_from(terminated: bool, truncated: bool, bootstrapped: bool) -> None:
-    learner = make("td3-projection", warmup=1, gamma=0.5, target_noise=0.0)
-    obs = torch.ones((1, 10), dtype=torch.float64)
-    action = torch.full((1, 2), 0.1, dtype=torch.float64)
-    learner.observe(Transition(obs, 2 * action, action, 3.0, 2 * obs, terminated, truncated))
-    policy: Any = learner.model.policy
-    with torch.no_grad():
-        following = policy.critic_target(2 * obs.float(), policy.actor_target(2 * obs.float()))
-        target = 3.0 + 0.5 * bootstrapped * torch.cat(following).min()
-        values = policy.critic(obs.float(), action.float())
-        expected = sum(float((value - target).square()) for value in values)
-    assert learner.update()["critic_loss"] == pytest.approx(expected, rel=1e-5)
+def test_a_damaged_checkpoint_is_refused(name: str, message: str) -> None:
+    state = trained("td3-projection").checkpoint_dict()
+    state[name] = torch.zeros((7, 1, 3))
+    with pytest.raises(UserError, match=f"^[^\n]*{message}[^\n]*$"):
+        make("td3-projection").load_checkpoint_dict(state)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -128,10 +232,10 @@ def test_what_is_bootstrapped_from(terminated: bool, truncated: bool, bootstrapp
 
 def test_the_tasks_settings_reach_them() -> None:
     params = load_params(PARAMS)
-    td3, sac = (run_config(params, "paper", "R+L2", kind).method for kind in ("td3-projection", "sac-projection"))
+    td3, sac = (run_config(params, "paper", "R+L2", kind).method for kind in ADAPTED[::-1])
     assert (td3["gamma"], td3["replay_size"], td3["hidden"], td3["noise"]) == (0.98, 200_000, [400, 300], 0.1)
     assert (sac["gamma"], sac["replay_size"], sac["hidden"]) == (0.98, 200_000, [256, 256])
-    td3, sac = (run_config(params, "paper", "BSS-5", kind).method for kind in ("td3-projection", "sac-projection"))
+    td3, sac = (run_config(params, "paper", "BSS-5", kind).method for kind in ADAPTED[::-1])
     assert (td3["noise"], td3["tau"], td3["actor_lr"], td3["critic_lr"], td3["batch_size"]) == (5, 1e-3, 1e-4, 1e-3, 64)
     assert (sac["tau"], sac["actor_lr"], sac["critic_lr"], sac["batch_size"]) == (1e-3, 1e-4, 3e-4, 64)
 
@@ -155,29 +259,22 @@ class Unfit(StableBaselines3[OffPolicyConfig]):
         return getattr(stable_baselines3, self.name)
 
 
+class WithSDE(Unfit):
+    name = "SAC"
+
+    def arguments(self) -> dict[str, Any]:
+        return super().arguments() | {"use_sde": True}
+
+
 def test_what_cannot_be_adapted_is_refused() -> None:
-    class WithSDE(Unfit):
-        name = "SAC"
-
-        def arguments(self) -> dict[str, Any]:
-            return super().arguments() | {"use_sde": True}
-
     for kind, reason in ((Unfit, "PPO is no off-policy algorithm"), (WithSDE, "state-dependent exploration is not")):
         with pytest.raises(UserError, match=f"method 'unfit': {reason}"):
             kind(REACHER, OffPolicyConfig(), 0)
 
 
-# --- it learns ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bandit() -> Iterator[TaskSpec]:
-    with bandit_task() as task:
-        yield task
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_solves_a_bandit(kind: str, bandit: TaskSpec) -> None:
-    rates = {"actor_lr": 3e-3, "critic_lr": 3e-3}
-    learner = make(kind, bandit, batch_size=64, replay_size=2000, warmup=200, **rates)
-    assert error_after(learner, 800) < 0.05
+def test_it_solves_a_bandit(kind: str) -> None:
+    with bandit_task() as task:
+        rates = {"actor_lr": 3e-3, "critic_lr": 3e-3}
+        learner = make(kind, task, batch_size=64, replay_size=2000, warmup=200, **rates)
+        assert error_after(learner, 800) < 0.05

@@ -73,5 +73,5 @@ def test_more_states_than_are_looked_at() -> None:
 
 
 def test_too_few_draws_tell_nothing() -> None:
-    found = diagnose(as_samples(autoregressive(0.0)[:3]), BOX, ONE_STATE)
+    found = diagnose(as_samples(autoregressive(0.0, draws=3)), BOX, ONE_STATE)
     assert (found.ess, found.rhat) == (None, None)

@@ -59,25 +59,12 @@ def allocations(constraint: Allocation) -> np.ndarray:
     return np.column_stack([first, last])[fits]
 
 
-def test_the_known_counts(bikes) -> None:
+def test_draws_are_uniform_over_the_enumeration(bikes) -> None:
     constraint, psdd = bikes
     points = allocations(constraint)
     assert psdd.models == len(points) == {3: 136, 5: 23_751}[constraint.dim]
-    assert psdd.nodes > 0
-
-
-def test_draws_are_uniform_over_the_enumeration(bikes) -> None:
-    constraint, psdd = bikes
-    assert uniform_pvalue(psdd, allocations(constraint)) > LEAST_PVALUE
-
-
-def test_the_generator_decides_and_nothing_else(bikes) -> None:
-    _, psdd = bikes
-    first, second, other = (psdd.sample(500, generator(seed)) for seed in (5, 5, 6))
-    assert torch.equal(first, second)
-    assert not torch.equal(first, other)
-    constraint, _ = bikes
-    assert torch.equal(compile_allocation(constraint).sample(500, generator(5)), first)
+    assert uniform_pvalue(psdd, points) > LEAST_PVALUE
+    assert torch.equal(psdd.sample(500, generator(5)), compile_allocation(constraint).sample(500, generator(5)))
 
 
 def test_lower_limits_shift_the_points() -> None:
@@ -104,7 +91,7 @@ def systems(draw: st.DrawFn) -> tuple[list[list[int]], list[str], list[int], lis
 
 
 @given(system=systems())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_system_against_brute_force(system) -> None:
     points = brute_force(*system)
     if not len(points):
@@ -144,12 +131,9 @@ def test_counts_beyond_machine_numbers() -> None:
     ("arguments", "message"),
     [
         (([1, 1], "==", 3, [3, 3]), "unknown sense"),
-        (([1, 1], "=", 3.5, [3, 3]), "bound must be whole"),
         (([1, 0.5], "=", 3, [3, 3]), "coefficients must be whole"),
-        (([1, np.inf], "=", 3, [3, 3]), "coefficients must be whole"),
         (([1, 1], "=", 3, [3, -1]), "upper limit is negative"),
         (([1, 1, 1], "=", 3, [3, 3]), "give one each"),
-        (([], "=", 3, []), "give one each"),
         (([[1, 1], [1, 2]], "=", 3, [3, 3]), "give as many of each"),
         (([[1, 1], [1]], ["=", "="], [3, 3], [3, 3]), "rows of equal length"),
         (([1, 1], "=", 7, [3, 3]), "no integer point"),

@@ -1,4 +1,4 @@
-"""Whether two sets of points have the same distribution, and sets of actions that the tests sample."""
+"""Whether two sets of points have the same distribution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from envs import Constraint, list_tasks, make_task
+from envs import list_tasks, make_task
 from envs.sampling.dataset import embed, rollout_contexts
 
 PERMUTATIONS = 999
@@ -40,45 +40,3 @@ def task_states(task_id: str, count: int = 2) -> Tensor:
     visited = rollout_contexts(task, 60, seed=3)
     order = visited.norm(dim=1).argsort(descending=True)
     return embed(task.constraint, visited[order[:: len(order) // count][:count]])
-
-
-class Plain(Constraint):
-    """A set in the plane that gives its violation and an interior point, and nothing else."""
-
-    convex = False
-
-    def __init__(self) -> None:
-        super().__init__([-1.0, -1.0], [1.0, 1.0])
-
-    def cvxpy_constraints(self, x, obs_row):
-        raise NotImplementedError
-
-    def excess(self, action: Tensor) -> Tensor:
-        """The set's own column: (B,)."""
-        raise NotImplementedError
-
-    def violation(self, action: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        return torch.cat([self.excess(action)[:, None], self.box_violation(action)], dim=1)
-
-
-class Ring(Plain):
-    """0.02 <= |a|^2 <= 0.05."""
-
-    def excess(self, action: Tensor) -> Tensor:
-        square = (action**2).sum(dim=1)
-        return torch.maximum(square - 0.05, 0.02 - square)
-
-    def interior(self, obs: Tensor) -> Tensor:
-        return torch.tensor([[0.19, 0.0]], dtype=obs.dtype).expand(len(obs), -1)
-
-
-class Discs(Plain):
-    """Two discs that lie apart: squared radii 0.05 about (0.5, 0) and 0.02 about (-0.5, 0)."""
-
-    def excess(self, action: Tensor) -> Tensor:
-        centre = torch.tensor([0.5, 0.0], dtype=action.dtype)
-        first, second = ((action - centre) ** 2).sum(dim=1) - 0.05, ((action + centre) ** 2).sum(dim=1) - 0.02
-        return torch.minimum(first, second)
-
-    def interior(self, obs: Tensor) -> Tensor:
-        return torch.tensor([[0.5, 0.0]], dtype=obs.dtype).expand(len(obs), -1)
