@@ -133,13 +133,9 @@ def register_lazily(
     """
     if summary.id in _TASKS:
         raise UserError(f"task '{summary.id}' is registered twice; choose another id")
+    gym_id = _gym_id(summary.id, version)
     try:
-        gymnasium.register(
-            id=_gym_id(summary.id, version),
-            entry_point=entry_point,
-            max_episode_steps=max_episode_steps,
-            kwargs=dict(env_kwargs),
-        )
+        gymnasium.register(gym_id, entry_point, max_episode_steps=max_episode_steps, kwargs=dict(env_kwargs))
     except gymnasium.error.Error as error:
         raise UserError(f"task '{summary.id}': Gymnasium refuses the id: {_one_line(error)}") from error
     _TASKS[summary.id] = functools.cache(make)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +20,8 @@ ENTRIES = 624 + 3
 PYTHON_VERSION = 3
 
 
-class States(NamedTuple):
-    """States of the three generators, as each gives it out."""
-
-    torch: Tensor
-    numpy: dict[str, Any]
-    python: tuple[Any, ...]
+# States of the three generators, as each gives it out.
+States = tuple[Tensor, dict[str, Any], tuple[Any, ...]]
 
 
 class Streams:
@@ -36,7 +32,7 @@ class Streams:
     """
 
     def __init__(self, seed: int) -> None:
-        self._own = States(
+        self._own: States = (
             make_generator(seed, "torch").get_state(),
             np.random.RandomState(derive_seed(seed, "numpy")).get_state(legacy=False),
             random.Random(derive_seed(seed, "python")).getstate(),
@@ -55,12 +51,11 @@ class Streams:
 
     def state_dict(self) -> Tensors:
         """The states as tensors; a word of 32 bits is exact in float64."""
-        own = self._own.numpy
+        torch_state, own, (_, words, normal) = self._own
         numpy_state = [*own["state"]["key"].tolist(), own["state"]["pos"], own["has_gauss"], own["gauss"]]
-        _, words, normal = self._own.python
         python_state = [*words, normal is not None, normal or 0.0]
         return {
-            "torch": self._own.torch.clone(),
+            "torch": torch_state.clone(),
             "numpy": torch.tensor(numpy_state, dtype=torch.float64),
             "python": torch.tensor(python_state, dtype=torch.float64),
         }
@@ -81,14 +76,14 @@ class Streams:
         numpy_state = {"bit_generator": "MT19937", "state": twister, "has_gauss": int(has_normal), "gauss": normal}
         *words, has_normal, normal = state["python"].tolist()
         python_state = (PYTHON_VERSION, tuple(map(int, words)), normal if has_normal else None)
-        self._own = States(torch_state, numpy_state, python_state)
+        self._own = torch_state, numpy_state, python_state
 
 
 def _read() -> States:
-    return States(torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate())  # noqa: NPY002
+    return torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()  # noqa: NPY002
 
 
 def _write(states: States) -> None:
-    torch.set_rng_state(states.torch)
-    np.random.set_state(states.numpy)  # noqa: NPY002
-    random.setstate(states.python)
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    random.setstate(states[2])

@@ -42,7 +42,7 @@ def gauge_by_bisection(
         direction: (B, n).
         obs: (B, o).
         lower: Lower end of the action box, (n,).
-        upper: Upper end of the action box, (n,).
+        upper: Upper end, (n,).
     """
     moves = (direction != 0).any(dim=1, keepdim=True)
     ray = torch.where(moves, direction, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
@@ -18,7 +18,6 @@ from envs.constraints.bounded import Bounded
 from envs.constraints.exact import SEARCHED_BATCH, Limits
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
-from envs.constraints.matrix import Matrix, form, shrink, value_and_slope
 from envs.constraints.notation import entries
 from envs.constraints.secular import ROUNDS, rising_root
 
@@ -217,6 +216,43 @@ class TwoLinkTip(PlanarQuadratic):
         """See :meth:`Constraint.formula`."""
         where = entries("c", self.context_indices)
         return f"a₁² + 2a₁(a₁ + a₂)c + (a₁ + a₂)² ≤ {self.bound:g}, {where}, {self.box_text()}"
+
+
+class Matrix(NamedTuple):
+    """A symmetric 2 x 2 matrix Q, its entries plain numbers or (B, 1), positive semidefinite.
+
+    Attributes:
+        first: Q11.
+        cross: Q12.
+        second: Q22.
+        determinant: Apart, since computed from the entries it loses its digits where it is small.
+    """
+
+    first: Array
+    cross: Array
+    second: Array
+    determinant: Array
+
+
+def form(q: Matrix, a1: Array, a2: Array) -> Array:
+    """``a' Q a``; plain numbers or (B, k)."""
+    return q.first * a1 * a1 + 2 * q.cross * a1 * a2 + q.second * a2 * a2
+
+
+def shrink(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
+    """``(I + m Q)^-1 y`` for m >= 0."""
+    determinant = 1 + m * (q.first + q.second) + m * m * q.determinant
+    across = m * q.cross
+    a1 = (y1 + m * q.second * y1 - across * y2) / determinant
+    return a1, (y2 + m * q.first * y2 - across * y1) / determinant
+
+
+def value_and_slope(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
+    """``a' Q a`` at ``a = (I + m Q)^-1 y``, and its derivative in m with the sign turned."""
+    a1, a2 = shrink(q, y1, y2, m)
+    u1, u2 = q.first * a1 + q.cross * a2, q.cross * a1 + q.second * a2
+    v1, v2 = shrink(q, u1, u2, m)
+    return form(q, a1, a2), 2 * (u1 * v1 + u2 * v2)
 
 
 def _on_side(

@@ -9,8 +9,6 @@ are 0, and what both have at its end of the box mostly stays there.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from torch import Tensor
 
@@ -23,22 +21,6 @@ ROUNDS = 8
 PART = 4096
 # Share of the largest value that an answer may lack.
 SHORT = 1e-13
-
-
-class Support(NamedTuple):
-    """What the closed form gives.
-
-    Attributes:
-        point: Within both bounds, (B, n).
-        t: Multiplier of ``w . x``, (B, 1).
-        full: Which coordinates are at their end of the box, (B, n) bool.
-        certain: Whether the point's value is the largest to rounding, by duality: (B, 1) bool.
-    """
-
-    point: Array
-    t: Array
-    full: Array
-    certain: Array
 
 
 def find_support(problem: Problem) -> tuple[Array, Array]:
@@ -90,12 +72,12 @@ def _both(problem: Problem) -> tuple[Array, Array]:
     for _ in range(ROUNDS):
         # What one end has free may still have to stay at its end, with q near 0: then the closed form tells.
         held = full_low & (full_high | beyond)
-        found = _closed_form(problem, leaves, (leaves > low) & ~held, held)
-        point, certain, beyond = np.where(certain, point, found.point), certain | found.certain, found.full
+        found, found_t, beyond, right = _closed_form(problem, leaves, (leaves > low) & ~held, held)
+        point, certain = np.where(certain, point, found), certain | right
         if certain.all():
             break
-        inside = (low < found.t) & (found.t < high)
-        t = np.where(inside, found.t, (low + high) / 2)
+        inside = (low < found_t) & (found_t < high)
+        t = np.where(inside, found_t, (low + high) / 2)
         spent, full = _look(problem, leaves, t)
         over = spent > problem.budget
         low, full_low = np.where(over, t, low), np.where(over, full[:, 0], full_low)
@@ -128,8 +110,13 @@ def _second_alone(problem: Problem, gain: Array) -> Array:
     return np.minimum(np.maximum(scale, start) * ratio, room)
 
 
-def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> Support:
-    """The answer if these coordinates are free and these at their end of the box, each (B, n) bool."""
+def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> tuple[Array, Array, Array, Array]:
+    """The answer if these coordinates are free and these at their end of the box, each (B, n) bool.
+
+    Returns:
+        Points within both bounds (B, n), multipliers t (B, 1), which coordinates are at their end of the box (B, n), and
+        whether the point's value is the largest to rounding, by duality (B, 1).
+    """
     gain, weight, curvature, room, budget, square = problem
     stiff = np.where(free, weight * weight / curvature, 0.0)
     # Multipliers are counted from the t at which the coordinate that changes fastest with it leaves 0: there alone,
@@ -153,7 +140,7 @@ def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> S
     gap = t * np.abs(budget - spent) + np.abs(square - value) / (2 * scale + TINY)
     inside = np.minimum(np.minimum(budget / (spent + TINY), np.sqrt(square / (value + TINY))), 1.0)
     certain = (t >= 0) & (scale > 0) & (gap <= (inside - 1 + SHORT) * _dot(gain, point))
-    return Support(inside * point, t, point >= room, certain)
+    return inside * point, t, point >= room, certain
 
 
 def _dot(one: Array, other: Array) -> Array:

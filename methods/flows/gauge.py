@@ -43,12 +43,7 @@ class GaugeFlow(SplineFlow):
     that of Tabas and Zhang (2022, arXiv 2109.13371); that it makes a flow, with a closed-form likelihood, is used here
     to spread the latents evenly over C(s).
 
-    Args:
-        constraint: The set to map onto; convex (the gauge of others is refused), of dimension 2 or more.
-        layers: Coupling layers of g.
-        hidden: Widths of each coupling's network.
-        bins: Bins of each spline.
-        slope: Least slope of a spline, and the inverse of the largest.
+    The set must be convex (the gauge of others is refused), and of dimension 2 or more.
     """
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:
