@@ -114,7 +114,7 @@ def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> t
     """The answer if these coordinates are free and these at their end of the box, each (B, n) bool.
 
     Returns:
-        Points within both bounds (B, n), multipliers t (B, 1), which coordinates are at their end of the box (B, n), and
+        Points within both bounds (B, n), multipliers t (B, 1), which coordinates are at their end (B, n), and
         whether the point's value is the largest to rounding, by duality (B, 1).
     """
     gain, weight, curvature, room, budget, square = problem
