@@ -31,9 +31,9 @@ from benchmark.experiments.sampling import SAMPLERS, draw_states, run_sampler
 from envs import make_task
 from envs.constraints import Allocation
 from envs.registry import TaskSpec
-from envs.sampling import Samples
 from envs.sampling.diagnostics import diagnose
 from envs.sampling.hmc import HMCConfig, sample_hmc
+from envs.sampling.samples import Samples
 from envs.seeding import make_generator
 
 TASKS = ("R+L2", "HC+O", "H+M", "BSS-3", "BSS-5", "R+Ring", "R+2D", "H+O+S", "W+O+S")

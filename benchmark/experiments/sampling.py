@@ -13,12 +13,12 @@ from torch import Tensor
 from envs.constraints import Allocation
 from envs.errors import UnknownIdError, UserError
 from envs.registry import TaskSpec
-from envs.sampling import Samples
 from envs.sampling.dataset import embed, rollout_contexts
 from envs.sampling.diagnostics import diagnose
 from envs.sampling.hmc import HMCConfig, sample_hmc
 from envs.sampling.psdd import compile_allocation, sample_psdd
 from envs.sampling.rejection import sample_rejection
+from envs.sampling.samples import Samples
 from envs.seeding import derive_seed, make_generator
 
 SAMPLERS = ("rejection", "hmc", "psdd")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.constraints.base import Constraint
-from envs.sampling import Samples
+from envs.sampling.samples import Samples
 
 LEAST_DRAWS = 4
 TAIL = (0.05, 0.95)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from envs.constraints.base import Constraint
 from envs.errors import UserError
-from envs.sampling import Samples
+from envs.sampling.samples import Samples
 
 # Chains that advance together, and share one step size.
 GROUP = 1 << 14

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from envs.constraints.allocation import Allocation
 from envs.errors import UserError
-from envs.sampling import Samples
+from envs.sampling.samples import Samples
 from envs.sampling.sdd import SENSES, BitTree, bit_tree, compile_sum, value_nodes
 
 # Draws that go down the diagram together, as few as drown the fixed cost of tensor operations and stay in the cache.

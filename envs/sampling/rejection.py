@@ -9,7 +9,7 @@ from torch import Tensor
 
 from envs.constraints.base import Constraint
 from envs.errors import UserError
-from envs.sampling import Samples
+from envs.sampling.samples import Samples
 
 # Points tested at a time: enough to drown the fixed cost of tensor operations, few enough to stay in the cache.
 CHUNK = 1 << 16

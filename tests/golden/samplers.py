@@ -9,11 +9,11 @@ import torch
 
 from envs import make_task
 from envs.constraints import Allocation
-from envs.sampling import Samples
 from envs.sampling.dataset import draw_dataset
 from envs.sampling.hmc import HMCConfig, sample_hmc
 from envs.sampling.psdd import compile_allocation, compile_linear, sample_psdd
 from envs.sampling.rejection import sample_rejection
+from envs.sampling.samples import Samples
 from envs.seeding import make_generator
 from tests.golden import harness
 from tests.golden.numbers import Record, actions_and_observations, plain, summary

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from envs.constraints import Box, Power
-from envs.sampling import Samples
 from envs.sampling.diagnostics import diagnose
+from envs.sampling.samples import Samples
 
 BOX = Box(-np.ones(2), np.ones(2))
 ONE_STATE = torch.zeros((8, 1), dtype=torch.float64)

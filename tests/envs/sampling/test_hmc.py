@@ -9,9 +9,10 @@ from torch import Tensor
 from envs import Constraint, make_task
 from envs.constraints import Ball
 from envs.errors import UserError
-from envs.sampling import Samples, hmc
+from envs.sampling import hmc
 from envs.sampling.hmc import HMCConfig, Space, sample_hmc, step
 from envs.sampling.rejection import sample_rejection
+from envs.sampling.samples import Samples
 from tests.envs.sampling.two_sample import ALARM, FAMILIES, energy_pvalue, task_states
 
 CHAINS = 600
