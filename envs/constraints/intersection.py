@@ -131,7 +131,7 @@ class Intersection(ExactConstraint):
         eps = self._limits(action).eps
         problem = self._problem(xp, action, context)
         searched, numbers = off_graph(xp, *problem[:4])
-        fixed = Problem(*numbers, problem.budget, problem.square)
+        fixed = Problem._make([*numbers, *problem[4:]])
         alone = self.quadratic.multiplier(searched, fixed.size, fixed.curvature, fixed.room)
         t, m = (back_like(found, action) for found in find_multipliers(searched, fixed, alone, eps))
         # One Newton step more, through which the gradient flows (implicit differentiation).
@@ -145,7 +145,7 @@ class Intersection(ExactConstraint):
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         problem = self._problem(xp, gradient, context)
         numbers = (in_float64(array) for array in problem[:4])
-        magnitude, certain = find_support(Problem(*numbers, problem.budget, problem.square))
+        magnitude, certain = find_support(Problem._make([*numbers, *problem[4:]]))
         point = xp.copysign(xp.asarray(magnitude, dtype=gradient.dtype, device=gradient.device), gradient)
         if not certain.all():
             rows = xp.asarray(~certain, device=gradient.device)

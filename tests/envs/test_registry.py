@@ -121,12 +121,17 @@ print(gymnasium.make("acrl/My+Circle-v0").action_space.shape)
     assert run_python(tmp_path, code) == ["My+Circle elsewhere", "(2,)"]
 
 
-def test_broken_packages_give_one_line_that_names_them(tmp_path: Path) -> None:
-    sources = {
-        "import no_such_module": "No module named 'no_such_module'",
-        'raise RuntimeError("two\\nlines")': "RuntimeError: two lines",
-        PLUGIN.replace("My+Circle", "HC+O"): "task 'HC+O' is registered twice",
-    }
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {
+            "import no_such_module": "No module named 'no_such_module'",
+            'raise RuntimeError("two\\nlines")': "RuntimeError: two lines",
+        },
+        {PLUGIN.replace("My+Circle", "HC+O"): "task 'HC+O' is registered twice"},
+    ],
+)
+def test_broken_packages_give_one_line_that_names_them(tmp_path: Path, sources: dict[str, str]) -> None:
     for number, source in enumerate(sources):
         install(tmp_path, f"broken{number}", source)
     code = """
