@@ -28,25 +28,17 @@ FEW_TASKS = "none: fewer than three tasks"
 ONE_SIDED = "none: on every task each pair of seeds has the same sign"
 
 Floats = NDArray[np.float64]
-# One value a seed, a sequence a task.
+# One value a seed, a sequence a task; empty ones do not count.
 Values = Sequence[Sequence[float]]
 
 
-def interquartile_mean(
-    tasks: Values, generator: np.random.Generator, bounds: tuple[float, float] = UNBOUNDED
-) -> Estimate:
-    """Mean of the middle half of all runs, with a 95% interval for these tasks and other seeds.
-
-    Args:
-        tasks: One value a seed, a sequence a task; no sequence is empty.
-        generator: Draws the resamples.
-        bounds: What the values can be at all; the interval is cut there.
-    """
-    return _stratified(tasks, generator, bounds, _middle_mean)
+def interquartile_mean(tasks: Values, generator: np.random.Generator) -> Estimate:
+    """Mean of the middle half of all runs, with a 95% interval for these tasks and other seeds."""
+    return _stratified(tasks, generator, UNBOUNDED, _middle_mean)
 
 
 def mean_of_tasks(tasks: Values, generator: np.random.Generator, bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
-    """Mean over tasks of the mean over seeds, every task counting the same, with its 95% interval for other seeds."""
+    """Mean over tasks of the mean over seeds, with its 95% interval for other seeds, cut at what values can be."""
     return _stratified(tasks, generator, bounds, _task_mean)
 
 
@@ -74,16 +66,8 @@ def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Genera
         kept = (place >= cut) & (place < total - cut)
         return np.where(kept, values, 0.0).sum(axis=-1) / kept.sum(axis=-1)
 
-    found = stats.bootstrap(
-        (np.arange(len(strata), dtype=np.float64),),
-        of,
-        n_resamples=TASK_RESAMPLES,
-        vectorized=True,
-        method="percentile",
-        confidence_level=CONFIDENCE,
-        rng=generator,
-    ).confidence_interval
-    return Estimate(centre, float(found.low), float(found.high), runs, OVER_TASKS)
+    low, high = _bootstrap([np.arange(len(strata), dtype=np.float64)], of, generator, TASK_RESAMPLES)
+    return Estimate(centre, low, high, runs, OVER_TASKS)
 
 
 def probability_of_improvement(ours: Values, theirs: Values, generator: np.random.Generator) -> Estimate:
@@ -107,7 +91,7 @@ def probability_of_improvement(ours: Values, theirs: Values, generator: np.rando
         return point(centre, runs, ONE_SEED_OF_A_TASK)
     if all(len(np.unique(np.sign(a[:, None] - b))) == 1 for a, b in zip(data[::2], data[1::2], strict=True)):
         return point(centre, runs, ONE_SIDED)
-    low, high = _bootstrap(data, _improvement, generator)
+    low, high = _bootstrap(data, _improvement, generator, RESAMPLES)
     return Estimate(centre, low, high, runs, STRATIFIED)
 
 
@@ -122,8 +106,8 @@ def performance_profile(
 
 
 def _arrange(tasks: Values) -> list[Floats]:
-    """Sorted, so that the order in which seeds and tasks are given changes no resample."""
-    return [np.asarray(task, dtype=np.float64) for task in sorted(sorted(task) for task in tasks)]
+    """Tasks with values, sorted, so that the order in which seeds and tasks are given changes no resample."""
+    return [np.asarray(task, dtype=np.float64) for task in sorted(sorted(task) for task in tasks if len(task))]
 
 
 def _stratified(
@@ -138,7 +122,7 @@ def _stratified(
         return point(centre, runs, ONE_SEED_OF_A_TASK)
     if all(all_equal(stratum.tolist()) for stratum in strata):
         return point(centre, runs, "none: all seeds equal")
-    low, high = _bootstrap(_widened(strata), statistic, generator)
+    low, high = _bootstrap(_widened(strata), statistic, generator, RESAMPLES)
     low, high = (min(max(end, bounds[0]), bounds[1]) for end in (low, high))
     # Widening moves what is not linear in the values, by less than the interval is wide.
     return Estimate(centre, min(low, centre), max(high, centre), runs, STRATIFIED)
@@ -162,12 +146,12 @@ def _widened(strata: Sequence[Floats]) -> list[Floats]:
 
 
 def _bootstrap(
-    data: Sequence[Floats], statistic: Callable[..., Any], generator: np.random.Generator
+    data: Sequence[Floats], statistic: Callable[..., Any], generator: np.random.Generator, resamples: int
 ) -> tuple[float, float]:
     found = stats.bootstrap(
         data,
         statistic,
-        n_resamples=RESAMPLES,
+        n_resamples=resamples,
         vectorized=True,
         method="percentile",
         confidence_level=CONFIDENCE,
@@ -185,8 +169,11 @@ def _task_mean(*strata: Floats, axis: int = -1) -> Any:
 
 
 def _improvement(*sides: Floats, axis: int = -1) -> Any:
+    del axis
     shares = []
     for ours, theirs in zip(sides[::2], sides[1::2], strict=True):
-        better = stats.mannwhitneyu(ours, theirs, axis=axis, method="asymptotic").statistic
-        shares.append(better / (ours.shape[axis] * theirs.shape[axis]))
+        # Mann and Whitney's U, counted: the samples are small, and ranking each resample takes several times as long.
+        signs = np.sign(ours[..., :, None] - theirs[..., None, :])
+        pairs = ours.shape[-1] * theirs.shape[-1]
+        shares.append((signs.sum(axis=(-2, -1)) + pairs) / 2 / pairs)
     return np.mean(shares, axis=0)

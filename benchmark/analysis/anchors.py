@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -38,27 +38,21 @@ def scale(found: Selection, task: str) -> tuple[float, float] | str:
 
 def anchor_frame(found: Selection) -> pd.DataFrame:
     """The anchors of every task, each with its return, and half of its interval on the scale that the two span."""
-    frame = make_frame(ANCHOR_KEYS, [cell for task in found.tasks for cell in _task_cells(found, task)])
-    return frame.astype({"steps": "Int64"})
+    return make_frame(ANCHOR_KEYS, [cell for task in found.tasks for cell in _task_cells(found, task)])
 
 
 def _task_cells(found: Selection, task: str) -> Iterator[Cell]:
     low, high = found.anchors(task)
     free = unconstrained_task(make_task(task)) or ""
     ends = scale(found, task)
-    span = None if isinstance(ends, str) else ends[1] - ends[0]
     for score, place, method, runs in (("0", task, LOW_METHOD, low), ("1", free, HIGH_METHOD, high)):
         made = commits([run.record.provenance for run in runs]) if runs else ""
         row = {"task": task, "score": score, "measured on": place, "method": method, "commits": made}
         row |= {"profile": found.profile, "seeds": " ".join(str(run.record.seed) for run in runs)}
         size = {"N": len(found.seeds), "steps": runs[0].steps if runs else None}
-        yield from (cell | row | size for cell in _anchor_cells(runs, span))
-
-
-def _anchor_cells(runs: Sequence[CompleteRun], span: float | None) -> Iterator[Cell]:
-    mean = mean_interval(final_returns(runs))
-    yield make_cell("final return", "return", mean)
-    half = None
-    if mean.low is not None and mean.high is not None and span is not None:
-        half = (mean.high - mean.low) / 2 / span
-    yield make_cell("half width", "score", point(half, mean.n, OF_INTERVAL))
+        mean = mean_interval(final_returns(runs))
+        half = None
+        if mean.low is not None and mean.high is not None and not isinstance(ends, str):
+            half = (mean.high - mean.low) / 2 / (ends[1] - ends[0])
+        yield make_cell("final return", "return", mean) | row | size
+        yield make_cell("half width", "score", point(half, mean.n, OF_INTERVAL)) | row | size

@@ -44,17 +44,11 @@ class Difference(Record):
     """One quantity on one task.
 
     Attributes:
-        quantity: Its name.
-        unit: Of all values.
         tolerance: At which an action counts as valid.
-        a: Mean of the first side; None where nothing is compared.
-        b: Mean of the second.
-        difference: The second less the first.
-        low: Lower end of its 95% interval; None where there is none.
-        high: Upper end of it.
+        a: Mean of the first side, as ``b`` of the second; None where nothing is compared.
+        difference: The second less the first, with the ends of its 95% interval.
         interval: How the interval was made, or why there is none.
-        n_a: Runs of the first side.
-        n_b: Runs of the second.
+        n_a: Runs of the first side, as ``n_b`` of the second.
         shown: What the interval shows, in words.
     """
 
@@ -79,9 +73,7 @@ class Compared(Record):
     """A whole comparison.
 
     Attributes:
-        profile: Of all runs.
-        a: What the first side is.
-        b: What the second side is.
+        a: What the first side is, as ``b`` the second.
         key: What was compared, as one hash.
         differences: By task, method and quantity.
         notes: What a reader has to know.
@@ -126,38 +118,40 @@ def compare(a: Side, b: Side) -> Compared:
         raise UserError(f"A is of profile '{a.profile}' and B of '{b.profile}': profiles are never mixed")
     pairs = list(common(a, b))
     if not pairs:
+        listed = [", ".join(f"{task} {method}" for task, method in side.runs) for side in (a, b)]
         raise UserError(
-            f"A and B have no task in common: A has {listed(a)}; B has {listed(b)}; "
+            f"A and B have no task in common: A has {listed[0]}; B has {listed[1]}; "
             "choose the methods of a revision with --method"
         )
     found: list[Difference] = []
-    notes = [*(f"A: {note}" for note in a.notes), *(f"B: {note}" for note in b.notes)]
+    notes = [f"{name}: {note}" for name, side in (("A", a), ("B", b)) for note in side.notes]
     for task, method_a, method_b in pairs:
         first, second = a.runs[task, method_a], b.runs[task, method_b]
-        budgets = first[0].steps, second[0].steps
-        if budgets[0] != budgets[1]:
-            notes.append(f"{task}: budgets of {budgets[0]:,} and {budgets[1]:,} steps, which do not compare")
+        if first[0].steps != second[0].steps:
+            budgets = f"{first[0].steps:,} and {second[0].steps:,} steps"
+            notes.append(f"{task}: budgets of {budgets}, which do not compare")
             continue
         unequal = [name for name, *_ in unequal_settings(first[0].record.config, second[0].record.config)]
         if method_a == method_b and unequal:
             notes.append(f"{task}, {method_a}: different settings: {', '.join(unequal)}")
         prepared = any(prepares(run) for run in (*first, *second))
-        for quantity in quantities(prepared):
-            one = difference(quantity, first, second)
-            found.append(one.model_copy(update={"task": task, "method_a": method_a, "method_b": method_b}))
+        found += [difference(quantity, first, second) for quantity in quantities(prepared)]
         if not one_machine(run.record.provenance for run in (*first, *second)):
             machines = "; ".join(sorted({run.machine for run in (*first, *second)}))
             notes.append(f"{task}: seconds are of different machines, {machines}, and do not compare")
-    notes += [f"only {side} has {one}" for side, one in unmatched(a, b, pairs)]
-    compared = {(task, method_a) for task, method_a, _ in pairs}, {(task, method_b) for task, _, method_b in pairs}
-    key = key_of(a, compared[0]), key_of(b, compared[1])
-    if shared := len(set(key[0]) & set(key[1])):
+    keys = []
+    for name, side, method in (("A", a, 1), ("B", b, 2)):
+        compared = {(pair[0], pair[method]) for pair in pairs}
+        notes += [f"only {name} has {task} {other}" for task, other in side.runs if (task, other) not in compared]
+        runs = [run for pair in sorted(compared) for run in side.runs[pair]]
+        keys.append([digest(json.loads(run.record.model_dump_json())) for run in runs])
+    if shared := len(set(keys[0]) & set(keys[1])):
         notes.append(f"{shared} runs are the same file on both sides: these samples are not independent")
     return Compared(
         profile=a.profile,
         a=a.label,
         b=b.label,
-        key=hashlib.sha256(json.dumps([a.label, b.label, *key]).encode()).hexdigest(),
+        key=hashlib.sha256(json.dumps([a.label, b.label, *keys]).encode()).hexdigest(),
         differences=found,
         notes=notes,
     )
@@ -173,35 +167,17 @@ def common(a: Side, b: Side) -> Iterator[tuple[str, str, str]]:
         yield from ((task, method, method) for task, method in a.runs if (task, method) in b.runs)
 
 
-def unmatched(a: Side, b: Side, pairs: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
-    """What only one side has."""
-    for name, side, index in (("A", a, 1), ("B", b, 2)):
-        there = {(pair[0], pair[index]) for pair in pairs}
-        yield from ((name, f"{task} {method}") for task, method in side.runs if (task, method) not in there)
-
-
-def listed(side: Side) -> str:
-    """Tasks and methods of a side."""
-    return ", ".join(f"{task} {method}" for task, method in side.runs) or "none"
-
-
-def key_of(side: Side, compared: set[tuple[str, str]]) -> list[str]:
-    """What identifies the runs of a side: every number in them."""
-    runs = [run for pair in sorted(compared) for run in side.runs[pair]]
-    return [digest(json.loads(run.record.model_dump_json())) for run in runs]
-
-
 def difference(quantity: Quantity, first: Sequence[CompleteRun], second: Sequence[CompleteRun]) -> Difference:
-    """One quantity, not yet told which task and methods it is of."""
+    """One quantity of runs of one task, of a method on each side."""
     sides = [[value for run in runs if (value := quantity.of(run)) is not None] for runs in (first, second)]
     estimate = difference_interval(sides[1], sides[0], quantity.bounds)
     if quantity.clock and not one_machine(run.record.provenance for run in (*first, *second)):
         estimate = Estimate(None, None, None, 0, OTHER_MACHINES)
     means = [math.fsum(values) / len(values) if values and estimate.mean is not None else None for values in sides]
     return Difference(
-        task="",
-        method_a="",
-        method_b="",
+        task=first[0].record.task,
+        method_a=first[0].record.method,
+        method_b=second[0].record.method,
         quantity=quantity.name,
         unit=quantity.unit,
         tolerance=quantity.tolerance,

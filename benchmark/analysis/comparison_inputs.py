@@ -7,12 +7,12 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.records.config import Params
 from benchmark.records.results import RunResult, parse_record, read_run
-from benchmark.records.runs import NoRunsError, Run, or_choose
+from benchmark.records.runs import NoRunsError, is_stale, or_choose
 from benchmark.records.selection import CompleteRun, Selection, arrange, check_comparable, check_complete, check_place
 from benchmark.records.submissions import run_paths, submission_path
 from envs.errors import UnknownIdError, UserError
@@ -37,12 +37,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Choice:
-    """Where runs are looked for.
-
-    Attributes:
-        tasks: Only these tasks, if any.
-        methods: Only these methods of a revision, if any.
-    """
+    """Where runs are looked for: of these tasks and, at a revision, of these methods alone, if any are named."""
 
     profile: str
     tasks: Sequence[str]
@@ -67,7 +62,7 @@ def make_sides(first: str, second: str, params: Params, choice: Choice) -> tuple
     """
     sides = [_side(name, params, choice) for name in (first, second)]
     methods = choice.methods or [method for side in sides if side for _, method in side.runs]
-    wanted = Choice(choice.profile, choice.tasks, list(dict.fromkeys(methods)), choice.results)
+    wanted = replace(choice, methods=methods)
     a, b = (side or _at_revision(name, wanted) for side, name in zip(sides, (first, second), strict=True))
     return a, b
 
@@ -76,9 +71,8 @@ def _side(name: str, params: Params, choice: Choice) -> Side | None:
     """A run's or a method's side; None for what can only be a revision."""
     if name.endswith(".json") or Path(name).is_file():
         run = read_run(Path(name))
-        return _gather(
-            f"{name} ({run.task} {run.method} seed {run.seed})", run.profile, [(Path(name), run)], choice.results
-        )
+        label = f"{name} ({run.task} {run.method} seed {run.seed})"
+        return _gather(label, run.profile, [(Path(name), run)], choice.results)
     if name in list_methods() or submission_path(choice.results / choice.profile, name).exists():
         return _of_method(name, params, choice)
     return None
@@ -96,24 +90,21 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
         side.notes.append("its code is not installed here, so that nothing says whether it is today's")
         return side
     runs = [one.record for several in side.runs.values() for one in several]
-    keys = {run.run_key: Run(run.profile, run.task, run.method, run.seed).key(params) for run in runs}
-    stale = sum(run.run_key != keys[run.run_key] for run in runs)
-    if stale:
+    if stale := sum(is_stale(run, params) for run in runs):
         side.notes.append(f"{stale} of {len(runs)} runs are of other versions or settings than today's")
     return side
 
 
 def _at_revision(revision: str, choice: Choice) -> Side:
-    commit = _git(f"'{revision}'", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    name = f"{revision} ({commit.decode().strip()[:12]})"
+    name = f"{revision}^{{commit}}"
+    commit = _git(f"'{revision}'", "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
     found = []
-    for path, content in _committed(commit.decode().strip(), choice):
+    for path, content in _committed(commit, choice):
         run = parse_record(content, f"{revision}:{path}", RunResult)
         check_place(Path(path), run, choice.profile)
-        chosen = (not choice.tasks or run.task in choice.tasks) and (not choice.methods or run.method in choice.methods)
-        if chosen:
+        if run.task in (choice.tasks or [run.task]) and run.method in (choice.methods or [run.method]):
             found.append((Path(path), run))
-    return _gather(name, choice.profile, found, choice.results)
+    return _gather(f"{revision} ({commit[:12]})", choice.profile, found, choice.results)
 
 
 def _committed(commit: str, choice: Choice) -> Iterator[tuple[str, bytes]]:
@@ -155,17 +146,15 @@ def _gather(
         UserError: If there is none, or seeds of a task and method had different settings.
     """
     complete: dict[tuple[str, str], list[CompleteRun]] = {}
-    ended = 0
     for path, run in found:
         if run.status == "complete":
             complete.setdefault((run.task, run.method), []).append(check_complete(path, run))
-        else:
-            ended += 1
     if not complete:
         raise NoRunsError(profile, results, f"{label} in profile '{profile}'", method)
     seeds = sorted({run.seed for _, run in found})
     selection = Selection(profile, (), tuple({method for _, method in complete}), tuple(seeds), complete=complete)
     arrange(selection)
     check_comparable(selection)
+    ended = sum(run.status != "complete" for _, run in found)
     notes = [f"{ended} of {len(found)} runs are not complete and are left out"] if ended else []
     return Side(f"{label}, profile {profile}", profile, complete, notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.analysis import anchors, curves, summaries, timing
+from benchmark.analysis import anchors, summaries, timing
 from benchmark.analysis.aggregate import (
     Values,
     interquartile_mean,
@@ -58,12 +58,14 @@ class Leaderboard:
     @cached_property
     def scores(self) -> dict[tuple[str, str], list[float]]:
         """Final returns on a task's scale by task and method, a run each; empty without a scale or a run."""
-        found = {}
+        found: dict[tuple[str, str], list[float]] = {}
         for task, method in itertools.product(self.found.tasks, self.found.methods):
-            ends = self.scales[task]
-            values = [] if isinstance(ends, str) else anchors.final_returns(self.found.runs(task, method))
-            low, high = (0.0, 1.0) if isinstance(ends, str) else ends
-            found[task, method] = [(value - low) / (high - low) for value in values]
+            ends, runs = self.scales[task], self.found.runs(task, method)
+            if isinstance(ends, str):
+                found[task, method] = []
+            else:
+                low, high = ends
+                found[task, method] = [(value - low) / (high - low) for value in anchors.final_returns(runs)]
         return found
 
     @cached_property
@@ -95,7 +97,7 @@ class Leaderboard:
         """One tidy frame: rows of single tasks, and of all tasks together for each method that has them."""
         found = self.found
         single = {
-            task: {m: interquartile_mean(_one_task(self.scores[task, m]), generator()) for m in found.methods}
+            task: {m: interquartile_mean([self.scores[task, m]], generator()) for m in found.methods}
             for task in found.tasks
         }
         ranks_by_task = {task: rank_ranges(estimates) for task, estimates in single.items()}
@@ -109,11 +111,12 @@ class Leaderboard:
         shared = {"task": ALL_TASKS, "profile": found.profile, "seeds": " ".join(map(str, found.seeds)), "steps": None}
         for method in self.whole_methods:
             scored = self._aggregate_cells(method, whole.get(method, point(None, 0)), ranks.get(method))
-            valid = validity_cells(found, found.begun(), method)
+            runs = [found.runs(task, method) for task in found.begun()]
+            valid = validity_cells(runs, lambda shares: mean_of_tasks(shares, generator(), SHARE))
             for cells_of_all, count in ((scored, len(self.scored_tasks)), (valid, len(found.begun()))):
                 row = shared | {"method": method, "N": count * len(found.seeds)}
                 rows += [cell | row for cell in cells_of_all]
-        return make_frame(("task", "method"), rows).astype({"steps": "Int64"})
+        return make_frame(("task", "method"), rows)
 
     @cached_property
     def improvements(self) -> pd.DataFrame:
@@ -142,7 +145,7 @@ class Leaderboard:
 
     @cached_property
     def flows(self) -> pd.DataFrame:
-        """Quality of the flows; see :mod:`benchmark.analysis.summaries`, as for those that follow."""
+        """Quality of the flows."""
         return summaries.flows(self.found)
 
     @cached_property
@@ -167,18 +170,18 @@ class Leaderboard:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """States visited and states trained on; see :mod:`benchmark.analysis.summaries`."""
+        """States visited and states trained on."""
         return summaries.coverage_frame(self.found)
 
     @cached_property
-    def learning(self) -> curves.Curves:
+    def learning(self) -> summaries.Curves:
         """Evaluation returns over training."""
-        return curves.learning_curves(self.found)
+        return summaries.learning_curves(self.found)
 
     @cached_property
-    def missed(self) -> curves.Curves:
+    def missed(self) -> summaries.Curves:
         """Violations of the policy's own output so far, over training."""
-        return curves.violation_curves(self.found)
+        return summaries.violation_curves(self.found)
 
     # --- cells -------------------------------------------------------------------------------------------------
 
@@ -188,9 +191,7 @@ class Leaderboard:
         yield make_cell("final return", "return", mean_interval(anchors.final_returns(runs)))
         yield make_cell("score", "score", score, note=ends if isinstance(ends, str) and runs else "")
         yield from rank_cells(score, rank)
-        for name, counts in valid_shares([runs]).items():
-            for tolerance, shares in counts.items():
-                yield make_cell(name, "share", mean_interval(shares[0] if shares else [], SHARE), tolerance)
+        yield from validity_cells([runs], lambda shares: mean_interval(shares[0] if shares else [], SHARE))
 
     def _aggregate_cells(self, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
         """A method on all scored tasks together; without a score there is nothing but its place."""
@@ -221,22 +222,13 @@ def generator() -> np.random.Generator:
 
 def rank_ranges(estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
     """Best and worst rank that each method's interval allows; what overlaps is a tie. No interval, no rank."""
-    known = {name: one for name, one in estimates.items() if one.low is not None and one.high is not None}
+    ends = {n: (one.low, one.high) for n, one in estimates.items() if one.low is not None and one.high is not None}
     ranges = {}
-    for name, one in known.items():
-        others = [other for other_name, other in known.items() if other_name != name]
-        above = sum(_below(one, other) for other in others)
-        below = sum(_below(other, one) for other in others)
-        ranges[name] = (1 + above, len(known) - below)
+    for name, (low, high) in ends.items():
+        above = sum(high < other_low for other_low, _ in ends.values())
+        below = sum(other_high < low for _, other_high in ends.values())
+        ranges[name] = (1 + above, len(ends) - below)
     return ranges
-
-
-def _below(one: Estimate, other: Estimate) -> bool:
-    return one.high is not None and other.low is not None and one.high < other.low
-
-
-def _one_task(values: list[float]) -> Values:
-    return [values] if values else []
 
 
 def rank_cells(score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
@@ -246,24 +238,18 @@ def rank_cells(score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
     yield make_cell("worst rank", "rank", point(worst, score.n, "none: of the score's interval"))
 
 
-def validity_cells(found: Selection, tasks: Sequence[str], method: str) -> Iterable[Cell]:
-    """Validity of a method, mean of all tasks with runs, with a scale or without."""
-    for name, counts in valid_shares([found.runs(task, method) for task in tasks]).items():
-        for tolerance, shares in counts.items():
-            yield make_cell(name, "share", mean_of_tasks(shares, generator(), SHARE), tolerance)
+def validity_cells(
+    tasks: Sequence[Sequence[CompleteRun]], estimate: Callable[[list[list[float]]], Estimate]
+) -> Iterable[Cell]:
+    """Valid shares of the policy's own output by tolerance: over the whole training, and of the last policy.
 
-
-def valid_shares(tasks: Sequence[Sequence[CompleteRun]]) -> dict[str, dict[float, list[list[float]]]]:
-    """Valid shares of the policy's own output by tolerance: a list a task, a share a seed.
-
-    "valid share" is over the whole training, "final valid share" of the last policy.
+    Args:
+        tasks: Complete runs, a sequence a task.
+        estimate: Of shares, one a seed and a list a task; of nothing where a task has none.
     """
-    found: dict[str, dict[float, list[list[float]]]] = {"valid share": {}, "final valid share": {}}
-    for tolerance in TOLERANCES:
-        key = f"{tolerance:g}"
-        training = [[r.violations.policy.valid_share[key] for r in runs if r.violations.policy.n] for runs in tasks]
-        policies = [[r.record.final_policy for r in runs] for runs in tasks]
-        last = [[policy.violations.valid_share[key] for policy in task if policy] for task in policies]
-        found["valid share"][tolerance] = training if all(training) else []
-        found["final valid share"][tolerance] = last if all(last) else []
-    return found
+    training = [[run.violations.policy for run in runs if run.violations.policy.n] for runs in tasks]
+    last = [[run.record.final_policy.violations for run in runs if run.record.final_policy] for runs in tasks]
+    for name, counts in (("valid share", training), ("final valid share", last)):
+        for tolerance in TOLERANCES:
+            shares = [[count.valid_share[f"{tolerance:g}"] for count in of_task] for of_task in counts]
+            yield make_cell(name, "share", estimate(shares if all(shares) else []), tolerance)

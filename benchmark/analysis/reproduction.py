@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from benchmark.records.results import TOLERANCE_KEYS, Record, RunResult, read_run
+from benchmark.records.results import TOLERANCE_KEYS, Record, read_run
 from benchmark.records.runs import Run
-from benchmark.records.selection import one_line
+from benchmark.records.selection import CompleteRun, check_complete, one_line
 from benchmark.verification.spread import another_seed, is_close
 from envs.errors import UserError
 
@@ -21,6 +21,7 @@ REFERENCE = "reference"
 LEAST_SEEDS = 3
 
 Verdict = Literal["equal", "within", "outside", "missing"]
+BySeed = Mapping[int, CompleteRun]
 
 
 class Cell(Record):
@@ -66,56 +67,66 @@ class Reproduction(Record):
     reference_processors: list[str]
 
 
-def compare_with_reference(results: Path, profile: str, seeds: Sequence[int]) -> Reproduction:
-    """Compare the runs of a profile with those of its reference.
+def _valid_share(tolerance: str) -> Callable[[CompleteRun], float]:
+    return lambda run: run.violations.policy.valid_share[tolerance]
 
-    Args:
-        results: Folder of all results.
-        profile: Name of the profile.
-        seeds: Seeds that are compared. The reference has more, for their spread alone.
+
+# Of the policy's own output the share that is valid, of what it does with exploration noise the number that is not.
+QUANTITIES: dict[str, Callable[[CompleteRun], float]] = {
+    "final return": lambda run: run.returns.final.mean,
+    **{f"valid share at tolerance {key}": _valid_share(key) for key in TOLERANCE_KEYS},
+    "violations with noise": lambda run: run.violations.behaviour.count,
+}
+
+
+def compare_with_reference(results: Path, profile: str, seeds: Sequence[int]) -> Reproduction:
+    """Compare runs of a profile with those of its reference, which has more ``seeds`` than these, for their spread.
 
     Raises:
         UserError: If there is no reference, it has too few seeds, or a file is damaged.
     """
-    cells, found = list[Cell](), list[RunResult]()
+    cells, found = list[Cell](), list[CompleteRun]()
     reference = read_reference(results, profile, seeds)
     for (task, method), theirs in reference.items():
-        ours, reasons = dict[int, RunResult](), list[str]()
+        ours, reasons = dict[int, CompleteRun](), list[str]()
         for seed in seeds:
-            path = Run(profile, task, method, seed).path(results)
-            run = read_run(path) if path.exists() else None
-            if reason := why_missing(run, theirs[seed]):
-                reasons.append(f"seed {seed} {reason}")
-            elif run is not None:
+            run = read_counterpart(Run(profile, task, method, seed).path(results), theirs[seed])
+            if isinstance(run, str):
+                reasons.append(f"seed {seed} {run}")
+            else:
                 ours[seed] = run
         found += ours.values()
+        shared = {"task": task, "method": method, "seeds": list(seeds)}
         if reasons:
-            missing = Cell(
-                task=task, method=method, quantity="", verdict="missing", seeds=list(seeds), reason="; ".join(reasons)
-            )
-            cells += [missing.model_copy(update={"quantity": quantity}) for quantity in QUANTITIES]
-        else:
-            cells += [compare_cell(quantity, ours, theirs) for quantity in QUANTITIES]
+            shared |= {"verdict": "missing", "reason": "; ".join(reasons)}
+        for quantity, value in QUANTITIES.items():
+            compared = {} if reasons else compare_values(value, ours, theirs)
+            cells.append(Cell.model_validate(shared | {"quantity": quantity} | compared))
     return Reproduction(
         profile=profile,
         cells=cells,
         counts=dict(Counter(cell.verdict for cell in cells)),
-        processors=sorted({run.provenance.processor for run in found}),
-        reference_processors=sorted({run.provenance.processor for runs in reference.values() for run in runs.values()}),
+        processors=processors(found),
+        reference_processors=processors(run for runs in reference.values() for run in runs.values()),
     )
 
 
-def read_reference(results: Path, profile: str, seeds: Sequence[int]) -> dict[tuple[str, str], dict[int, RunResult]]:
+def processors(runs: Iterable[CompleteRun]) -> list[str]:
+    """What runs were made on."""
+    return sorted({run.record.provenance.processor for run in runs})
+
+
+def read_reference(results: Path, profile: str, seeds: Sequence[int]) -> dict[tuple[str, str], BySeed]:
     """The runs of a profile's reference by task, method and seed.
 
     Raises:
         UserError: If there is none, it has too few seeds or lacks one of ``seeds``, or a file is damaged.
     """
     folder = results / REFERENCE / profile
-    runs: dict[tuple[str, str], dict[int, RunResult]] = defaultdict(dict)
+    runs: dict[tuple[str, str], dict[int, CompleteRun]] = defaultdict(dict)
     for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
         run = read_run(path)
-        runs[run.task, run.method][run.seed] = run
+        runs[run.task, run.method][run.seed] = check_complete(path, run)
     if not runs:
         raise UserError(f"profile '{profile}' has no reference: there are no runs in {folder}")
     for (task, method), of_seeds in runs.items():
@@ -123,72 +134,33 @@ def read_reference(results: Path, profile: str, seeds: Sequence[int]) -> dict[tu
             raise UserError(
                 f"the reference of {method} on {task} in {folder} lacks seeds; restore it from git, or make it anew"
             )
-    return runs
+    return {**runs}
 
 
-def why_missing(run: RunResult | None, reference: RunResult) -> str:
-    """Why there is nothing to compare with a run of the reference; empty where there is."""
-    if run is None:
+def read_counterpart(path: Path, reference: CompleteRun) -> CompleteRun | str:
+    """The run that is to be compared with one of the reference, or why there is none.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    if not path.exists():
         return "was not run"
+    run = read_run(path)
     if run.status != "complete":
         return f"{run.status}: {one_line(run.error)}"
-    if run.run_key != reference.run_key:
+    if run.run_key != reference.record.run_key:
         return "is of other versions or settings than the reference"
-    return ""
+    return check_complete(path, run)
 
 
-def compare_cell(quantity: str, ours: Mapping[int, RunResult], theirs: Mapping[int, RunResult]) -> Cell:
-    """Compare one quantity of a method on a task.
-
-    Args:
-        quantity: Its name in ``QUANTITIES``.
-        ours: Complete runs by seed.
-        theirs: Those of the reference: the same seeds, and others.
-    """
-    value = QUANTITIES[quantity]
+def compare_values(value: Callable[[CompleteRun], float], ours: BySeed, theirs: BySeed) -> dict[str, Any]:
+    """What a cell says of one quantity of complete runs by seed; the reference has these seeds, and others."""
     found, reference = ([value(runs[seed]) for seed in ours] for runs in (ours, theirs))
     low, high = another_seed([value(run) for run in theirs.values()])
-    pairs = list(zip(found, reference, strict=True))
+    pairs = zip(found, reference, strict=True)
     verdict: Verdict = "outside"
     if found == reference:
         verdict = "equal"
     elif all(low <= here <= high or is_close(here, there) for here, there in pairs):
         verdict = "within"
-    first = next(iter(ours.values()))
-    return Cell(
-        task=first.task,
-        method=first.method,
-        quantity=quantity,
-        verdict=verdict,
-        seeds=list(ours),
-        found=found,
-        reference=reference,
-        low=low,
-        high=high,
-    )
-
-
-def _final_return(run: RunResult) -> float:
-    assert run.returns is not None
-    return run.returns.final.mean
-
-
-def _valid_share(tolerance: str) -> Callable[[RunResult], float]:
-    def share(run: RunResult) -> float:
-        assert run.violations is not None
-        return run.violations.policy.valid_share[tolerance]
-
-    return share
-
-
-def _violations(run: RunResult) -> float:
-    assert run.violations is not None
-    return run.violations.behaviour.count
-
-
-# Of the policy's own output the share that is valid, of what it does with exploration noise the number that is not.
-QUANTITIES: dict[str, Callable[[RunResult], float]] = {
-    "final return": _final_return,
-    **{f"valid share at tolerance {key}": _valid_share(key) for key in TOLERANCE_KEYS},
-    "violations with noise": _violations,
-}
+    return {"verdict": verdict, "found": found, "reference": reference, "low": low, "high": high}

@@ -45,6 +45,11 @@ class Estimate:
     n: int
     method: str
 
+    @property
+    def band(self) -> tuple[float | None, float | None]:
+        """Ends to draw, of width zero where there is no interval: left out, a band would reach across the point."""
+        return self.mean if self.low is None else self.low, self.mean if self.high is None else self.high
+
 
 def point(value: float | None, n: int, method: str = NOT_ESTIMATED) -> Estimate:
     """A value without an interval, and why it has none."""
@@ -118,19 +123,12 @@ def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> 
     Raises:
         ValueError: If a value is not positive.
     """
-    n = min(len(numerator), len(denominator))
-    if n == 0:
-        return point(None, 0)
-    if min(*numerator, *denominator) <= 0:
+    if numerator and denominator and min(*numerator, *denominator) <= 0:
         raise ValueError("a ratio of means needs positive values")
-    above, below = [math.log(value) for value in numerator], [math.log(value) for value in denominator]
-    ratio = math.exp(math.fsum(above) / len(above) - math.fsum(below) / len(below))
-    if n == 1:
-        return point(ratio, n, ONE_SEED)
-    if all_equal(above) and all_equal(below):
-        return point(ratio, n, ALL_EQUAL)
-    interval = stats.ttest_ind(above, below, equal_var=False).confidence_interval(CONFIDENCE)
-    return Estimate(ratio, math.exp(interval.low), math.exp(interval.high), n, WELCH)
+    above, below = ([math.log(value) for value in side] for side in (numerator, denominator))
+    logs = difference_interval(above, below)
+    mean, low, high = (None if end is None else math.exp(end) for end in (logs.mean, logs.low, logs.high))
+    return Estimate(mean, low, high, logs.n, WELCH if logs.method == DIFFERENCE else logs.method)
 
 
 def difference_interval(

@@ -1,14 +1,23 @@
-"""The numbers behind every table: one tidy frame each, one row a cell, with its interval and where it is from."""
+"""The numbers behind every table and curve: a tidy frame each, a row a cell, with its interval and where it is from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from benchmark.analysis.statistics import OTHER_MACHINES, Estimate, mean_interval, point, ratio_interval
+from benchmark.analysis.statistics import (
+    OTHER_MACHINES,
+    UNBOUNDED,
+    Estimate,
+    mean_interval,
+    mean_intervals,
+    point,
+    ratio_interval,
+)
 from benchmark.records.provenance import one_machine
 from benchmark.records.reports import FlowReport
 from benchmark.records.results import PARTS, TOLERANCES, ViolationCount
@@ -33,7 +42,8 @@ Cell = dict[str, Any]
 
 def make_frame(first: tuple[str, ...], cells: Iterable[Cell]) -> pd.DataFrame:
     """Cells as a data frame with the columns that name a cell first."""
-    return pd.DataFrame(list(cells), columns=[*first, "quantity", "tolerance", "unit", *LAST])
+    frame = pd.DataFrame(list(cells), columns=[*first, "quantity", "tolerance", "unit", *LAST])
+    return frame.astype({"steps": "Int64"})
 
 
 def make_cell(quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, note: str = "") -> Cell:
@@ -71,8 +81,7 @@ def violations(found: Selection) -> pd.DataFrame:
             counts = [getattr(run.violations, actions) for run in found.runs(task, method)]
             yield from (cell | {"actions": actions} for cell in violation_cells(counts))
 
-    frame = make_frame(("task", "method", "actions"), over_runs(found, cells))
-    return frame.astype({"steps": "Int64"})
+    return make_frame(("task", "method", "actions"), over_runs(found, cells))
 
 
 def violation_cells(counts: list[ViolationCount]) -> Iterable[Cell]:
@@ -99,7 +108,7 @@ def returns(found: Selection) -> pd.DataFrame:
         yield make_cell("final", "return", mean_interval([run.returns.final.mean for run in runs]))
         yield make_cell("best", "return", mean_interval([run.returns.best.mean for run in runs]))
 
-    return make_frame(("task", "method"), over_runs(found, cells)).astype({"steps": "Int64"})
+    return make_frame(("task", "method"), over_runs(found, cells))
 
 
 def part_seconds(run: CompleteRun, part: str) -> float:
@@ -132,7 +141,7 @@ def wallclock(found: Selection) -> pd.DataFrame:
                 estimate = ratio_interval([clock(run) for run in runs], [clock(run) for run in reference])
             yield make_cell(quantity, "ratio", estimate, note=note)
 
-    return make_frame(("task", "method"), over_runs(found, cells)).astype({"steps": "Int64"})
+    return make_frame(("task", "method"), over_runs(found, cells))
 
 
 def prepares(run: CompleteRun) -> bool:
@@ -235,3 +244,57 @@ def coverage_frame(found: Selection) -> pd.DataFrame:
             yield make_cell("valid there", "share", mean_interval(valid, SHARE), tolerance)
 
     return make_frame(("task", "method"), over_runs(found, cells))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is measured over training, of every task and method.
+
+    Attributes:
+        seeds: A row a task, method, seed and step.
+        means: A row a task, method and step: mean, ``low`` and ``high`` of the 95% interval at this step by itself
+            (NaN where there is none), and ``n`` seeds.
+    """
+
+    seeds: pd.DataFrame
+    means: pd.DataFrame
+
+    def of(self, task: str, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Seeds and means of one curve; both empty without a run."""
+        seeds, means = (
+            frame[(frame["task"] == task) & (frame["method"] == method)] for frame in (self.seeds, self.means)
+        )
+        return seeds, means
+
+
+def learning_curves(found: Selection) -> Curves:
+    """Returns of the evaluations during training."""
+    return _curves(found, lambda run: [(float(one.step), one.mean) for one in run.returns.evaluations], UNBOUNDED)
+
+
+def violation_curves(found: Selection) -> Curves:
+    """Violations of the policy's own output so far, at tolerance 0."""
+
+    def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
+        curves = run.record.curves
+        pairs = zip(curves.get("step", []), curves.get("violations/policy", []), strict=True)
+        return ((step, count) for step, count in pairs if step is not None and count is not None)
+
+    return _curves(found, points, NOT_NEGATIVE)
+
+
+def _curves(
+    found: Selection, points: Callable[[CompleteRun], Iterable[tuple[float, float]]], bounds: tuple[float, float]
+) -> Curves:
+    rows = []
+    for task in found.tasks:
+        for run in found.of_task(task):
+            name = (task, run.record.method, run.record.seed)
+            rows += [(*name, step, value) for step, value in points(run)]
+    seeds = pd.DataFrame(rows, columns=["task", "method", "seed", "step", "value"])
+    means = [
+        pd.DataFrame({"task": task, "method": method, **mean_intervals(group, bounds)})
+        for (task, method), group in seeds.groupby(["task", "method"], sort=False)
+    ]
+    columns = ["task", "method", "step", "mean", "low", "high", "n"]
+    return Curves(seeds, pd.concat(means) if means else pd.DataFrame(columns=columns))

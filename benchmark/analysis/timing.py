@@ -58,7 +58,7 @@ def timing_frame(found: Selection) -> pd.DataFrame:
         for cell in _cells(found, task, method)
     ]
     frame = make_frame(("task", "method"), [cell | {"profile": found.profile} for cell in cells])
-    return frame.astype({"steps": "Int64"}).drop(columns=["seeds"])
+    return frame.drop(columns=["seeds"])
 
 
 def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:

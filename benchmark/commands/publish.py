@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @json_option
 def tables(profile: str, results: Path, as_json: bool) -> None:
     """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files."""
-    from benchmark.analysis.claims.claims import evaluate_claims
+    from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.commands.publish import warn_of_stale
     from benchmark.publishing.claims import write_claims
-    from benchmark.publishing.figures.curves import write_figures
-    from benchmark.publishing.tables.writing import write_tables
+    from benchmark.publishing.figures import write_figures
+    from benchmark.publishing.tables import write_tables
     from benchmark.records.config import load_params
     from benchmark.records.runs import check_runs
 
@@ -48,10 +48,10 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
 @json_option
 def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json: bool) -> None:
     """Write the report of a profile as a static site, whose first page is printed first."""
-    from benchmark.analysis.claims.claims import evaluate_claims
+    from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.commands.publish import warn_of_stale
-    from benchmark.publishing.site.pages import write_site
+    from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
 
     params = load_params()
@@ -59,7 +59,7 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     warn_of_stale(params, board.found, results)
     drawn = []
     if pictures or episodes:
-        from benchmark.publishing.pictures.writing import write_pictures
+        from benchmark.publishing.pictures import write_pictures
 
         drawn = [
             one
@@ -113,16 +113,13 @@ def track(profile: str, results: Path, as_json: bool) -> None:
 
     They go into the server that MLFLOW_TRACKING_URI names if it is set, else into a database below the results.
     """
-    from benchmark.publishing.mlflow.importing import import_runs, import_runs_to_server
+    from benchmark.publishing.mlflow import import_runs
     from benchmark.records.config import load_params
     from benchmark.records.results import read_run
     from benchmark.records.runs import select
 
     server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
-    if server:
-        new = import_runs_to_server(results / profile, profile, server)
-    else:
-        new = import_runs(results / profile, profile, database)
+    new = import_runs(results / profile, profile, database, server)
     paths = [one.path(results) for one in select(load_params(), profile)]
     keys = [read_run(path).run_key for path in paths if path.exists()]
     store = server or str(database)

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmark.analysis.statistics import Estimate, point
+from benchmark.publishing.tables import describe as budget_and_seeds
 from benchmark.publishing.tables.rendering import DASH, Column, View, cells_by_row, format_cell
-from benchmark.publishing.tables.writing import describe as budget_and_seeds
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor

@@ -10,7 +10,7 @@ import torch
 
 from benchmark.experiments import c6, e1, e2, e3, n1, n2, n3
 from benchmark.experiments.base import Context, Experiment, Measured
-from benchmark.publishing.figures.curves import SETTINGS, save_figure
+from benchmark.publishing.figures.styles import SETTINGS, save_figure
 from benchmark.publishing.tables.rendering import Table, markdown
 from benchmark.records.files import check_writable, write_bytes
 from envs.errors import UnknownIdError

@@ -9,13 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.analysis.claims.claims import Claims
+from benchmark.analysis.claims import Claims
 from benchmark.analysis.claims.evidence import LEAST_SEEDS
 from benchmark.analysis.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
+from benchmark.publishing.tables import describe, describe_failures
 from benchmark.publishing.tables.rendering import DASH, DIGITS, bullets, like, percent
-from benchmark.publishing.tables.writing import describe, describe_failures
 from benchmark.records.files import write_text
-from benchmark.records.selection import Selection
 
 LEGEND = (
     "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
@@ -38,10 +37,9 @@ def write_claims(claims: Claims, folder: Path) -> list[Path]:
     """
     numbers = table(claims).to_csv(index=False, float_format=DIGITS, lineterminator="\n")
     texts = {"claims.md": page(claims), "claims.csv": numbers}
-    paths = [folder / name for name in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        write_text(path, text)
-    return paths
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
 
 
 def table(claims: Claims) -> pd.DataFrame:
@@ -49,14 +47,17 @@ def table(claims: Claims) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for claim in claims.all:
         for reading in claim.readings:
-            shared: dict[str, Any] = {"profile": claims.found.profile, "claim": claim.id, "verdict": claim.verdict}
-            shared |= {
+            shared: dict[str, Any] = {
+                "profile": claims.found.profile,
+                "claim": claim.id,
+                "verdict": claim.verdict,
                 "reading": reading.name,
                 "decides": reading.decides,
                 "reading_verdict": reading.verdict if reading.counts else "",
+                "row": ", ".join(reading.keys.values()),
+                "column": reading.column,
+                "tolerance": reading.tolerance,
             }
-            shared |= {"row": ", ".join(reading.keys.values()), "column": reading.column}
-            shared["tolerance"] = reading.tolerance
             rows += [shared | numbers(finding) for finding in reading.findings]
             if not reading.findings:
                 rows.append(shared | {"why": reading.missing})
@@ -102,22 +103,18 @@ def page(claims: Claims) -> str:
     )
     commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in found.everything()})
     facts = [f"Runs made at commit {', '.join(commits) or 'unknown: no complete run'}.", *describe_failures(found)]
+    if len(found.seeds) < LEAST_SEEDS:
+        facts.append("With fewer than two seeds nothing that is measured over seeds can be decided.")
     blocks = [
         f"# FlowPG's claims by profile {found.profile}",
         describe(found),
         "Generated from the result files by `acrl tables`: change nothing here by hand.",
-        bullets([*facts, *too_few(found)]),
+        bullets(facts),
         markdown(summary),
         LEGEND,
         *(section(claim) for claim in claims.all),
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-def too_few(found: Selection) -> list[str]:
-    """A warning where the profile has too few seeds for anything that is measured over seeds."""
-    few = len(found.seeds) < LEAST_SEEDS
-    return ["With fewer than two seeds nothing that is measured over seeds can be decided."] if few else []
 
 
 def section(claim: Claim) -> str:
@@ -197,9 +194,7 @@ def why_open(cells: Mapping[str, Finding]) -> str:
     for column, finding in cells.items():
         if finding.outcome == "open":
             columns.setdefault(finding.why, []).append(column)
-    if len(columns) == 1:
-        return next(iter(columns))
-    return "; ".join(f"{', '.join(names)}: {why}" for why, names in columns.items())
+    return "; ".join(f"{', '.join(names)}: {why}" if len(columns) > 1 else why for why, names in columns.items())
 
 
 def unique_keys(readings: Sequence[Reading]) -> list[dict[str, str]]:

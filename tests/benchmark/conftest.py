@@ -69,7 +69,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database of MLflow without runs, which takes seconds to make. To be copied."""
-    from benchmark.publishing.mlflow.importing import create_database
+    from benchmark.publishing.mlflow.store import create_database
 
     def make(folder: Path) -> None:
         folder.mkdir()

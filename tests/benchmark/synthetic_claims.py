@@ -1,11 +1,9 @@
-"""Results of a whole profile with known effects, for the tests of the claims: a world in which every claim holds.
-
-Tests change what one method did on some tasks (:meth:`World.change`), leave runs out, or let them fail.
-"""
+"""Results of a whole profile with known effects: a world in which every claim holds, until a test changes it."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.analysis.claims.claims import Claims, evaluate_claims
+from benchmark.analysis.claims import Claims, evaluate_claims
 from benchmark.analysis.claims.rule import Claim, Reading
 from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport
 from benchmark.records.results import TOLERANCES, FinalPolicy, Returns, RunResult, Seconds, ViolationCount, Violations
@@ -21,6 +19,7 @@ from benchmark.records.selection import Selection, check_complete
 from envs.registry import make_task
 from tests.benchmark.synthetic_results import (
     PROCESSOR,
+    TASKS,
     make_evaluation,
     make_flow,
     make_provenance,
@@ -29,7 +28,6 @@ from tests.benchmark.synthetic_results import (
     make_visited,
 )
 
-TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
 FLOW, QP = "flowpg", "ddpg-projection-qp"
 BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty")
 FLOWS = (FLOW, "flowpg-spline")
@@ -37,8 +35,6 @@ METHODS = (*FLOWS, *BASELINES, QP)
 TEMPLATE = make_run()
 SEEDS = (0, 1, 2)
 JUDGED, FINAL_JUDGED, DRAWS = 90_000, 300_000, 1_000_000
-# How seeds differ, as factors.
-SPREAD = (0.98, 1.0, 1.03)
 
 Shares = Mapping[float, float] | float
 
@@ -47,15 +43,8 @@ Shares = Mapping[float, float] | float
 class Arm:
     """What one method did on one task; tuples have one entry a seed, mappings one a tolerance.
 
-    Attributes:
-        missed: Policy outputs that violate in training, of ``JUDGED``.
-        seconds: Of the published number of training steps, a round of timing each.
-        prepare: Samples and training of its flow.
-        returns: Of the final policy.
-        best: Of the best policy; as the final one if None.
-        first: Return at the first evaluation.
-        valid: Share of the last policy's outputs that is valid, of ``FINAL_JUDGED``.
-        machine: Processor that the flow was trained on.
+    Policy outputs that missed are of ``JUDGED`` in training, and those that are valid at its end of ``FINAL_JUDGED``;
+    seconds are of the published number of steps, a round of timing each; the flow was trained on ``machine``.
     """
 
     missed: tuple[int, ...] | Mapping[float, tuple[int, ...]]
@@ -79,16 +68,9 @@ ARMS = {
 
 @dataclass
 class World:
-    """Results of one profile.
+    """Results of one profile, with a share ``budget`` of the published steps and so many ``updates`` of the flow.
 
-    Attributes:
-        budget: Share of the published steps that the runs have.
-        updates: Of the flow.
-        validity: Of the flow with uniform latents at sampled states, by task; a share or one by tolerance.
-        missing: Runs left out, as (task, method, seed).
-        failed: Runs that failed, likewise.
-        untimed: Tasks that were not timed.
-        busy_cores: What else the machine did during the timing.
+    ``validity`` is of uniform latents at sampled states, by task; missing and failed runs are (task, method, seed).
     """
 
     tasks: tuple[str, ...] = TASKS
@@ -105,7 +87,7 @@ class World:
 
     def change(self, methods: Iterable[str], tasks: Iterable[str] = TASKS, **changes: Any) -> World:
         """Let these methods have done otherwise on these tasks."""
-        for key in ((task, method) for task in tasks for method in methods):
+        for key in itertools.product(tasks, methods):
             self.arms[key] = dataclasses.replace(self.arms[key], **changes)
         return self
 
@@ -147,7 +129,7 @@ class World:
 
     def timing(self, task: str) -> TimingReport:
         """What a training step of each method costs; it is all update."""
-        rest = {"act": 0.0, "project": 0.0, "env": 0.0, "other": 0.0, "busy_cores": self.busy_cores}
+        rest = dict.fromkeys(("act", "project", "env", "other"), 0.0) | {"busy_cores": self.busy_cores}
         steps = make_task(task).steps
         rounds = {
             method: [TimedRound(update=seconds / steps, **rest) for seconds in self.arms[task, method].seconds]
@@ -200,9 +182,6 @@ def count(n: int, valid: Shares) -> ViolationCount:
     by_tolerance = shares(valid)
     missed = round(n * (1 - by_tolerance["0"]))
     return ViolationCount(n=n, count=missed, mean=0.1 if missed else 0.0, max=0.2, valid_share=by_tolerance)
-
-
-# --- what the experiments leave ---------------------------------------------------------------------------------------
 
 
 def write_experiment(folder: Path, name: str, rows: Iterable[Mapping[str, object]]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.analysis.leaderboard import Leaderboard
-from benchmark.publishing.tables.writing import write_tables
+from benchmark.publishing.tables import write_tables
 from benchmark.records.reports import (
     CoverageReport,
     FlowReport,
@@ -67,9 +67,6 @@ def generator(*key: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
-# --- parts of records ----------------------------------------------------------------------------------------------
-
-
 def make_provenance(**changes: Any) -> Provenance:
     """Where everything here is said to come from, with ``changes``."""
     return PROVENANCE.model_copy(update=changes)
@@ -120,14 +117,11 @@ def make_seconds(rng: np.random.Generator, method: str) -> Seconds:
 
 
 def make_curves(rng: np.random.Generator, steps: int, violations: Violations) -> dict[str, list[float]]:
-    step = np.linspace(steps / 50, steps, 50).round()
     grown = np.linspace(0, 1, 50) ** rng.uniform(0.3, 0.8)
-    return {
-        "step": step.tolist(),
-        "violations/policy": (grown * violations.policy.count).round().tolist(),
-        "violations/behaviour": (grown * violations.behaviour.count).round().tolist(),
-        "critic_loss": rng.exponential(1.0, 50).tolist(),
-    }
+    found = {"step": np.linspace(steps / 50, steps, 50).round().tolist()}
+    for actions in ("policy", "behaviour"):
+        found[f"violations/{actions}"] = (grown * getattr(violations, actions).count).round().tolist()
+    return found | {"critic_loss": rng.exponential(1.0, 50).tolist()}
 
 
 def make_validity(rng: np.random.Generator) -> dict[str, dict[str, float]]:
@@ -136,9 +130,6 @@ def make_validity(rng: np.random.Generator) -> dict[str, dict[str, float]]:
         misses = share * rng.uniform(0.5, 1.0) * np.exp(-np.asarray(TOLERANCES) / 0.002)
         validity[kind] = dict(zip(TOLERANCE_KEYS, (1 - misses).round(5).tolist(), strict=True))
     return validity
-
-
-# --- records; ``changes`` replace their fields ---------------------------------------------------------------------
 
 
 def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **changes: Any) -> RunResult:
@@ -202,8 +193,8 @@ def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> Flo
 def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> VisitedReport:
     """A report on the flow of a task at visited states."""
     fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "seeds": list(SEEDS), "states": 8}
-    fields |= {"draws": 100_000, "validity": make_validity(generator(task, method, "visited"))}
-    fields |= {"provenance": PROVENANCE}
+    validity = make_validity(generator(task, method, "visited"))
+    fields |= {"draws": 100_000, "validity": validity, "provenance": PROVENANCE}
     return VisitedReport(**(fields | changes))
 
 
@@ -219,22 +210,18 @@ def make_timing(task: str = "R+L2", methods: tuple[str, ...] = METHODS, **change
     return TimingReport(**(fields | {"provenance": PROVENANCE} | changes))
 
 
-# --- folders -------------------------------------------------------------------------------------------------------
-
-
 def path_of(folder: Path, record: Record) -> Path:
     """Where a record lies below ``folder`` (``results/<profile>``)."""
     match record:
         case RunResult():
             return folder / "runs" / record.task / record.method / f"seed-{record.seed}.json"
+        case FlowReport() | VisitedReport():
+            states = "sampled" if isinstance(record, FlowReport) else "visited"
+            return report_path(folder, record.flow, record.task, states)
         case TimingReport():
             return timing_path(folder, record.task)
         case CoverageReport():
             return coverage_path(folder, record.task)
-        case FlowReport():
-            return report_path(folder, record.flow, record.task)
-        case VisitedReport():
-            return report_path(folder, record.flow, record.task, "visited")
 
 
 def save(folder: Path, *records: Record) -> Path:
@@ -245,17 +232,17 @@ def save(folder: Path, *records: Record) -> Path:
     return path
 
 
-def fill(folder: Path, tasks: Sequence[str] = TASKS, methods: Sequence[str] = METHODS) -> None:
+def fill(folder: Path, tasks: Sequence[str] = TASKS) -> None:
     """Write a complete run of every task, method and seed, and reports on every task's flow."""
     for task in tasks:
         save(folder, make_flow(task), make_visited(task))
-        save(folder, *(make_run(task, method, seed) for method in methods for seed in SEEDS))
+        save(folder, *(make_run(task, method, seed) for method in METHODS for seed in SEEDS))
 
 
-def save_anchors(folder: Path, seeds: Sequence[int] = SEEDS) -> None:
+def save_anchors(folder: Path) -> None:
     """Write runs that returns are measured by, on ``TWO_TASKS``."""
     for task, (free, low, high) in ENDS.items():
-        for seed in seeds:
+        for seed in SEEDS:
             save(folder, make_run_with_return(task, "random-feasible", seed, low + seed))
             save(folder, make_run_with_return(free, "ddpg-projection", seed, high + seed))
 
@@ -267,9 +254,6 @@ def alter(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         data["provenance"]["sha256"] = ""
     change(data)
     path.write_text(json.dumps(data))
-
-
-# --- what is derived from them -------------------------------------------------------------------------------------
 
 
 def board_of(

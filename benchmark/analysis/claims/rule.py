@@ -46,7 +46,7 @@ class Finding:
         unit: "share", "ratio", "rate" or "return".
         solver: Who projects in the runs compared with.
         note: What a reader has to know about this one.
-        sources: What it was measured in, by the names of ``records.references``; those not there yet included.
+        sources: What it was measured in, by the names of ``records.reports``; those not there yet included.
     """
 
     task: str

@@ -9,7 +9,6 @@ from benchmark.analysis.claims.evidence import (
     FLOW,
     LEAST_SHARE,
     PAPER_TASKS,
-    difference,
     gap,
     short_of,
     solver_of,
@@ -17,7 +16,7 @@ from benchmark.analysis.claims.evidence import (
     updates_of,
 )
 from benchmark.analysis.claims.rule import Claim, Finding, Reading, decide
-from benchmark.analysis.statistics import point, ratio_interval
+from benchmark.analysis.statistics import difference_interval, point, ratio_interval
 from benchmark.analysis.summaries import REFERENCE
 from benchmark.analysis.timing import EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
 from benchmark.records.provenance import machine_of
@@ -137,7 +136,7 @@ def rise(found: Selection, task: str) -> float | None:
 
 
 def _return_finding(found: Selection, task: str, baseline: str, policy: str) -> Finding:
-    effect = difference(_returns(found.runs(task, FLOW), policy), _returns(found.runs(task, baseline), policy))
+    effect = difference_interval(_returns(found.runs(task, FLOW), policy), _returns(found.runs(task, baseline), policy))
     budget, scale = steps_of(found, task), rise(found, task)
     unusable = gap(found, task, FLOW, baseline) or short_of(budget, 1.0)
     if not unusable and (scale is None or scale <= 0):

@@ -1,15 +1,30 @@
-"""How a method is drawn: the same in every figure and on every page, whichever others are there."""
+"""How figures look: a method the same in every one and on every page, and the same numbers as the same bytes."""
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import RcKeyType
+
+DPI = 150
+SETTINGS: dict[RcKeyType, Any] = {
+    # Without a salt the ids in an SVG are random, and the same results would give another file each time.
+    "svg.hashsalt": "acrl",
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "legend.fontsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,21 @@ def add_legend(figure: Figure, methods: Sequence[str], columns: int = 4) -> None
     handles = []
     for method in methods:
         style = style_of(method)
-        line = Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.dashes, linewidth=1.8)
-        line.set_label(method)
-        handles.append(line)
+        handles.append(Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=1.8, label=method))
+        handles[-1].set_marker(style.marker)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=4)
+
+
+def save_figure(figure: Figure) -> dict[str, bytes]:
+    """A figure as the bytes of an SVG and of a PNG, without dates and versions."""
+    # Laying out panels takes as long as drawing them, so that it is done once for both files.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    figure.set_dpi(DPI)
+    svg, png = io.BytesIO(), io.BytesIO()
+    # Figure.savefig would draw each twice, in case that the first time changes the layout. An SVG changes the dpi.
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    return {"svg": svg.getvalue(), "png": png.getvalue()}

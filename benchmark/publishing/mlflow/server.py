@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.publishing.mlflow.importing import (
+from benchmark.publishing.mlflow.store import (
     HINTS,
     artifact_root,
     check_database,
@@ -27,10 +27,7 @@ POLL_SECONDS = 0.2
 def serve_ui(database: Path, port: int, announce: Callable[[dict[str, str]], None]) -> None:
     """Serve MLflow's interface on the local machine until this process is stopped.
 
-    Args:
-        database: Of the imported runs.
-        port: On this machine.
-        announce: Called once it serves, with the address of each experiment's runs.
+    Once it serves, ``announce`` is called with the address of each experiment's runs.
 
     Raises:
         UserError: If there is no database yet, it cannot be used, the port is taken, or the server ends by itself.
@@ -62,7 +59,9 @@ def ui_links(database: Path, port: int) -> dict[str, str]:
     database = database.resolve()
     if not database.is_file():
         raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
-    check_port(port)
+    if answers(port):
+        # The server would say it with a traceback.
+        raise UserError(f"port {port} is in use: choose another with --port")
     with one_line_errors(f"the MLflow database {database}", HINTS):
         check_database(database)
         experiments = connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
@@ -70,16 +69,6 @@ def ui_links(database: Path, port: int) -> dict[str, str]:
         experiment.name: f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs"
         for experiment in sorted(experiments, key=lambda experiment: experiment.name)
     }
-
-
-def check_port(port: int) -> None:
-    """Refuse a port that something else listens on, which the server would say with a traceback.
-
-    Raises:
-        UserError: If it does.
-    """
-    if answers(port):
-        raise UserError(f"port {port} is in use: choose another with --port")
 
 
 def answers(port: int) -> bool:

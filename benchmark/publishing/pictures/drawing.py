@@ -1,6 +1,6 @@
 """Pictures of tasks: what is feasible, where infeasible actions are repaired to, and what a flow puts out.
 
-The same task, seed and flow give the same bytes. Colours are told apart by colour-blind readers, and marks differ in
+The same task and flow give the same bytes. Colours are told apart by colour-blind readers, and marks differ in
 shape as well.
 """
 
@@ -35,7 +35,6 @@ from benchmark.publishing.pictures.action_planes import (
 )
 from benchmark.publishing.tables.rendering import percent
 from envs.constraints import Allocation
-from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
 from envs.seeding import make_generator
 from methods.flows.base import Flow
@@ -57,17 +56,13 @@ FIELDS = 4
 NEAR, SHORTEST = 1e-6, 0.07
 DRAWS = 400
 FEW = 3
+# Of states, infeasible actions and latents.
+SEED = 0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as the bytes of a file.
-
-    Attributes:
-        content: The bytes.
-        kind: Extension of the file's name.
-        alt: What it shows, for those who do not see it.
-    """
+    """The content of a picture's file, its extension, and what it shows, for those who do not see it."""
 
     content: bytes
     kind: str
@@ -85,45 +80,32 @@ class View:
     upper: Tensor
 
     @classmethod
-    def of(cls, task: TaskSpec, seed: int) -> View:
-        """The view of a task that its constraint is seen best in, at states of episodes that the seed decides."""
-        states = visited_states(task, seed)
+    def of(cls, task: TaskSpec) -> View:
+        """The view of a task that its constraint is seen best in, at states of some episodes."""
+        states = visited_states(task, SEED)
         plane = choose_slice(task.constraint, states)
         chosen = choose_states(plane, states)
         return cls(task, plane, chosen, *window(plane, chosen))
-
-    @property
-    def constraint(self) -> Constraint:
-        """The task's constraint."""
-        return self.task.constraint
 
     def describe(self) -> str:
         """Plane and states in words."""
         first, second = self.plane.names()
         plane = f"in the plane of {first} and {second}"
-        if len(self.plane.x) + len(self.plane.y) < self.constraint.free_dim:
+        if len(self.plane.x) + len(self.plane.y) < self.task.constraint.free_dim:
             plane += ", other coordinates held where the interior point has them"
         if len(self.states) == 1:
             return plane
         return f"{plane}, at three states s of an episode: where most is feasible, half-way, and where least is"
 
 
-def draw_constraint(task: TaskSpec, seed: int = 0) -> Picture:
-    """What is feasible, and where infeasible actions are repaired to: a panel a state.
-
-    Args:
-        task: Whose C(s).
-        seed: Source of the states and of the infeasible actions.
-
-    Returns:
-        A PNG; three panels where a state enters the constraint, else one.
-    """
-    view = View.of(task, seed)
+def draw_constraint(task: TaskSpec) -> Picture:
+    """What is feasible, and where infeasible actions are repaired to: three panels where a state enters, else one."""
+    view = View.of(task)
     figure, panels = make_panels(view)
     arrows = 0
     for panel, obs in zip(panels, view.states, strict=True):
         draw_region(panel, view, obs[None])
-        arrows += draw_repairs(panel, view, obs[None], make_generator(seed, "picture", task.id))
+        arrows += draw_repairs(panel, view, obs[None], make_generator(SEED, "picture", task.id))
     handles: list[Patch | Line2D] = [
         Patch(facecolor=FEASIBLE, edgecolor=EDGE, label="feasible"),
         Line2D([], [], color=INFEASIBLE, marker="x", markersize=7, markeredgewidth=2, linestyle="", label="infeasible"),
@@ -138,28 +120,19 @@ def draw_constraint(task: TaskSpec, seed: int = 0) -> Picture:
     return Picture(save_png(figure), "png", f"{alt} {repaired if arrows else left_out}")
 
 
-def draw_flow(task: TaskSpec, flow: Flow, name: str, seed: int = 0) -> Picture:
+def draw_flow(task: TaskSpec, flow: Flow, name: str) -> Picture:
     """What a flow makes of uniform latents, at the same states and in the same plane as :func:`draw_constraint`.
 
     Where actions have more than two free coordinates no plane holds them: they are shown from above, over uniform
     feasible actions in place of the region.
-
-    Args:
-        task: The task.
-        flow: A trained flow of it.
-        name: The flow's method.
-        seed: Source of states and latents.
-
-    Returns:
-        A PNG.
     """
-    view = View.of(task, seed)
+    view = View.of(task)
     # One panel has the heading in its title, of two lines.
     figure, panels = make_panels(view, extra=0.5 if len(view.states) > 1 else 0.8)
     heading = f"{name}, {DRAWS} draws"
     valid = []
     for panel, obs in zip(panels, view.states, strict=True):
-        generator = make_generator(seed, "picture", task.id, name)
+        generator = make_generator(SEED, "picture", task.id, name)
         context = task.constraint.context(obs[None]).float()
         actions, contexts = draw_actions(flow, context, "uniform", DRAWS, generator)
         good = summed_violation(task.constraint, actions, contexts) <= 0
@@ -212,7 +185,7 @@ def shorten(name: str) -> str:
 
 def title_of(view: View, obs: Tensor) -> str:
     """The variables of a state (o,) where they are few, or the share of the plane that is feasible."""
-    variables = view.constraint.context(obs[None])[0].round(decimals=1).tolist()
+    variables = view.task.constraint.context(obs[None])[0].round(decimals=1).tolist()
     if not variables:
         return ""
     if len(variables) > FEW:
@@ -235,7 +208,7 @@ def draw_region(panel: Axes, view: View, obs: Tensor) -> QuadContourSet:
     panel.add_patch(
         Rectangle((float(low[0]), float(low[1])), width, height, fill=False, linestyle=":", edgecolor="0.4")
     )
-    if isinstance(view.constraint, Allocation):
+    if isinstance(view.task.constraint, Allocation):
         whole = grid(low, high, round(width) + 1)
         draw_points(panel, whole[view.plane.violation(whole, obs) <= 0], ".", EDGE, 3.5)
     return region
@@ -251,7 +224,7 @@ def draw_repairs(panel: Axes, view: View, obs: Tensor, generator: torch.Generato
     size = view.upper - view.lower
     points = view.lower + (field + jitter) * size
     actions = view.plane.actions(points, obs)
-    repaired = view.constraint.repair(actions, obs.expand(len(actions), -1))
+    repaired = view.task.constraint.repair(actions, obs.expand(len(actions), -1))
     far = (repaired - actions).norm(dim=1) > SHORTEST * float(size.max())
     points, repaired = points[far], repaired[far]
     ends = view.plane.coordinates(repaired)

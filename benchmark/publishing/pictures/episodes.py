@@ -1,4 +1,8 @@
-"""Episodes as animated pictures: MuJoCo's own view, and the bikes in each zone."""
+"""Episodes as animated pictures: MuJoCo's own view, and the bikes in each zone.
+
+MuJoCo chooses what it draws with when it is imported, and a renderer that does not work may end the process: it draws
+in one of its own, which is ``python -m benchmark.publishing.pictures.episodes``.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import matplotlib as mpl
 import numpy as np
 import torch
@@ -21,13 +26,11 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.publishing.pictures.drawing import EDGE, FEASIBLE, INFEASIBLE, Picture
-from benchmark.publishing.pictures.offscreen import ACTIONS, FRAMES, advance
 from envs.bike_sharing import CAPACITY
 from envs.errors import UserError
-from envs.registry import TaskSpec
+from envs.registry import TaskSpec, make_task
 from envs.seeding import derive_seed, make_generator
 
-Policy = Callable[[Tensor], Tensor]
 Frames = NDArray[np.uint8]
 
 MOST_FRAMES = 40
@@ -36,6 +39,13 @@ HOLD = 5
 WIDTH, HEIGHT, COLOURS = 224, 168, 64
 # Steps between frames, and milliseconds that a frame is shown: motion is smooth, bikes can be counted.
 MOTION, BIKES = (2, 80), (1, 400)
+ACTIONS, FRAMES = "actions.npy", "frames.npy"
+# Gymnasium's own environments: cameras that go along with the body, and one above the arm, whose model has none.
+GYMNASIUM = "gymnasium.envs.mujoco"
+FOLLOWING: dict[str, Any] = {"camera_name": "track"}
+ABOVE: dict[str, Any] = {
+    "default_camera_config": {"distance": 0.65, "lookat": [0.0, 0.0, 0.0], "elevation": -90.0, "azimuth": 90.0}
+}
 BACKENDS = ("egl", "osmesa")
 SECONDS = 180
 NO_RENDERER = (
@@ -63,38 +73,19 @@ class Episode:
     ended: int
 
 
-def random_policy(task: TaskSpec, seed: int) -> Policy:
-    """Actions drawn uniformly from C(s), each held for some steps."""
-    generator = make_generator(seed, "picture", task.id, "actions")
-    held = torch.empty(0)
-    left = 0
+def play(task: TaskSpec, seed: int, steps: int) -> Episode:
+    """The first steps of an episode of actions drawn uniformly from C(s), and of the next where it ends before.
 
-    def act(obs: Tensor) -> Tensor:
-        nonlocal held, left
-        if left == 0:
-            held, left = task.constraint.sample(obs, generator), HOLD
-        left -= 1
-        return held
-
-    return act
-
-
-def play(task: TaskSpec, policy: Policy, seed: int, steps: int) -> Episode:
-    """The first steps of an episode, and of the next where it ends before; infeasible actions are repaired.
-
-    Args:
-        task: The task.
-        policy: Actions (1, n) for observations (1, o), float64.
-        seed: Seed of the episode.
-        steps: How many.
+    Each action is held for some steps, and repaired where it is infeasible by then.
     """
-    env = task.make_env()
+    env, generator = task.make_env(), make_generator(0, "picture", task.id, "actions")
     observation, _ = env.reset(seed=seed)
     observations, actions, episode = [torch.as_tensor(observation, dtype=torch.float64)], [], 0
-    for _ in range(steps):
+    for step in range(steps):
         obs = observations[-1][None]
-        with torch.no_grad():
-            action = task.constraint.repair(policy(obs).double(), obs)
+        if step % HOLD == 0:
+            held = task.constraint.sample(obs, generator)
+        action = task.constraint.repair(held, obs)
         observation, episode = advance(env, action[0].numpy(), seed, episode)
         observations.append(torch.as_tensor(observation, dtype=torch.float64))
         actions.append(action[0])
@@ -102,31 +93,38 @@ def play(task: TaskSpec, policy: Policy, seed: int, steps: int) -> Episode:
     return Episode(torch.stack(observations), torch.stack(actions), episode)
 
 
-def record_episode(
-    task: TaskSpec, policy: Policy | None = None, seed: int = 0, name: str = "random feasible actions"
-) -> Picture:
-    """The beginning of an episode as a GIF that repeats; where episodes are short, several of them.
+def advance(
+    env: gymnasium.Env[Any, Any], action: NDArray[np.float64], seed: int, episode: int
+) -> tuple[NDArray[np.float64], int]:
+    """One step with an action (n,), and the start of the next episode where that was one's last.
 
-    Args:
-        task: The task.
-        policy: Whose actions; random feasible ones if it is None.
-        seed: Source of the episode and of random actions.
-        name: The policy in words.
+    The first episode starts from ``seed``, each later one from the next number.
+
+    Returns:
+        The observation (o,), and the number of the episode that it is of, from 0.
+    """
+    observation, _, terminated, truncated, _ = env.step(action)
+    if terminated or truncated:
+        episode += 1
+        observation, _ = env.reset(seed=seed + episode)
+    return observation, episode
+
+
+def record_episode(task: TaskSpec) -> Picture:
+    """The beginning of an episode of random feasible actions as a GIF that repeats; of several where they are short.
 
     Raises:
         NoRendererError: If there is no off-screen renderer, which bike sharing does not need.
     """
     bikes = task.env_id == "BikeSharing"
     every, duration = BIKES if bikes else MOTION
-    start = derive_seed(seed, "picture", task.id)
-    episode = play(task, policy or random_policy(task, seed), start, every * (MOST_FRAMES - 1))
+    start = derive_seed(0, "picture", task.id)
+    episode = play(task, start, every * (MOST_FRAMES - 1))
     frames = draw_bikes(episode) if bikes else render(task, episode, start, every)
-    steps = len(episode.actions)
     what = "bikes in each zone, step by step" if bikes else f"{task.env_id} in motion"
-    ended = (
-        f", in which {episode.ended} {'episode' if episode.ended == 1 else 'episodes'} ended" if episode.ended else ""
-    )
-    alt = f"{what}: {steps} steps of {task.id} with {name}{ended}."
+    count = f"{episode.ended} {'episode' if episode.ended == 1 else 'episodes'}"
+    ended = f", in which {count} ended" if episode.ended else ""
+    alt = f"{what}: {len(episode.actions)} steps of {task.id} with random feasible actions{ended}."
     return Picture(save_gif(frames, duration), "gif", alt)
 
 
@@ -141,8 +139,7 @@ def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / ACTIONS, episode.actions.numpy())
-        numbers = map(str, (seed, every, WIDTH, HEIGHT))
-        command = [sys.executable, "-m", "benchmark.publishing.pictures.offscreen", task.id, *numbers, name]
+        command = [sys.executable, "-m", "benchmark.publishing.pictures.episodes", task.id, str(seed), str(every), name]
         for backend in (chosen,) if chosen else BACKENDS:
             variables = {"MUJOCO_GL": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
             try:
@@ -162,6 +159,22 @@ def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
                 return frames
             reason = f"{backend}: {(done.stderr.strip().splitlines() or ['the process died'])[-1]}"
     raise NoRendererError(f"{NO_RENDERER} ({reason})")
+
+
+def render_here(task: TaskSpec, seed: int, every: int, folder: Path) -> None:
+    """What :func:`render` does in the other process, from the actions in ``folder`` to the frames there."""
+    view: dict[str, Any] = {}
+    if task.entry_point.startswith(GYMNASIUM):
+        view = {"width": WIDTH, "height": HEIGHT, **(ABOVE if task.env_id.startswith("Reacher") else FOLLOWING)}
+    env = task.make_env(render_mode="rgb_array", **view)
+    env.reset(seed=seed)
+    frames, episode = [env.render()], 0
+    for step, action in enumerate(np.load(folder / ACTIONS), start=1):
+        _, episode = advance(env, action, seed, episode)
+        if step % every == 0:
+            frames.append(env.render())
+    env.close()
+    np.save(folder / FRAMES, np.array(frames, dtype=np.uint8))
 
 
 def draw_bikes(episode: Episode) -> Frames:
@@ -199,12 +212,7 @@ def draw_bikes(episode: Episode) -> Frames:
 
 
 def save_gif(frames: Frames, duration: int) -> bytes:
-    """Frames (F, height, width, 3) as the bytes of a GIF that repeats, in one palette.
-
-    Args:
-        frames: The frames.
-        duration: Milliseconds that each is shown.
-    """
+    """Frames (F, height, width, 3) as a GIF that repeats, each shown for ``duration`` milliseconds, in one palette."""
     # The palette is that of a few frames together: one each would make still parts flicker.
     some = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 5)]))
     # An octree keeps the colours of small things, such as a target, which a median cut would spend on a wide sky.
@@ -216,3 +224,8 @@ def save_gif(frames: Frames, duration: int) -> bytes:
         buffer, format="gif", save_all=True, append_images=others, duration=duration, loop=0, optimize=True, disposal=1
     )
     return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    name, seed, every, folder = sys.argv[1:]
+    render_here(make_task(name), int(seed), int(every), Path(folder))

@@ -1,1 +1,238 @@
-"""The report as one static site."""
+"""The report as one static site: leaderboard, tasks, methods, claims and where every number is from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup, escape
+
+from benchmark.analysis.claims import Claims
+from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
+from benchmark.publishing.pictures import alt_path
+from benchmark.publishing.site import charts
+from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
+from benchmark.publishing.site.parts import (
+    claim_page,
+    describe_method,
+    flow_grids,
+    provenance_page,
+    settings_of,
+    sources,
+    step_grid,
+)
+from benchmark.publishing.tables import describe, describe_failures
+from benchmark.publishing.tables.leaderboard import EQUALITY
+from benchmark.records.files import write_bytes, write_text
+from benchmark.records.results import TOLERANCE_KEYS
+from benchmark.records.runs import HIGH_METHOD, NoRunsError
+from benchmark.records.submissions import ADDRESS, DOI, describe_submissions
+from envs.errors import UserError
+from envs.registry import make_task
+
+STATIC = ("style.css", "report.js")
+PICTURES = (".png", ".svg", ".gif")
+
+
+def write_site(board: Leaderboard, claims: Claims, folder: Path) -> list[Path]:
+    """Write the report of a profile to ``folder / "site"`` (``folder`` is ``results/<profile>``).
+
+    The same results give the same bytes. Pages that an earlier report had and this one has not are removed.
+
+    Returns:
+        The files written, the first page first.
+
+    Raises:
+        UserError: If there is no complete run, or a file cannot be written.
+    """
+    if not board.found.begun():
+        raise NoRunsError(board.found.profile, folder.parent)
+    files = make_files(board, claims, folder)
+    site = folder / "site"
+    for path in sorted(site.rglob("*")):
+        if path.is_file() and path.relative_to(site).as_posix() not in files:
+            remove(path)
+    for name, data in files.items():
+        write_bytes(site / name, data) if isinstance(data, bytes) else write_text(site / name, data)
+    return [site / name for name in files]
+
+
+def remove(path: Path) -> None:
+    """Delete a page of an earlier report.
+
+    Raises:
+        UserError: If it cannot be deleted.
+    """
+    try:
+        path.unlink()
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    except OSError as error:
+        raise UserError(f"cannot remove {path}: {error.strerror}; delete the folder site and run again") from error
+
+
+def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, str | bytes]:
+    """Every file of the site by its path."""
+    found, behind = board.found, sources(board.found, folder)
+    tasks = found.begun()
+    methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
+    render = make_renderer(
+        found=found, tasks=tasks, methods=methods, tolerances=TOLERANCE_KEYS, described=describe(found)
+    )
+    pictures = picture_files(folder, tasks)
+    files: dict[str, str | bytes] = {
+        "index.html": render("index", "", index_page(board, methods)),
+        "claims.html": render("claims", "", {"claims": [claim_page(one, behind) for one in claims.all]}),
+        "provenance.html": render("provenance", "", provenance_page(found, behind)),
+    }
+    for task in tasks:
+        page = task_page(board, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
+        files[f"tasks/{task}.html"] = render("task", "../", page)
+    for method in methods:
+        files[f"methods/{method}.html"] = render("method", "../", method_page(board, method))
+    static = resources.files("benchmark.publishing.site").joinpath("static")
+    files |= {f"static/{name}": static.joinpath(name).read_text("utf-8") for name in STATIC}
+    # Its own scope: the bundle declares names of one letter, which would be everybody's.
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    files["static/vega.js"] = f"(() => {{{bundle}}})();\n"
+    files["static/sources.js"] = f"window.SOURCES = {as_script(behind)};\n"
+    return files | pictures
+
+
+def make_renderer(**shared: Any) -> Callable[..., str]:
+    """Renders a page of a template, the way from it to the site's folder, and what it shows besides what all do."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmark.publishing.site"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"script": as_script, "arxiv": link_papers, "address": link_address}
+
+    def render(template: str, root: str, values: Mapping[str, Any]) -> str:
+        return environment.get_template(f"{template}.html.j2").render(root=root, **shared, **values) + "\n"
+
+    return render
+
+
+def as_script(data: Any) -> Any:
+    """JSON that can stand inside a script element, whatever text it holds."""
+    text = json.dumps(data, sort_keys=True, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
+
+
+def link_papers(text: str) -> Any:
+    """Text with every arXiv number as a link."""
+    linked = re.sub(
+        r"(?:arXiv[: ])?\b(\d{4}\.\d{5}(?:v\d+)?)\b",
+        r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>',
+        str(escape(text)),
+    )
+    return Markup(linked)
+
+
+def link_address(text: str) -> Any:
+    """An address or a DOI as a link, other text as :func:`link_papers` has it; what is submitted is never markup."""
+    if not re.fullmatch(f"{ADDRESS}|{DOI}", text):
+        return link_papers(text)
+    address = f"https://doi.org/{text}" if re.fullmatch(DOI, text) else text
+    return Markup('<a href="{}" rel="nofollow">{}</a>').format(address, text)
+
+
+def index_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
+    """The leaderboard."""
+    found, ranked, tasks = board.found, board.ranked_methods, ", ".join(board.scored_tasks)
+    scores = f"Score of each method over {tasks}, with 95% intervals."
+    shares = f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
+    figures = {}
+    if ranked:
+        figures["Scores"] = charts.score_chart(board.frame, ranked, scores)
+        figures["Performance profiles"] = charts.profile_chart(board, shares)
+    return {
+        "rows": leaderboard_rows(board, board.frame),
+        "counted": VALIDITY,
+        "all_tasks": ALL_TASKS,
+        "baseline": BASELINE,
+        "high": HIGH_METHOD,
+        "equality": EQUALITY,
+        "scales": scale_grid(board),
+        "charts": figures,
+        "pairs": pair_grid(board),
+        "unranked": [method for method in methods if method not in ranked],
+        "notes": [*describe_submissions(found.submitted), *describe_failures(found)],
+    }
+
+
+def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str, Any]:
+    """One task."""
+    own, shown, spec = board.frame[board.frame["task"] == task], board.found.methods, make_task(task)
+    times = [(method, task, method) for method in methods]
+    learning = (
+        f"Return of the evaluations during training on {task}, mean over seeds. They have fewer episodes than the "
+        "final evaluation, which tables and scores are of."
+    )
+    missed = f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
+    return {
+        "task": task,
+        "spec": spec,
+        "formula": spec.constraint.formula(),
+        "family": type(spec.constraint).__name__,
+        "rows": leaderboard_rows(board, own),
+        "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method."),
+        "charts": {
+            "Learning curves": charts.training_chart(board.learning, task, shown, "return of an episode", learning),
+            "Constraint violations": charts.training_chart(
+                board.missed, task, shown, "violations so far", missed, counts=True
+            ),
+            "Where the time went": charts.time_chart(board.found, times, f"Seconds of training by part on {task}."),
+        },
+    }
+
+
+def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
+    """One method."""
+    found, timed = board.found, board.timing[board.timing["method"] == method]
+    tasks = [task for task in found.tasks if found.runs(task, method)]
+    times = [(task, task, method) for task in tasks]
+    step = step_grid(found, timed, method)
+    parts = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
+    return {
+        "method": method,
+        "about": describe_method(found, method),
+        "submission": found.submitted[method].model_dump(exclude_none=True) if method in found.submitted else None,
+        "rows": leaderboard_rows(board, board.frame[board.frame["method"] == method]),
+        "settings": {task: settings_of(found.runs(task, method)[0]) for task in tasks},
+        "flows": flow_grids(board.flows, method),
+        "step": step,
+        "split": charts.step_chart(timed, parts) if step else None,
+        "charts": {
+            "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by part, by task.")
+        },
+    }
+
+
+def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:
+    """Pictures that were drawn of these tasks, by task in their order."""
+    found = sorted((folder / "pictures").glob("*"))
+    # What is feasible, then what flows put out, then the episode.
+    found.sort(key=lambda path: (path.suffix == ".gif", "-flow-" in path.name, path.name))
+    wanted = [path for task in tasks for path in found if is_of(path, task)]
+    return {f"pictures/{path.name}": path.read_bytes() for path in wanted}
+
+
+def is_of(path: Path, task: str) -> bool:
+    """Whether a file is a picture of a task: named by its id, alone or with a hyphen and more."""
+    return path.suffix in PICTURES and (path.stem == task or path.stem.startswith(f"{task}-"))
+
+
+def pictures_of(folder: Path, pictures: Iterable[str], task: str) -> dict[str, str]:
+    """A task's pictures, and what each shows."""
+    texts = {name: alt_path(folder / name) for name in pictures if is_of(Path(name), task)}
+    return {name: path.read_text("utf-8").strip() if path.exists() else task for name, path in texts.items()}

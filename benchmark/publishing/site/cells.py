@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.tables.leaderboard import SCORE_0, SCORE_1, pair_view, rank_text, scale_view
-from benchmark.publishing.tables.rendering import DASH, format_cell
+from benchmark.publishing.tables.rendering import DASH, cells_by_row, format_cell
 from benchmark.records.reports import of_runs
 from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
@@ -29,7 +29,7 @@ class Cell:
 
     Attributes:
         sort: What it sorts by.
-        sources: Names of ``records.references`` that it comes from, with spaces between; empty of what is no number.
+        sources: Names of ``records.reports`` that it comes from, with spaces between; empty of what is no number.
         about: What it is, for the heading above its sources.
         strong: Whether it stands out.
     """
@@ -64,7 +64,7 @@ class Row:
     score: Cell
     final: Cell
     better: Cell
-    valid: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    valid: dict[str, dict[str, Cell]]
 
 
 def number(text: str, sources: Iterable[str], about: str, sort: float = NOTHING) -> Cell:
@@ -97,56 +97,46 @@ def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
     ranks = frame[(frame["quantity"] == "best rank") & frame["mean"].notna()]
     ranked = {str(task): list(group["method"]) for task, group in ranks.groupby("task")}
     rows = [
-        make_row(board, str(task), str(method), group, ranked.get(str(task), []))
-        for (task, method), group in frame.groupby(["task", "method"], sort=False)
-        if int(group["n"].max())
+        make_row(board, task, method, cells, ranked.get(task, []))
+        for (task, method), cells in cells_by_row(frame, ["task", "method"]).items()
+        if max(cell["n"] for cell in cells.values())
     ]
     order = [ALL_TASKS, *board.found.tasks]
     return sorted(rows, key=lambda row: (order.index(row.task), -row.score.sort, -row.final.sort))
 
 
-def make_row(board: Leaderboard, task: str, method: str, group: pd.DataFrame, ranked: Sequence[str]) -> Row:
-    """One row from its cells in the tidy frame; ``ranked`` are the methods that it is ranked among."""
-    found = board.found
-    shares = {
-        (one["quantity"], one["tolerance"]): one for one in group.to_dict("records") if pd.notna(one["tolerance"])
-    }
-    single = {one["quantity"]: one for one in group.to_dict("records") if pd.isna(one["tolerance"])}
-    whole, n = task == ALL_TASKS, int(group["n"].max())
-    where = "all tasks" if whole else task
-    tasks = found.begun() if whole else (task,)
-    scored = board.scored_tasks if whole else [task]
-    runs, measures = runs_on(found, tasks, method), [name for one in scored for name in anchor_sources(found, one)]
+def make_row(
+    board: Leaderboard, task: str, method: str, cells: Mapping[Any, Mapping[Any, Any]], ranked: Sequence[str]
+) -> Row:
+    """One row from its cells by quantity and tolerance; ``ranked`` are the methods that it is ranked among."""
+    found, whole = board.found, task == ALL_TASKS
+    n, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
+    where, tasks, scored = ("all tasks", found.begun(), board.scored_tasks) if whole else (task, (task,), [task])
+    runs, own = runs_on(found, tasks, method), f"Runs of {where}, {method}"
+    measures = [name for one in scored for name in anchor_sources(found, one)]
     scores = [*runs_on(found, scored, method), *measures]
+    rivals = [name for other in ranked for name in runs_on(found, scored, other)]
+    theirs = [*runs_on(found, scored, method), *runs_on(found, scored, BASELINE)]
+    best, worst = (cells[end, None]["mean"] for end in ("best rank", "worst rank"))
+    about_score = f"Score of {method}, {where}: its runs, and those that scores are measured by"
+    about_rank = f"Rank of {method}, {where}: runs of all methods ranked, and those that scores are measured by"
+    place = NOTHING if pd.isna(best) else -float(best + worst)
 
-    def cell(one: dict[Any, Any] | None, sources: Iterable[str], about: str) -> Cell:
+    def cell(quantity: str, sources: Iterable[str], about: str, tolerance: float | None = None) -> Cell:
+        one = cells.get((quantity, tolerance))
         if one is None or pd.isna(one["mean"]):
             return Cell(DASH)
         return number(format_cell(one, n), sources, about, float(one["mean"]))
 
-    best, worst = single["best rank"]["mean"], single["worst rank"]["mean"]
-    own = f"Runs of {where}, {method}"
-    rivals = [name for other in ranked for name in runs_on(found, scored, other)]
     return Row(
         task=task,
         method=method,
-        runs=number(f"{n}/{int(group['N'].max())}", runs, own, n),
-        rank=number(
-            rank_text(best, worst),
-            [*scores, *rivals],
-            f"Rank of {method}, {where}: runs of all methods ranked, and those that scores are measured by",
-            NOTHING if pd.isna(best) else -float(best + worst),
-        ),
-        score=cell(
-            single["score"], scores, f"Score of {method}, {where}: its runs, and those that scores are measured by"
-        ),
-        final=cell(single.get("final return"), runs, own),
-        better=cell(
-            single.get("improvement"),
-            [*runs_on(found, scored, method), *runs_on(found, scored, BASELINE)],
-            f"Runs of {method} and of {BASELINE}",
-        ),
-        valid={name: {f"{tol:g}": cell(shares.get((name, tol)), runs, own) for tol in TOLERANCES} for name in VALIDITY},
+        runs=number(f"{n}/{wanted}", runs, own, n),
+        rank=number(rank_text(best, worst), [*scores, *rivals], about_rank, place),
+        score=cell("score", scores, about_score),
+        final=cell("final return", runs, own),
+        better=cell("improvement", theirs, f"Runs of {method} and of {BASELINE}"),
+        valid={name: {f"{tol:g}": cell(name, runs, own, tol) for tol in TOLERANCES} for name in VALIDITY},
     )
 
 

@@ -1,33 +1,37 @@
-"""Interactive charts of the report as Vega-Lite: plain data that the page draws by itself, without a network."""
+"""Interactive charts of the report as Vega-Lite: plain data that the page draws by itself, without a network.
+
+Channels are given as objects: Altair checks a string against its schema, which takes longer than all the rest.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from benchmark.analysis.curves import Curves
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
-from benchmark.analysis.statistics import Estimate
-from benchmark.analysis.summaries import different_machines, part_seconds
+from benchmark.analysis.summaries import Curves, different_machines, part_seconds
 from benchmark.analysis.timing import STEP_PARTS
-from benchmark.publishing.figures.curves import LINEAR_UP_TO
+from benchmark.publishing.figures import LINEAR_UP_TO
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, style_of
 from benchmark.records.results import PARTS, TOLERANCES
 from benchmark.records.selection import Selection
 
 Spec = dict[str, Any]
 # Matplotlib's markers as Vega calls them.
-SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
-SHAPES |= {
+SHAPES = {
+    "o": "circle",
+    "s": "square",
+    "^": "triangle-up",
+    "D": "diamond",
+    "v": "triangle-down",
+    "P": "cross",
     "X": "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z",
     "*": "M0,-1L0.6,0.8L-0.95,-0.3L0.95,-0.3L-0.6,0.8Z",
-}
-SHAPES |= {
     "p": "M0,-1L0.95,-0.3L0.6,0.8L-0.6,0.8L-0.95,-0.3Z",
     "h": "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z",
 }
@@ -37,15 +41,16 @@ HEIGHT = 280
 POINTS = "points"
 
 
-def colours(methods: Sequence[str]) -> alt.Scale:
-    """The colour of each method, as in every other figure."""
-    return alt.Scale(domain=list(methods), range=[to_hex(style_of(method).colour) for method in methods])
+def method_colour(methods: Sequence[str], legend: alt.Legend | None) -> alt.Color:
+    """Each method in its colour, as in every other figure."""
+    colours = [to_hex(style_of(method).colour) for method in methods]
+    return alt.Color("method:N", scale=alt.Scale(domain=list(methods), range=colours), legend=legend)
 
 
-def shapes(methods: Sequence[str]) -> alt.Scale:
-    """The marker of each method: colour alone tells nobody everything."""
+def method_shape(methods: Sequence[str], legend: alt.Legend | None) -> alt.Shape:
+    """Each method with its marker: colour alone tells nobody everything."""
     marks = [SHAPES.get(style_of(method).marker, OTHER_SHAPE) for method in methods]
-    return alt.Scale(domain=list(methods), range=marks)
+    return alt.Shape("method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=legend)
 
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
@@ -66,21 +71,20 @@ def score_chart(frame: pd.DataFrame, methods: Sequence[str], described: str) -> 
     rows = frame[(frame["task"] == ALL_TASKS) & (frame["quantity"] == "score")]
     data = with_ends(rows[["method", "mean", "low", "high"]].sort_values("mean", ascending=False))
     base = alt.Chart(data).encode(y=alt.Y("method:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)))
-    colour = alt.Color("method:N", scale=colours(methods), legend=None)
+    colour = method_colour(methods, None)
     tooltip = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{end}:Q", format=".3f") for end in ("mean", "low", "high"))]
     x = alt.X("low:Q", title="score").scale(zero=False, padding=12)
-    rule = base.mark_rule(strokeWidth=3, aria=False).encode(x=x, x2="high:Q", color=colour, tooltip=tooltip)
-    shape = alt.Shape("method:N", scale=shapes(methods), legend=None)
-    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
-        x="mean:Q", color=colour, shape=shape, tooltip=tooltip
-    )
+    rule = base.mark_rule(strokeWidth=3, aria=False).encode(x=x, x2=alt.X2("high:Q"), color=colour, tooltip=tooltip)
+    dot = base.mark_point(filled=True, size=110, opacity=1)
+    dot = dot.encode(x=alt.X("mean:Q"), color=colour, shape=method_shape(methods, None), tooltip=tooltip)
     return finish(rule + dot, described)
 
 
 def profile_chart(board: Leaderboard, described: str) -> Spec:
     """Share of runs above each score."""
+    banded = len(board.found.seeds) >= SEEDS_FOR_BAND
     rows = [
-        {"method": method, "score": threshold, "share": share.mean} | _band(share, len(board.found.seeds))
+        (method, threshold, share.mean, *(share.band if banded else (None, None)))
         for method, profile in board.profiles.items()
         for threshold, share in profile
     ]
@@ -118,33 +122,24 @@ def pareto_charts(frame: pd.DataFrame, methods: Sequence[str], described: str) -
     return charts
 
 
-def _pareto(methods: Sequence[str]) -> alt.LayerChart:
-    base = alt.Chart(alt.NamedData(POINTS)).encode(
-        color=alt.Color("method:N", scale=colours(methods), legend=_legend())
-    )
+def _pareto(methods: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
+    base = alt.Chart(alt.NamedData(POINTS)).encode(color=method_colour(methods, _legend()))
     x = alt.X("valid_mean:Q", title="").axis(format="%").scale(domain=[0.0, 1.0], nice=False, zero=False)
     y = alt.Y("mean:Q", title="final return").scale(zero=False, padding=12)
     tooltip = [alt.Tooltip("method:N"), alt.Tooltip("mean:Q", title="return", format=",.4~f")]
     tooltip += [alt.Tooltip("valid_mean:Q", title="valid", format=".3%")]
-    across = base.mark_rule(aria=False).encode(x="valid_low:Q", x2="valid_high:Q", y="mean:Q")
-    up = base.mark_rule(aria=False).encode(x="valid_mean:Q", y="low:Q", y2="high:Q")
-    shape = alt.Shape("method:N", scale=shapes(methods), legend=_legend())
-    dots = base.mark_point(filled=True, size=120, opacity=1).encode(x=x, y=y, shape=shape, tooltip=tooltip)
-    chart: alt.LayerChart = across + up + dots
-    return chart
+    across = base.mark_rule(aria=False).encode(x=alt.X("valid_low:Q"), x2=alt.X2("valid_high:Q"), y=alt.Y("mean:Q"))
+    up = base.mark_rule(aria=False).encode(x=alt.X("valid_mean:Q"), y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
+    dots = base.mark_point(filled=True, size=120, opacity=1)
+    return alt.layer(across, up, dots.encode(x=x, y=y, shape=method_shape(methods, _legend()), tooltip=tooltip))
 
 
-def learning_chart(board: Leaderboard, task: str, described: str) -> Spec:
-    """Evaluation returns over training."""
-    data, methods = curve_data(board.learning, task), board.found.methods
-    return finish(_curves(data, methods, "step", "value", "environment steps", "return of an episode"), described)
-
-
-def violation_chart(board: Leaderboard, task: str, described: str) -> Spec:
-    """Violations of the policy's own output so far, over training."""
-    data, methods = curve_data(board.missed, task), board.found.methods
-    chart = _curves(data, methods, "step", "value", "environment steps", "violations so far", "symlog")
-    return finish(chart, described)
+def training_chart(
+    curves: Curves, task: str, methods: Sequence[str], y_title: str, described: str, counts: bool = False
+) -> Spec:
+    """Curves of one task over training; the axis of counts is linear near 0 and logarithmic above."""
+    data = curve_data(curves, task)
+    return finish(_curves(data, methods, "step", "value", "environment steps", y_title, counts), described)
 
 
 def curve_data(curves: Curves, task: str) -> pd.DataFrame:
@@ -189,18 +184,11 @@ def _stacks(rows: Sequence[dict[str, Any]], parts: Sequence[str], unit: str) -> 
             y=alt.Y("bar:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
             x=alt.X("spent:Q", title=unit, axis=alt.Axis(tickCount=6)),
             color=alt.Color("part:N", scale=order, legend=_legend()),
-            order="place:Q",
-            tooltip=["bar:N", "part:N", alt.Tooltip("spent:Q", title=unit, format=",.3~f")],
+            order=alt.Order("place:Q"),
+            tooltip=[alt.Tooltip("bar:N"), alt.Tooltip("part:N"), alt.Tooltip("spent:Q", title=unit, format=",.3~f")],
         )
     )
     return bars
-
-
-def _band(one: Estimate, seeds: int) -> dict[str, float | None]:
-    """Ends of a band, of width zero where a point has no interval: left out, the band would reach across it."""
-    if seeds < SEEDS_FOR_BAND:
-        return {"low": None, "high": None}
-    return {"low": one.mean if one.low is None else one.low, "high": one.mean if one.high is None else one.high}
 
 
 def _curves(
@@ -210,20 +198,21 @@ def _curves(
     y: str,
     x_title: str,
     y_title: str,
-    scale: Literal["linear", "symlog"] = "linear",
+    counts: bool = False,
 ) -> alt.LayerChart | alt.FacetChart:
     methods = [method for method in methods if (data["method"] == method).any()]
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
     base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
-    colour = alt.Color("method:N", scale=colours(methods), legend=_legend())
+    colour = method_colour(methods, _legend())
     axis = alt.Y(f"{y}:Q", title=y_title)
-    if scale == "symlog":
+    if counts:
         # Vega finds no good ticks for it.
         ticks = [0, *(10**power for power in range(1, 10) if 10**power <= data[y].max())]
-        axis = axis.axis(values=ticks, format=",d").scale(type=scale, constant=LINEAR_UP_TO)
+        axis = axis.axis(values=ticks, format=",d").scale(type="symlog", constant=LINEAR_UP_TO)
     else:
         axis = axis.scale(zero=False)
     dashes = alt.Scale(domain=list(methods), range=[_dash(method) for method in methods])
+    tooltip = [alt.Tooltip("method:N"), alt.Tooltip(f"{x}:Q", format=",~f"), alt.Tooltip(f"{y}:Q", format=",.4~f")]
     line = (
         base.mark_line(strokeWidth=2.2)
         .encode(
@@ -231,7 +220,7 @@ def _curves(
             color=colour,
             strokeDash=alt.StrokeDash("method:N", scale=dashes, legend=_legend()),
             opacity=alt.when(chosen).then(alt.value(1.0)).otherwise(alt.value(0.1)),
-            tooltip=["method:N", alt.Tooltip(f"{x}:Q", format=",~f"), alt.Tooltip(f"{y}:Q", format=",.4~f")],
+            tooltip=tooltip,
         )
         .add_params(chosen)
         .properties(name="curves")
@@ -239,9 +228,8 @@ def _curves(
     banded = data.dropna(subset=["low", "high"])
     if banded.empty:
         return alt.layer(line)
-    band = (
-        alt.Chart(banded).mark_area(aria=False, opacity=0.12).encode(x=f"{x}:Q", y="low:Q", y2="high:Q", color=colour)
-    )
+    band = alt.Chart(banded).mark_area(aria=False, opacity=0.12)
+    band = band.encode(x=alt.X(f"{x}:Q"), y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=colour)
     return alt.layer(band, line)
 
 

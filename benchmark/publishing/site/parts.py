@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from benchmark.analysis.claims.rule import Claim, Finding, Reading
 from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.claims import SHARED, Row, effect_rows, effect_text, verdict_rows, verdict_text
 from benchmark.publishing.site.cells import Cell, Grid, make_grid
-from benchmark.publishing.tables.rendering import DASH, Column, like, make_view
+from benchmark.publishing.tables import FLOW_COSTS
+from benchmark.publishing.tables.rendering import Column, like, make_view, valid_columns
 from benchmark.records.provenance import machine_of
 from benchmark.records.reports import of_experiment, of_flow, of_runs, of_timing
-from benchmark.records.results import TOLERANCES, Provenance
+from benchmark.records.results import Provenance
 from benchmark.records.selection import CompleteRun, Selection
 from benchmark.records.submissions import is_of_repository
 from methods.base import Method, method_class
@@ -29,24 +29,16 @@ STEP = (
     Column(f"step, times that of {summaries.REFERENCE}", "step ratio"),
     Column("whole training with flow [s]", "training"),
 )
-FLOW_VALID = tuple(Column(f"valid at {tol:g} [%]", "validity", tol) for tol in TOLERANCES)
-FLOW_WHOLE = (
-    Column("recall [%]", "recall"),
-    Column("F1 [%]", "F1"),
-    Column("draws", "draws"),
-    Column("samples and training [s]", "seconds"),
-)
 
 
 def describe_method(found: Selection, method: str) -> list[str]:
-    """Paragraphs on a method; none of a submitted one whose code may be installed here or not."""
+    """Paragraphs on a method: its module's docstring, and the first lines of those that it stands on.
+
+    There are none of a submitted one, whose code may be installed here or not.
+    """
     if method in found.submitted and not is_of_repository(method):
         return []
-    return about_method(method_class(method))
-
-
-def about_method(cls: type[Method[Any]]) -> list[str]:
-    """Paragraphs on a method: its module's docstring, and the first lines of those that it stands on."""
+    cls = method_class(method)
     modules = dict.fromkeys(
         inspect.getmodule(one) for one in cls.__mro__ if issubclass(one, Method) and one is not Method
     )
@@ -58,12 +50,9 @@ def about_method(cls: type[Method[Any]]) -> list[str]:
     return [" ".join(paragraph.split()) for paragraph in paragraphs]
 
 
-def settings_of(runs: Iterable[CompleteRun]) -> dict[str, str]:
-    """Settings of a row's method, which are the same for all its seeds."""
-    for run in runs:
-        config = run.record.config.get("method", {})
-        return {name: str(value) for name, value in sorted(config.items())}
-    return {}
+def settings_of(run: CompleteRun) -> dict[str, str]:
+    """Settings of a run's method, which are the same for all seeds."""
+    return {name: str(value) for name, value in sorted(run.record.config.get("method", {}).items())}
 
 
 def measured_rows(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -72,8 +61,8 @@ def measured_rows(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None:
-    """The measured split of a training step by task, from the frame of ``acrl timing``; None where it was not timed."""
-    own = measured_rows(timed[timed["method"] == method], ["task"])
+    """The measured split of a training step by task, from the frame of its timing; None where it was not timed."""
+    own = measured_rows(timed, ["task"])
     if own.empty:
         return None
 
@@ -89,9 +78,9 @@ def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
     own = measured_rows(flows[flows["flow"] == method], ["task", "states", "latent"])
     if own.empty:
         return {}
-    whole = make_view(own[own["latent"] == ""], ["task"], FLOW_WHOLE, "flows")
+    whole = make_view(own[own["latent"] == ""], ["task"], FLOW_COSTS, "flows")
     keys = ["task", "states", "latent"]
-    valid = make_view(own[own["latent"] != ""], keys, FLOW_VALID, "n of N")
+    valid = make_view(own[own["latent"] != ""], keys, valid_columns("validity"), "n of N")
 
     def origin(row: dict[str, str], _: str) -> list[str]:
         if row["latent"] == "policy":
@@ -104,26 +93,8 @@ def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
     }
 
 
-@dataclass(frozen=True)
-class ClaimPage:
-    """One claim.
-
-    Attributes:
-        verdict: With everything that it was judged by.
-        effects: What was measured, by heading; the first has none.
-        extra: Further tables by heading.
-        verdicts: Of each reading.
-    """
-
-    claim: Claim
-    verdict: Cell
-    effects: dict[str, Grid]
-    extra: dict[str, Grid]
-    verdicts: Grid
-
-
-def claim_page(claim: Claim, known: Collection[str]) -> ClaimPage:
-    """A claim as tables whose cells name what they come from; ``known`` are the sources that there are."""
+def claim_page(claim: Claim, known: Collection[str]) -> dict[str, Any]:
+    """A claim as tables by heading, whose cells name those of the ``known`` sources that they come from."""
 
     def linked(text: str, sources: Iterable[str], about: str, strong: bool = False) -> Cell:
         there = " ".join(dict.fromkeys(name for name in sources if name in known))
@@ -143,27 +114,25 @@ def claim_page(claim: Claim, known: Collection[str]) -> ClaimPage:
         heads = list(rows[0]) if rows else []
         return Grid(heads, [[cell(column, value, row) for column, value in row.items()] for row in rows])
 
+    def of_row(row: dict[str, str], _: str) -> list[str]:
+        return [name for name in [of_runs(row["task"], row["method"])] if name in known]
+
     asides = dict.fromkeys(reading.aside for reading in claim.readings)
     deciding = [name for reading in claim.deciding for name in reading.sources]
-    return ClaimPage(
-        claim=claim,
-        verdict=linked(claim.verdict, deciding, f"{claim.id} {claim.title}: what decides", strong=True),
-        effects={
+    return {
+        "claim": claim,
+        "verdict": linked(claim.verdict, deciding, f"{claim.id} {claim.title}: what decides", strong=True),
+        "effects": {
             aside: grid(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))
             for aside in asides
         },
-        extra={heading: extra_grid(frame, known) for heading, frame in claim.extra.items() if len(frame)},
-        verdicts=grid(verdict_rows(claim)),
-    )
-
-
-def extra_grid(frame: pd.DataFrame, known: Collection[str]) -> Grid:
-    """A further table of a claim, whose rows are of a task and a method."""
-    return make_grid(
-        frame,
-        ["task", "method"],
-        lambda row, _: [name for name in [of_runs(row["task"], row["method"])] if name in known],
-    )
+        "extra": {
+            heading: make_grid(frame, ["task", "method"], of_row)
+            for heading, frame in claim.extra.items()
+            if len(frame)
+        },
+        "verdicts": grid(verdict_rows(claim)),
+    }
 
 
 Origin = dict[str, Any]
@@ -172,15 +141,20 @@ Origin = dict[str, Any]
 def sources(found: Selection, folder: Path) -> dict[str, list[Origin]]:
     """Everything that numbers are from, by its name in :mod:`benchmark.records.reports`."""
     by_name = {of_runs(*pair): [describe_run(run) for run in runs] for pair, runs in found.complete.items()}
-    for states, reports in (("sampled", found.flows), ("visited", found.visited)):
-        for (task, method), report in reports.items():
-            by_name[of_flow(task, method, states)] = [describe_flow(task, method, states, report.provenance)]
-    for task, timing in found.timing.items():
-        name = of_timing(task)
-        by_name[name] = [{"task": task, "method": "all timed", **describe_origin(timing.provenance), "file": name}]
+    made = [
+        ({"task": task, "method": method}, of_flow(task, method, states), by_pair[task, method].provenance)
+        for task, method in sorted(found.flows.keys() | found.visited.keys())
+        for states, by_pair in (("sampled", found.flows), ("visited", found.visited))
+        if (task, method) in by_pair
+    ]
+    made += [
+        ({"task": task, "method": "all timed"}, of_timing(task), timing.provenance)
+        for task, timing in found.timing.items()
+    ]
+    by_name |= {name: [{**what, **describe_origin(provenance), "file": name}] for what, name, provenance in made}
     for path in sorted((folder / "experiments").glob("*.csv")):
         by_name[of_experiment(path.stem)] = [{"file": of_experiment(path.stem), "note": caption_of(path)}]
-    return dict(sorted(by_name.items()))
+    return by_name
 
 
 def describe_run(run: CompleteRun) -> Origin:
@@ -198,15 +172,10 @@ def describe_run(run: CompleteRun) -> Origin:
     }
 
 
-def describe_flow(task: str, method: str, states: str, provenance: Provenance | None) -> Origin:
-    """Where the report on a flow is from."""
-    return {"task": task, "method": method, **describe_origin(provenance), "file": of_flow(task, method, states)}
-
-
 def describe_origin(provenance: Provenance | None) -> Origin:
     """Commit, machine and start; unknown where nothing was noted."""
     if provenance is None:
-        return {"commit": "unknown", "machine": "unknown", "started": "unknown"}
+        return dict.fromkeys(("commit", "machine", "started"), "unknown")
     dirty = " with uncommitted changes" if provenance.dirty else ""
     commit = (provenance.commit or "unknown")[:12] + dirty
     return {"commit": commit, "machine": machine_of(provenance), "started": provenance.started}
@@ -219,32 +188,19 @@ def caption_of(numbers: Path) -> str:
     return paragraphs[1].strip() if len(paragraphs) > 1 else f"See {page.name}."
 
 
-def anchor_runs(found: Selection) -> list[Origin]:
-    """The runs that returns are measured by."""
-    return [describe_run(run) for task in found.tasks for side in found.anchors(task) for run in side]
-
-
-def reports(found: Selection) -> list[Origin]:
-    """Flows and timings."""
-    flows = [
-        describe_flow(*pair, states, by_pair[pair].provenance)
-        for pair in sorted(found.flows.keys() | found.visited.keys())
-        for states, by_pair in (("sampled", found.flows), ("visited", found.visited))
-        if pair in by_pair
-    ]
-    timings = [
-        {"task": task, "method": DASH, **describe_origin(timing.provenance), "file": of_timing(task)}
-        for task, timing in found.timing.items()
-    ]
-    return flows + timings
-
-
-def versions(found: Selection) -> dict[str, str]:
-    """Versions of libraries by the lock file that runs were made with."""
+def provenance_page(found: Selection, behind: Mapping[str, list[Origin]]) -> dict[str, Any]:
+    """Every run, those that returns are measured by, flows and timings, experiments, and versions by lock file."""
     origins = [run.record.provenance for runs in found.complete.values() for run in runs]
+    others = [one for name, known in behind.items() for one in known if one["file"] == name]
     return {
-        (origin.lock_sha256 or "unknown")[:12]: ", ".join(
-            f"{name} {one}" for name, one in sorted(origin.versions.items())
-        )
-        for origin in sorted(origins, key=lambda origin: origin.started)
+        "runs": [describe_run(run) for run in found.everything()],
+        "anchors": [describe_run(run) for task in found.tasks for side in found.anchors(task) for run in side],
+        "reports": [one for one in others if "note" not in one],
+        "experiments": [one for one in others if "note" in one],
+        "versions": {
+            (origin.lock_sha256 or "unknown")[:12]: ", ".join(
+                f"{name} {version}" for name, version in sorted(origin.versions.items())
+            )
+            for origin in sorted(origins, key=lambda origin: origin.started)
+        },
     }

@@ -10,9 +10,8 @@ from benchmark.analysis.anchors import ANCHOR_KEYS
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.analysis.summaries import REFERENCE
 from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
-from benchmark.publishing.tables.rendering import DASH, Column, Table, View, format_cell, make_view
+from benchmark.publishing.tables.rendering import DASH, Column, Table, View, format_cell, make_view, valid_columns
 from benchmark.records.provenance import machine_of
-from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import HIGH_METHOD, LOW_METHOD
 from benchmark.records.submissions import describe_submissions
 
@@ -22,17 +21,11 @@ EQUALITY = (
 )
 # Heads of the table of returns that scores are measured by.
 SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "no scores, since"
-VALID_LAST = tuple(Column(f"valid at {tol:g} [%]", "final valid share", tol) for tol in TOLERANCES)
-VALID_TRAINING = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+VALID_LAST = valid_columns("final valid share")
 
 
 def leaderboard_table(board: Leaderboard, described: str) -> Table:
-    """The leaderboard.
-
-    Args:
-        board: Of a profile.
-        described: Its profile, budget and seeds in one sentence.
-    """
+    """The leaderboard; ``described`` are its profile, budget and seeds in one sentence."""
     frame = board.frame
     whole, single = frame[frame["task"] == ALL_TASKS], frame[frame["task"] != ALL_TASKS]
     columns = [
@@ -45,7 +38,7 @@ def leaderboard_table(board: Leaderboard, described: str) -> Table:
     views = [
         View("All tasks", with_ranks(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
         View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
-        View("Valid over the whole training", make_view(single, keys, VALID_TRAINING)),
+        View("Valid over the whole training", make_view(single, keys, valid_columns("valid share"))),
         View("How often the method of a row is better than that of a column [%]", pair_view(board)),
         View("Returns that scores are measured by", scale_view(board)),
     ]

@@ -11,12 +11,14 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark.analysis.comparison import Compared, Difference
+from benchmark.records.results import TOLERANCES
 
 DASH = "—"
 # Of numbers in CSVs: the digits that every processor agrees on.
 DIGITS = "%.12g"
 MARK = "†"
 
+# Text that LaTeX prints as it is.
 LATEX = str.maketrans(
     {
         "\\": "\\textbackslash{}",
@@ -42,6 +44,11 @@ class Column:
     def key(self) -> tuple[str, float | None]:
         """What a cell of the tidy frame is found by."""
         return self.quantity, self.tolerance
+
+
+def valid_columns(quantity: str) -> list[Column]:
+    """A column for the valid share at each tolerance."""
+    return [Column(f"valid at {tol:g} [%]", quantity, tol) for tol in TOLERANCES]
 
 
 def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
@@ -106,11 +113,6 @@ def like(mean: float, whole: bool) -> Callable[[float], str]:
     return lambda value: f"{value:,.{digits}f}"
 
 
-def escape_latex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return text.translate(LATEX)
-
-
 @dataclass(frozen=True)
 class View:
     """One formatted table.
@@ -166,14 +168,14 @@ def latex(table: Table, notes: list[str]) -> str:
         blocks += [
             "\\begin{table}[tbp]",
             "\\centering\\footnotesize",
-            f"\\caption{{{escape_latex(caption)}}}",
+            f"\\caption{{{caption.translate(LATEX)}}}",
             f"\\label{{tab:{table.name}-{number}}}",
             "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
             view.cells.to_latex(index=False, escape=True).rstrip() + "%",
             "}",
         ]
         if notes and number == len(table.views) - 1:
-            blocks += ["\\begin{itemize}", *(f"\\item {escape_latex(note)}" for note in notes), "\\end{itemize}"]
+            blocks += ["\\begin{itemize}", *(f"\\item {note.translate(LATEX)}" for note in notes), "\\end{itemize}"]
         blocks.append("\\end{table}")
     return "\n".join(blocks) + "\n"
 

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.analysis.claims.claims import evaluate_claims
+from benchmark.analysis.claims import evaluate_claims
 from benchmark.publishing.claims import write_claims
-from benchmark.publishing.figures.curves import write_figures
-from benchmark.publishing.site.pages import write_site
-from benchmark.publishing.tables.writing import write_tables
+from benchmark.publishing.figures import write_figures
+from benchmark.publishing.site import write_site
+from benchmark.publishing.tables import write_tables
 from tests.benchmark.command import ROOT, files
 from tests.benchmark.synthetic_results import PROFILE, board_of
-
-WRITTEN = ("tables", "figures", "site", "claims.md", "claims.csv")
 
 
 def write_everything(folder: Path) -> None:
@@ -32,12 +30,10 @@ def write_everything(folder: Path) -> None:
 def test_another_process_writes_the_same_bytes_and_nothing_else(made_up: Path, tmp_path: Path) -> None:
     here, there = (Path(shutil.copytree(made_up, tmp_path / name / PROFILE)) for name in ("here", "there"))
     before = files(here)
-    for path in (there / "runs").glob("*/*/*.json"):
-        path.touch()
     write_everything(here)
     program = f"from pathlib import Path; from {__name__} import *; write_everything(Path({str(there)!r}))"
     variables = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", program], env=variables, check=True)
     assert files(there) == files(here)
     made = {name.split("/")[0] for name in files(here).keys() - before.keys()}
-    assert made == set(WRITTEN)
+    assert made == {"tables", "figures", "site", "claims.md", "claims.csv"}

@@ -15,13 +15,12 @@ from benchmark.analysis.claims.evidence import (
     NO_EVENTS,
     Count,
     count_ratio,
-    difference,
     exact_share,
     poisson_ratio,
     quotient,
     share_over_seeds,
 )
-from benchmark.analysis.claims.rule import BOTH_SIDES, Budget, Outcome, decide
+from benchmark.analysis.claims.rule import BOTH_SIDES, Outcome, decide
 from benchmark.analysis.statistics import Estimate, point, ratio_interval
 
 N = 1000
@@ -58,22 +57,14 @@ def test_what_is_kept_open_says_why() -> None:
     assert decide(none, 2.0, no_support="not run") == ("open", "not run")
 
 
-def test_budgets_are_compared_with_a_share_of_the_published_one() -> None:
-    assert Budget(100, 1000).below(0.1) == ""
-    assert Budget(99, 1000).below(0.1) == "less than 10% of the published steps"
-    assert Budget(999, 1000, "updates").below(1.0) == "less than the published updates"
-
-
 @pytest.mark.parametrize("missed", [0, 1, 17, 60])
 def test_the_interval_of_a_share_cuts_off_its_tails(missed: int) -> None:
     found = exact_share(1 - missed / N, N, 1)
     valid = N - missed
-    assert found.low is not None
-    assert found.high is not None
     # Clopper-Pearson: at each end the tail beyond what was seen has 2.5%.
-    assert float(stats.binom.sf(valid - 1, N, found.low)) == pytest.approx(0.025)
+    assert float(stats.binom.sf(valid - 1, N, found.low or 0.0)) == pytest.approx(0.025)
     if missed:
-        assert float(stats.binom.cdf(valid, N, found.high)) == pytest.approx(0.025)
+        assert float(stats.binom.cdf(valid, N, found.high or 0.0)) == pytest.approx(0.025)
     else:
         assert found.high == 1
 
@@ -114,16 +105,13 @@ def test_many_violations_give_the_ratio_of_geometric_means() -> None:
     assert (found.mean, found.low, found.high) == (expected.mean, expected.low, expected.high)
 
 
-def test_nothing_on_either_side_or_one_seed_has_no_interval() -> None:
+def test_counts_of_nothing_or_of_one_seed_have_no_interval_and_none_on_one_side_a_one_sided_one() -> None:
     nothing = [Count(0, N), Count(0, N)]
     assert count_ratio(nothing, nothing) == Estimate(None, None, None, 2, NO_EVENTS)
     assert count_ratio([], nothing).mean is None
     one = count_ratio([Count(9, N)], [Count(0, N)])
     assert (one.mean, one.low) == (math.inf, None)
-
-
-def test_no_violation_at_all_gives_a_one_sided_statement() -> None:
-    found = count_ratio([Count(900, N), Count(905, N)], [Count(0, N), Count(0, N)])
+    found = count_ratio([Count(900, N), Count(905, N)], nothing)
     assert (found.mean, found.high) == (math.inf, math.inf)
     assert found.low is not None
     # As the rule of three: up to 3.7 violations would be no surprise.
@@ -144,9 +132,7 @@ def test_the_interval_of_few_counts_holds_the_ratio_and_inverts(above: list[Coun
 
 
 def test_seeds_of_one_side_that_are_all_equal_are_no_reason_to_warn(recwarn: pytest.WarningsRecorder) -> None:
-    found = count_ratio([Count(N, N)] * 3, [Count(20, N), Count(25, N), Count(22, N)])
-    assert found.low is not None
-    assert difference([1.0, 1.0], [2.0, 3.0]).low is not None
+    assert count_ratio([Count(N, N)] * 3, [Count(20, N), Count(25, N), Count(22, N)]).low is not None
     assert not recwarn.list
 
 
@@ -156,16 +142,10 @@ def test_quotients_of_intervals_are_not_too_narrow() -> None:
     for _ in range(1000):
         a, b = rng.normal(50, 2), rng.normal(5, 0.4)
         found = quotient(estimate(a, a - 1.96 * 2, a + 1.96 * 2), estimate(b, b - 1.96 * 0.4, b + 1.96 * 0.4))
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= 10 <= found.high
+        held += found.low is not None and found.high is not None and found.low <= 10 <= found.high
     assert held >= 950
-
-
-def test_quotients_without_a_value_or_an_interval() -> None:
-    known = estimate(4, 3, 5)
+    known, single = estimate(4, 3, 5), quotient(estimate(4, 3, 5), point(2.0, 1))
     assert quotient(known, point(None, 0)).mean is None
     assert quotient(known, estimate(0, 0, 1)).mean is None
-    single = quotient(known, point(2.0, 1))
     assert (single.mean, single.low) == (2.0, None)
     assert quotient(known, estimate(1, 0, 2)).high == math.inf

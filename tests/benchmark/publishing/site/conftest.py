@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.analysis.claims.claims import evaluate_claims
-from benchmark.publishing.site.pages import write_site
+from benchmark.analysis.claims import evaluate_claims
+from benchmark.publishing.site import write_site
 from tests.benchmark.synthetic_results import (
     METHODS,
     PROFILE,

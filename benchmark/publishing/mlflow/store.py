@@ -1,30 +1,31 @@
-"""MLflow as a view of the results: runs are imported from their JSON, and the database can be rebuilt from nothing."""
+"""The store of MLflow, a database or a server: opening it, and writing what is shown as one run."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 
-from benchmark.publishing.mlflow.entries import StoredRun, import_run, is_whole, tag_of
-from benchmark.records.results import RunResult, read_record
-from benchmark.records.runs import check_runs
-from benchmark.records.selection import check_place, one_line
+from benchmark.records.selection import one_line
 from envs.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+Item = TypeVar("Item")
 LOCK_SECONDS = 60
 BUSY_SECONDS = 5
-RUNS_A_PAGE = 1000
+# What MLflow takes at once.
+RUNS_A_PAGE, PARAMS_A_BATCH, METRICS_A_BATCH = 1000, 100, 1000
 TRIES = "2"
 # What to do about an error of SQLite, by a word of its message; anything else is taken for damage.
 HINTS = {
@@ -34,66 +35,97 @@ HINTS = {
     "": "it is only a view of the result files: delete it and import again",
 }
 SERVER_HINTS = {"": "check that it runs and that MLFLOW_TRACKING_URI is its address"}
+# Set last: a run without it is what an interrupted import left behind.
+WHOLE = "import"
 
 
-def import_runs(folder: Path, profile: str, database: Path) -> int:
-    """Make the experiment ``acrl/<profile>`` show the runs that are on disk.
+@dataclass(frozen=True)
+class Entry:
+    """What is shown as one run.
 
-    A run is looked up by its key and the hash of its file: importing twice changes nothing, a run made again replaces
-    the one shown, and one that an interrupted import left half done, or that is no longer on disk, is deleted.
+    Attributes:
+        params: Name and text.
+        metrics: Name, value and step.
+        file: Name and text.
+        ended_ms: When it ended; now if it is None.
+    """
+
+    name: str
+    tags: dict[str, str]
+    metrics: list[tuple[str, float, int]]
+    file: tuple[str, str]
+    started_ms: int
+    ended_ms: int | None = None
+    params: list[tuple[str, str]] = field(default_factory=list)
+    status: str = "FINISHED"
+
+
+def write_entry(client: MlflowClient, experiment: str, entry: Entry) -> None:
+    """Write one entry; it counts only once its last tag is there."""
+    from mlflow.entities import Metric, Param
+
+    tags = {clean(name): text for name, text in entry.tags.items()}
+    row = client.create_run(experiment, start_time=entry.started_ms, tags=tags, run_name=entry.name)
+    run_id = row.info.run_id
+    for some in batches(entry.params, PARAMS_A_BATCH):
+        client.log_batch(run_id, params=[Param(clean(name), text) for name, text in some])
+    for points in batches(entry.metrics, METRICS_A_BATCH):
+        metrics = [Metric(clean(name), value, entry.started_ms, step) for name, value, step in points]
+        client.log_batch(run_id, metrics=metrics)
+    name, text = entry.file
+    client.log_text(run_id, text, name)
+    client.set_terminated(run_id, entry.status, entry.ended_ms)
+    client.set_tag(run_id, WHOLE, "complete")
+
+
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Pieces no longer than MLflow takes at once."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def clean(name: str) -> str:
+    """A name that MLflow accepts."""
+    return re.sub(r"[^/\w.\- :]", "_", name)
+
+
+def tag_of(row: Run, name: str) -> str:
+    """A tag of a run in MLflow; empty where it has none."""
+    return str(row.data.tags.get(name, ""))
+
+
+def is_whole(row: Run) -> bool:
+    """Whether a run was written to its end."""
+    return tag_of(row, WHOLE) == "complete"
+
+
+@contextmanager
+def open_experiment(profile: str, database: Path, server: str | None) -> Iterator[tuple[MlflowClient, str]]:
+    """A client of the store, and the id of the profile's experiment there, which is made or restored as needed.
 
     Args:
-        folder: ``results/<profile>``.
         profile: Name of the profile.
         database: SQLite file, made if it is missing; artifacts are kept beside it.
-
-    Returns:
-        Number of runs newly imported.
+        server: Address of a store to use instead; where its artifacts go is its own affair.
 
     Raises:
-        UserError: If the folder is missing, a run is damaged or of another profile, or the database is locked,
-            damaged or cannot be written.
+        UserError: If the database is locked, damaged or cannot be written, or the server does not answer or refuses.
     """
-    found = read_files(folder, profile)
+    name = f"acrl/{profile}"
+    if server:
+        # MLflow would try for minutes before it says that nobody answers, and print two lines for every run.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", TRIES)
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        with one_line_errors(f"the MLflow server {server}", SERVER_HINTS):
+            client = connect(server)
+            yield client, experiment_id(client, name, None)
+        return
     database = database.resolve()
     with exclusive(database), one_line_errors(f"the MLflow database {database}", HINTS):
         if not database.exists():
             create_database(database)
         check_database(database)
-        client, artifacts = connect(sqlite_uri(database)), artifact_root(database) / profile
-        return synchronise(client, f"acrl/{profile}", artifacts.as_uri(), found)
-
-
-def import_runs_to_server(folder: Path, profile: str, uri: str) -> int:
-    """As :func:`import_runs`, into any store that MLflow has an address for, such as a tracking server.
-
-    Where artifacts go is the server's affair. Two imports at once may both import a run; the next one mends that.
-
-    Raises:
-        UserError: If the folder is missing, a run is damaged or of another profile, or the server does not answer or
-            refuses.
-    """
-    found = read_files(folder, profile)
-    # MLflow would try for minutes before it says that nobody answers, and print two lines for every run.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", TRIES)
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    with one_line_errors(f"the MLflow server {uri}", SERVER_HINTS):
-        return synchronise(connect(uri), f"acrl/{profile}", None, found)
-
-
-def read_files(folder: Path, profile: str) -> list[StoredRun]:
-    """Every run of the profile with its file.
-
-    Raises:
-        UserError: If there is no run, or a file is damaged, misplaced or of another profile.
-    """
-    check_runs(profile, folder.parent)
-    found = []
-    for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
-        run = read_record(path, RunResult)
-        check_place(path, run, profile)
-        found.append(StoredRun.of(path, run))
-    return found
+        client = connect(sqlite_uri(database))
+        yield client, experiment_id(client, name, (artifact_root(database) / profile).as_uri())
 
 
 def connect(uri: str) -> MlflowClient:
@@ -129,21 +161,6 @@ def check_database(database: Path) -> None:
         connection.close()
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
-
-
-def synchronise(client: MlflowClient, name: str, artifacts: str | None, found: list[StoredRun]) -> int:
-    """Delete from the experiment what is not on disk or not whole, import what is missing, and count that."""
-    experiment = experiment_id(client, name, artifacts)
-    wanted = {run.identity: run for run in found}
-    for row in list_runs(client, experiment):
-        identity = (tag_of(row, "run_key"), tag_of(row, "json_sha256"))
-        if is_whole(row) and identity in wanted:
-            del wanted[identity]
-        elif tag_of(row, "run_key"):
-            client.delete_run(row.info.run_id)
-    for run in wanted.values():
-        import_run(client, experiment, run)
-    return len(wanted)
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
@@ -201,15 +218,7 @@ def exclusive(database: Path) -> Iterator[None]:
 
 @contextmanager
 def one_line_errors(place: str, hints: Mapping[str, str]) -> Iterator[None]:
-    """Turn what SQLite and MLflow raise into an error that a user can mend.
-
-    Args:
-        place: What was used.
-        hints: What to do about an error, by a word of its message.
-
-    Raises:
-        UserError: In place of theirs.
-    """
+    """Turn what SQLite and MLflow raise about a place into a UserError that says what to do, by a word of theirs."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     # Importing MLflow takes seconds, which no other command should wait for.

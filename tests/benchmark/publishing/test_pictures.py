@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -15,42 +13,26 @@ from matplotlib.path import Path as Outline
 from PIL import Image
 from torch import Tensor
 
+from benchmark.publishing.pictures import kept_flow, write_pictures
 from benchmark.publishing.pictures.action_planes import Slice, choose_slice, grid, visited_states
 from benchmark.publishing.pictures.drawing import View, draw_constraint, draw_flow, draw_region, draw_repairs
-from benchmark.publishing.pictures.episodes import MOST_FRAMES, NoRendererError, play, random_policy, record_episode
-from benchmark.publishing.pictures.writing import kept_flow, write_pictures
+from benchmark.publishing.pictures.episodes import MOST_FRAMES, NoRendererError, play, record_episode
 from benchmark.records.config import load_params
-from envs import list_tasks, make_task
-from envs.constraints.base import Constraint
+from envs import make_task
 from envs.seeding import make_generator
 from tests.benchmark.command import PARAMS
 
 PNG_BYTES, GIF_BYTES = 60_000, 300_000
 # One of each family of sets.
-SOME = ("R+L2", "R+O10", "R+Ring", "R+2D", "R+T", "H+O+S", "BSS-3", "BSS-5", "An+L2")
+SOME = ("R+O10", "R+Ring", "R+2D", "H+O+S", "BSS-3", "BSS-5", "An+L2")
 NUMBERS = {
     "R+L2": ("0.05",),
     "HC+O": ("20", "obs[11..16]"),
-    "H+M": ("10", "obs[8..10]"),
-    "W+M": ("10", "obs[11..16]"),
-    "BSS-3": ("= 90", "[0, 35]³"),
     "BSS-5": ("= 150", "[0, 35]⁵"),
-    "R+N": ("[-1, 1]²",),
-    "HC+N": ("[-1, 1]⁶",),
-    "H+N": ("[-1, 1]³",),
-    "W+N": ("[-1, 1]⁶",),
     "An+N": ("[-1, 1]⁸",),
-    "BSS-3+N": ("[0, 35]³",),
-    "BSS-5+N": ("[0, 35]⁵",),
-    "R+O03": ("0.3", "obs[6..7]"),
-    "R+O10": ("≤ 1,", "obs[6..7]"),
-    "R+O30": ("≤ 3,", "obs[6..7]"),
-    "R+M": ("≤ 1,", "obs[6..7]"),
     "R+T": ("0.05", "obs[1]"),
     "HC+MA": ("≤ 5", "obs[2..7]", "obs[11]", "obs[14]"),
     "H+O+S": ("≤ 10", "≤ 0.1", "obs[8..10]", "obs[2..4]"),
-    "W+O+S": ("≤ 10", "≤ 0.1", "obs[11..16]", "obs[2..7]"),
-    "An+L2": ("≤ 2", "[-1, 1]⁸"),
     "R+Ring": ("0.02 ≤", "≤ 0.05"),
     "R+2D": ("(a₁ - 0.5)²", "≤ 0.05 or (a₁ + 0.5)²", "≤ 0.02"),
 }
@@ -62,10 +44,7 @@ def opened(content: bytes) -> Image.Image:
     return image
 
 
-# --- formulas ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("task_id", list_tasks())
+@pytest.mark.parametrize("task_id", NUMBERS)
 def test_a_formula_has_the_numbers_of_its_task(task_id: str) -> None:
     constraint = make_task(task_id).constraint
     text = constraint.formula()
@@ -74,35 +53,16 @@ def test_a_formula_has_the_numbers_of_its_task(task_id: str) -> None:
     assert text.count("a ∈") == 1
 
 
-def test_an_unknown_family_is_described_by_its_docstring() -> None:
-    class Elsewhere(Constraint):
-        """``a`` lies where another package says.
-
-        More of it.
-        """
-
-        def violation(self, action: Tensor, obs: Tensor) -> Tensor:
-            raise NotImplementedError
-
-        def cvxpy_constraints(self, x: Any, obs_row: Any) -> list[Any]:
-            raise NotImplementedError
-
-    assert Elsewhere([-1.0], [1.0]).formula() == "a lies where another package says."
-
-
-# --- what is feasible -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("task_id", SOME)
-def test_the_region_drawn_is_what_the_constraint_contains(task_id: str) -> None:
-    view = View.of(make_task(task_id), seed=0)
+def test_the_region_is_what_the_constraint_contains_and_arrows_lead_into_it(task_id: str) -> None:
+    view = View.of(make_task(task_id))
     axes = Figure().subplots()
     for obs in view.states:
         axes.clear()
         (path,) = draw_region(axes, view, obs[None]).get_paths()
         points = grid(view.lower, view.upper, 61)
         actions = view.plane.actions(points, obs[None])
-        feasible = view.constraint.contains(actions, obs.expand(len(actions), -1))
+        feasible = view.task.constraint.contains(actions, obs.expand(len(actions), -1))
         # The border is drawn as straight lines between the points of a grid: points next to it may be on either side.
         step = float((view.upper - view.lower).max()) / 200
         beside = torch.cat([points + step * torch.tensor(way) for way in ([1, 0], [-1, 0], [0, 1], [0, -1])])
@@ -112,21 +72,6 @@ def test_the_region_drawn_is_what_the_constraint_contains(task_id: str) -> None:
         assert clear.double().mean() > 0.85
         assert feasible[clear].any() or len(view.states) == 3
 
-
-def inside(region: Outline, points: Tensor) -> Tensor:
-    """Whether points (N, 2) are in a filled region, whose holes are outlines of their own: (N,)."""
-    outlines = [Outline(polygon) for polygon in region.to_polygons()]
-    found = torch.zeros(len(points), dtype=torch.bool)
-    for outline in outlines:
-        found ^= torch.from_numpy(outline.contains_points(points.numpy()))
-    return found
-
-
-@pytest.mark.parametrize("task_id", SOME)
-def test_arrows_lead_from_infeasible_actions_to_feasible_ones(task_id: str) -> None:
-    view = View.of(make_task(task_id), seed=0)
-    axes = Figure().subplots()
-    for obs in view.states:
         axes.clear()
         count = draw_repairs(axes, view, obs[None], make_generator(0, task_id))
         assert count == len(axes.texts)
@@ -138,6 +83,15 @@ def test_arrows_lead_from_infeasible_actions_to_feasible_ones(task_id: str) -> N
             assert float(view.plane.violation(end, obs[None])) <= 1e-9
 
 
+def inside(region: Outline, points: Tensor) -> Tensor:
+    """Whether points (N, 2) are in a filled region, whose holes are outlines of their own: (N,)."""
+    outlines = [Outline(polygon) for polygon in region.to_polygons()]
+    found = torch.zeros(len(points), dtype=torch.bool)
+    for outline in outlines:
+        found ^= torch.from_numpy(outline.contains_points(points.numpy()))
+    return found
+
+
 def test_the_plane_is_the_one_that_is_cut_most() -> None:
     task = make_task("HC+MA")
     assert choose_slice(task.constraint, visited_states(task, 0)) == Slice(task.constraint, (0,), (3,))
@@ -146,12 +100,11 @@ def test_the_plane_is_the_one_that_is_cut_most() -> None:
     assert choose_slice(ant.constraint, visited_states(ant, 0)) == Slice(ant.constraint, (0, 1, 2, 3), (4, 5, 6, 7))
 
 
-@pytest.mark.parametrize("task_id", ["R+L2", "R+O10", "BSS-3"])
+@pytest.mark.parametrize("task_id", ["R+L2", "R+O10"])
 def test_pictures_of_constraints_are_small_and_the_same_again(task_id: str) -> None:
     task = make_task(task_id)
-    first, again, other = draw_constraint(task), draw_constraint(task), draw_constraint(task, seed=1)
-    assert first == again
-    assert first.content != other.content
+    first = draw_constraint(task)
+    assert first == draw_constraint(task)
     assert len(first.content) < PNG_BYTES
     image = opened(first.content)
     assert image.format == "PNG"
@@ -159,9 +112,6 @@ def test_pictures_of_constraints_are_small_and_the_same_again(task_id: str) -> N
     assert (image.width > 1.5 * image.height) == bool(task.constraint.context_indices)
     assert task_id in first.alt
     assert task.constraint.formula() in first.alt
-
-
-# --- flows ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_trained_flow_is_drawn_and_one_of_other_settings_is_not(
@@ -176,19 +126,11 @@ def test_a_trained_flow_is_drawn_and_one_of_other_settings_is_not(
     assert len(first.content) < PNG_BYTES
     assert opened(first.content).format == "PNG"
     (share,) = re.findall(r": ([0-9.]+)% of them valid", first.alt)
-    gauge = kept_flow(params, "smoke", task, "flowpg-gauge", Path("results"))
-    assert gauge is not None
-    # Valid by construction, as the barely trained one is not.
-    assert "100% of them valid" in draw_flow(task, gauge, "flowpg-gauge").alt
-    assert float(share) < 100
-
+    assert 0 <= float(share) < 100
     assert kept_flow(params, "smoke", task, "flowpg", tmp_path) is None
     changed = (smoke / "params.yaml").read_text().replace("updates: 60", "updates: 61")
     (tmp_path / "params.yaml").write_text(changed)
     assert kept_flow(load_params(tmp_path / "params.yaml"), "smoke", task, "flowpg", Path("results")) is None
-
-
-# --- episodes ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task_id", ["BSS-3", pytest.param("HC+O", marks=pytest.mark.slow)])
@@ -203,18 +145,16 @@ def test_an_episode_has_its_frames_and_is_small_and_the_same_again(task_id: str)
     assert len(first.content) < GIF_BYTES
     image = opened(first.content)
     assert (image.format, getattr(image, "n_frames", 1)) == ("GIF", MOST_FRAMES)
-    frames = []
-    for number in (0, MOST_FRAMES - 1):
-        image.seek(number)
-        frames.append(np.asarray(image.convert("RGB")))
-    assert (frames[0] != frames[1]).any()
+    start = image.convert("RGB")
+    image.seek(MOST_FRAMES - 1)
+    assert image.convert("RGB").tobytes() != start.tobytes()
     assert task_id in first.alt
 
 
 @pytest.mark.parametrize("task_id", ["H+M", "BSS-5"])
 def test_what_is_played_is_feasible_and_goes_on_after_a_fall(task_id: str) -> None:
     task = make_task(task_id)
-    episode = play(task, random_policy(task, 0), 0, 60)
+    episode = play(task, 0, 60)
     assert (len(episode.observations), len(episode.actions)) == (61, 60)
     assert task.constraint.executable(episode.actions, episode.observations[:-1]).all()
     assert (episode.ended > 0) == (task_id == "H+M")

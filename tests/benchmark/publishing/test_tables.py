@@ -1,0 +1,223 @@
+"""Tables as they are written: what is in them, and on their page."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmark.analysis.statistics import WELCH
+from benchmark.analysis.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
+from benchmark.publishing.figures import FIGURES
+from benchmark.publishing.tables import coverage_tables
+from benchmark.publishing.tables.rendering import like, percent
+from benchmark.records.reports import CoverageReport, StateCoverage, coverage_path
+from benchmark.records.results import TOLERANCE_KEYS
+from envs.errors import UserError
+from tests.benchmark.synthetic_results import (
+    PROFILE,
+    SEEDS,
+    STEPS,
+    board_of,
+    make_failure,
+    make_provenance,
+    make_run,
+    make_run_with_return,
+    read_table,
+    row_of,
+    save,
+    tables_of,
+)
+
+NAMES = ("leaderboard", "flows", "violations", "wallclock", "returns", "anchors")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, made_up: Path) -> Path:
+    return Path(shutil.copytree(made_up, tmp_path / PROFILE))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0"), (1, "100"), (0.5, "50.00"), (0.99999, "99.999"), (1 - 1e-9, "99.9999999"), (1e-7, "0.00001")],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "value", "text"),
+    [(0.05512, 0.1, "0.1000"), (1234.5, 99.6, "100"), (0.0001, 0.0, "0"), (-12.345, -0.5, "-0.5"), (0.0, 0.0, "0")],
+)
+def test_interval_has_the_digits_of_its_mean(mean: float, value: float, text: str) -> None:
+    assert like(mean, whole=False)(value) == text
+
+
+# --- all tables -------------------------------------------------------------------------------------------------------
+
+
+def test_every_table_is_written_three_times_and_on_a_page_and_states_what_it_is_of(folder: Path) -> None:
+    written = tables_of(folder)
+    assert set(written) == {f"{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")} | {"README.md"}
+    page = written["README.md"]
+    assert page.startswith(f"# Results of profile {PROFILE}\n")
+    assert "20 of 20 runs are complete." in page
+    assert "0 of 8 runs that returns are measured by." in page
+    assert re.findall(r"!\[\w+\]\(([^)]+)\)", page) == [f"../figures/{name}.png" for name in FIGURES]
+    for name in NAMES:
+        assert all(line.lstrip("#") in page for line in written[f"{name}.md"].splitlines())
+        for text in (written[f"{name}.md"], written[f"{name}.tex"]):
+            assert "Profile quick" in text
+            assert f"{STEPS:,} steps; seeds: 0, 1 (N = 2)" in text or name in ("flows", "anchors")
+        assert set(read_table(folder, name)["profile"]) == {PROFILE}
+
+
+def test_latex_is_well_formed(folder: Path) -> None:
+    save(folder, make_failure("R+L2", "nfw", 0, error="a_b^c & 100% $x$ {y} ~ # \\z <t>"))
+    for name, text in tables_of(folder).items():
+        if not name.endswith(".tex"):
+            continue
+        begun, ended = re.findall(r"\\begin\{(\w+)\}", text), re.findall(r"\\end\{(\w+)\}", text)
+        assert sorted(begun) == sorted(ended)
+        body = re.sub(r"\\[&%$#_{}]", "", text)
+        assert body.count("{") == body.count("}")
+        for line in body.splitlines():
+            assert not set(line) & set("_#$^~")
+            assert "&" not in line or line.endswith("\\\\")
+            # A comment sign may only end a line, or begin the first.
+            assert "%" not in line[1:-1]
+
+
+# --- violations -------------------------------------------------------------------------------------------------------
+
+
+def test_an_infeasible_executed_action_is_seen_and_sizes_are_of_seeds_that_had_violations(folder: Path) -> None:
+    run, other = make_run("R+L2", "nfw", 0), make_run("R+L2", "nfw", 1)
+    assert run.violations is not None
+    assert other.violations is not None
+    run.violations.policy = run.violations.executed.model_copy(deep=True)
+    executed = run.violations.executed
+    executed.count, executed.mean, executed.max = 1, 0.002, 0.002
+    executed.valid_share |= dict.fromkeys(("0", "1e-06", "0.001"), 0.9999999)
+    save(folder, run)
+    text = tables_of(folder)["violations.md"]
+    assert (
+        row_of(text, "R+L2", "nfw")[5]
+        == f"{like(other.violations.policy.mean, True)(other.violations.policy.mean)} (1/2)"
+    )
+    row = row_of(text[text.index("after repair") :], "R+L2", "nfw")
+    assert row[3].startswith("99.99999")
+    assert row[-1] == "0.00200"
+    assert "R+L2, nfw: not every executed action was feasible, up to tolerance 0.001." in text
+    assert "R+L2, flowpg: not every" not in text
+
+
+# --- wall-clock -------------------------------------------------------------------------------------------------------
+
+
+def test_a_preparation_is_shown_where_there_is_one_and_has_no_interval_where_seeds_share_a_flow(folder: Path) -> None:
+    settings = {"samples": {"train": 10}, "flow": {"updates": 5}}
+    for seed in SEEDS:
+        for method, prepare in (("flowpg", 95.0 + seed / 1000), ("nfw", 1e-5 * (1 + seed))):
+            run = make_run("R+L2", method, seed)
+            seconds = run.seconds.model_copy(update={"prepare": prepare, "total": run.seconds.total + 100})
+            own = {"method": settings} if method == "flowpg" else {}
+            save(folder, run.model_copy(update={"seconds": seconds, "config": run.config | own}))
+    parts = tables_of(folder)["wallclock.md"].split("## Parts")[1]
+    assert row_of(parts, "R+L2", "flowpg")[3] == "95.0"
+    assert row_of(parts, "R+L2", "nfw")[3] == "—"
+    # Without settings of a flow nothing says that seeds shared one.
+    assert "[" in row_of(parts, "HC+O", "flowpg")[3]
+    table = read_table(folder, "wallclock").query("task == 'R+L2' and quantity == 'prepare'")
+    found = table.set_index("method")["interval"]
+    assert (found["flowpg"], found["nfw"]) == (SHARED_FLOW, NOTHING_PREPARED)
+
+
+def test_wallclock_parts_add_up_and_are_compared_with_the_reference(folder: Path) -> None:
+    tables_of(folder)
+    table = read_table(folder, "wallclock").set_index(["task", "method", "quantity"])["mean"].unstack()
+    parts = table[["prepare", "act", "project", "env", "update", "other"]].sum(axis=1)
+    assert parts.to_numpy() == pytest.approx(table["total"].to_numpy())
+    assert (table["total"] - table["prepare"].fillna(0)).to_numpy() == pytest.approx(table["training"].to_numpy())
+    totals = {m: [make_run("R+L2", m, seed).seconds.total for seed in SEEDS] for m in ("flowpg", REFERENCE)}
+    ratio = math.sqrt(math.prod(totals["flowpg"]) / math.prod(totals[REFERENCE]))
+    assert table.loc[("R+L2", "flowpg"), "total ratio"] == pytest.approx(ratio)
+    assert table.loc[("R+L2", REFERENCE), "total ratio"] == 1.0
+    methods = read_table(folder, "wallclock").query("quantity == 'total ratio' and method != @REFERENCE")["interval"]
+    assert set(methods) == {WELCH}
+
+
+@pytest.mark.parametrize(("seeds", "own_times_compare"), [((0,), False), (SEEDS, True)])
+def test_times_of_different_machines_have_no_ratio(
+    folder: Path, seeds: tuple[int, ...], own_times_compare: bool
+) -> None:
+    for seed in seeds:
+        save(folder, make_run("R+L2", "nfw", seed, provenance=make_provenance(threads=2)))
+    text = tables_of(folder)["wallclock.md"]
+    machines = "times of different machines: Example CPU 3000, 1 thread; Example CPU 3000, 2 threads."
+    row = row_of(text, "R+L2", "nfw")
+    assert row[3].endswith("†") is not own_times_compare
+    assert (row[4], row[6]) == ("—", "—")
+    assert (f"† R+L2, nfw: {machines}" in text) is not own_times_compare
+    assert f"No ratio: R+L2, nfw: {machines}" in text
+    assert row_of(text, "R+L2", "flowpg")[4] not in ("", "—")
+    ratios = read_table(folder, "wallclock").query("task == 'R+L2' and method == 'nfw' and unit == 'ratio'")
+    assert set(ratios["interval"]) == {"none: different machines"}
+
+
+# --- anchors ----------------------------------------------------------------------------------------------------------
+
+
+def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(folder: Path) -> None:
+    # Whole on one task, and of one seed on one side alone on the other.
+    anchors = [("R+L2", "random-feasible", (-60.0, -50.0)), ("R+N", "ddpg-projection", (-10.0, -6.0))]
+    for task, method, returns in (*anchors, ("HC+N", "ddpg-projection", (4000.0,))):
+        save(folder, *(make_run_with_return(task, method, seed, value) for seed, value in enumerate(returns)))
+    texts = tables_of(folder)
+    frame = pd.read_csv(folder / "tables/anchors.csv", dtype={"score": str})
+    cells = frame.set_index(["task", "score", "quantity"])
+    assert board_of(folder).scales["R+L2"] == (-55.0, -8.0)
+    facts = cells.loc[("R+L2", "1", "final return"), ["mean", "measured on", "method", "n", "N", "steps", "seeds"]]
+    assert facts.tolist() == [-8.0, "R+N", "ddpg-projection", 2, 2, STEPS, "0 1"]
+    zero = cells.loc[("R+L2", "0", "final return")]
+    assert (zero["low"], zero["high"]) == pytest.approx(stats.t.interval(0.95, 1, loc=-55.0, scale=5.0))
+    assert zero["commits"] == "0123456789ab"
+    # Widths are on the scale of the task.
+    halves = [cells.loc[("R+L2", score, "half width"), "mean"] for score in ("0", "1")]
+    assert halves == pytest.approx([stats.t.ppf(0.975, 1) * error / 47.0 for error in (5.0, 2.0)])
+    single = cells.loc[("HC+O", "1", "final return")]
+    assert (single["n"], single["interval"]) == (1, "none: one seed")
+    rows = [line.split("|")[1:3] for line in texts["anchors.md"].splitlines() if line.startswith(("| R", "| H"))]
+    assert [[cell.strip() for cell in row] for row in rows] == [["R+L2", "0"], ["R+L2", "1"], ["HC+O", "1"]]
+    assert "5 of 8 runs that returns are measured by, made at commit" in texts["README.md"]
+
+    shutil.rmtree(folder / "runs/R+L2/nfw")
+    tables_of(folder)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "tables/anchors.csv", dtype={"score": str}), frame)
+
+
+# --- coverage ---------------------------------------------------------------------------------------------------------
+
+
+def test_coverage_is_of_the_seeds_of_the_selection(folder: Path) -> None:
+    assert coverage_tables(board_of(folder)) == []
+    found = {
+        seed: StateCoverage(within_range=share, near=share / 2, valid=dict.fromkeys(TOLERANCE_KEYS, share))
+        for seed, share in (("0", 0.8), ("1", 0.6), ("9", 0.0))
+    }
+    report = CoverageReport(task="HC+O", profile=PROFILE, draws=100, runs={"nfw": found})
+    save(folder, report)
+    frame = board_of(folder).coverage
+    assert set(zip(frame["task"], frame["method"], strict=True)) == {("HC+O", "nfw")}
+    means = frame.set_index(["quantity", "tolerance"])["mean"]
+    assert means["valid there", 0.1] == pytest.approx(0.7)
+    assert means["near"].item() == pytest.approx(0.35)
+    assert row_of(tables_of(folder)["coverage.md"], "HC+O", "nfw")[3].startswith("70.00 [")
+    report.model_copy(update={"profile": "paper"}).write(coverage_path(folder, "HC+O"))
+    with pytest.raises(UserError, match="holds the coverage of"):
+        board_of(folder)
