@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.training.meter import Clock, Meter
-from benchmark.training.repair import Repair
+from benchmark.training.meter import Clock, Meter, Repair
 from methods import make_method
 from tests.methods.learners import feed, make_learner, observations, settings
 
