@@ -14,7 +14,7 @@ from typing import Any
 import tabulate
 import torch
 
-from benchmark.experiments.training import rollout
+from benchmark.experiments.c6 import rollout
 from benchmark.records.config import load_params
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run

@@ -24,7 +24,7 @@ import tabulate
 import torch
 from gymnasium.spaces import Box
 
-from benchmark.experiments.timing import random_polytope
+from benchmark.experiments.n2 import random_polytope
 from benchmark.records.config import EvaluationSettings, RunConfig, load_params, merge
 from benchmark.training.timing import SHORT_SETTINGS, time_round
 from envs import make_task

@@ -38,41 +38,6 @@ if __name__ == "__main__":
 """
 
 
-class Elsewhere(NamedTuple):
-    """Why a command is not run here, and which file runs it instead, if one does."""
-
-    reason: str
-    tested_in: str | None = None
-
-
-COMPARISON = "tests/benchmark/analysis/test_comparison.py"
-SETS_UP = "sets up an environment, from the network"
-NOT_RUN = {
-    "make setup": Elsewhere(SETS_UP),
-    "make repro": Elsewhere(f"{SETS_UP}, then takes ten minutes", "tests/benchmark/training/test_pipeline.py"),
-    "make test": Elsewhere("these tests are a part of it"),
-    "make test-fast": Elsewhere("these tests are a part of it"),
-    "make lint": Elsewhere("reads the repository, not this folder; .ci/run begins with it"),
-    "make docs": Elsewhere("reads the repository, not this folder", "tests/test_site.py"),
-    "dvc repro": Elsewhere("ten minutes", "tests/benchmark/training/test_pipeline.py"),
-    "acrl reproduced -p quick": Elsewhere(
-        "has a reference of sizes of its own", "tests/benchmark/analysis/test_reproduction.py"
-    ),
-    "acrl sweep -p quick --results results/reference --seed 0 --seed 1 --seed 2 --seed 3 --seed 4": Elsewhere(
-        "120 runs"
-    ),
-    "acrl experiment -p quick": Elsewhere("reads all flows and runs", "tests/benchmark/experiments/test_command.py"),
-    "acrl sweep -p small --executor ray": Elsewhere("starts a Ray", "tests/benchmark/training/executors/test_ray.py"),
-    "acrl compare HEAD~5 HEAD -p small --method nfw": Elsewhere(
-        "reads git", "tests/benchmark/analysis/test_comparison.py"
-    ),
-    "acrl compare HEAD nfw -p small --task BSS-3": Elsewhere(
-        "reads git", "tests/benchmark/analysis/test_comparison.py"
-    ),
-    "python benchmarks/sampling.py": Elsewhere("100,000 samples of every sampler on nine tasks, several times"),
-}
-
-
 class Block(NamedTuple):
     """A block of code on a page; ``line`` is that of its first line, ``title`` the name of the file that it is."""
 
@@ -80,6 +45,30 @@ class Block(NamedTuple):
     title: str | None
     text: str
     line: int
+
+
+PIPELINE, COMPARISON = "benchmark/training/test_pipeline.py", "benchmark/analysis/test_comparison.py"
+# Commands that are not run here, and which file of tests runs them instead, if one does.
+NOT_RUN = {
+    # Set up an environment, from the network.
+    "make setup": None,
+    "make repro": PIPELINE,
+    "dvc repro": PIPELINE,
+    # What runs these tests, or reads the repository and not this folder.
+    "make test": None,
+    "make test-fast": None,
+    "make lint": None,
+    "make docs": "test_site.py",
+    # Read git, or all flows and runs of a profile, or a reference of sizes of its own.
+    "acrl compare HEAD~5 HEAD -p small --method nfw": COMPARISON,
+    "acrl compare HEAD nfw -p small --task BSS-3": COMPARISON,
+    "acrl experiment -p quick": "benchmark/experiments/test_command.py",
+    "acrl reproduced -p quick": "benchmark/analysis/test_reproduction.py",
+    # Starts a Ray, makes 120 runs, or draws 100,000 samples of every sampler on nine tasks, several times.
+    "acrl sweep -p small --executor ray": "benchmark/training/test_executors.py",
+    "acrl sweep -p quick --results results/reference --seed 0 --seed 1 --seed 2 --seed 3 --seed 4": None,
+    "python benchmarks/sampling.py": None,
+}
 
 
 def blocks(page: Path) -> list[Block]:

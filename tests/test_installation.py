@@ -21,7 +21,8 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[1] / "install_libraries.sh"
 TORCH, OTHER = "torch==2.13.0+cpu", "other==1.0"
 HERE = f"Python {sys.version_info.major}.{sys.version_info.minor} on {platform.system()} {platform.machine()}"
-ELSEWHERE = "Python 3.1 on Multics"
+BOTH = {"torch-2.13.0+cpu", "other-1.0"}
+Done = subprocess.CompletedProcess[str]
 
 
 class Indexes(ThreadingHTTPServer):
@@ -31,9 +32,6 @@ class Indexes(ThreadingHTTPServer):
         self.folder = folder
         self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-
-    def url(self, index: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{index}/"
 
     def add(self, index: str, requirement: str, content: str = "") -> str:
         """Put a wheel with one module into an index; returns the wheel's sha256."""
@@ -48,9 +46,6 @@ class Indexes(ThreadingHTTPServer):
             archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             archive.writestr(f"{info}/RECORD", "")
         return hashlib.sha256(wheel.read_bytes()).hexdigest()
-
-    def indexes_asked(self) -> set[str]:
-        return {path.split("/")[1] for path in self.asked}
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -76,100 +71,81 @@ def indexes(tmp_path: Path) -> Iterator[Indexes]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Path:
-    """An environment with nothing in it but this one's pip."""
-    folder = tmp_path / "environment"
-    venv.EnvBuilder(symlinks=True).create(folder)
-    (packages(folder) / "pip").symlink_to(Path(pip.__file__).parent)
-    return folder
-
-
-@pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "pyproject.toml").write_text(
+    """A project, with an environment that has nothing in it but this one's pip."""
+    (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "project"\ndependencies = ["torch==2.13.0"]\noptional-dependencies.dev = ["other>=1"]\n'
     )
-    return folder
+    venv.EnvBuilder(symlinks=True).create(tmp_path / "environment")
+    (packages(tmp_path) / "pip").symlink_to(Path(pip.__file__).parent)
+    return tmp_path
 
 
-def lock(project: Path, torch: str, other: str, machine: str = HERE) -> None:
-    """Write the lock of a project from the hashes of its two libraries."""
-    lines = (
-        f"{requirement} \\\n    --hash=sha256:{digest}\n" for requirement, digest in ((OTHER, other), (TORCH, torch))
-    )
-    (project / "requirements.lock").write_text(f"# For {machine}\n{''.join(lines)}    # via project\n")
-
-
-def install(project: Path, environment: Path, indexes: Indexes) -> subprocess.CompletedProcess[str]:
-    """Install the libraries of a project into an environment, without this machine's settings of pip."""
+def install(project: Path, indexes: Indexes, torch: str, other: str, machine: str = HERE) -> Done:
+    """Install the libraries of a lock with these hashes, without this machine's settings of pip."""
+    hashes = {OTHER: other, TORCH: torch}.items()
+    lines = "".join(f"{requirement} \\\n    --hash=sha256:{digest}\n" for requirement, digest in hashes)
+    (project / "requirements.lock").write_text(f"# For {machine}\n{lines}    # via project\n")
+    url = f"http://127.0.0.1:{indexes.server_port}"
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-    variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", "PIP_INDEX_URL": indexes.url("configured")}
-    variables["TORCH_INDEX"] = indexes.url("pytorch")
-    command = ["sh", SCRIPT, environment / "bin" / "python"]
+    variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", "PIP_INDEX_URL": f"{url}/configured/"}
+    variables["TORCH_INDEX"] = f"{url}/pytorch/"
+    command = ["sh", SCRIPT, project / "environment" / "bin" / "python"]
     return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
 
 
-def packages(environment: Path) -> Path:
-    (found,) = (environment / "lib").glob("*/site-packages")
+def packages(project: Path) -> Path:
+    (found,) = (project / "environment" / "lib").glob("*/site-packages")
     return found
 
 
-def installed(environment: Path) -> set[str]:
-    return {path.stem for path in packages(environment).glob("*.dist-info")}
+def installed(project: Path) -> set[str]:
+    return {path.stem for path in packages(project).glob("*.dist-info")}
 
 
-def test_pytorchs_index_is_not_asked_for_what_the_configured_one_has(
-    project: Path, environment: Path, indexes: Indexes
-) -> None:
-    lock(project, torch=indexes.add("configured", TORCH), other=indexes.add("configured", OTHER))
+def test_pytorchs_index_is_not_asked_for_what_the_configured_one_has(project: Path, indexes: Indexes) -> None:
     indexes.add("pytorch", TORCH)
-    done = install(project, environment, indexes)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 1
-    assert installed(environment) == {"torch-2.13.0+cpu", "other-1.0"}
-    assert indexes.indexes_asked() == {"configured"}
+    done = install(project, indexes, torch=indexes.add("configured", TORCH), other=indexes.add("configured", OTHER))
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+    assert installed(project) == BOTH
+    assert {path.split("/")[1] for path in indexes.asked} == {"configured"}
 
 
-def test_pytorchs_index_is_asked_second_and_for_torch_alone(project: Path, environment: Path, indexes: Indexes) -> None:
-    lock(project, torch=indexes.add("pytorch", TORCH), other=indexes.add("configured", OTHER))
-    done = install(project, environment, indexes)
+def test_pytorchs_index_is_asked_second_and_for_torch_alone(project: Path, indexes: Indexes) -> None:
+    done = install(project, indexes, torch=indexes.add("pytorch", TORCH), other=indexes.add("configured", OTHER))
     assert (done.returncode, done.stderr) == (0, "")
-    said = f"pip's configured indexes did not give {TORCH}; trying {indexes.url('pytorch')} in addition"
-    assert done.stdout.splitlines()[1:] == [said]
-    assert installed(environment) == {"torch-2.13.0+cpu", "other-1.0"}
+    (said,) = done.stdout.splitlines()[1:]
+    assert said.startswith(f"pip's configured indexes did not give {TORCH}; trying http")
+    assert installed(project) == BOTH
     assert indexes.asked[0] == "/configured/torch/"
     assert [path for path in indexes.asked if path.startswith("/pytorch/other")] == []
 
 
-@pytest.mark.parametrize("index", ["configured", "pytorch"])
-def test_a_wheel_of_another_hash_is_refused(project: Path, environment: Path, indexes: Indexes, index: str) -> None:
-    other = indexes.add("configured", OTHER)
-    indexes.add(index, TORCH, content="import os  # not what was locked")
-    lock(project, torch="0" * 64, other=other)
-    done = install(project, environment, indexes)
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ("configured", "THESE PACKAGES DO NOT MATCH THE HASHES"),
+        ("pytorch", "THESE PACKAGES DO NOT MATCH THE HASHES"),
+        ("", "Could not find a version that satisfies the requirement torch==2.13.0+cpu"),
+    ],
+)
+def test_a_torch_of_another_hash_or_of_no_index_ends_with_what_pip_says(
+    project: Path, indexes: Indexes, index: str, said: str
+) -> None:
+    if index:
+        indexes.add(index, TORCH, content="import os  # not what was locked")
+    done = install(project, indexes, torch="0" * 64, other=indexes.add("configured", OTHER))
     assert done.returncode == 1
-    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
-    assert installed(environment) == set()
-
-
-def test_a_torch_that_no_index_has_ends_with_what_pip_says(project: Path, environment: Path, indexes: Indexes) -> None:
-    lock(project, torch="0" * 64, other=indexes.add("configured", OTHER))
-    done = install(project, environment, indexes)
-    assert done.returncode == 1
-    assert done.stderr.startswith("ERROR: Could not find a version that satisfies the requirement torch==2.13.0+cpu")
-    assert installed(environment) == set()
+    assert said in done.stderr
+    assert installed(project) == set()
 
 
 def test_where_the_lock_is_not_for_the_ranges_are_installed_with_the_same_torch(
-    project: Path, environment: Path, indexes: Indexes
+    project: Path, indexes: Indexes
 ) -> None:
-    lock(project, torch="0" * 64, other="0" * 64, machine=ELSEWHERE)
     indexes.add("configured", OTHER)
     indexes.add("pytorch", TORCH)
-    done = install(project, environment, indexes)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = install(project, indexes, torch="0" * 64, other="0" * 64, machine="Python 3.1 on Multics")
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 2)
     assert done.stdout.startswith(f"requirements.lock is not for {HERE}: installing the ranges of pyproject.toml")
-    assert len(done.stdout.splitlines()) == 2
-    assert installed(environment) == {"torch-2.13.0+cpu", "other-1.0"}
+    assert installed(project) == BOTH

@@ -6,78 +6,58 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKED = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-CFF_REQUIRED = {"cff-version", "message", "title", "authors"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK, MAKEFILE, DOCKERFILE = ((ROOT / name).read_text() for name in ("requirements.lock", "Makefile", "Dockerfile"))
 
 
-def project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-def hooks() -> list[dict[str, Any]]:
-    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    assert local["repo"] == "local"
-    return local["hooks"]
-
-
-def test_the_citation_is_of_this_version() -> None:
+def test_citation_and_changelog_are_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert set(citation) >= CFF_REQUIRED
-    assert citation["cff-version"] == "1.2.0"
-    assert citation["type"] == "software"
-    assert citation["version"] == project()["version"]
-    assert citation["license"] == project()["license"]
+    assert set(citation) >= {"cff-version", "message", "title", "authors"}
+    assert (citation["cff-version"], citation["type"]) == ("1.2.0", "software")
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
     for cited in (citation, *citation["references"]):
         assert cited["title"]
         assert cited["authors"]
         for author in cited["authors"]:
             assert set(author) in ({"name"}, {"family-names", "given-names"})
     assert "https://arxiv.org/abs/2402.05149" in [reference["url"] for reference in citation["references"]]
+    first, second, *_ = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first == "Unreleased"
+    assert second.startswith(PROJECT["version"])
 
 
-def test_the_changelog_is_of_this_version() -> None:
-    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert headings[0] == "Unreleased"
-    assert headings[1].startswith(project()["version"])
-
-
-def test_hooks_are_tools_that_the_lock_pins() -> None:
-    programs = [hook["entry"].split()[0] for hook in hooks()]
-    assert len(programs) == 4
-    for program in programs:
-        assert Path(program).parent == Path(".venv/bin")
-        assert {"lint-imports": "import-linter"}.get(Path(program).name, Path(program).name) in LOCKED
-
-
-def test_hooks_are_what_make_lint_runs() -> None:
-    lint = re.search(r"^lint: setup\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+def test_hooks_are_what_make_lint_runs_of_tools_that_the_lock_pins() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local"
+    commands = [hook["entry"].split()[:2] for hook in local["hooks"]]
+    assert len(commands) == 4
+    assert all(program.startswith(".venv/bin/") for program, *_ in commands)
+    hooks = {" ".join(command).removeprefix(".venv/bin/") for command in commands}
+    lint = re.search(r"^lint: setup\n((?:\t.+\n)+)", MAKEFILE, re.MULTILINE)
     assert lint is not None
-    wanted = {" ".join(line.split()[:2]).removesuffix(" .") for line in lint[1].splitlines()}
-    entries = {" ".join(hook["entry"].removeprefix(".venv/bin/").split()[:2]) for hook in hooks()}
-    assert {entry.removesuffix(" --force-exclude") for entry in entries} == wanted
+    assert hooks == {" ".join(line.split()[:2]).removesuffix(" .") for line in lint[1].splitlines()}
+    tools = {hook.split()[0].replace("lint-imports", "import-linter") for hook in hooks}
+    assert tools <= set(re.findall(r"^([a-z0-9-]+)==", LOCK, re.MULTILINE))
 
 
-def test_the_container_has_the_lock_and_the_python_of_the_project() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
+def test_the_containers_have_the_lock_and_the_python_of_the_project() -> None:
+    lines = DOCKERFILE.splitlines()
     (base,) = [line.split()[1] for line in lines if line.startswith("FROM ")]
     version = base.removeprefix("python:").removesuffix("-slim")
-    assert project()["requires-python"] == f">={version}"
-    assert (ROOT / "requirements.lock").read_text().startswith(f"# For Python {version} on Linux x86_64;")
+    assert PROJECT["requires-python"] == f">={version}"
+    assert LOCK.startswith(f"# For Python {version} on Linux x86_64;")
     (user,) = [line.split()[1] for line in lines if line.startswith("USER ")]
     assert user != "root"
     (command,) = [json.loads(line.removeprefix("CMD ")) for line in lines if line.startswith("CMD ")]
     assert command[0] == "make"
-    for target in (command[1], *re.findall(r"^RUN make (\w+)$", "\n".join(lines), re.MULTILINE)):
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-def test_the_development_container_is_the_same_image() -> None:
+    for target in (command[1], *re.findall(r"^RUN make (\w+)$", DOCKERFILE, re.MULTILINE)):
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
+    # The development container is the same image.
     folder = ROOT / ".devcontainer"
     settings = json.loads((folder / "devcontainer.json").read_text())
     assert (folder / settings["build"]["dockerfile"]).resolve() == ROOT / "Dockerfile"
-    assert f"USER {settings['remoteUser']}\n" in (ROOT / "Dockerfile").read_text()
+    assert settings["remoteUser"] == user

@@ -95,7 +95,7 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     """
     import numpy as np
 
-    from benchmark.experiments.sampling import describe, run_sampler
+    from benchmark.experiments.sampling import run_sampler
     from benchmark.records.files import check_writable, write_bytes
     from envs.errors import UserError
     from envs.registry import make_task
@@ -110,11 +110,11 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
         buffer = io.BytesIO()
         np.save(buffer, actions.numpy())
         write_bytes(out, buffer.getvalue())
-    show(report, [describe(report)], as_json)
+    show(report, [report.describe()], as_json)
 
 
 def _experiments() -> Iterable[str]:
-    from benchmark.experiments.writing import EXPERIMENTS
+    from benchmark.experiments import EXPERIMENTS
 
     return EXPERIMENTS
 
@@ -137,8 +137,8 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
     """
+    from benchmark.experiments import EXPERIMENTS, find_experiment, write_experiment
     from benchmark.experiments.base import Context
-    from benchmark.experiments.writing import EXPERIMENTS, find_experiment, write_experiment
     from benchmark.records.config import load_params
     from benchmark.training.processes import side_by_side
 

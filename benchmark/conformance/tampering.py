@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmark.training.evaluation import Evaluator
-from benchmark.training.meter import Clock, Meter, Metered
-from benchmark.training.repair import Repair
-from benchmark.training.violations import PolicyCounter, Tally, ViolationCounter
+from benchmark.training.meter import Clock, Meter, Metered, PolicyCounter, Repair, Tally, ViolationCounter
 from envs.constraints.base import Constraint
 
 MEASURES = (ViolationCounter, PolicyCounter, Tally, Meter, Metered, Repair, Clock, Evaluator)

@@ -1,4 +1,4 @@
-"""What every experiment is made of: its context, its numbers and their tables, and the grid of its figure."""
+"""What every experiment is made of: its context, its numbers, their tables, its figure, and the files of all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
+import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmark.analysis.statistics import Estimate, point
+from benchmark.analysis.statistics import Estimate, mean_interval, point
+from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
+from benchmark.publishing.figures.styles import SETTINGS, save_figure
 from benchmark.publishing.tables import describe as budget_and_seeds
-from benchmark.publishing.tables.rendering import DASH, Column, View, cells_by_row, format_cell
+from benchmark.publishing.tables.rendering import DASH, Column, Table, View, cells_by_row, format_cell, markdown
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
+from benchmark.records.files import check_writable, write_bytes
 from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor
 from benchmark.records.results import TOLERANCES
@@ -28,22 +33,22 @@ from benchmark.records.store import ArtifactStore, load_tensors
 from benchmark.training.flows import flow_method
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
-from methods.base import Maker, Method, Tensors, make_method
+from methods.base import Maker, Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.training import draw_samples
 
 # Last columns of every experiment's CSV: one row is one number, with its interval and where it is from.
 LAST = ("quantity", "tolerance", "unit", "value", "low", "high", "interval", "n", "N", "note")
-ONE_FLOW = "none: one flow a task"
+# Why a single value has no interval.
+ONE_FLOW, ONE_RUN = "none: one flow a task", "none: one run"
+VALID = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
+# Panels of a figure side by side, at most.
+WIDEST = 3
 Row = dict[str, Any]
 
 
 class KeptArtifacts(ArtifactStore):
     """Artifacts as a profile keeps them. What is missing or stale is refused: an experiment trains no flow."""
-
-    def __init__(self, folder: Path, task: TaskSpec, profile: str) -> None:
-        super().__init__(folder, task)
-        self._profile = profile
 
     def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
         """See ``methods.base.Artifacts``.
@@ -52,11 +57,11 @@ class KeptArtifacts(ArtifactStore):
             UserError: If the artifact is missing, damaged, or of another version or settings than today's.
         """
         del make
-        path = self.path(name)
+        path, profile = self.path(name), self.folder.name
         what = f"flow of {name.removeprefix('flows/')}" if name.startswith("flows/") else name
-        again = f"run `acrl flows {self.task.id} -p {self._profile}`"
+        again = f"run `acrl flows {self.task.id} -p {profile}`"
         if not path.exists():
-            raise UserError(f"no {what} on {self.task.id} in profile {self._profile}: {again}")
+            raise UserError(f"no {what} on {self.task.id} in profile {profile}: {again}")
         tensors, facts = load_tensors(path)
         if facts.get("key") != self.key(settings, versions):
             raise UserError(f"{path} is of another version or other settings than today's: {again}")
@@ -113,17 +118,7 @@ class Context:
             UserError: If the flow is missing, damaged, or of other versions or settings than today's.
         """
         config = run_config(self.params, self.profile, task.id, method_id).method
-        return flow_method(task, method_id, config, self._kept(task))
-
-    def method(self, task: TaskSpec, method_id: str, config: Mapping[str, Any], seed: int) -> Method[Any]:
-        """An untrained method, with its trained flow if it has one.
-
-        Raises:
-            UserError: As :meth:`flow_method`.
-        """
-        method = make_method(method_id, task, config, seed)
-        method.prepare(self._kept(task))
-        return method
+        return flow_method(task, method_id, config, self.kept(task))
 
     def samples(self, task: TaskSpec, method: FlowPGBase[Any]) -> Tensors:
         """The training and test set of a method's flow.
@@ -131,10 +126,11 @@ class Context:
         Raises:
             UserError: As :meth:`flow_method`.
         """
-        return draw_samples(task, method.config.samples, self._kept(task))
+        return draw_samples(task, method.config.samples, self.kept(task))
 
-    def _kept(self, task: TaskSpec) -> KeptArtifacts:
-        return KeptArtifacts(self.folder, task, self.profile)
+    def kept(self, task: TaskSpec) -> KeptArtifacts:
+        """What the profile keeps of a task."""
+        return KeptArtifacts(self.folder, task)
 
 
 @dataclass(frozen=True)
@@ -168,20 +164,37 @@ class Experiment:
     views: Callable[[pd.DataFrame], list[View]]
     draw: Callable[[Measured], Figure]
 
+    def write(self, context: Context, name: str) -> list[Path]:
+        """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
+
+        The same inputs give the same bytes, but for measured times.
+
+        Returns:
+            The files written.
+
+        Raises:
+            UserError: If something that it reads is missing or damaged, or a file cannot be written; nothing is
+                written then.
+        """
+        torch.set_num_threads(1)
+        folder = context.folder / "experiments"
+        check_writable(folder / name)
+        measured = self.measure(context)
+        numbers = measured.numbers
+        table = Table(name, self.title, self.caption(context), numbers, self.views(numbers), [])
+        page = f"{markdown(table, [], '#')}\n![{self.title}]({name}.png)\n"
+        contents = {"csv": numbers.to_csv(index=False, lineterminator="\n").encode(), "md": page.encode()}
+        with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
+            contents |= save_figure(self.draw(measured))
+        for kind, content in contents.items():
+            write_bytes(folder / f"{name}.{kind}", content)
+        return [folder / f"{name}.{kind}" for kind in contents]
+
 
 def make_row(
     quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, wanted: int = 1, note: str = ""
 ) -> Row:
-    """One number, not yet told what it belongs to.
-
-    Args:
-        quantity: Name.
-        unit: Such as ``"share"``, which tables print in per cent.
-        estimate: Value and interval.
-        tolerance: Of a share of valid actions.
-        wanted: Of how many runs ``estimate.n`` should be.
-        note: What to know about this number.
-    """
+    """One number, not yet told what it belongs to; tables print the unit ``"share"`` in per cent."""
     return {
         "quantity": quantity,
         "tolerance": tolerance,
@@ -194,6 +207,37 @@ def make_row(
         "N": wanted,
         "note": note,
     }
+
+
+def single_row(
+    quantity: str, unit: str, value: float | None, tolerance: float | None = None, why: str = ONE_FLOW, note: str = ""
+) -> Row:
+    """A number measured once; ``why`` says why it has no interval."""
+    return make_row(quantity, unit, point(value, 1, why), tolerance, note=note)
+
+
+def mean_row(quantity: str, unit: str, values: Sequence[float], wanted: int, tolerance: float | None = None) -> Row:
+    """The mean of one value a run, of ``wanted`` runs, with its interval."""
+    bounds = SHARE if unit == "share" else NOT_NEGATIVE
+    return make_row(quantity, unit, mean_interval(values, bounds), tolerance, wanted)
+
+
+def validity_rows(sizes: Tensor) -> Iterator[Row]:
+    """The share of one flow's actions, with summed violations (N,), that is valid, at every tolerance."""
+    for tolerance in TOLERANCES:
+        yield single_row("valid share", "share", share_within(sizes, tolerance), tolerance)
+
+
+def mean_validity_rows(sizes: Sequence[Tensor], wanted: int) -> Iterator[Row]:
+    """The same over ``wanted`` runs; one tensor a run that there is."""
+    for tolerance in TOLERANCES:
+        shares = [share_within(violations, tolerance) for violations in sizes]
+        yield mean_row("valid share", "share", shares, wanted, tolerance)
+
+
+def share_within(sizes: Tensor, tolerance: float) -> float:
+    """Share of summed violations (N,) within a tolerance."""
+    return float((sizes <= tolerance).double().mean())
 
 
 def make_frame(keys: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
@@ -240,23 +284,6 @@ def machine() -> str:
     """What times taken now depend on besides the program."""
     threads = torch.get_num_threads()
     return f"{processor()}, {threads} thread{'' if threads == 1 else 's'}"
-
-
-VALID = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
-
-
-def share_within(sizes: Tensor, tolerance: float) -> float:
-    """Share of summed violations (N,) within a tolerance."""
-    return float((sizes <= tolerance).double().mean())
-
-
-def validity_rows(sizes: Tensor) -> Iterator[Row]:
-    """The share of one flow's actions that is valid, at every tolerance."""
-    for tolerance in TOLERANCES:
-        yield make_row("valid share", "share", point(share_within(sizes, tolerance), 1, ONE_FLOW), tolerance)
-
-
-WIDEST = 3
 
 
 def make_grid(names: Sequence[str], height: float = 3.0) -> tuple[Figure, list[Axes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from benchmark.analysis.statistics import mean_interval
-from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
-from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_row, make_table
-from benchmark.experiments.training import rollout, train_agent
+from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_table, mean_row
 from benchmark.publishing.figures.styles import style_of
 from benchmark.publishing.tables.rendering import Column, View
+from benchmark.records.config import EvaluationSettings, run_config
+from benchmark.training.harness import train
+from benchmark.training.processes import move_to, progress_bar
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
+from methods.base import make_method
 from methods.ddpg import DDPG
 from methods.nfw import NFW
 
@@ -67,10 +69,8 @@ def measure(context: Context) -> Measured:
     rows: list[Row] = []
     marks: list[pd.DataFrame] = []
     for task in map(context.task, tasks):
-        by_method: dict[str, list[Signal]] = {}
-        for method_id in (LAYER, OWN, *context.chosen.flow_methods, REGRESSION):
-            by_method[method_id] = [signal_of(context, task, method_id, seed) for seed in context.chosen.seeds]
-        for name, found in by_method.items():
+        for name in (LAYER, OWN, *context.chosen.flow_methods, REGRESSION):
+            found = [signal_of(context, task, name, seed) for seed in context.chosen.seeds]
             rows += [row | {"task": task.id, "method": name} for row in signal_rows(found)]
             norms = torch.cat([signal.norm for signal in found]).numpy()
             marks.append(pd.DataFrame({"task": task.id, "method": name, "norm": norms}))
@@ -83,6 +83,43 @@ def signal_of(context: Context, task: TaskSpec, method_id: str, seed: int) -> Si
     return actor_signal(agent, rollout(task, agent, context.settings.states, derive_seed(seed, "c6", task.id)))
 
 
+def train_agent(context: Context, task: TaskSpec, method_id: str, seed: int) -> DDPG[Any]:
+    """An agent after ``experiments.steps`` steps of training by the harness, at most a quarter of them warm-up.
+
+    Raises:
+        UserError: If the method's flow is missing or stale, or training fails.
+    """
+    config, steps = run_config(context.params, context.profile, task.id, method_id), context.settings.steps
+    once = EvaluationSettings(every=steps, episodes=1, final_episodes=1)
+    method = config.method | {"warmup": min(config.method["warmup"], max(steps // 4, 1))}
+    config = config.model_copy(update={"steps": steps, "evaluation": once, "method": method})
+    agent = make_method(method_id, task, config.method, seed)
+    # Asked for first: the harness would train a flow that is missing.
+    agent.prepare(context.kept(task))
+    with progress_bar(steps, f"{task.id} {method_id} {seed}") as bar:
+        outcome = train(task, method_id, config, seed, context.folder, move_to(bar))
+    agent.load_state_dict(outcome.state)
+    assert isinstance(agent, DDPG)
+    return agent
+
+
+def rollout(task: TaskSpec, agent: DDPG[Any], count: int, seed: int) -> Tensor:
+    """Observations (count, o), float64, along episodes of the policy, without noise, infeasible actions repaired."""
+    rows: list[Tensor] = []
+    done, episode = True, 0
+    with closing(task.make_env(disable_env_checker=True)) as env:
+        for _ in range(count):
+            if done:
+                observation, _ = env.reset(seed=derive_seed(seed, "episode", episode))
+                episode += 1
+            obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+            rows.append(obs)
+            action = task.constraint.repair(agent.act(obs, explore=False).double(), obs)
+            observation, _, terminated, truncated, _ = env.step(action[0].numpy())
+            done = terminated or truncated
+    return torch.cat(rows)
+
+
 def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
     """What a method's own loss tells its actor, for observations (S, o)."""
     outputs: list[Tensor] = []
@@ -91,10 +128,11 @@ def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
     hook.remove()
     # The loss is a mean over states: times their number, it is each state's own gradient.
     (gradient,) = torch.autograd.grad(loss * len(obs), outputs[0])
-    output = outputs[0].detach()
+    # Of the tanh that gave the output, in the precision of training.
+    slope = 1 - outputs[0].detach().square()
     # The actor of nfw learns from a distance, which no gradient of Q is to be compared with.
     at_action = None if isinstance(agent, NFW) else critic_gradient(agent, obs, agent.policy(obs.float()))
-    return Signal(norm(gradient), norm(gradient * slope(output)), at_action)
+    return Signal(norm(gradient), norm(gradient * slope), at_action)
 
 
 def critic_gradient(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
@@ -102,11 +140,6 @@ def critic_gradient(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
     action = action.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
     return norm(gradient * agent.action_half)
-
-
-def slope(output: Tensor) -> Tensor:
-    """Derivative of the tanh that gave ``output``, in the precision of training."""
-    return 1 - output.square()
 
 
 def norm(rows: Tensor) -> Tensor:
@@ -117,14 +150,13 @@ def norm(rows: Tensor) -> Tensor:
 
 def signal_rows(found: list[Signal]) -> Iterator[Row]:
     """The rows of one task and method: means over seeds of what each seed's states give."""
-    medians = [float(signal.norm.median()) for signal in found]
-    yield make_row("median norm", "gradient", mean_interval(medians, NOT_NEGATIVE), wanted=len(found))
+    seeds = len(found)
+    yield mean_row("median norm", "gradient", [float(signal.norm.median()) for signal in found], seeds)
     kept = [float(signal.norm.median()) / signal.scale for signal in found if signal.at_action is not None]
-    yield make_row("relative norm", "ratio", mean_interval(kept, NOT_NEGATIVE), wanted=len(found))
-    vanishing = [signal.vanishing(signal.norm) for signal in found]
-    yield make_row("vanishing share", "share", mean_interval(vanishing, SHARE), wanted=len(found))
+    yield mean_row("relative norm", "ratio", kept, seeds)
+    yield mean_row("vanishing share", "share", [signal.vanishing(signal.norm) for signal in found], seeds)
     saturated = [signal.vanishing(signal.before_tanh) for signal in found]
-    yield make_row("vanishing share before tanh", "share", mean_interval(saturated, SHARE), wanted=len(found))
+    yield mean_row("vanishing share before tanh", "share", saturated, seeds)
 
 
 def caption(context: Context) -> str:

@@ -14,9 +14,7 @@ from matplotlib.patches import Circle
 from scipy import stats
 from torch import Tensor
 
-from benchmark.analysis.statistics import point
 from benchmark.experiments.base import (
-    ONE_FLOW,
     VALID,
     Context,
     Experiment,
@@ -24,8 +22,8 @@ from benchmark.experiments.base import (
     Row,
     describe,
     make_frame,
-    make_row,
     make_table,
+    single_row,
     validity_rows,
 )
 from benchmark.publishing.figures.styles import style_of
@@ -60,9 +58,10 @@ def measure(context: Context) -> Measured:
             sizes = summed_violation(disc, actions, states)
             found = [*validity_rows(sizes), *evenness(actions[sizes <= 0], disc.radius_squared)]
             rows += [row | {"flow": name, "latent": kind} for row in found]
-            marks.append(points(actions, sizes).assign(flow=name, latent=kind))
-        recall = point(flow_recall(flow, context.samples(task, method)), 1, ONE_FLOW)
-        rows.append(make_row("recall", "share", recall) | {"flow": name, "latent": "uniform"})
+            (x, y), valid = actions[:SHOWN].numpy().T, (sizes[:SHOWN] <= 0).numpy()
+            marks.append(pd.DataFrame({"x": x, "y": y, "valid": valid, "flow": name, "latent": kind}))
+        recall = flow_recall(flow, context.samples(task, method))
+        rows.append(single_row("recall", "share", recall) | {"flow": name, "latent": "uniform"})
     exact = disc.sample(torch.empty((draws, 0), dtype=torch.float64), make_generator(0, "e1", EXACT))
     rows += [row | {"flow": EXACT, "latent": "none"} for row in evenness(exact, disc.radius_squared)]
     return Measured(make_frame(KEYS, rows), pd.concat(marks))
@@ -83,17 +82,11 @@ def evenness(actions: Tensor, radius_squared: float) -> Iterator[Row]:
         return
     shares = counts / total
     distance = float(abs(shares - 1 / CELLS).sum() / 2)
-    yield make_row("valid draws", "draws", point(total, 1, ONE_FLOW))
-    yield make_row("total variation", "share", point(distance, 1, ONE_FLOW))
-    yield make_row("chi-square", "statistic", point(float(stats.chisquare(counts).statistic), 1, ONE_FLOW))
+    yield single_row("valid draws", "draws", total)
+    yield single_row("total variation", "share", distance)
+    yield single_row("chi-square", "statistic", float(stats.chisquare(counts).statistic))
     for number, share in enumerate(shares):
-        yield make_row(f"share of cell {number}", "share", point(float(share), 1, ONE_FLOW))
-
-
-def points(actions: Tensor, sizes: Tensor) -> pd.DataFrame:
-    """The first draws, for the figure."""
-    shown = actions[:SHOWN].numpy()
-    return pd.DataFrame({"x": shown[:, 0], "y": shown[:, 1], "valid": (sizes[:SHOWN] <= 0).numpy()})
+        yield single_row(f"share of cell {number}", "share", float(share))
 
 
 def caption(context: Context) -> str:

@@ -10,18 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.analysis.statistics import mean_interval
-from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
-from benchmark.experiments.base import (
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    machine,
-    make_frame,
-    make_row,
-    make_table,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, Row, machine, make_frame, make_table, mean_row
 from benchmark.experiments.sampling import SampleReport, run_sampler
 from benchmark.publishing.figures.styles import COLOURS
 from benchmark.publishing.tables.rendering import Column, View
@@ -58,13 +47,11 @@ def report_rows(reports: list[SampleReport]) -> Iterator[Row]:
     independent = reports[0].sampler == "rejection"
     effective = rates if independent else [r.ess_per_second for r in reports if r.ess_per_second is not None]
     mixing = [report.rhat for report in reports if report.rhat is not None]
-    acceptance = mean_interval([report.acceptance for report in reports], SHARE)
-    seconds = mean_interval([report.seconds for report in reports], NOT_NEGATIVE)
-    yield make_row("samples_per_second", "1/s", mean_interval(rates, NOT_NEGATIVE), wanted=repeats)
-    yield make_row("effective_per_second", "1/s", mean_interval(effective, NOT_NEGATIVE), wanted=repeats)
-    yield make_row("acceptance", "share", acceptance, wanted=repeats)
-    yield make_row("rhat", "ratio", mean_interval(mixing, NOT_NEGATIVE), wanted=repeats)
-    yield make_row("seconds", "seconds", seconds, wanted=repeats)
+    yield mean_row("samples_per_second", "1/s", rates, repeats)
+    yield mean_row("effective_per_second", "1/s", effective, repeats)
+    yield mean_row("acceptance", "share", [report.acceptance for report in reports], repeats)
+    yield mean_row("rhat", "ratio", mixing, repeats)
+    yield mean_row("seconds", "seconds", [report.seconds for report in reports], repeats)
 
 
 def caption(context: Context) -> str:

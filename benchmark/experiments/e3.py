@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
+
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.analysis.statistics import mean_interval
-from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
 from benchmark.experiments.base import (
     Context,
     Experiment,
@@ -14,15 +15,15 @@ from benchmark.experiments.base import (
     Row,
     describe_runs,
     make_frame,
-    make_row,
     make_table,
+    mean_row,
 )
-from benchmark.experiments.training import Stretch, stretches_of
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
 from benchmark.publishing.tables.rendering import Column, View
 from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
+from envs.errors import UserError
 
 TASK = "R+L2"
 KEYS = ["method", "from_step", "to_step"]
@@ -30,6 +31,49 @@ KEYS = ["method", "from_step", "to_step"]
 MOST = 10
 # Below this the axis is linear, so that a share of 0 has a place.
 LINEAR_UP_TO = 1e-3
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The steps ``start + 1`` to ``end`` of a run.
+
+    Attributes:
+        judged: Outputs of the policy; none in the warm-up, where it has no say.
+        violating: Those with a positive summed violation (tolerance 0).
+    """
+
+    start: int
+    end: int
+    judged: int
+    violating: int
+
+    @property
+    def share(self) -> float:
+        """Share of the outputs that violate."""
+        return self.violating / self.judged
+
+
+def stretches_of(run: CompleteRun, most: int | None = None) -> list[Stretch]:
+    """The run cut at its evaluations, or at those nearest to equal parts where there are more than ``most``.
+
+    Raises:
+        UserError: If the run's curves have not got what is needed.
+    """
+    curves, total = run.record.curves, run.steps
+    steps, counts = curves.get("step", []), curves.get("violations/policy", [])
+    known = {int(s): int(c) for s, c in zip(steps, counts, strict=False) if s is not None and c is not None}
+    if total not in known or len(steps) != len(counts):
+        name = f"{run.record.task} {run.record.method} seed {run.record.seed}"
+        raise UserError(f"the run {name} has no curve of violations up to its last step; run it again")
+    ends = sorted(known)
+    if most is not None and len(ends) > most:
+        ends = sorted({min(ends, key=lambda step: abs(step - total * part / most)) for part in range(1, most + 1)})
+    # Every step but those of the warm-up was judged.
+    silent = total - run.violations.policy.n
+    return [
+        Stretch(start, end, max(end - max(start, silent), 0), known[end] - known.get(start, 0))
+        for start, end in itertools.pairwise([0, *ends])
+    ]
 
 
 def measure(context: Context) -> Measured:
@@ -44,7 +88,7 @@ def measure(context: Context) -> Measured:
         runs = found.runs(TASK, method)
         rows += [row | {"method": method} for row in method_rows(runs, len(found.seeds))]
         marks += [
-            {"method": method, "seed": run.record.seed, "step": stretch.end, "share": share_of(stretch)}
+            {"method": method, "seed": run.record.seed, "step": stretch.end, "share": stretch.share}
             for run in runs
             for stretch in stretches_of(run)
             if stretch.judged
@@ -56,28 +100,19 @@ def method_rows(runs: list[CompleteRun], wanted: int) -> list[Row]:
     """Rows of one method: its stretches, then all of the training."""
     rows: list[Row] = []
     for same in zip(*(stretches_of(run, MOST) for run in runs), strict=True):
-        counts = mean_interval([stretch.violating for stretch in same], NOT_NEGATIVE)
-        shares = mean_interval([share_of(stretch) for stretch in same if stretch.judged], SHARE)
-        judged = mean_interval([stretch.judged for stretch in same], NOT_NEGATIVE)
         place = {"from_step": same[0].start, "to_step": same[0].end}
         rows += [
-            make_row("judged", "outputs", judged, wanted=wanted) | place,
-            make_row("violating", "outputs", counts, 0.0, wanted) | place,
-            make_row("violating share", "share", shares, 0.0, wanted) | place,
+            mean_row("judged", "outputs", [stretch.judged for stretch in same], wanted) | place,
+            mean_row("violating", "outputs", [stretch.violating for stretch in same], wanted, 0.0) | place,
+            mean_row("violating share", "share", [part.share for part in same if part.judged], wanted, 0.0) | place,
         ]
     policies = [run.violations.policy for run in runs]
     whole = {"from_step": 0, "to_step": runs[0].steps if runs else 0}
-    total = mean_interval([policy.count for policy in policies], NOT_NEGATIVE)
-    rows.append(make_row("violating in all", "outputs", total, 0.0, wanted) | whole)
+    rows.append(mean_row("violating in all", "outputs", [policy.count for policy in policies], wanted, 0.0) | whole)
     for tolerance in TOLERANCES:
-        shares = mean_interval([1 - policy.valid_share[f"{tolerance:g}"] for policy in policies if policy.n], SHARE)
-        rows.append(make_row("violating share in all", "share", shares, tolerance, wanted) | whole)
+        shares = [1 - policy.valid_share[f"{tolerance:g}"] for policy in policies if policy.n]
+        rows.append(mean_row("violating share in all", "share", shares, wanted, tolerance) | whole)
     return rows
-
-
-def share_of(stretch: Stretch) -> float:
-    """Share of a stretch's outputs that violate."""
-    return stretch.violating / stretch.judged
 
 
 def caption(context: Context) -> str:

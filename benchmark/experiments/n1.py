@@ -13,10 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from benchmark.analysis.statistics import mean_interval, point
-from benchmark.analysis.summaries import SHARE
+from benchmark.analysis.statistics import Estimate
 from benchmark.experiments.base import (
-    ONE_FLOW,
     VALID,
     Context,
     Experiment,
@@ -27,7 +25,8 @@ from benchmark.experiments.base import (
     make_grid,
     make_row,
     make_table,
-    share_within,
+    mean_validity_rows,
+    single_row,
     validity_rows,
 )
 from benchmark.publishing.figures.styles import add_legend, style_of
@@ -54,6 +53,36 @@ EMPTY = "none: the changed set is empty"
 # in single precision.
 NEAR = 1e-3
 KEYS = ["task", "method", "variant", "factor", "states"]
+
+
+def threshold_of(constraint: Constraint) -> str | None:
+    """Name of the threshold that :func:`with_threshold` changes; None where there is none."""
+    if isinstance(constraint, Ball):
+        return "radius²"
+    if isinstance(constraint, Budget):
+        return "bound"
+    return "capacity" if isinstance(constraint, Allocation) else None
+
+
+def with_threshold(constraint: Constraint, factor: float) -> Constraint | None:
+    """The same constraint with ``factor`` times the threshold, within the same action box.
+
+    A ball's squared radius, a budget's bound; of an allocation the capacity, that is the width of its action box.
+
+    Returns:
+        The changed constraint; None where there is no threshold.
+
+    Raises:
+        UserError: If the changed set is empty.
+    """
+    lower, upper = constraint.lower, constraint.upper
+    if isinstance(constraint, Ball):
+        return Ball(factor * constraint.radius_squared, lower, upper)
+    if isinstance(constraint, Budget):
+        return type(constraint)(factor * constraint.bound, lower, upper, constraint.context_indices)
+    if isinstance(constraint, Allocation):
+        return Allocation(constraint.total, lower, lower + factor * (upper - lower))
+    return None
 
 
 def measure(context: Context) -> Measured:
@@ -97,9 +126,10 @@ def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samp
 
 def empty_rows() -> Iterator[Row]:
     """What is said about a set that holds no action at all."""
+    nothing = Estimate(None, None, None, 0, EMPTY)
     for tolerance in TOLERANCES:
-        yield make_row("valid share", "share", dataclasses.replace(point(None, 0), method=EMPTY), tolerance)
-    yield make_row("recall", "share", dataclasses.replace(point(None, 0), method=EMPTY))
+        yield make_row("valid share", "share", nothing, tolerance)
+    yield make_row("recall", "share", nothing)
 
 
 def feasible_actions(changed: Constraint, context: Tensor, task: str, factor: float) -> tuple[Tensor, Tensor]:
@@ -124,7 +154,7 @@ def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
     latent, _ = flow.inverse(actions.float(), context)
     missed = flow.constraint.to_free(flow(latent, context)) - flow.constraint.to_free(actions)
     reached = ((latent.abs() <= 1) & ((missed / flow.box_half).abs() <= NEAR)).all(dim=1)
-    return make_row("recall", "share", point(float(reached.double().mean()), 1, ONE_FLOW))
+    return single_row("recall", "share", float(reached.double().mean()))
 
 
 def foreign_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any]) -> Iterator[Row]:
@@ -136,10 +166,8 @@ def foreign_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any]) -> I
             if run.final_policy and run.final_policy.contexts:
                 states, generator = torch.tensor(run.final_policy.contexts), make_generator(run.seed, "n1", name)
                 sizes.append(flow_violations(flow, states, "uniform", context.settings.draws, generator))
-        for tolerance in TOLERANCES:
-            estimate = mean_interval([share_within(violations, tolerance) for violations in sizes], SHARE)
-            row = make_row("valid share", "share", estimate, tolerance, len(context.chosen.seeds))
-            yield row | {"factor": SAME, "states": name, "variant": AS_TRAINED}
+        place = {"factor": SAME, "states": name, "variant": AS_TRAINED}
+        yield from (place | row for row in mean_validity_rows(sizes, len(context.chosen.seeds)))
 
 
 def caption(context: Context) -> str:
@@ -165,9 +193,8 @@ def views(numbers: pd.DataFrame) -> list[View]:
     found = [View("Other thresholds", make_table(sampled, ["task", "method", "variant", "factor"], columns))]
     if not foreign.empty:
         named = foreign.rename(columns={"states": "states of"})
-        found.append(
-            View("States of other policies", make_table(named, ["task", "method", "states of"], VALID, "n of N"))
-        )
+        cells = make_table(named, ["task", "method", "states of"], VALID, "n of N")
+        found.append(View("States of other policies", cells))
     return found
 
 
@@ -200,44 +227,9 @@ def draw_lines(panel: Axes, rows: pd.DataFrame, method: str, variant: str) -> No
     style = style_of(method)
     fill = style.colour if variant == AS_TRAINED else "white"
     valid = rows[(rows["quantity"] == "valid share") & (rows["tolerance"] == 0)]
+    look: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markerfacecolor": fill, "markersize": 5}
     for curve, dashes in ((valid, "-"), (rows[rows["quantity"] == "recall"], ":")):
-        line: dict[str, Any] = {
-            "color": style.colour,
-            "marker": style.marker,
-            "linestyle": dashes,
-            "markerfacecolor": fill,
-        }
-        panel.plot(curve["factor"], curve["value"], linewidth=1.4, markersize=5, **line)
+        panel.plot(curve["factor"], curve["value"], linewidth=1.4, linestyle=dashes, **look)
 
 
 EXPERIMENT = Experiment("N1: flows on changed constraints and at other states", measure, caption, views, draw)
-
-
-def threshold_of(constraint: Constraint) -> str | None:
-    """Name of the threshold that :func:`with_threshold` changes; None where there is none."""
-    if isinstance(constraint, Ball):
-        return "radius²"
-    if isinstance(constraint, Budget):
-        return "bound"
-    return "capacity" if isinstance(constraint, Allocation) else None
-
-
-def with_threshold(constraint: Constraint, factor: float) -> Constraint | None:
-    """The same constraint with ``factor`` times the threshold, within the same action box.
-
-    A ball's squared radius, a budget's bound; of an allocation the capacity, that is the width of its action box.
-
-    Returns:
-        The changed constraint; None where there is no threshold.
-
-    Raises:
-        UserError: If the changed set is empty.
-    """
-    lower, upper = constraint.lower, constraint.upper
-    if isinstance(constraint, Ball):
-        return Ball(factor * constraint.radius_squared, lower, upper)
-    if isinstance(constraint, Budget):
-        return type(constraint)(factor * constraint.bound, lower, upper, constraint.context_indices)
-    if isinstance(constraint, Allocation):
-        return Allocation(constraint.total, lower, lower + factor * (upper - lower))
-    return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,34 +13,42 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from torch import Tensor
 
-from benchmark.experiments.base import Context, Experiment, Measured, Row, machine, make_frame, make_table
-from benchmark.experiments.timing import (
-    cross_polytope,
-    hmc_rows,
-    integer_rejection_rows,
-    probe,
-    psdd_rows,
-    random_polytope,
-    rejection_rows,
+from benchmark.experiments import sampling
+from benchmark.experiments.base import (
+    ONE_RUN,
+    Context,
+    Experiment,
+    Measured,
+    Row,
+    machine,
+    make_frame,
+    make_table,
+    single_row,
 )
 from benchmark.publishing.figures.styles import COLOURS
 from benchmark.publishing.tables.rendering import Column, View
-from envs.constraints import Allocation, Constraint
+from envs.constraints import Allocation, Constraint, WeightedL1
 from envs.seeding import make_generator
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 # What is kept while something else grows.
 DIMENSION, SHARE, DISTANCE = 6, 0.1, 0.5
 BIKES, CAPACITY = 30, 35
 BOUNDING, NAIVE = "rejection-bounding", "rejection-naive"
-SAMPLERS = ("rejection", BOUNDING, NAIVE, "hmc", "psdd")
-LOOKS: dict[str, tuple[Any, str, Literal["-", "--", ":"]]] = {
-    "rejection": (COLOURS[1], "s", "-"),
-    BOUNDING: (COLOURS[4], "D", "--"),
-    NAIVE: (COLOURS[3], "v", ":"),
-    "hmc": (COLOURS[0], "o", "-"),
-    "psdd": (COLOURS[2], "^", "-"),
+LOOKS: dict[str, dict[str, Any]] = {
+    "rejection": {"color": COLOURS[1], "marker": "s", "linestyle": "-"},
+    BOUNDING: {"color": COLOURS[4], "marker": "D", "linestyle": "--"},
+    NAIVE: {"color": COLOURS[3], "marker": "v", "linestyle": ":"},
+    "hmc": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
+    "psdd": {"color": COLOURS[2], "marker": "^", "linestyle": "-"},
 }
+SAMPLERS = tuple(LOOKS)
 L1, HALF_SPACES, ALLOCATION = "weighted-l1", "half-spaces", "allocation"
 # The sweeps, what grows in each, and on what axis.
 SWEEPS = {
@@ -49,6 +58,16 @@ SWEEPS = {
     "zones": ("dimension", "zones of a whole allocation"),
 }
 KEYS = ["sweep", "sampler", "family", "dimension", "share", "constraints"]
+UNITS = {
+    "compile_seconds": "seconds",
+    "models": "points",
+    "nodes": "nodes",
+    "seconds": "seconds",
+    "samples_per_second": "1/s",
+    "effective_per_second": "1/s",
+    "acceptance": "share",
+    "rhat": "ratio",
+}
 
 
 @dataclass(frozen=True)
@@ -61,10 +80,13 @@ class Case:
     share: float | None
     constraints: int = 1
 
-    def named(self, sampler: str, share: float) -> Row:
-        """What rows of this case are about."""
-        dim = self.constraint.dim
-        return dict(zip(KEYS, (self.sweep, sampler, self.family, dim, share, self.constraints), strict=True))
+    def rows(self, sampler: str, share: float, cost: sampling.Cost) -> Iterator[Row]:
+        """What a sampler took on this set, of whose box so large a share is feasible."""
+        place = (self.sweep, sampler, self.family, self.constraint.dim, share, self.constraints)
+        numbers, note = cost
+        for name, value in numbers.items():
+            row = single_row(name, UNITS[name], value, why=ONE_RUN, note=note)
+            yield dict(zip(KEYS, place, strict=True)) | row
 
 
 def measure(context: Context) -> Measured:
@@ -95,15 +117,13 @@ def case_rows(context: Context, case: Case) -> Iterator[Row]:
     count, limit, constraint = context.settings.samples, context.settings.limit_seconds, case.constraint
     obs = torch.ones((count, constraint.dim), dtype=torch.float64)
     generator = make_generator(0, "n2", case.sweep, constraint.dim, case.constraints, f"{case.share}")
-    share = probe(constraint, obs[:1], "action", generator).share if case.share is None else case.share
-    found: dict[str, Iterator[Row]] = {
-        "rejection": rejection_rows(constraint, obs, "action", limit, case.share, generator),
-        "hmc": hmc_rows(constraint, obs, generator),
-    }
+    share = sampling.probe(constraint, obs[:1], "action", generator)[0] if case.share is None else case.share
+    cost = sampling.rejection_cost(constraint, obs, "action", limit, case.share, generator)
+    yield from case.rows("rejection", share, cost)
+    yield from case.rows("hmc", share, sampling.hmc_cost(constraint, obs, generator))
     if case.family == L1:
-        found[BOUNDING] = rejection_rows(constraint, obs, "bounding", limit, None, generator)
-    for sampler, sampler_rows in found.items():
-        yield from (case.named(sampler, share) | row for row in sampler_rows)
+        cost = sampling.rejection_cost(constraint, obs, "bounding", limit, None, generator)
+        yield from case.rows(BOUNDING, share, cost)
 
 
 def allocation_rows(context: Context, zones: int) -> Iterator[Row]:
@@ -111,13 +131,60 @@ def allocation_rows(context: Context, zones: int) -> Iterator[Row]:
     count, limit = context.settings.samples, context.settings.limit_seconds
     constraint = Allocation(BIKES * zones, np.zeros(zones), np.full(zones, float(CAPACITY)))
     generator = make_generator(0, "n2", ALLOCATION, zones)
-    diagram, compiled = psdd_rows(constraint, count, generator)
-    share = diagram.models / (CAPACITY + 1) ** zones
+    models, cost = sampling.psdd_cost(constraint, count, generator)
+    share = models / (CAPACITY + 1) ** zones
     case = Case("zones", ALLOCATION, constraint, share)
-    yield from (case.named("psdd", share) | row for row in compiled)
+    yield from case.rows("psdd", share, cost)
     for sampler, plane in (("rejection", True), (NAIVE, False)):
-        found = integer_rejection_rows(constraint, count, diagram.models, plane, limit, generator)
-        yield from (case.named(sampler, share) | row for row in found)
+        cost = sampling.integer_rejection_cost(constraint, count, models, plane, limit, generator)
+        yield from case.rows(sampler, share, cost)
+
+
+class Polytope(Constraint):
+    """``<normal_j, a> <= distance`` for m half-spaces within [-1, 1]^n: 0 lies inside, ``distance`` from every face.
+
+    Args:
+        normals: (m, n), unit vectors.
+        distance: Positive.
+    """
+
+    def __init__(self, normals: NDArray[np.float64], distance: float) -> None:
+        ones = np.ones(normals.shape[1])
+        super().__init__(-ones, ones)
+        self.normals = normals
+        self.distance = distance
+
+    def violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.violation`."""
+        self.check(action, obs)
+        normals = torch.as_tensor(self.normals, dtype=action.dtype)
+        return torch.cat([action @ normals.T - self.distance, self.box_violation(action)], dim=1)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+        """The same set for cvxpy."""
+        return [self.normals @ x <= self.distance, x >= self.lower, x <= self.upper]
+
+    def interior(self, obs: Tensor) -> Tensor:
+        """See :meth:`Constraint.interior`: 0."""
+        return torch.zeros((obs.shape[0], self.dim), dtype=obs.dtype)
+
+
+def random_polytope(dim: int, count: int, distance: float, generator: torch.Generator) -> Polytope:
+    """A polytope with ``count`` faces in independent, uniform directions."""
+    normals = torch.randn((count, dim), generator=generator, dtype=torch.float64)
+    return Polytope((normals / torch.linalg.vector_norm(normals, dim=1, keepdim=True)).numpy(), distance)
+
+
+def cross_polytope(dim: int, share: float) -> WeightedL1:
+    """``sum_i |w_i a_i| <= bound`` within [-1, 1]^n that is this share of the box where every w_i is 1."""
+    bound = float(brentq(lambda total: irwin_hall(dim, total) - share, 0.0, float(dim), xtol=1e-14))
+    return WeightedL1(bound, -np.ones(dim), np.ones(dim), range(dim))
+
+
+def irwin_hall(dim: int, total: float) -> float:
+    """Probability that ``dim`` independent uniforms on [0, 1] sum to at most ``total`` (Irwin 1927, Hall 1927)."""
+    terms = ((-1) ** k * math.comb(dim, k) * (total - k) ** dim for k in range(math.floor(total) + 1))
+    return math.fsum(terms) / math.factorial(dim)
 
 
 def caption(context: Context) -> str:
@@ -147,9 +214,8 @@ def views(numbers: pd.DataFrame) -> list[View]:
     whole = [Column("compile [s]", "compile_seconds"), Column("nodes", "nodes"), Column("models", "models")]
     headings = {"dimension": "Dimension", "tightness": "Tightness", "number": "Number of half-spaces"}
     named = numbers.assign(share=[f"{share:.3g}" for share in numbers["share"]])
-    found = []
+    keys, found = ["sampler", "dimension", "share", "constraints"], []
     for sweep, heading in headings.items():
-        keys = ["sampler", "dimension", "share", "constraints"]
         found.append(View(heading, make_table(by_sampler(named[named["sweep"] == sweep]), keys, speed)))
     zones = by_sampler(named[named["sweep"] == "zones"].rename(columns={"dimension": "zones"}))
     found.append(View("Whole allocations", make_table(zones, ["sampler", "zones"], [*speed[:3], *whole])))
@@ -158,8 +224,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 def by_sampler(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of one sampler one after another, each in the order of its sweep."""
-    order = {name: place for place, name in enumerate(SAMPLERS)}
-    return rows.sort_values("sampler", key=lambda names: names.map(order), kind="stable")
+    return rows.sort_values("sampler", key=lambda names: names.map(SAMPLERS.index), kind="stable")
 
 
 def draw(measured: Measured) -> Figure:
@@ -173,10 +238,7 @@ def draw(measured: Measured) -> Figure:
     for panel in panels[::2]:
         panel.set_ylabel("effective samples per second")
     figure.suptitle("What samplers cost as the constraint grows (hollow: given up, expected)")
-    handles = []
-    for sampler in SAMPLERS:
-        colour, marker, dashes = LOOKS[sampler]
-        handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, label=sampler))
+    handles = [Line2D([], [], label=sampler, **look) for sampler, look in LOOKS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(SAMPLERS), frameon=False, handlelength=3)
     return figure
 
@@ -184,12 +246,11 @@ def draw(measured: Measured) -> Figure:
 def draw_sweep(panel: Axes, rate: pd.DataFrame, growing: str) -> None:
     """The samplers' lines of one sweep; an expectation is hollow."""
     for sampler, rows in rate.groupby("sampler", sort=False):
-        colour, marker, dashes = LOOKS[str(sampler)]
-        panel.plot(rows[growing], rows["value"], color=colour, linestyle=dashes, linewidth=1.6)
+        look = LOOKS[str(sampler)]
+        panel.plot(rows[growing], rows["value"], linewidth=1.6, **(look | {"marker": ""}))
         for expected, marks in rows.groupby(rows["note"] != ""):
-            face = "white" if expected else colour
-            look: dict[str, Any] = {"marker": marker, "color": colour, "markerfacecolor": face}
-            panel.plot(marks[growing], marks["value"], linestyle="", **look)
+            face = "white" if expected else look["color"]
+            panel.plot(marks[growing], marks["value"], markerfacecolor=face, **(look | {"linestyle": ""}))
     panel.set_yscale("log")
     if growing == "share":
         panel.set_xscale("log")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -11,10 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmark.analysis.statistics import Estimate, mean_interval, point
-from benchmark.analysis.summaries import SHARE
 from benchmark.experiments.base import (
-    ONE_FLOW,
+    VALID,
     Context,
     Experiment,
     Measured,
@@ -22,16 +21,17 @@ from benchmark.experiments.base import (
     describe_runs,
     make_frame,
     make_grid,
-    make_row,
     make_table,
-    share_within,
+    mean_row,
+    mean_validity_rows,
+    validity_rows,
 )
-from benchmark.experiments.training import Stretch, stretches_of, visited_in
+from benchmark.experiments.e3 import Stretch, stretches_of
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.publishing.tables.rendering import Column, View
-from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
+from benchmark.training.harness import VISITED_STATES
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_contexts
 from envs.seeding import derive_seed, make_generator
@@ -48,30 +48,27 @@ LINEAR_UP_TO = 1e-4
 def measure(context: Context) -> Measured:
     """Validity of every flow at the states of its own runs, by stretch, and at fresh states; and of the policies."""
     rows: list[Row] = []
-    present = [pair for pair in pairs(context) if pair not in left_out(context)]
-    if not present:
-        raise NoRunsError(context.profile, context.results, f"a flow in profile {context.profile}")
-    for task_id in dict.fromkeys(task for task, _ in present):
+    left_out = pairs_without_run(context)
+    for task_id in context.chosen.tasks:
         task = context.task(task_id)
-        fresh = fresh_contexts(context, task) if task.constraint.context_indices else None
-        for name in (method for of, method in present if of == task_id):
+        methods = [method for method in context.chosen.flow_methods if (task_id, method) not in left_out]
+        fresh = fresh_contexts(context, task) if methods and task.constraint.context_indices else None
+        for name in methods:
             runs = context.found.runs(task_id, name)
             found = [*policy_rows(context, runs)]
             if fresh is not None:
                 flow = context.flow_method(task, name).trained_flow()
                 found += [*fresh_rows(context, flow, fresh), *visited_rows(context, flow, runs)]
             rows += [row | {"task": task_id, "method": name} for row in found]
+    if not rows:
+        raise NoRunsError(context.profile, context.results, f"a flow in profile {context.profile}")
     return Measured(make_frame(KEYS, rows))
 
 
-def pairs(context: Context) -> list[tuple[str, str]]:
-    """Every task with every flow method of the profile."""
-    return [(task, method) for task in context.chosen.tasks for method in context.chosen.flow_methods]
-
-
-def left_out(context: Context) -> list[tuple[str, str]]:
-    """Those without a complete run."""
-    return [(task, method) for task, method in pairs(context) if not context.found.runs(task, method)]
+def pairs_without_run(context: Context) -> list[tuple[str, str]]:
+    """Every task with every flow method of the profile that it has no complete run of."""
+    pairs = itertools.product(context.chosen.tasks, context.chosen.flow_methods)
+    return [(task, method) for task, method in pairs if not context.found.runs(task, method)]
 
 
 def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
@@ -84,61 +81,50 @@ def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
 def fresh_rows(context: Context, flow: Flow, fresh: Tensor) -> Iterator[Row]:
     """The reference: validity at fresh states."""
     sizes = flow_violations(flow, fresh, "uniform", context.settings.draws, make_generator(0, "n3", FRESH))
-    for tolerance in TOLERANCES:
-        estimate = point(share_within(sizes, tolerance), 1, ONE_FLOW)
-        yield place(FRESH, 0.0, 1.0) | make_row("valid share", "share", estimate, tolerance)
+    yield from ({"states": FRESH, "from": 0.0, "to": 1.0} | row for row in validity_rows(sizes))
 
 
 def visited_rows(context: Context, flow: Flow, runs: list[CompleteRun]) -> Iterator[Row]:
     """Validity at the states visited in each stretch of each run."""
-    draws = context.settings.draws
-    for same in in_step(runs):
-        shares = []
-        for run, stretch in same:
+    for place, same in in_step(runs):
+        sizes = []
+        for run, stretch in zip(runs, same, strict=True):
             states = torch.tensor(visited_in(run, stretch))
             if len(states):
                 generator = make_generator(run.record.seed, "n3", stretch.end)
-                sizes = flow_violations(flow, states, "uniform", draws, generator)
-                shares.append([share_within(sizes, tolerance) for tolerance in TOLERANCES])
-        yield from stretch_rows(context, VISITED, same, list(zip(TOLERANCES, zip(*shares, strict=True), strict=False)))
+                sizes.append(flow_violations(flow, states, "uniform", context.settings.draws, generator))
+        if sizes:
+            rows = mean_validity_rows(sizes, len(context.chosen.seeds))
+            yield from ({"states": VISITED} | place | row for row in rows)
+
+
+def visited_in(run: CompleteRun, stretch: Stretch) -> list[list[float]]:
+    """Contexts of the states that a run visited in a stretch, of those that its record holds."""
+    every = max(1, run.steps // VISITED_STATES)
+    steps = (1 + index * every for index in range(len(run.record.visited)))
+    return [row for step, row in zip(steps, run.record.visited, strict=True) if stretch.start < step <= stretch.end]
 
 
 def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
     """Validity of the policy's own output in each stretch, where it had a say; runs hold it at tolerance 0."""
-    for same in in_step(runs):
-        shares = [1 - stretch.violating / stretch.judged for _, stretch in same if stretch.judged]
-        yield from stretch_rows(context, OWN, same, [(0.0, shares)] if shares else [])
+    for place, same in in_step(runs):
+        shares = [1 - stretch.share for stretch in same if stretch.judged]
+        if shares:
+            row = mean_row("valid share", "share", shares, len(context.chosen.seeds), 0.0)
+            yield {"states": OWN} | place | row
 
 
-def in_step(runs: list[CompleteRun]) -> Iterator[list[tuple[CompleteRun, Stretch]]]:
-    """The same stretch of every run, one stretch after another."""
+def in_step(runs: list[CompleteRun]) -> Iterator[tuple[Row, tuple[Stretch, ...]]]:
+    """Where each stretch lies, in shares of the training, and that stretch of every run."""
     for same in zip(*(stretches_of(run, TENTHS) for run in runs), strict=True):
-        yield list(zip(runs, same, strict=True))
-
-
-def stretch_rows(
-    context: Context,
-    states: str,
-    same: list[tuple[CompleteRun, Stretch]],
-    shares: Iterable[tuple[float, Iterable[float]]],
-) -> Iterator[Row]:
-    """Means over seeds of the shares by tolerance, for one stretch."""
-    run, stretch = same[0]
-    for tolerance, values in shares:
-        estimate: Estimate = mean_interval(list(values), SHARE)
-        row = make_row("valid share", "share", estimate, tolerance, len(context.chosen.seeds))
-        yield place(states, stretch.start / run.steps, stretch.end / run.steps) | row
-
-
-def place(states: str, start: float, end: float) -> Row:
-    """What a row is about, in shares of the training."""
-    return {"states": states, "from": round(start, 6), "to": round(end, 6)}
+        start, end = (round(step / runs[0].steps, 6) for step in (same[0].start, same[0].end))
+        yield {"from": start, "to": end}, same
 
 
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
-    missing = ", ".join(f"{method} on {task}" for task, method in left_out(context))
+    missing = ", ".join(f"{method} on {task}" for task, method in pairs_without_run(context))
     return (
         f"{describe_runs(context)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
         f"visited states: share of f(z; s) in C(s), z uniform in the box ({settings.draws:,} draws a stretch and "
@@ -160,9 +146,8 @@ def views(numbers: pd.DataFrame) -> list[View]:
     found = [View("Valid at tolerance 0, over training", make_table(summary, ["task", "method"], columns))]
     if not visited.empty:
         last = visited[visited["to"] == 1]
-        wide = [Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES]
         heading = "Visited states of the last stretch, at every tolerance"
-        found.append(View(heading, make_table(last, ["task", "method"], wide, "n of N")))
+        found.append(View(heading, make_table(last, ["task", "method"], VALID, "n of N")))
     return found
 
 

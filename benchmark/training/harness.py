@@ -20,9 +20,7 @@ from benchmark.records.config import RunConfig
 from benchmark.records.results import Calls, Evaluation, FinalPolicy, Returns, Seconds, Violations
 from benchmark.records.store import ArtifactStore, RunCheckpoint
 from benchmark.training.evaluation import Evaluator, check_action
-from benchmark.training.meter import Clock, Meter, with_meter
-from benchmark.training.repair import Repair
-from benchmark.training.violations import PolicyCounter, ViolationCounter
+from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, ViolationCounter, with_meter
 from envs.errors import MethodFailedError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
@@ -203,15 +201,12 @@ class _Run:
         self._append("step", step)
         self._append("violations/policy", self.violations.policy.count)
         self._append("violations/behaviour", self.violations.behaviour.count)
-        names = {name for losses in self.losses for name in losses} | {n.removeprefix("update/") for n in self._late()}
-        for name in sorted(names):
+        # There may be no update between two evaluations, where an episode is longer.
+        earlier = {name.removeprefix("update/") for name in self.curves if name.startswith("update/")}
+        for name in sorted(earlier.union(*self.losses)):
             values = [losses[name] for losses in self.losses if name in losses]
             self._append(f"update/{name}", math.fsum(values) / len(values) if values else None)
         self.losses.clear()
-
-    def _late(self) -> list[str]:
-        """Curves of updates; there may be none between two evaluations, where an episode is longer."""
-        return [name for name in self.curves if name.startswith("update/")]
 
     def _append(self, name: str, value: float | None) -> None:
         if value is not None and not math.isfinite(value):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.records.config import Params, run_config
+from benchmark.records.config import Params
 from benchmark.records.files import write_text
 from benchmark.records.provenance import library_versions
 from benchmark.records.runs import select
-from benchmark.records.store import ArtifactStore
-from benchmark.training.flows import flow_config
+from benchmark.training.flows import flow_key
 from benchmark.training.timing import step_keys
-from envs.registry import make_task
-from methods.flowpg import flow_recipe
 
 
 def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
@@ -24,31 +21,19 @@ def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    chosen, folder = params.profile(profile), results / profile / "plan"
-    keys = {"flows": flow_keys(params, profile, results), "timing": timing_keys(params, profile)}
+    chosen, keys = params.profile(profile), dict[str, list[str]]()
+    keys["flows"] = [
+        f"{task} {method}: {flow_key(params, profile, results, task, method)}, measured by {chosen.flow_draws} draws"
+        for task in chosen.tasks
+        for method in chosen.flow_methods
+    ]
+    steps = {task: step_keys(params, profile, task) for task in chosen.tasks}
+    keys["timing"] = [f"{task} {method}: {key}" for task in steps for method, key in steps[task].items()]
     for task in dict.fromkeys([*chosen.tasks, *chosen.unconstrained]):
         runs = select(params, profile, [task])
         keys[f"train/{task}"] = [f"{run.method} seed {run.seed}: {run.key(params)}" for run in runs]
     libraries = [f"{name} {version}" for name, version in library_versions().items()]
-    paths = {folder / f"{stage}.key": "\n".join([*lines, *libraries]) + "\n" for stage, lines in keys.items()}
-    for path, text in paths.items():
-        write_text(path, text)
-    return list(paths)
-
-
-def flow_keys(params: Params, profile: str, results: Path) -> list[str]:
-    """A line for each flow of a profile: what it depends on, as one hash, and how it is measured."""
-    chosen, lines = params.profile(profile), []
-    for task in chosen.tasks:
-        store = ArtifactStore(results / profile, make_task(task))
-        for method in chosen.flow_methods:
-            config = flow_config(method, run_config(params, profile, task, method).method)
-            key = store.key(*flow_recipe(config))
-            lines.append(f"{task} {method}: {key}, measured by {chosen.flow_draws} draws")
-    return lines
-
-
-def timing_keys(params: Params, profile: str) -> list[str]:
-    """A line for each task and method that is timed."""
-    tasks = params.profile(profile).tasks
-    return [f"{task} {method}: {key}" for task in tasks for method, key in step_keys(params, profile, task).items()]
+    paths = {stage: results / profile / "plan" / f"{stage}.key" for stage in keys}
+    for stage, path in paths.items():
+        write_text(path, "\n".join([*keys[stage], *libraries]) + "\n")
+    return list(paths.values())

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -226,12 +225,7 @@ def _leave_in_order() -> None:
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C, so that what was started is ended with this process."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

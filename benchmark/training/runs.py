@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -51,25 +53,9 @@ def execute(
     checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
     outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress, checkpoint)
     complete = outcome.status == "complete"
-    result = RunResult(
-        run_key=key,
-        versions=run.versions(params),
-        status=outcome.status,
-        error=None if complete else f"gave up after {config.timeout_seconds} s of training",
-        task=run.task,
-        method=run.method,
-        seed=run.seed,
-        profile=run.profile,
-        config=config.model_dump(mode="json"),
-        returns=outcome.returns,
-        final_policy=outcome.final_policy,
-        violations=outcome.violations,
-        curves=outcome.curves,
-        visited=outcome.visited,
-        calls=outcome.calls,
-        seconds=outcome.seconds,
-        provenance=provenance,
-    )
+    error = None if complete else f"gave up after {config.timeout_seconds} s of training"
+    measured = {name: value for name, value in vars(outcome).items() if name != "state"}
+    result = _result(run, params, error=error, provenance=provenance, **measured)
     if complete:
         save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
         result.write(run.kept(results, key))
@@ -80,18 +66,21 @@ def execute(
 
 def record_failure(run: Run, params: Params, results: Path, reason: str) -> None:
     """Write the JSON of a run that failed, so that nothing takes it for a result."""
-    RunResult(
+    error, provenance = " ".join(reason.split())[:500], collect_provenance(run.code())
+    _result(run, params, status="failed", error=error, provenance=provenance).write(run.path(results))
+
+
+def _result(run: Run, params: Params, **found: Any) -> RunResult:
+    return RunResult(
         run_key=run.key(params),
         versions=run.versions(params),
-        status="failed",
-        error=" ".join(reason.split())[:500],
         task=run.task,
         method=run.method,
         seed=run.seed,
         profile=run.profile,
         config=run.config(params).model_dump(mode="json"),
-        provenance=collect_provenance(run.code()),
-    ).write(run.path(results))
+        **found,
+    )
 
 
 def error_line(error: BaseException) -> str:
@@ -121,8 +110,5 @@ def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episod
     method = make_method(run.method, task, config.method, run.seed)
     method.prepare(ArtifactStore(results / run.profile, task))
     method.load_state_dict(state)
-    evaluator = Evaluator(task)
-    try:
+    with closing(Evaluator(task)) as evaluator:
         return evaluator.evaluate(method, config.steps, [derive_seed(seed, "evaluate", k) for k in range(episodes)])
-    finally:
-        evaluator.close()

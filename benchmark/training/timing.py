@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +20,7 @@ from benchmark.records.files import check_writable
 from benchmark.records.keys import key_of, training_facts
 from benchmark.records.provenance import collect_provenance
 from benchmark.records.reports import TimedRound, TimingReport, timing_path
-from benchmark.records.results import Seconds, read_record
+from benchmark.records.results import read_record
 from benchmark.training.harness import train
 from benchmark.training.runs import error_line
 from envs.errors import MethodFailedError, UserError
@@ -135,36 +133,20 @@ def time_round(task: TaskSpec, method: str, config: RunConfig, steps: int, artif
     """
     once = EvaluationSettings(every=steps, episodes=1, final_episodes=1)
     config = config.model_copy(update={"steps": steps, "evaluation": once})
-    with _others() as others:
-        try:
-            seconds = train(task, method, config, 0, artifacts, lambda _: None).seconds
-        except UserError:
-            raise
-        except Exception as error:  # whatever a method raises is its failure
-            raise MethodFailedError(f"{method} on {task.id} failed: {error_line(error)}") from error
-    return TimedRound(**_per_step(seconds, steps), busy_cores=others.busy_cores)
-
-
-def _per_step(seconds: Seconds, steps: int) -> dict[str, float]:
+    started, busy = time.perf_counter(), busy_seconds()
+    try:
+        seconds = train(task, method, config, 0, artifacts, lambda _: None).seconds
+    except UserError:
+        raise
+    except Exception as error:  # whatever a method raises is its failure
+        raise MethodFailedError(f"{method} on {task.id} failed: {error_line(error)}") from error
+    busy_cores = max(0.0, (busy_seconds() - busy) / (time.perf_counter() - started))
     parts = {name: getattr(seconds, name) for name in ("act", "project", "env", "update")}
     parts["other"] = max(0.0, seconds.total - seconds.prepare - sum(parts.values()))
-    return {name: spent / steps for name, spent in parts.items()}
+    return TimedRound(**{name: spent / steps for name, spent in parts.items()}, busy_cores=busy_cores)
 
 
-@dataclass
-class _Others:
-    busy_cores: float = 0.0
-
-
-@contextmanager
-def _others() -> Iterator[_Others]:
-    """How many cores everything but this process keeps busy inside."""
-    found, before, started = _Others(), _busy_seconds(), time.perf_counter()
-    yield found
-    found.busy_cores = max(0.0, (_busy_seconds() - before) / (time.perf_counter() - started))
-
-
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
     """Processor time that all processes but this one have used since the machine started."""
     machine, own = psutil.cpu_times(), psutil.Process().cpu_times()
     # Guests' time counts as user time already; a system without these figures has no such idle time.

@@ -14,7 +14,7 @@ import pytest
 from benchmark.records.config import EvaluationSettings, RunConfig
 from benchmark.records.store import RunCheckpoint
 from benchmark.training.harness import Outcome, train
-from benchmark.training.violations import Tally, ViolationCounter
+from benchmark.training.meter import Tally, ViolationCounter
 from envs import make_task
 from envs.registry import TaskSpec
 from methods.base import Method, Transition, method_class

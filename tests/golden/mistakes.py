@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,14 +34,6 @@ Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """What goes wrong, and the goldens each of which must fail by it."""
-
-    plant: Plant
-    goldens: tuple[str, ...]
-
-
 def around(cls: type, name: str, wrapper: Callable[..., Any]) -> Plant:
     """Replace a method by ``wrapper``, which is given the original before the method's own arguments."""
 
@@ -53,12 +44,12 @@ def around(cls: type, name: str, wrapper: Callable[..., Any]) -> Plant:
     return plant
 
 
-def all_of(*plants: Plant) -> Plant:
-    """Several at once."""
+def around_each(classes: Sequence[type], name: str, wrapper: Callable[..., Any]) -> Plant:
+    """The same in several classes."""
 
     def plant(patch: Patch) -> None:
-        for one in plants:
-            one(patch)
+        for cls in classes:
+            around(cls, name, wrapper)(patch)
 
     return plant
 
@@ -69,7 +60,7 @@ def told(change: Callable[[Transition], Transition]) -> Plant:
     def observe(original: Callable[..., None], self: Method[Any], transition: Transition) -> None:
         original(self, change(transition))
 
-    return all_of(*(around(cls, "observe", observe) for cls in LEARNERS))
+    return around_each(LEARNERS, "observe", observe)
 
 
 def configured(change: Callable[[Any], Mapping[str, Any]]) -> Plant:
@@ -78,7 +69,7 @@ def configured(change: Callable[[Any], Mapping[str, Any]]) -> Plant:
     def make(original: Callable[..., None], self: Any, task: TaskSpec, config: MethodConfig, seed: int) -> None:
         original(self, task, config.model_copy(update=dict(change(config))), seed)
 
-    return all_of(*(around(cls, "__init__", make) for cls in LEARNERS))
+    return around_each(LEARNERS, "__init__", make)
 
 
 def resumed_without(part: str) -> Plant:
@@ -89,7 +80,7 @@ def resumed_without(part: str) -> Plant:
         kept = {name: value for name, value in state.items() if part not in name}
         original(self, kept | {name: value for name, value in fresh.items() if part in name})
 
-    return all_of(*(around(cls, "load_checkpoint_dict", load) for cls in (*LEARNERS, RandomFeasible)))
+    return around_each((*LEARNERS, RandomFeasible), "load_checkpoint_dict", load)
 
 
 def noise_before_the_flow(original: Callable[..., Any], self: Any, obs: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -190,98 +181,94 @@ def on(task: str, *methods: str) -> tuple[str, ...]:
 
 OWN, ADAPTED, FLOW = "ddpg-projection", "td3-projection", "flowpg"
 EACH = (OWN, ADAPTED, FLOW)
-MISTAKES: dict[str, Mistake] = {
-    "bootstraps past a terminal state": Mistake(
-        told(lambda t: t._replace(terminated=False, truncated=t.terminated or t.truncated)), on("H+M", *EACH)
+ON_EACH, ON_BOTH = on("R+L2", *EACH), on("R+L2", OWN, ADAPTED)
+# What goes wrong, and the goldens each of which must fail by it.
+MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
+    "bootstraps past a terminal state": (
+        told(lambda t: t._replace(terminated=False, truncated=t.terminated or t.truncated)),
+        on("H+M", *EACH),
     ),
-    "does not bootstrap past a truncation": Mistake(
-        told(lambda t: t._replace(terminated=t.terminated or t.truncated)), on("R+L2", *EACH)
+    "does not bootstrap past a truncation": (
+        told(lambda t: t._replace(terminated=t.terminated or t.truncated)),
+        ON_EACH,
     ),
-    "gamma off by a hundredth": Mistake(configured(lambda c: {"gamma": c.gamma - 0.01}), on("R+L2", *EACH)),
-    "tau off by a hundredth of itself": Mistake(configured(lambda c: {"tau": 1.01 * c.tau}), on("R+L2", *EACH)),
-    "noise before the flow": Mistake(
-        around(FlowPGBase, "act_pair", noise_before_the_flow), on("R+L2", "flowpg", "flowpg-gauge")
+    "gamma off by a hundredth": (configured(lambda c: {"gamma": c.gamma - 0.01}), ON_EACH),
+    "tau off by a hundredth of itself": (configured(lambda c: {"tau": 1.01 * c.tau}), ON_EACH),
+    "noise before the flow": (
+        around(FlowPGBase, "act_pair", noise_before_the_flow),
+        on("R+L2", "flowpg", "flowpg-gauge"),
     ),
-    "projection stops a millionth short": Mistake(
+    "projection stops a millionth short": (
         around(ExactConstraint, "project", stop_early),
         tuple(f"families/float64/{task}" for task in families.TASKS),
     ),
-    "projection stops early in training": Mistake(
+    "projection stops early in training": (
         around(ExactConstraint, "project", lambda project, self, a, obs: a + 0.999 * (project(self, a, obs) - a)),
         on("R+L2", OWN, ADAPTED, "ddpg-projection-layer", "nfw"),
     ),
-    "violations counted after repair": Mistake(
-        around(ViolationCounter, "count", counted_after_repair), on("R+L2", *EACH)
+    "violations counted after repair": (around(ViolationCounter, "count", counted_after_repair), ON_EACH),
+    "an action on the bound counts as violated": (
+        around(Tally, "add", bound_is_outside),
+        on("R+L2", OWN, "random-feasible"),
     ),
-    "an action on the bound counts as violated": Mistake(
-        around(Tally, "add", bound_is_outside), on("R+L2", OWN, "random-feasible")
+    "wrong observation index": (neighbouring_index, ("environments/contexts/HC+O", *on("HC+O", OWN, ADAPTED))),
+    "penalty of the wrong sign": (configured(lambda c: {"penalty": -c.penalty}), on("R+L2", "ddpg-penalty")),
+    "Frank-Wolfe's step off by a hundredth": (configured(lambda c: {"alpha": 1.01 * c.alpha}), on("HC+O", "nfw")),
+    "Frank-Wolfe descends": (
+        around(ExactConstraint, "linear_oracle", lambda oracle, self, g, obs: oracle(self, -g, obs)),
+        on("R+L2", "nfw"),
     ),
-    "wrong observation index": Mistake(neighbouring_index, ("environments/contexts/HC+O", *on("HC+O", OWN, ADAPTED))),
-    "penalty of the wrong sign": Mistake(configured(lambda c: {"penalty": -c.penalty}), on("R+L2", "ddpg-penalty")),
-    "Frank-Wolfe's step off by a hundredth": Mistake(
-        configured(lambda c: {"alpha": 1.01 * c.alpha}), on("HC+O", "nfw")
+    "Frank-Wolfe's target is not projected": (
+        around(NFW, "target_action", lambda _, self, obs: DDPG.target_action(self, obs)),
+        on("R+L2", "nfw"),
     ),
-    "Frank-Wolfe descends": Mistake(
-        around(ExactConstraint, "linear_oracle", lambda oracle, self, g, obs: oracle(self, -g, obs)), on("R+L2", "nfw")
+    "gradient passes straight through the projection": (
+        around(DDPGProjectionLayer, "decode", straight_through),
+        on("R+L2", "ddpg-projection-layer"),
     ),
-    "Frank-Wolfe's target is not projected": Mistake(
-        around(NFW, "target_action", lambda _, self, obs: DDPG.target_action(self, obs)), on("R+L2", "nfw")
+    "the QP row projects by formula": (
+        lambda patch: patch.setattr(DDPGProjectionQP, "projection_solver", "exact"),
+        on("R+L2", "ddpg-projection-qp"),
     ),
-    "gradient passes straight through the projection": Mistake(
-        around(DDPGProjectionLayer, "decode", straight_through), on("R+L2", "ddpg-projection-layer")
+    "targets follow before the step": (around(DDPG, "update", follow_first), on("R+L2", OWN, FLOW)),
+    "learning rates are swapped": (configured(lambda c: {"actor_lr": c.critic_lr, "critic_lr": c.actor_lr}), ON_BOTH),
+    "warm-up is a step longer": (configured(lambda c: {"warmup": c.warmup + 1}), ON_BOTH),
+    "replay wraps around a row early": (configured(lambda c: {"replay_size": c.replay_size - 1}), ON_BOTH),
+    "the critic learns from what was asked for": (told(lambda t: t._replace(action=t.behaviour)), ON_BOTH),
+    "infeasible actions are executed": (around(Ball, "repair", lambda *given: given[2]), ON_BOTH),
+    "evaluation explores": (around_each(LEARNERS, "act", with_noise), ON_BOTH),
+    "the best policy is the last": (
+        around_each(LEARNERS, "state_dict", shared_state),
+        (*on("R+N", OWN), *on("BSS-3", ADAPTED)),
     ),
-    "the QP row projects by formula": Mistake(
-        lambda patch: patch.setattr(DDPGProjectionQP, "projection_solver", "exact"), on("R+L2", "ddpg-projection-qp")
-    ),
-    "targets follow before the step": Mistake(around(DDPG, "update", follow_first), on("R+L2", OWN, FLOW)),
-    "learning rates are swapped": Mistake(
-        configured(lambda c: {"actor_lr": c.critic_lr, "critic_lr": c.actor_lr}), on("R+L2", OWN, ADAPTED)
-    ),
-    "warm-up is a step longer": Mistake(configured(lambda c: {"warmup": c.warmup + 1}), on("R+L2", OWN, ADAPTED)),
-    "replay wraps around a row early": Mistake(
-        configured(lambda c: {"replay_size": c.replay_size - 1}), on("R+L2", OWN, ADAPTED)
-    ),
-    "the critic learns from what was asked for": Mistake(
-        told(lambda t: t._replace(action=t.behaviour)), on("R+L2", OWN, ADAPTED)
-    ),
-    "infeasible actions are executed": Mistake(
-        around(Ball, "repair", lambda *given: given[2]), on("R+L2", OWN, ADAPTED)
-    ),
-    "evaluation explores": Mistake(
-        all_of(*(around(cls, "act", with_noise) for cls in LEARNERS)), on("R+L2", OWN, ADAPTED)
-    ),
-    "the best policy is the last": Mistake(
-        all_of(*(around(cls, "state_dict", shared_state) for cls in LEARNERS)), (*on("R+N", OWN), *on("BSS-3", ADAPTED))
-    ),
-    "resumed without the optimisers' moments": Mistake(resumed_without("optimizer."), on("H+M", *EACH)),
-    "resumed with fresh noise": Mistake(resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
-    "samplers accept what lies just outside": Mistake(
+    "resumed without the optimisers' moments": (resumed_without("optimizer."), on("H+M", *EACH)),
+    "resumed with fresh noise": (resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
+    "samplers accept what lies just outside": (
         around(ExactConstraint, "contains", lambda contains, self, a, obs, tol=0.0: contains(self, a, obs, tol + 0.05)),
         ("samplers/rejection/R+L2", "samplers/hmc/R+L2"),
     ),
-    "contexts of the data set are widened more": Mistake(
-        lambda patch: patch.setattr(dataset, "WIDEST", 1.01 * dataset.WIDEST), ("samplers/dataset/HC+O",)
+    "contexts of the data set are widened more": (
+        lambda patch: patch.setattr(dataset, "WIDEST", 1.01 * dataset.WIDEST),
+        ("samplers/dataset/HC+O",),
     ),
-    "log-determinant of the other way": Mistake(
-        all_of(*(around(cls, "pull", log_det_of_the_other_way) for cls in (RealNVP, SplineFlow))),
+    "log-determinant of the other way": (
+        around_each((RealNVP, SplineFlow), "pull", log_det_of_the_other_way),
         ("flows/realnvp/R+L2", "flows/spline/R+L2"),
     ),
-    "the gauge map's volume is left out": Mistake(
-        around(GaugeFlow, "inverse", rays_without_volume), ("flows/gauge/R+L2",)
-    ),
-    "the flow's learning rate does not fall": Mistake(
+    "the gauge map's volume is left out": (around(GaugeFlow, "inverse", rays_without_volume), ("flows/gauge/R+L2",)),
+    "the flow's learning rate does not fall": (
         lambda patch: patch.setitem(flows.KINDS, "realnvp", partial(RealNVPConfig, final_learning_rate=2e-3)),
         ("flows/realnvp/R+L2",),
     ),
-    "moving a bike costs once": Mistake(around(BikeSharingEnv, "step", moves_cost_once), ("environments/bikes/BSS-3",)),
+    "moving a bike costs once": (around(BikeSharingEnv, "step", moves_cost_once), ("environments/bikes/BSS-3",)),
 }
 
 # The same seams with nothing changed: what notices these notices the planting.
-HARMLESS: dict[str, Mistake] = {
-    "told as it was": Mistake(told(lambda t: t._replace()), on("H+M", *EACH)),
-    "configured as asked": Mistake(configured(lambda _: {}), on("R+L2", OWN, ADAPTED)),
-    "resumed with all": Mistake(resumed_without("no such entry"), on("H+M", OWN, ADAPTED)),
-    "projected as it was": Mistake(
+HARMLESS: dict[str, tuple[Plant, tuple[str, ...]]] = {
+    "told as it was": (told(lambda t: t._replace()), on("H+M", *EACH)),
+    "configured as asked": (configured(lambda _: {}), ON_BOTH),
+    "resumed with all": (resumed_without("no such entry"), on("H+M", OWN, ADAPTED)),
+    "projected as it was": (
         around(ExactConstraint, "project", lambda project, self, a, obs: project(self, a, obs)),
         ("families/float64/R+T",),
     ),

@@ -1,10 +1,9 @@
-"""Fixed inputs, and results as plain numbers."""
+"""Fixed inputs, and summaries of results."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,16 +40,3 @@ def summary(values: ArrayLike | Tensor) -> list[float]:
     scale = math.sqrt(2 / max(1, flat.size))
     directions = [scale * np.cos((k + 1) * 0.7 * places + k) for k in range(PROJECTIONS)]
     return [float(np.sqrt((flat * flat).sum())), *(float((flat * direction).sum()) for direction in directions)]
-
-
-def plain(value: Any) -> Any:
-    """Tensors and arrays as nested lists, at any depth."""
-    if isinstance(value, Tensor):
-        return value.detach().tolist()
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {key: plain(entry) for key, entry in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(entry) for entry in value]
-    return value

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from tests.golden.numbers import Record, plain
+from tests.golden.numbers import Record
 
 FOLDER = Path(__file__).parent / "records"
 LIBRARIES = ("torch", "numpy", "mujoco", "gymnasium", "stable-baselines3", "zuko", "scipy", "cvxpy", "clarabel")
@@ -71,8 +73,12 @@ def machine_id() -> str:
 def computed(golden: Golden) -> Record:
     """What the golden gives now, as JSON would hold it."""
     with torch.random.fork_rng(devices=[]):
-        found: Record = json.loads(json.dumps(plain(golden.make())))
+        found: Record = json.loads(json.dumps(golden.make(), default=_as_list))
     return found
+
+
+def _as_list(value: Tensor | NDArray[Any]) -> Any:
+    return (value.detach() if isinstance(value, Tensor) else value).tolist()
 
 
 def recorded(name: str) -> tuple[Record, bool]:
@@ -99,7 +105,7 @@ def differences(found: Record, expected: Record, tolerance: float) -> list[str]:
     for name, value in expected.items():
         size = drift(found[name], value)
         if size > tolerance:
-            lines.append(f"{name}: off by {size:.2g}, tolerance {tolerance:.2g}; recorded {_shortened(value)}")
+            lines.append(f"{name}: off by {size:.2g}, tolerance {tolerance:.2g}; recorded {str(value)[:80]}")
     return lines
 
 
@@ -135,8 +141,3 @@ def _update(path: Path, name: str, entry: Record) -> None:
     lines = [f"{json.dumps(key)}: {json.dumps(entries[key], separators=(',', ':'))}" for key in sorted(entries)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def _shortened(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -16,7 +16,7 @@ from envs.sampling.rejection import sample_rejection
 from envs.sampling.samples import Samples
 from envs.seeding import make_generator
 from tests.golden import harness
-from tests.golden.numbers import Record, actions_and_observations, plain, summary
+from tests.golden.numbers import Record, actions_and_observations, summary
 from tests.golden.records import Golden
 
 TASKS = ("R+L2", "HC+O", "H+M", "BSS-3", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D")
@@ -81,5 +81,5 @@ def dataset(task_id: str) -> Record:
 
 
 def _counted(samples: Samples) -> Record:
-    found = {name: value for name, value in plain(vars(samples)).items() if value is not None and name != "actions"}
+    found = {name: value for name, value in vars(samples).items() if value is not None and name != "actions"}
     return found | {"actions": summary(samples.actions), "first rows": samples.actions[:: ROWS // 8].to(torch.float64)}

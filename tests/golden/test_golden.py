@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.golden.catalogue import GOLDENS
+from tests.golden.mistakes import HARMLESS, MISTAKES, Plant
 from tests.golden.records import computed, differences, record, recorded
 from tests.golden.trajectories import COURSES, SETTINGS
+
+# Those that drift most where libraries take other paths, as on another processor.
+DRIFTING = (
+    "families/float32/R+L2",
+    "flows/gauge/R+L2",
+    "flows/realnvp/BSS-3",
+    "samplers/hmc/R+Ring",
+    "trajectories/flowpg-spline/H+O+S",
+    "trajectories/sac-projection/HC+O",
+)
 
 
 @pytest.mark.parametrize("name", GOLDENS)
@@ -33,3 +49,39 @@ def test_every_kind_of_learner_meets_every_situation(learner: str) -> None:
     assert all(course.steps > SETTINGS["replay_size"] > SETTINGS["warmup"] for course in COURSES.values())
     if learner != "random-feasible":
         assert any(run["policy counts"][1] for run in runs.values())
+
+
+def planted(mistakes: dict[str, tuple[Plant, tuple[str, ...]]]) -> pytest.MarkDecorator:
+    cases = [(plant, name) for plant, names in mistakes.values() for name in names]
+    ids = [f"{mistake}-{name}" for mistake, (_, names) in mistakes.items() for name in names]
+    return pytest.mark.parametrize(("plant", "name"), cases, ids=ids)
+
+
+def found_off(plant: Plant, name: str) -> list[str]:
+    """What a golden shows of a mistake, within other processors' tolerance too."""
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        found = computed(GOLDENS[name])
+    return differences(found, recorded(name)[0], GOLDENS[name].tolerance)
+
+
+@planted(MISTAKES)
+def test_a_mistake_is_noticed(plant: Plant, name: str) -> None:
+    assert found_off(plant, name)
+
+
+@planted(HARMLESS)
+def test_planting_alone_is_not(plant: Plant, name: str) -> None:
+    assert not found_off(plant, name)
+
+
+@pytest.mark.parametrize("switch", ["ATEN_CPU_CAPABILITY=default", "MKL_CBWR=COMPATIBLE"])
+def test_other_instructions_stay_within_the_tolerance(switch: str) -> None:
+    name, value = switch.split("=")
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "tests.golden.catalogue", *DRIFTING]
+    done = subprocess.run(command, cwd=root, env=os.environ | {name: value}, capture_output=True, text=True, check=True)
+    drifts = json.loads(done.stdout)
+    assert {golden: drift for golden, drift in drifts.items() if not drift <= GOLDENS[golden].tolerance} == {}
+    # The switch did something.
+    assert max(drifts.values()) > 0

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.training.meter import Clock, Meter
-from benchmark.training.repair import Repair
+from benchmark.training.meter import Clock, Meter, Repair
 from envs import UserError, make_task
 from methods import make_method
 from methods.base import Transition

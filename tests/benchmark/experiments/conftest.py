@@ -18,15 +18,6 @@ PLAIN = ("ddpg-projection", "nfw")
 FLOWS = ("flowpg", "flowpg-spline", "flowpg-gauge")
 
 
-def make_place(folder: Path) -> Path:
-    """A folder whose profile smoke has a circle and a set that depends on the state, with and without flows."""
-    path = workplace(folder) / "params.yaml"
-    data = yaml.safe_load(path.read_text())
-    data["profiles"]["smoke"] |= {"tasks": list(TASKS), "plain_methods": list(PLAIN)}
-    path.write_text(yaml.safe_dump(data))
-    return folder
-
-
 def numbers(place: Path, name: str) -> pd.DataFrame:
     """What an experiment found."""
     return pd.read_csv(place / f"results/smoke/experiments/{name}.csv")
@@ -39,7 +30,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_everything(folder: Path) -> None:
-    make_place(folder)
+    """With a circle and a set that depends on the state, with and without flows."""
+    path = workplace(folder) / "params.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["profiles"]["smoke"] |= {"tasks": list(TASKS), "plain_methods": list(PLAIN)}
+    path.write_text(yaml.safe_dump(data))
     runs = [("run", task, method) for task in TASKS for method in (*FLOWS, *PLAIN)]
     for arguments in (("flows",), *runs, ("experiment",)):
         done = acrl(folder, *arguments, "--profile", "smoke")

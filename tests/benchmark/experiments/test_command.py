@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from benchmark.experiments.writing import EXPERIMENTS
+from benchmark.experiments import EXPERIMENTS, find_experiment
 from tests.benchmark.command import acrl, files
 from tests.benchmark.experiments.conftest import numbers
 
@@ -25,23 +26,12 @@ def copy(place: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def refused(folder: Path, *arguments: str) -> str:
-    """The one line that these arguments give, after checking that it is one and that nothing was written."""
-    before = files(folder)
-    done = acrl(folder, "experiment", *arguments)
-    assert done.code == 2, done.err
-    assert done.err.startswith("error: ")
-    assert done.err.count("\n") == 1
-    assert files(folder) == before
-    return done.err
-
-
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_writes_numbers_tables_and_a_figure(place: Path, name: str) -> None:
     made = place / "results/smoke/experiments"
     assert all((made / f"{name}.{kind}").stat().st_size > 500 for kind in KINDS)
     page = (made / f"{name}.md").read_text()
-    assert page.startswith(f"# {EXPERIMENTS[name].title}\n\nProfile smoke")
+    assert page.startswith(f"# {find_experiment(name).title}\n\nProfile smoke")
     assert f"]({name}.png)" in page
     assert "nan" not in page
     assert not numbers(place, name).duplicated().any()
@@ -55,70 +45,64 @@ def test_the_same_inputs_give_the_same_bytes(place: Path, copy: Path) -> None:
     assert again == {name: content for name, content in made.items() if name.split(".")[0] in UNTIMED}
 
 
-def test_names_that_there_are_not(copy: Path) -> None:
-    assert "unknown experiment 'e4': did you mean" in refused(copy, "e4", *SMOKE)
-    assert "unknown profile 'smoek': did you mean 'smoke'?" in refused(copy, "e1", "--profile", "smoek")
+def without(path: str, folder: Path) -> None:
+    """Remove a folder or file of the results."""
+    gone = folder / "results/smoke" / path
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
 
 
-def test_a_profile_without_the_task(copy: Path) -> None:
-    params = (copy / "params.yaml").read_text()
-    (copy / "params.yaml").write_text(params.replace("R+L2", "R+M"))
-    for name in ("e1", "e3"):
-        assert "profile smoke has no task R+L2" in refused(copy, name, *SMOKE)
-    assert "c6 needs one of the tasks R+L2, HC+O" in refused(copy, "c6", *SMOKE)
+def cut(path: str, share: float, folder: Path) -> None:
+    """Leave the first part of a file of the results."""
+    content = (folder / "results/smoke" / path).read_bytes()
+    (folder / "results/smoke" / path).write_bytes(content[: int(share * len(content))])
 
 
-@pytest.mark.parametrize("name", ["e1", "n1", "n3", "c6"])
-def test_without_a_flow(copy: Path, name: str) -> None:
-    for task in ("R+L2", "R+O10"):
-        (copy / f"results/smoke/flows/flowpg/{task}.safetensors").unlink()
-    task = "R+O10" if name == "n3" else "R+L2"
-    assert f"no flow of flowpg on {task} in profile smoke: run `acrl flows {task} -p smoke`" in refused(
-        copy, name, *SMOKE
-    )
+def asking(old: str, new: str, folder: Path) -> None:
+    """Change the settings."""
+    params = (folder / "params.yaml").read_text()
+    assert old in params
+    (folder / "params.yaml").write_text(params.replace(old, new))
 
 
-def test_a_flow_of_other_settings(copy: Path) -> None:
-    params = (copy / "params.yaml").read_text()
-    assert "updates: 60" in params
-    (copy / "params.yaml").write_text(params.replace("updates: 60", "updates: 61"))
-    assert "is of another version or other settings than today's: run `acrl flows R+L2" in refused(copy, "e1", *SMOKE)
+NO_FLOW = "no flow of flowpg on {0} in profile smoke: run `acrl flows {0} -p smoke`"
+OTHER_TASK = partial(asking, "R+L2", "R+M")
+CIRCLE, OCTAGON = "flows/flowpg/R+L2.safetensors", "flows/flowpg/R+O10.safetensors"
+RUN = "runs/R+L2/flowpg/seed-0.json"
 
 
-def test_runs_of_other_settings_are_counted(copy: Path) -> None:
-    params = (copy / "params.yaml").read_text()
-    (copy / "params.yaml").write_text(params.replace("  steps: 150\n", "  steps: 160\n"))
-    assert acrl(copy, "experiment", "e3", *SMOKE).code == 0
-    page = (copy / "results/smoke/experiments/e3.md").read_text()
-    assert "Of its runs, 10 are of other versions or settings than today's (`acrl status -p smoke`)." in page
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        ("e4", OTHER_TASK, "unknown experiment 'e4': did you mean"),
+        ("e1", OTHER_TASK, "profile smoke has no task R+L2"),
+        ("e3", OTHER_TASK, "profile smoke has no task R+L2"),
+        ("c6", OTHER_TASK, "c6 needs one of the tasks R+L2, HC+O"),
+        *((name, partial(without, CIRCLE), NO_FLOW.format("R+L2")) for name in ("e1", "n1", "c6")),
+        ("n3", partial(without, OCTAGON), NO_FLOW.format("R+O10")),
+        ("e1", partial(asking, "updates: 60", "updates: 61"), "of another version or other settings than today's: run"),
+        *((name, partial(without, "runs"), "make runs with `acrl sweep -p smoke`") for name in ("e3", "n3")),
+        ("e3", partial(without, "runs/R+L2"), "no complete run of R+L2 in profile smoke"),
+        *(("e1", partial(cut, CIRCLE, share), "R+L2.safetensors is truncated or damaged") for share in (0, 0.5)),
+        *(("e3", partial(cut, RUN, share), "seed-0.json is truncated") for share in (0, 0.5)),
+    ],
+)
+def test_what_is_missing_or_spoilt_is_said_in_one_line_and_nothing_written(
+    copy: Path, name: str, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(copy)
+    before = files(copy)
+    done = acrl(copy, "experiment", name, *SMOKE)
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert done.err.startswith("error: ")
+    assert message in done.err
+    assert files(copy) == before
 
 
-@pytest.mark.parametrize(("name", "gone"), [("e3", "runs/R+L2"), ("n3", "runs")])
-def test_without_runs(copy: Path, name: str, gone: str) -> None:
-    shutil.rmtree(copy / "results/smoke" / gone)
-    message = refused(copy, name, *SMOKE)
-    assert "no complete run" in message
-    assert "make runs with `acrl sweep -p smoke`" in message
-
-
-def test_n3_leaves_out_what_has_no_run_and_says_so(copy: Path) -> None:
-    shutil.rmtree(copy / "results/smoke/runs/R+L2/flowpg")
-    assert acrl(copy, "experiment", "n3", *SMOKE).code == 0
-    page = (copy / "results/smoke/experiments/n3.md").read_text()
-    assert "Left out, without a complete run: flowpg on R+L2." in page
-    assert "flowpg on R+L2" not in page.partition("Left out")[0]
-
-
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "truncated": lambda content: content[: len(content) // 2],
-    "empty": lambda _: b"",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_inputs(copy: Path, damage: str) -> None:
-    for path in ("flows/flowpg/R+L2.safetensors", "runs/R+L2/flowpg/seed-0.json"):
-        whole = copy / "results/smoke" / path
-        whole.write_bytes(DAMAGE[damage](whole.read_bytes()))
-    assert "R+L2.safetensors is truncated or damaged" in refused(copy, "e1", *SMOKE)
-    assert "seed-0.json is truncated" in refused(copy, "e3", *SMOKE)
+def test_runs_of_other_settings_are_counted_and_missing_ones_named(copy: Path) -> None:
+    asking("  steps: 150\n", "  steps: 160\n", copy)
+    without("runs/R+L2/flowpg", copy)
+    assert acrl(copy, "experiment", "e3", "n3", *SMOKE).code == 0
+    circle, drift = ((copy / f"results/smoke/experiments/{name}.md").read_text() for name in ("e3", "n3"))
+    assert "Of its runs, 9 are of other versions or settings than today's (`acrl status -p smoke`)." in circle
+    assert "Left out, without a complete run: flowpg on R+L2." in drift
+    assert "flowpg on R+L2" not in drift.partition("Left out")[0]

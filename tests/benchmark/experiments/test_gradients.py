@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, signal_rows
-from benchmark.experiments.training import rollout
+from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, rollout, signal_rows
 from envs import make_task
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS, numbers
@@ -31,18 +30,19 @@ def values(signals: list[Signal]) -> dict[str, float | None]:
     return {row["quantity"]: row["value"] for row in signal_rows(signals)}
 
 
-def fast(task: str, count: int, speed: float) -> Tensor:
-    """Observations of Reacher whose joints turn at ``speed``."""
-    obs = observations(make_task(task), count)
-    obs[:, 6:8] = speed
-    return obs
+def by_action(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
+    """dQ/da (S, n) at actions (S, n)."""
+    action = action.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    return gradient
 
 
 def test_a_policy_that_saturates_outside_learns_nothing_through_a_projection() -> None:
     # At w = (10, 10) the set is |a_1| + |a_2| <= 0.1: the nearest point to (0.9999, 0.01) is its corner (0.1, 0), and
     # stays there wherever the output goes nearby.
     agent, layer = make_learner("ddpg-projection", "R+O10"), make_learner("ddpg-projection-layer", "R+O10")
-    obs = fast("R+O10", 40, 10.0)
+    obs = observations(agent.task, 40)
+    obs[:, 6:8] = 10.0
     for learner in (agent, layer):
         puts_out(learner, [0.9999, 0.01])
     found = values([actor_signal(layer, obs)])
@@ -69,21 +69,17 @@ def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:
     puts_out(agent, [0.6, 0.8])
     obs = observations(agent.task, 30)
     nearest = torch.tensor([[0.6, 0.8]]).expand(30, 2) * RADIUS
-    action = nearest.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
-    tangent = (gradient @ torch.tensor([-0.8, 0.6])).abs() * RADIUS
+    tangent = (by_action(agent, obs, nearest) @ torch.tensor([-0.8, 0.6])).abs() * RADIUS
     assert torch.allclose(actor_signal(agent, obs).norm, tangent.double(), rtol=1e-3, atol=1e-7)
 
 
 def test_what_nfw_learns_from_is_its_distance_to_the_target() -> None:
     agent = make_learner("nfw", "R+L2", alpha=0.3)
     feed(agent, 30)
-    obs = observations(agent.task, 25)
-    constraint = agent.task.constraint
+    obs, constraint = observations(agent.task, 25), agent.task.constraint
     output = agent.policy(obs.float()).detach()
-    feasible = constraint.project(output, obs).requires_grad_()
-    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), feasible).sum(), feasible)
-    target = feasible.detach() + 0.3 * (constraint.linear_oracle(gradient, obs) - feasible.detach())
+    feasible = constraint.project(output, obs)
+    target = feasible + 0.3 * (constraint.linear_oracle(by_action(agent, obs, feasible), obs) - feasible)
     # Squared distance, averaged over two coordinates in half-widths of 1.
     expected = torch.linalg.vector_norm(output - target, dim=1).double()
     signal = actor_signal(agent, obs)
@@ -101,8 +97,7 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
     jacobian = torch.stack(
         [torch.autograd.functional.jacobian(lambda z: flow(z[None], torch.empty((1, 0)))[0], row) for row in latent]
     )
-    action = agent.policy(obs.float()).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    gradient = by_action(agent, obs, agent.policy(obs.float()))
     expected = torch.linalg.vector_norm((gradient[:, None].double() @ jacobian.double())[:, 0], dim=1)
     assert torch.allclose(actor_signal(agent, obs).norm, expected, rtol=1e-3)
 

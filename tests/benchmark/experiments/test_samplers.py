@@ -8,20 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from benchmark.experiments.base import Row
-from benchmark.experiments.timing import (
+from benchmark.experiments.n2 import cross_polytope, random_polytope
+from benchmark.experiments.sampling import (
     PROBE,
-    cross_polytope,
     draw_integers,
-    integer_rejection_rows,
-    irwin_hall,
+    expected_seconds,
+    integer_rejection_cost,
     probe,
-    psdd_rows,
-    random_polytope,
-    rejection_rows,
+    psdd_cost,
+    rejection_cost,
 )
 from envs.constraints import Allocation
 from envs.seeding import make_generator
@@ -31,10 +27,6 @@ ALLOCATION = Allocation(90, np.zeros(3), np.full(3, 35.0))
 # Standard errors that a share may be off: one in two million by chance.
 SIGMAS = 5.0
 NO_LIMIT = 1e9
-
-
-def by_quantity(rows: list[Row]) -> dict[str, float]:
-    return {row["quantity"]: row["value"] for row in rows}
 
 
 def near(share: float, expected: float, proposals: float) -> bool:
@@ -49,85 +41,57 @@ def ones(count: int, width: int) -> torch.Tensor:
 # --- sets -------------------------------------------------------------------------------------------------------------
 
 
-def test_irwin_hall_in_closed_form() -> None:
-    assert irwin_hall(1, 0.3) == pytest.approx(0.3)
-    assert irwin_hall(2, 0.6) == pytest.approx(0.18)
-    assert irwin_hall(2, 1.5) == pytest.approx(1 - 0.5**2 / 2)
-    for dim in (3, 6, 16):
-        assert irwin_hall(dim, dim / 2) == pytest.approx(0.5)
-        assert irwin_hall(dim, 1.0) == pytest.approx(1 / math.factorial(dim))
-        assert irwin_hall(dim, float(dim)) == pytest.approx(1)
-
-
 @pytest.mark.parametrize(("dim", "share"), [(2, 0.1), (6, 0.5), (6, 0.01), (16, 0.1)])
 def test_cross_polytopes_have_the_share_that_was_asked_for(dim: int, share: float) -> None:
-    found = probe(cross_polytope(dim, share), ones(1, dim), "action", make_generator(0, "share"))
-    assert near(found.share, share, PROBE)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 20), st.integers(0, 1000))
-def test_polytopes_hold_their_centre_and_nothing_behind_a_face(dim: int, count: int, seed: int) -> None:
-    polytope = random_polytope(dim, count, 0.5, make_generator(seed, "polytope"))
-    normals = torch.as_tensor(polytope.normals)
-    assert torch.allclose(normals.norm(dim=1), torch.ones(count, dtype=torch.float64))
-    centre = polytope.interior(ones(1, 0))
-    assert (polytope.violation(centre, ones(1, 0)) < 0).all()
-    behind = 0.51 * normals
-    assert not polytope.contains(behind, ones(count, 0)).any()
+    found, _ = probe(cross_polytope(dim, share), ones(1, dim), "action", make_generator(0, "share"))
+    assert near(found, share, PROBE)
 
 
 def test_a_polytope_agrees_with_cvxpy() -> None:
     polytope = random_polytope(3, 8, 0.4, make_generator(0, "cvxpy"))
+    normals = torch.as_tensor(polytope.normals)
+    assert torch.allclose(normals.norm(dim=1), torch.ones(8, dtype=torch.float64))
+    assert not polytope.contains(0.41 * normals, ones(8, 0)).any()
     actions = 2 * torch.rand((20, 3), generator=make_generator(1, "cvxpy"), dtype=torch.float64) - 1
     near_by = polytope.project(actions, ones(20, 0))
     assert polytope.contains(near_by, ones(20, 0), 1e-6).all()
     inside = polytope.contains(actions, ones(20, 0))
     assert 0 < inside.sum() < 20
-    moved = torch.linalg.vector_norm(near_by - actions, dim=1)
-    assert (moved[inside] < 1e-4).all()
-    assert (moved[~inside] > 1e-4).all()
+    assert torch.equal(torch.linalg.vector_norm(near_by - actions, dim=1) < 1e-4, inside)
 
 
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
 def test_rejection_accepts_the_share_of_the_box() -> None:
-    constraint = cross_polytope(4, 0.1)
-    rows = list(rejection_rows(constraint, ones(5_000, 4), "action", NO_LIMIT, 0.1, make_generator(0, "rejection")))
-    found = by_quantity(rows)
+    box = cross_polytope(4, 0.1)
+    found, note = rejection_cost(box, ones(5_000, 4), "action", NO_LIMIT, 0.1, make_generator(0, "rejection"))
     assert near(found["acceptance"], 0.1, 5_000 / found["acceptance"])
     assert found["samples_per_second"] == found["effective_per_second"] == pytest.approx(5_000 / found["seconds"])
-    assert all(row["note"] == "" for row in rows)
+    assert note == ""
 
 
 def test_rejection_gives_up_and_says_what_it_would_cost() -> None:
-    constraint = cross_polytope(6, 1e-6)
-    found = probe(constraint, ones(1, 6), "action", make_generator(0, "hopeless"))
-    rows = list(rejection_rows(constraint, ones(1_000, 6), "action", 0.05, 1e-6, make_generator(0, "hopeless")))
-    assert all(row["note"].startswith("given up at 0.05 s: expected") for row in rows)
-    assert by_quantity(rows)["acceptance"] == 1e-6
-    assert by_quantity(rows)["seconds"] > 0.05
-    assert found.cost(1_000) == pytest.approx(1_000 / found.share * found.seconds if found.share else math.inf)
+    constraint, generator = cross_polytope(6, 1e-6), make_generator(0, "hopeless")
+    found, note = rejection_cost(constraint, ones(1_000, 6), "action", 0.05, 1e-6, generator)
+    assert note.startswith("given up at 0.05 s: expected")
+    assert found["acceptance"] == 1e-6
+    assert found["seconds"] > 0.05
+    assert (expected_seconds(1_000, 0.5, 0.01), expected_seconds(1_000, 0.0, 0.01)) == (20, math.inf)
+    _, note = integer_rejection_cost(ALLOCATION, 10**9, 136, True, 0.01, generator)
+    assert note.startswith("given up at 0.01 s")
 
 
 @pytest.mark.parametrize("plane", [True, False])
 def test_whole_allocations_by_rejection(plane: bool) -> None:
-    _, compiled = psdd_rows(ALLOCATION, 500, make_generator(0, "psdd"))
-    models = by_quantity(compiled)["models"]
+    models, _ = psdd_cost(ALLOCATION, 500, make_generator(0, "psdd"))
     assert models == 136
     expected = models / 36 ** (2 if plane else 3)
     generator = make_generator(0, "whole", str(plane))
-    rows = integer_rejection_rows(ALLOCATION, 2_000, int(models), plane, NO_LIMIT, generator)
-    found = by_quantity(list(rows))
+    found, _ = integer_rejection_cost(ALLOCATION, 2_000, models, plane, NO_LIMIT, generator)
     assert near(found["acceptance"], expected, 2_000 / expected)
     sizes = torch.full((2 if plane else 3,), 36.0, dtype=torch.float64)
     assert near(draw_integers(ALLOCATION, sizes, 100_000, generator) / 100_000, expected, 100_000)
-
-
-def test_whole_allocations_by_rejection_give_up() -> None:
-    rows = list(integer_rejection_rows(ALLOCATION, 10**9, 136, True, 0.01, make_generator(0, "whole")))
-    assert all(row["note"].startswith("given up at 0.01 s") for row in rows)
 
 
 # --- experiments ------------------------------------------------------------------------------------------------------

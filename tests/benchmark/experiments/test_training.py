@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.experiments.base import Context
-from benchmark.experiments.training import stretches_of
+from benchmark.experiments.e3 import stretches_of
 from benchmark.records.results import TOLERANCES, Violations
 from benchmark.records.selection import CompleteRun
 from envs.errors import UserError
@@ -47,14 +48,9 @@ def test_stretches_cover_the_run_and_add_up_to_its_total(run: CompleteRun, most:
     assert sum(stretch.violating for stretch in found) == run.violations.policy.count
     assert sum(stretch.judged for stretch in found) == run.violations.policy.n
     assert all(0 <= stretch.violating <= stretch.judged for stretch in found)
-
-
-def test_a_run_without_its_curve() -> None:
-    record = make_run(curves={})
-    assert record.returns is not None
-    assert record.violations is not None
+    bare = dataclasses.replace(run, record=run.record.model_copy(update={"curves": {}}))
     with pytest.raises(UserError, match="no curve of violations up to its last step; run it again"):
-        stretches_of(CompleteRun(record, record.returns, record.violations, 20_000))
+        stretches_of(bare, most)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from tests.methods.learners import feed, make_learner, settings
 
 # Episodes of R+O03 end at 50, 100 and 150, those of BSS-3 at 100 and 200.
 STEPS = 230
-FAMILIES = ("ddpg-penalty", "flowpg", "sac-projection", "td3-projection")
 
 
 def config(method: str, task: str) -> RunConfig:
@@ -38,8 +37,7 @@ def run(task: str, method: str, folder: Path, checkpoint: RunCheckpoint | None, 
 
 def measured(outcome: Outcome) -> dict[str, Any]:
     """Everything but wall-clock and tensors."""
-    fields = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    return {name: value for name, value in fields.items() if name not in ("seconds", "state")}
+    return {name: value for name, value in vars(outcome).items() if name not in ("seconds", "state")}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("artifacts")
 
 
-@pytest.mark.parametrize(("task", "method"), [*(("R+O03", method) for method in FAMILIES), ("BSS-3", "nfw")])
+@pytest.mark.parametrize(("task", "method"), [("R+O03", "flowpg"), ("R+O03", "td3-projection"), ("BSS-3", "nfw")])
 def test_a_run_that_is_stopped_twice_ends_as_one_that_is_not(
     task: str, method: str, artifacts: Path, tmp_path: Path
 ) -> None:
@@ -65,38 +63,26 @@ def test_a_run_that_is_stopped_twice_ends_as_one_that_is_not(
 
 
 def test_its_time_is_that_of_all_its_parts(tmp_path: Path, artifacts: Path) -> None:
-    path = tmp_path / "run.safetensors"
+    checkpoint = RunCheckpoint(tmp_path / "run.safetensors", "key", every=0)
     with pytest.raises(KeyboardInterrupt):
-        run("R+O03", "ddpg-penalty", artifacts, RunCheckpoint(path, "key", every=0), stop_at=110)
-
-    class Slow(RunCheckpoint):
-        """Finds a run that took long before it was interrupted."""
-
-        def load(self) -> Any:
-            state = super().load()
-            assert state is not None
-            text = bytes(state["facts"].tolist()).decode()
-            before = text.index('"update": ') + len('"update": ')
-            text = text[:before] + "1000" + text[text.index(".", before) :]
-            return state | {"facts": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)}
-
-    seconds = run("R+O03", "ddpg-penalty", artifacts, Slow(path, "key", every=0)).seconds
-    assert 1000 < seconds.update < 1100
-    assert 1000 < seconds.total < 1100
-
-
-def test_a_checkpoint_of_other_code_or_settings_is_not_gone_on_from(tmp_path: Path) -> None:
-    RunCheckpoint(tmp_path / "a", "old").save({"facts": torch.zeros(1)})
-    assert RunCheckpoint(tmp_path / "a", "new").load() is None
-    assert RunCheckpoint(tmp_path / "a", "old").load() is not None
+        run("R+O03", "ddpg-penalty", artifacts, checkpoint, stop_at=110)
+    state = checkpoint.load()
+    assert state is not None
+    facts = json.loads(bytes(state["facts"].tolist()))
+    facts["seconds"]["update"] += 1000
+    checkpoint.save(state | {"facts": torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)})
+    seconds = run("R+O03", "ddpg-penalty", artifacts, checkpoint).seconds
+    assert 1000 < seconds.update < seconds.total < 1100
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda _: b""])
-def test_a_damaged_checkpoint_is_named_and_set_aside(
+def test_a_checkpoint_of_another_key_is_left_and_a_damaged_one_is_named_and_set_aside(
     tmp_path: Path, damage: Callable[[bytes], bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.safetensors"
     RunCheckpoint(path, "key").save({"facts": torch.arange(9)})
+    assert RunCheckpoint(path, "of other code or settings").load() is None
+    assert RunCheckpoint(path, "key").load() is not None
     path.write_bytes(damage(path.read_bytes()))
     assert RunCheckpoint(path, "key").load() is None
     assert f"{path} is " in capsys.readouterr().err

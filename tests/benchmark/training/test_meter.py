@@ -1,4 +1,4 @@
-"""The clock and the meter."""
+"""What the harness measures with: the clock, the meter, repair and the counts of violations."""
 
 from __future__ import annotations
 
@@ -11,59 +11,43 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.training import meter as clock_module
-from benchmark.training.meter import Clock, Meter, with_meter
-from benchmark.training.repair import Repair
+from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES
+from benchmark.training import meter as module
+from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, Tally, ViolationCounter, with_meter
 from envs import make_task
 from envs.constraints import Ball, Constraint
 from envs.seeding import make_generator
 
+TASK = make_task("R+L2")
+INSIDE = torch.tensor([[0.1, 0.1]], dtype=torch.float64)
+OUTSIDE = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
+OBS = torch.zeros((1, 10), dtype=torch.float64)
 
-@pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that is read as 0, 1, 2 and so on, so that each stretch between two readings lasts 1 s."""
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+def test_inner_parts_do_not_count_for_the_outer_one_even_if_they_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
-    monkeypatch.setattr(clock_module.time, "perf_counter", lambda: float(next(ticks)))
-
-
-@pytest.mark.usefixtures("seconds")
-def test_an_inner_part_does_not_count_for_the_outer_one() -> None:
-    clock = Clock()
-    with clock.part("outer"):
-        with clock.part("inner"):
-            pass
-        with clock.part("inner"):
-            pass
-    # outer: before, between and after the two.
-    assert clock.seconds == {"outer": 3.0, "inner": 2.0}
-
-
-@pytest.mark.usefixtures("seconds")
-def test_time_outside_of_all_parts_counts_for_none() -> None:
-    clock = Clock()
-    with clock.part("a"):
-        pass
-    with clock.part("b"):
-        pass
-    assert clock.seconds == {"a": 1.0, "b": 1.0}
-
-
-@pytest.mark.usefixtures("seconds")
-def test_a_part_that_raises_is_left() -> None:
+    # Read as 0, 1, 2 and so on, so that each stretch between two readings lasts 1 s.
+    monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
     clock = Clock()
     with clock.part("outer"):
         with pytest.raises(RuntimeError), clock.part("inner"):
             raise RuntimeError
         with clock.part("inner"):
             pass
-    assert clock.seconds == {"outer": 3.0, "inner": 2.0}
+    with clock.part("later"):
+        pass
+    # outer: before, between and after the two; none: between outer and later.
+    assert clock.seconds == {"outer": 3.0, "inner": 2.0, "later": 1.0}
 
 
 @given(names=st.recursive(st.just([]), lambda inner: st.lists(st.tuples(st.sampled_from("abc"), inner), max_size=3)))
 def test_parts_add_up_to_the_whole(names: list[tuple[str, list]]) -> None:  # type: ignore[type-arg]
     ticks = itertools.count()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock_module.time, "perf_counter", lambda: float(next(ticks)))
+        patch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
         clock = Clock()
 
         def nest(tree: list[tuple[str, list]]) -> None:  # type: ignore[type-arg]
@@ -77,11 +61,7 @@ def test_parts_add_up_to_the_whole(names: list[tuple[str, list]]) -> None:  # ty
     assert sum(clock.seconds.values()) == next(ticks) - 2
 
 
-# --- the meter ------------------------------------------------------------------------------------------------------
-
-INSIDE = torch.tensor([[0.1, 0.1]], dtype=torch.float64)
-OUTSIDE = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
-OBS = torch.zeros((1, 10), dtype=torch.float64)
+# --- the meter and repair ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -91,18 +71,19 @@ def meter() -> Meter:
 
 @pytest.fixture
 def ball(meter: Meter) -> Constraint:
-    return with_meter(make_task("R+L2").constraint, meter)
-
-
-def repair(meter: Meter, solver: Literal["exact", "cvxpy"]) -> Repair:
-    return Repair(make_task("R+L2").constraint, solver, Clock(), meter)
+    return with_meter(TASK.constraint, meter)
 
 
 def test_calls_of_a_method_are_counted_with_their_rows(meter: Meter, ball: Constraint) -> None:
     ball.project(OUTSIDE.expand(7, -1), OBS.expand(7, -1))
     ball.project(INSIDE, OBS)
     ball.linear_oracle(OUTSIDE.expand(3, -1), OBS.expand(3, -1))
-    assert meter.calls.model_dump() == {"project": 2, "project_rows": 8, "oracle": 1, "oracle_rows": 3}
+    counted = {"project": 2, "project_rows": 8, "oracle": 1, "oracle_rows": 3}
+    assert meter.calls.model_dump() == counted
+    with meter.paused():
+        ball.project(OUTSIDE, OBS)
+        ball.linear_oracle(OUTSIDE, OBS)
+    assert meter.calls.model_dump() == counted
 
 
 @pytest.mark.parametrize("task", ["R+L2", "HC+O", "R+T", "BSS-3", "H+O+S"])
@@ -115,32 +96,79 @@ def test_what_a_constraint_asks_itself_for_does_not_count(task: str, meter: Mete
     assert not any(meter.calls.model_dump().values())
 
 
-def test_only_infeasible_actions_are_repaired(meter: Meter) -> None:
-    exact = repair(meter, "exact")
-    assert exact(INSIDE, OBS) is INSIDE
-    assert meter.calls.project == 0
-    assert make_task("R+L2").constraint.contains(exact(OUTSIDE, OBS), OBS).all()
-    assert meter.calls.project == 1
-
-
-def test_the_qp_is_solved_at_every_step(meter: Meter) -> None:
-    solved = repair(meter, "cvxpy")
+@pytest.mark.parametrize(("solver", "calls"), [("exact", 1), ("cvxpy", 2)])
+def test_only_infeasible_actions_are_repaired_but_by_the_qp(
+    meter: Meter, solver: Literal["exact", "cvxpy"], calls: int
+) -> None:
+    repair = Repair(TASK.constraint, solver, Clock(), meter)
     for action in (INSIDE, OUTSIDE):
-        nearest = make_task("R+L2").constraint.project(action, OBS)
-        torch.testing.assert_close(solved(action, OBS), nearest, atol=1e-5, rtol=0)
-    assert (meter.calls.project, meter.calls.project_rows) == (2, 2)
-
-
-def test_preparation_and_evaluation_are_not_counted(meter: Meter, ball: Constraint) -> None:
-    with meter.paused():
-        ball.project(OUTSIDE, OBS)
-        ball.linear_oracle(OUTSIDE, OBS)
-    assert not any(meter.calls.model_dump().values())
+        nearest = TASK.constraint.project(action, OBS)
+        torch.testing.assert_close(repair(action, OBS), nearest, atol=1e-5, rtol=0)
+    assert (meter.calls.project, meter.calls.project_rows) == (calls, calls)
 
 
 def test_a_metered_ball_is_a_ball_and_answers_as_one(ball: Constraint) -> None:
-    task = make_task("R+L2")
     assert isinstance(ball, Ball)
-    assert torch.equal(ball.project(OUTSIDE, OBS), task.constraint.project(OUTSIDE, OBS))
-    assert torch.equal(ball.linear_oracle(OUTSIDE, OBS), task.constraint.linear_oracle(OUTSIDE, OBS))
-    assert dataclasses.replace(task, constraint=ball).fingerprint() == task.fingerprint()
+    assert torch.equal(ball.project(OUTSIDE, OBS), TASK.constraint.project(OUTSIDE, OBS))
+    assert torch.equal(ball.linear_oracle(OUTSIDE, OBS), TASK.constraint.linear_oracle(OUTSIDE, OBS))
+    assert dataclasses.replace(TASK, constraint=ball).fingerprint() == TASK.fingerprint()
+
+
+# --- violations -------------------------------------------------------------------------------------------------------
+
+
+def row(*action: float) -> torch.Tensor:
+    return torch.tensor([action], dtype=torch.float64)
+
+
+@given(sizes=st.lists(st.one_of(st.floats(-1, 1), st.sampled_from(TOLERANCES)), max_size=30))
+def test_a_tally_agrees_with_a_plain_count(sizes: list[float]) -> None:
+    tally = Tally()
+    for size in sizes:
+        tally.add(size)
+    found, positive = tally.record(), [size for size in sizes if size > 0]
+    assert (found.n, found.count, found.max) == (len(sizes), len(positive), max(positive, default=0.0))
+    assert found.mean == pytest.approx(sum(positive) / max(len(positive), 1))
+    # Where nothing was judged, all is valid.
+    shares = [sum(size <= tol for size in sizes) / len(sizes) if sizes else 1 for tol in TOLERANCES]
+    assert found.valid_share == dict(zip(TOLERANCE_KEYS, shares, strict=True))
+
+
+def test_a_policys_outputs_are_counted_and_its_contexts_kept() -> None:
+    counter = PolicyCounter(make_task("R+O10").constraint)
+    obs = torch.zeros((3, 10), dtype=torch.float64)
+    obs[:, 6] = torch.tensor([1.0, 2.0, 1 / 3])
+    counter(torch.tensor([[0.5, 0.0], [0.9, 0.0], [1.0, 0.0]], dtype=torch.float64), obs)
+    counter(torch.tensor([[1.5, 0.0]], dtype=torch.float64), obs[:1])
+    found = counter.tally.record()
+    assert (found.n, found.count) == (4, 2)
+    # 2 x 0.9 - 1 of the constraint; 1.5 - 1 of it and as much of the box.
+    assert found.mean == pytest.approx((0.8 + 1.0) / 2)
+    assert counter.contexts(most=10) == [[1.0, 0.0], [2.0, 0.0], [0.3333333, 0.0], [1.0, 0.0]]
+    assert counter.contexts(most=2) == [[1.0, 0.0], [0.3333333, 0.0]]
+
+
+def test_policy_behaviour_and_executed_are_told_apart() -> None:
+    counter = ViolationCounter(TASK.constraint)
+    counter.count(row(0.1, 0.1), row(0.3, 0.1), row(0.1, 0.0), OBS)
+    counter.count(row(0.3, 0.0), row(0.3, 0.4), row(0.0, 0.0), OBS)
+    # In the warm-up the policy has no say.
+    counter.count(None, row(0.1, 0.1), row(0.0, 0.0), OBS)
+    found = counter.record()
+    assert [found.policy.n, found.behaviour.n, found.executed.n] == [2, 3, 3]
+    assert [found.policy.count, found.behaviour.count, found.executed.count] == [1, 2, 0]
+    # |a|^2 - 0.05
+    assert found.policy.max == pytest.approx(0.04)
+    assert found.behaviour.mean == pytest.approx((0.05 + 0.2) / 2)
+
+
+def test_the_state_of_the_step_and_the_action_box_count() -> None:
+    counter = ViolationCounter(make_task("R+O03").constraint)
+    fast = OBS.clone()
+    fast[0, 6] = 10.0
+    for obs in (OBS, fast):
+        counter.count(None, row(0.1, 0.0), row(0.0, 0.0), obs)
+    assert counter.record().behaviour.count == 1
+    box = ViolationCounter(make_task("R+N").constraint)
+    box.count(row(0.0, 0.0), row(1.25, -1.5), row(1.0, -1.0), OBS)
+    assert box.record().behaviour.max == pytest.approx(0.75)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,13 +34,10 @@ pytestmark = pytest.mark.slow
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The copy, with one task and one seed."""
     folder = tmp_path_factory.mktemp("project")
+    (folder / ".dvc").mkdir()
     for name in COPIED:
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     methods = {"flow_methods": ["flowpg"], "plain_methods": list(METHODS[1:])}
     params["profiles"]["quick"] = params["profiles"]["smoke"] | methods | {"tasks": ["R+L2"], "unconstrained": ["R+N"]}
@@ -71,7 +69,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def stages_of(printed: str) -> list[str]:
     """What was said of the stages, without the time left."""
-    return [line.split(",")[0] for line in printed.splitlines() if line.startswith("stage ")]
+    return re.findall("^(stage [^,]+),", printed, re.MULTILINE)
 
 
 def result(project: Path, method: str) -> dict[str, object]:
@@ -152,15 +150,9 @@ def test_an_interrupt_stops_everything_and_the_next_time_goes_on(reproduced: Pat
     nfw = reproduced / "methods/nfw.py"
     whole = replace(nfw, LOSS, f'        open("at-work", "w").close()\n        __import__("time").sleep(600)\n{LOSS}')
     replace(nfw, "version=2", "version=3")
-    process = subprocess.Popen(
-        ["acrl", "repro"],
-        cwd=reproduced,
-        env=environment(reproduced),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    variables = environment(reproduced)
+    process = subprocess.Popen(["acrl", "repro"], cwd=reproduced, env=variables, start_new_session=True, **pipes)
     while not (reproduced / "at-work").exists():
         assert process.poll() is None
         time.sleep(0.1)

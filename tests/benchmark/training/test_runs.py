@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from benchmark.training.runs import evaluate_checkpoint, execute, record_failure
 from envs import UserError
 from tests.benchmark.command import PARAMS, files
 
-NFW = Run("smoke", "R+L2", "nfw", 0)
+NFW, OTHER = Run("smoke", "R+L2", "nfw", 0), Run("smoke", "R+L2", "nfw", 7)
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +23,26 @@ def params() -> Params:
     return load_params(PARAMS)
 
 
+def changed(params: Params, **settings: Any) -> Params:
+    """The same with other settings of profile smoke."""
+    return params.model_copy(update={"profiles": {"smoke": params.profile("smoke").model_copy(update=settings)}})
+
+
 @pytest.fixture
 def results(smoke: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(smoke / "results", tmp_path / "results"))
 
 
-def test_a_profile_names_its_runs(params: Params) -> None:
-    profile = params.profile("quick")
-    runs = list(select(params, "quick"))
+def test_a_profile_and_a_task_name_their_runs(params: Params) -> None:
+    profile, asked = params.profile("quick"), list(select(params, "quick"))
     anchors = len(profile.tasks) + len(profile.unconstrained)
-    rows = len(profile.tasks) * len(profile.methods) + anchors
-    assert len(runs) == len(set(runs)) == rows * len(profile.seeds)
-    chosen = list(select(params, "quick", methods=profile.methods))
-    assert len(chosen) == (rows - anchors) * len(profile.seeds)
-
-
-def test_a_task_names_what_the_profile_asks_of_it(params: Params) -> None:
-    profile = params.profile("quick")
-    asked = list(select(params, "quick"))
-    assert list(select(params, "quick", ["HC+N"])) == [run for run in asked if run.task == "HC+N"]
-    assert list(select(params, "quick", ["HC+O"])) == [run for run in asked if run.task == "HC+O"]
-    assert {run.method for run in select(params, "quick", ["HC+O"])} == {*profile.methods, "random-feasible"}
+    compared = len(profile.tasks) * len(profile.methods) * len(profile.seeds)
+    assert len(asked) == len(set(asked)) == compared + anchors * len(profile.seeds)
+    assert len(list(select(params, "quick", methods=profile.methods))) == compared
+    for task in ("HC+N", "HC+O"):
+        assert list(select(params, "quick", [task])) == [run for run in asked if run.task == task]
+    # A choice may go beyond the profile.
     assert {run.method for run in select(params, "quick", ["H+M"])} == set(profile.methods)
-
-
-def test_a_choice_may_go_beyond_the_profile(params: Params) -> None:
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
 
 
@@ -65,38 +61,29 @@ def test_unknown_names_are_refused(params: Params, choice: tuple[str, ...], mess
 
 def test_states(params: Params, results: Path) -> None:
     assert state_of(NFW, params, results) == ("complete", "")
-    assert state_of(Run("smoke", "R+L2", "nfw", 1), params, results) == ("missing", "")
+    assert state_of(OTHER, params, results) == ("missing", "")
     record_failure(NFW, params, results, "went\nwrong")
     assert state_of(NFW, params, results) == ("failed", "went wrong")
 
 
 def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, tmp_path: Path) -> None:
-    profile = params.profile("smoke").model_copy(update={"timeout_seconds": 1e-9})
-    hasty = params.model_copy(update={"profiles": {"smoke": profile}})
+    hasty = changed(params, timeout_seconds=1e-9)
     result = execute(NFW, hasty, tmp_path, lambda _: None)
     assert (result.status, result.returns) == ("timeout", None)
     assert set(files(tmp_path)) == {"smoke/runs/R+L2/nfw/seed-0.json"}
     assert state_of(NFW, hasty, tmp_path) == ("timeout", "gave up after 1e-09 s of training")
 
 
-def test_steps_done_are_reported(params: Params, tmp_path: Path) -> None:
-    seen: list[int] = []
-    execute(NFW, params, tmp_path, seen.append)
-    assert seen == list(range(1, 151))
-
-
-def test_a_checkpoint_of_another_run_is_refused(params: Params, results: Path) -> None:
-    other = Run("smoke", "R+L2", "ddpg-penalty", 0)
-    shutil.copy(other.checkpoint(results), NFW.checkpoint(results))
-    with pytest.raises(UserError, match="belongs to another run"):
-        evaluate_checkpoint(read_run(NFW.path(results)), params, results, 1, 0)
-
-
-def test_the_final_evaluation_is_that_of_the_checkpoint(params: Params, results: Path) -> None:
+def test_the_last_policy_is_evaluated_if_it_is_of_the_run_that_is_asked_for(params: Params, results: Path) -> None:
     result = read_run(NFW.path(results))
     first, second = (evaluate_checkpoint(result, params, results, episodes, 3) for episodes in (1, 2))
     assert second.episodes[0] == pytest.approx(first.episodes[0], abs=1e-3)
     assert first.step == 150
+    with pytest.raises(UserError, match="steps is 149, was 150"):
+        evaluate_checkpoint(result, changed(params, steps=149), results, 1, 0)
+    shutil.copy(Run("smoke", "R+L2", "ddpg-penalty", 0).checkpoint(results), NFW.checkpoint(results))
+    with pytest.raises(UserError, match="belongs to another run"):
+        evaluate_checkpoint(result, params, results, 1, 0)
 
 
 def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params, results: Path) -> None:
@@ -104,11 +91,4 @@ def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params,
     NFW.path(results).unlink()
     assert restore(NFW, params, results)
     assert NFW.path(results).read_bytes() == whole
-    assert not restore(Run("smoke", "R+L2", "nfw", 7), params, results)
-
-
-def test_a_run_of_other_settings_is_not_evaluated(params: Params, results: Path) -> None:
-    profile = params.profile("smoke").model_copy(update={"steps": 149})
-    other = params.model_copy(update={"profiles": {"smoke": profile}})
-    with pytest.raises(UserError, match="steps is 149, was 150"):
-        evaluate_checkpoint(read_run(NFW.path(results)), other, results, 1, 0)
+    assert not restore(OTHER, params, results)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-import benchmark.training.timing as module
 from benchmark.records.config import Params, load_params
 from benchmark.records.reports import TimingReport, timing_path
 from benchmark.records.results import read_record
-from benchmark.training.timing import time_steps, timing_state, turns
+from benchmark.training.timing import busy_seconds, time_steps, timing_state, turns
 from envs.errors import MethodFailedError
 
 FEW = ("flowpg", "ddpg-projection-qp", "ddpg-penalty")
@@ -52,21 +52,22 @@ def test_every_method_has_its_rounds_and_every_part_its_time(params: Params, tim
     assert all(one.project > 0 for one in report.rounds["ddpg-projection-qp"])
 
 
-def test_is_stale_when_settings_change_and_missing_before(params: Params, timed: Path, tmp_path: Path) -> None:
-    assert timing_state(params, "smoke", "R+L2", timed) == "complete"
-    assert timing_state(params, "smoke", "R+L2", tmp_path) == "missing"
-    smoke, timed_task = params.profiles["smoke"], ("smoke", "R+L2", timed)
-    states = [
-        timing_state(params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}}), *timed_task)
-        for change in (
-            {"learner": {**smoke.learner, "batch_size": 8}},
-            {"plain_methods": FEW[1:2]},
-            {"plain_methods": (*smoke.plain_methods, "td3-projection")},
-        )
-    ]
-    assert states == ["stale", "complete", "complete"]
-    longer = smoke.model_copy(update={"steps": 99_000, "seeds": (5,)})
-    assert timing_state(params.model_copy(update={"profiles": {"smoke": longer}}), "smoke", "R+L2", timed) == "complete"
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"steps": 99_000, "seeds": (5,)}, "complete"),
+        ({"plain_methods": FEW[1:2]}, "complete"),
+        ({"plain_methods": (*FEW[1:], "td3-projection")}, "complete"),
+        ({"learner": {"batch_size": 8}}, "stale"),
+    ],
+)
+def test_is_stale_when_settings_change_and_missing_before(
+    params: Params, timed: Path, tmp_path: Path, change: dict[str, Any], state: str
+) -> None:
+    smoke = params.profiles["smoke"]
+    changed = params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}})
+    assert timing_state(changed, "smoke", "R+L2", timed) == state
+    assert timing_state(changed, "smoke", "R+L2", tmp_path) == "missing"
 
 
 def test_a_method_that_fails_is_named_and_nothing_written(
@@ -82,17 +83,9 @@ def test_a_method_that_fails_is_named_and_nothing_written(
 
 
 def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Own:
-        def cpu_times(self) -> SimpleNamespace:
-            return SimpleNamespace(user=own[0], system=own[1])
-
     Times = namedtuple("Times", ["user", "system", "idle", "iowait", "guest"])
-    machine, own, now = [Times(10.0, 5.0, 100.0, 3.0, 2.0)], [4.0, 1.0], [50.0]
-    monkeypatch.setattr("benchmark.training.timing.psutil.cpu_times", lambda: machine[0])
-    monkeypatch.setattr("benchmark.training.timing.psutil.Process", Own)
-    monkeypatch.setattr("benchmark.training.timing.time.perf_counter", lambda: now[0])
-    with module._others() as others:
-        # In 40 seconds on two cores this process had 31 and others 15, one a guest's, which is user time too.
-        machine[0] = Times(10.0 + 40, 5.0 + 6, 100.0 + 30, 3.0 + 4, 2.0 + 1)
-        own[:], now[0] = [4.0 + 28, 1.0 + 3], 90.0
-    assert others.busy_cores == pytest.approx(15 / 40)
+    machine, own = Times(50.0, 11.0, 130.0, 7.0, 3.0), SimpleNamespace(user=32.0, system=4.0)
+    monkeypatch.setattr("benchmark.training.timing.psutil.cpu_times", lambda: machine)
+    monkeypatch.setattr("benchmark.training.timing.psutil.Process", lambda: SimpleNamespace(cpu_times=lambda: own))
+    # Of 61 seconds this process had 36; a guest's are user time already.
+    assert busy_seconds() == pytest.approx(61 - 36)
