@@ -1,1 +1,130 @@
-"""Commands of ``acrl`` with a file of their own; ``benchmark/cli.py`` puts them together."""
+"""Commands of ``acrl``, put together by ``benchmark/cli.py``; here, what they share: options and output.
+
+Importing a command costs nothing: it imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def completer(names: Callable[[], Iterable[str]]) -> Completer:
+    """What click asks for the names that begin like the word being typed.
+
+    Args:
+        names: Lists them all; a ``UserError`` of it lists none, since a shell has no place for an error.
+    """
+
+    def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        from envs.errors import UserError
+
+        try:
+            return [name for name in names() if name.startswith(incomplete)]
+        except UserError:
+            return []
+
+    return complete
+
+
+def _tasks() -> Iterable[str]:
+    from envs.registry import list_tasks
+
+    return list_tasks()
+
+
+def _methods() -> Iterable[str]:
+    from methods.base import list_methods
+
+    return list_methods()
+
+
+def _profiles() -> Iterable[str]:
+    from benchmark.records.config import load_params
+
+    return load_params().profiles
+
+
+complete_task, complete_method = completer(_tasks), completer(_methods)
+
+task_argument = click.argument("task", shell_complete=complete_task)
+tasks_argument = click.argument("tasks", nargs=-1, shell_complete=complete_task)
+method_argument = click.argument("method", shell_complete=complete_method)
+task_option = click.option(
+    "--task", "tasks", multiple=True, shell_complete=complete_task, help="Only this task; may be repeated."
+)
+method_option = click.option(
+    "--method", "methods", multiple=True, shell_complete=complete_method, help="Only this method; may be repeated."
+)
+jobs_option = click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores]."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness."
+)
+checkpoint_option = click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Least seconds between checkpoints, which an interrupted run goes on from; they take 2% of the time at most.",
+)
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Folder of all results."
+)
+profile_option = click.option(
+    "--profile",
+    "-p",
+    default="quick",
+    show_default=True,
+    shell_complete=completer(_profiles),
+    help="Profile of params.yaml.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else, instead."
+)
+
+
+def profile_options(command: F) -> F:
+    """The options of every command on one profile: which, where its results are, and JSON."""
+    return profile_option(results_option(json_option(command)))
+
+
+def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json: bool) -> None:
+    """Print ``document`` as JSON on one line or, for people, each of ``lines``.
+
+    Args:
+        document: All that the command found; plain data.
+        lines: The same as text; not asked for anything where it is not printed.
+        as_json: What ``json_option`` says.
+    """
+    if as_json:
+        plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+        click.echo(json.dumps(plain, allow_nan=False))
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+def show_paths(paths: Iterable[Path], as_json: bool, **facts: Any) -> None:
+    """Print the path of each file once it is made or, as JSON, ``facts`` and all ``paths`` when the last one is.
+
+    Args:
+        paths: Files in the order in which they are made.
+        as_json: What ``json_option`` says.
+        facts: What the document says besides.
+    """
+    made = []
+    for path in paths:
+        made.append(str(path))
+        if not as_json:
+            click.echo(path)
+    show({**facts, "paths": made}, [], as_json)

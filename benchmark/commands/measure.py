@@ -10,13 +10,12 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import (
+from benchmark.commands import (
     completer,
     jobs_option,
     json_option,
     method_option,
-    profile_option,
-    results_option,
+    profile_options,
     seed_option,
     show,
     show_paths,
@@ -27,11 +26,9 @@ from benchmark.commands.options import (
 
 @click.command()
 @tasks_argument
-@profile_option
 @method_option
 @jobs_option
-@results_option
-@json_option
+@profile_options
 def flows(
     tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
 ) -> None:
@@ -50,11 +47,9 @@ def flows(
 
 @click.command(hidden=True)
 @tasks_argument
-@profile_option
 @method_option
 @jobs_option
-@results_option
-@json_option
+@profile_options
 def visited(
     tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
 ) -> None:
@@ -121,7 +116,6 @@ def _experiments() -> Iterable[str]:
 
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=completer(_experiments))
-@profile_option
 @click.option(
     "--jobs",
     "-j",
@@ -130,8 +124,7 @@ def _experiments() -> Iterable[str]:
     show_default=True,
     help="Experiments at a time; those that take times, e2 and n2, want to be alone.",
 )
-@results_option
-@json_option
+@profile_options
 def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
     """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
 
@@ -153,9 +146,7 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
 
 @click.command()
 @tasks_argument
-@profile_option
-@results_option
-@json_option
+@profile_options
 def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Time a training step of every method on TASKS, or on a profile's tasks, one after the other.
 

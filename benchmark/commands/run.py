@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import (
+from benchmark.commands import (
     checkpoint_option,
     jobs_option,
     json_option,
     method_argument,
     method_option,
-    profile_option,
+    profile_options,
     results_option,
     seed_option,
     show,
@@ -26,10 +26,8 @@ from benchmark.commands.options import (
 @task_argument
 @method_argument
 @seed_option
-@profile_option
 @checkpoint_option
-@results_option
-@json_option
+@profile_options
 def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path, as_json: bool) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
     from benchmark.records.config import load_params
@@ -60,7 +58,6 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 
 
 @click.command()
-@profile_option
 @task_option
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
@@ -70,8 +67,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
 )
 @click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
-@results_option
-@json_option
+@profile_options
 def sweep(
     profile: str,
     tasks: Sequence[str],

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from benchmark.conformance.method_trial import small_settings
+from benchmark.conformance.trial import small_settings
 from envs.errors import UnknownIdError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods, method_class
