@@ -215,8 +215,7 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
     from benchmark.records.config import load_params
     from benchmark.training.harness import Progress
     from benchmark.training.processes import move_to, progress_bar
-    from benchmark.verification.checks import Options, verify
-    from benchmark.verification.report import lines
+    from benchmark.verification import Options, verify
 
     with ExitStack() as bars:
 
@@ -225,5 +224,5 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
 
         options = Options(strict, not no_rerun, rerun_steps, results, make_progress)
         verification = verify(path, load_params(), options)
-    show(verification, lines(verification), as_json)
+    show(verification, verification.lines(), as_json)
     return 0 if verification.verdict == "verified" else 1

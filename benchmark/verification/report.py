@@ -50,6 +50,14 @@ class Verification(Record):
     findings: list[Finding]
     verdict: Literal["verified", "failed"]
 
+    def lines(self) -> list[str]:
+        """A line for every finding, and the total."""
+        counts = Counter(one.level for one in self.findings)
+        warnings = f"{counts['warning']} warning" + ("" if counts["warning"] == 1 else "s")
+        runs = f"{self.runs} run" + ("" if self.runs == 1 else "s")
+        total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {runs} read"
+        return [*(f"{one.level:8}{one.check}: {one.message}" for one in self.findings), f"{self.verdict}: {total}"]
+
 
 class Findings:
     """Collects findings.
@@ -69,15 +77,14 @@ class Findings:
         raised: Level = "failed" if level == "warning" and self._strict else level
         self.all.append(Finding(level=raised, check=check, message=text))
 
-    def conclude(self, check: str, problems: Sequence[str], fine: str, level: Level = "failed") -> bool:
-        """Note every problem, the first few of many, or that there is none; says whether there is none."""
+    def conclude(self, check: str, problems: Sequence[str], fine: str = "", level: Level = "failed") -> None:
+        """Note every problem, the first few of many; without any, what is ``fine``, if that is said."""
         for problem in problems[:NAMED]:
             self.add(level, check, problem)
         if len(problems) > NAMED:
             self.add(level, check, f"and {len(problems) - NAMED} more of these")
-        if not problems:
+        if fine and not problems:
             self.add("ok", check, fine)
-        return not problems
 
     @property
     def failed(self) -> bool:
@@ -94,16 +101,6 @@ def listed(names: Sequence[str]) -> str:
     """The first few of many names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def lines(verification: Verification) -> list[str]:
-    """A line for every finding, and the total."""
-    counts = Counter(one.level for one in verification.findings)
-    said = [f"{one.level:8}{one.check}: {one.message}" for one in verification.findings]
-    warnings = f"{counts['warning']} warning" + ("" if counts["warning"] == 1 else "s")
-    runs = f"{verification.runs} run" + ("" if verification.runs == 1 else "s")
-    total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {runs} read"
-    return [*said, f"{verification.verdict}: {total}"]
 
 
 @dataclass(frozen=True)
@@ -170,8 +167,7 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
         runs[file] = run
         if not run.provenance.sha256:
             undigested.append(str(file))
-    if problems:
-        found.conclude("files", problems, "")
+    found.conclude("files", problems)
     if undigested:
         few = f"{len(undigested)} of {len(runs)} have no digest in them, so that damage to them could not be told"
         found.add("warning", "files", f"{few}: {listed(undigested)}")
