@@ -6,6 +6,7 @@ Importing a command costs nothing: it imports what it needs when it is called.
 from __future__ import annotations
 
 import json
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,43 +18,27 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def completer(names: Callable[[], Iterable[str]]) -> Completer:
+def completer(source: str) -> Completer:
     """What click asks for the names that begin like the word being typed.
 
     Args:
-        names: Lists them all; a ``UserError`` of it lists none, since a shell has no place for an error.
+        source: Where they are listed, "module:name", imported when it is asked for: ids, or a function that gives them.
+            A ``UserError`` of it offers none, since a shell has no place for an error.
     """
 
     def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
         from envs.errors import UserError
 
         try:
-            return [name for name in names() if name.startswith(incomplete)]
+            found = pkgutil.resolve_name(source)
+            return [name for name in (found() if callable(found) else found) if name.startswith(incomplete)]
         except UserError:
             return []
 
     return complete
 
 
-def _tasks() -> Iterable[str]:
-    from envs.registry import list_tasks
-
-    return list_tasks()
-
-
-def _methods() -> Iterable[str]:
-    from methods.base import list_methods
-
-    return list_methods()
-
-
-def _profiles() -> Iterable[str]:
-    from benchmark.records.config import load_params
-
-    return load_params().profiles
-
-
-complete_task, complete_method = completer(_tasks), completer(_methods)
+complete_task, complete_method = completer("envs.registry:list_tasks"), completer("methods.base:list_methods")
 
 task_argument = click.argument("task", shell_complete=complete_task)
 tasks_argument = click.argument("tasks", nargs=-1, shell_complete=complete_task)
@@ -85,7 +70,7 @@ profile_option = click.option(
     "-p",
     default="quick",
     show_default=True,
-    shell_complete=completer(_profiles),
+    shell_complete=completer("benchmark.records.config:list_profiles"),
     help="Profile of params.yaml.",
 )
 json_option = click.option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -64,18 +64,12 @@ def visited(
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
 
-def _samplers() -> Iterable[str]:
-    from benchmark.experiments.sampling import SAMPLERS
-
-    return SAMPLERS
-
-
 @click.command()
 @task_argument
 @click.option(
     "--sampler",
     required=True,
-    shell_complete=completer(_samplers),
+    shell_complete=completer("benchmark.experiments.sampling:SAMPLERS"),
     help="rejection, hmc, or psdd (whole units, bike sharing alone).",
 )
 @click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
@@ -92,13 +86,10 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
 
     from benchmark.experiments.sampling import describe, run_sampler
     from benchmark.records.files import check_writable, write_bytes
-    from envs.errors import UserError
     from envs.registry import make_task
 
     chosen = make_task(task)
     if out is not None:
-        if out.is_dir():
-            raise UserError(f"cannot write {out}: it is a folder; give the name of a file")
         check_writable(out)
     actions, report = run_sampler(chosen, sampler, count, seed)
     if out is not None:
@@ -108,14 +99,8 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     show(report, [describe(report)], as_json)
 
 
-def _experiments() -> Iterable[str]:
-    from benchmark.experiments.writing import EXPERIMENTS
-
-    return EXPERIMENTS
-
-
 @click.command()
-@click.argument("names", nargs=-1, shell_complete=completer(_experiments))
+@click.argument("names", nargs=-1, shell_complete=completer("benchmark.experiments.writing:EXPERIMENTS"))
 @click.option(
     "--jobs",
     "-j",

@@ -91,8 +91,9 @@ def sweep(
         raise UserError("--address is of a Ray cluster: add --executor ray")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
-    for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
-        click.echo(f"warning: {line}", err=True)
+    for one in chosen:
+        for line in set_damaged_aside(one, params, results):
+            click.echo(f"warning: {line}", err=True)
     wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     todo = [one for one in wanted if not restore(one, params, results)]
     complete = len(chosen) - len(todo)

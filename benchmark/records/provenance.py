@@ -55,7 +55,7 @@ def collect_provenance(code_sha256: str | None = None) -> Provenance:
     return Provenance(
         commit=_git("rev-parse", "HEAD"),
         dirty=None if changed is None else bool(changed),
-        diff_sha256=_hash_files(ROOT, changed) if changed else None,
+        diff_sha256=_hash_files(changed) if changed else None,
         code_sha256=code_sha256,
         lock_sha256=hashlib.sha256(_unix_lines(LOCK)).hexdigest() if LOCK.exists() else None,
         versions=library_versions(),
@@ -77,14 +77,9 @@ def library_versions() -> dict[str, str]:
 
 
 def run_code(task: TaskSpec, method: type[Method[Any]]) -> str:
-    """SHA-256 of all code that bears on a run of this task and method."""
-    return code_hash((method.__module__, "benchmark.training.harness", *task_modules(task)))
-
-
-def task_modules(task: TaskSpec) -> list[str]:
-    """Modules of the task's constraint and environment, without the table that lists all tasks."""
-    modules = [cls.__module__ for cls in type(task.constraint).__mro__]
-    return [*modules, task.entry_point.split(":")[0]]
+    """SHA-256 of all code that bears on a run of this task and method; the table that lists all tasks does not."""
+    of_task = [task.entry_point.split(":")[0], *(cls.__module__ for cls in type(task.constraint).__mro__)]
+    return code_hash((method.__module__, "benchmark.training.harness", *of_task))
 
 
 def code_hash(modules: Iterable[str]) -> str:
@@ -155,11 +150,11 @@ def _git(*arguments: str) -> str | None:
     return os.fsdecode(done.stdout).removesuffix("\n")
 
 
-def _hash_files(root: Path, names: Iterable[str]) -> str:
+def _hash_files(names: Iterable[str]) -> str:
     """SHA-256 of names and contents, so that no setting of git bears on it; of a deleted file, of its name."""
     digest = hashlib.sha256()
     for name in names:
-        path = root / name
+        path = ROOT / name
         digest.update(os.fsencode(name) + b"\0" + (_unix_lines(path) if path.is_file() else b"deleted") + b"\0")
     return digest.hexdigest()
 

@@ -35,7 +35,7 @@ class Run:
 
     def path(self, results: Path) -> Path:
         """Where its JSON lies."""
-        return results / self.profile / "runs" / self.task / self.method / f"seed-{self.seed}.json"
+        return self._file(results, "runs", "json")
 
     def kept(self, results: Path, key: str) -> Path:
         """Where a copy of a complete JSON stays when the pipeline removes a stage's results to rerun it."""
@@ -43,13 +43,14 @@ class Run:
 
     def checkpoint(self, results: Path) -> Path:
         """Where the last state of its method lies."""
-        return results / self.profile / "checkpoints" / self.task / self.method / f"seed-{self.seed}.safetensors"
+        return self._file(results, "checkpoints", "safetensors")
 
     def unfinished(self, results: Path) -> Path:
         """Where a run that was interrupted left its state."""
-        return (
-            results / self.profile / "unfinished" / "runs" / self.task / self.method / f"seed-{self.seed}.safetensors"
-        )
+        return self._file(results, "unfinished/runs", "safetensors")
+
+    def _file(self, results: Path, folder: str, suffix: str) -> Path:
+        return results / self.profile / folder / self.task / self.method / f"seed-{self.seed}.{suffix}"
 
     def config(self, params: Params) -> RunConfig:
         """Its full configuration."""
@@ -182,9 +183,9 @@ class NoRunsError(UserError):
     """There is no complete run of what a command is about.
 
     Args:
-        what: That, in words; else it is the profile itself.
         profile: Name of the profile.
         results: Folder of all results.
+        what: What the command is about; by default the profile itself.
         method: Other profiles are named if they have runs of this method; of any where it is left out.
     """
 

@@ -166,7 +166,10 @@ class ArtifactStore:
 
     def _load_or_make(self, name: str, key: str, make: Maker) -> tuple[Tensors, float]:
         path = self.path(name)
-        tensors, facts = self._load(path)
+        try:
+            tensors, facts = load_tensors(path) if path.exists() else ({}, {})
+        except UserError as error:
+            raise UserError(f"{set_aside(path)}; run again to make it anew") from error
         libraries = json.dumps(library_versions())
         # What was made before libraries were noted is taken as it is.
         same = not self.same_libraries or facts.get("libraries", libraries) == libraries
@@ -180,15 +183,6 @@ class ArtifactStore:
         save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}", "libraries": libraries})
         checkpoint.remove()
         return tensors, cost
-
-    @staticmethod
-    def _load(path: Path) -> tuple[Tensors, dict[str, str]]:
-        if not path.exists():
-            return {}, {}
-        try:
-            return load_tensors(path)
-        except UserError as error:
-            raise UserError(f"{set_aside(path)}; run again to make it anew") from error
 
 
 # Largest share of the time that may go into writing checkpoints: a slow write makes the next one wait.

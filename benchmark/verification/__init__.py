@@ -27,7 +27,6 @@ from envs.errors import UserError
 from envs.registry import make_task
 from methods.base import list_methods, method_class
 
-Expected = dict[str, Any] | str
 # Profile, task, method and seed.
 Identity = tuple[str, str, str, int]
 
@@ -141,22 +140,21 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
     """
 
     @functools.cache
-    def expected(profile: str, task: str, method: str) -> Expected:
-        try:
-            if method in absent:
-                return config_around(params, profile, task, {}).model_dump(mode="json")
-            return run_config(params, profile, task, method).model_dump(mode="json")
-        except UserError as error:
-            return f"{error}; check out what has it, or install the method's package"
+    def expected(profile: str, task: str, method: str) -> dict[str, Any]:
+        if method in absent:
+            return config_around(params, profile, task, {}).model_dump(mode="json")
+        return run_config(params, profile, task, method).model_dump(mode="json")
 
     problems: list[str] = []
     sound: set[Identity] = set()
     for run in runs:
-        here = expected(run.profile, run.task, run.method)
+        try:
+            here = expected(run.profile, run.task, run.method)
+        except UserError as error:
+            problems.append(f"{run_name(run)}: {error}; check out what has it, or install the method's package")
+            continue
         there = run.config | ({"method": {}} if run.method in absent else {})
-        if isinstance(here, str):
-            problems.append(f"{run_name(run)}: {here}")
-        elif json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
+        if json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
             told = [
                 f"config.{setting} is {recorded[:80]} in the file and {ours[:80]} in this checkout"
                 for setting, ours, recorded in unequal_settings(here, there)
