@@ -84,13 +84,7 @@ def profile_options(command: F) -> F:
 
 
 def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json: bool) -> None:
-    """Print ``document`` as JSON on one line or, for people, each of ``lines``.
-
-    Args:
-        document: All that the command found; plain data.
-        lines: The same as text; not asked for anything where it is not printed.
-        as_json: What ``json_option`` says.
-    """
+    """Print ``document``, plain data, as JSON on one line or, for people, the same in ``lines``, which are lazy."""
     if as_json:
         plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
         click.echo(json.dumps(plain, allow_nan=False))
@@ -100,13 +94,7 @@ def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json:
 
 
 def show_paths(paths: Iterable[Path], as_json: bool, **facts: Any) -> None:
-    """Print the path of each file once it is made or, as JSON, ``facts`` and all ``paths`` when the last one is.
-
-    Args:
-        paths: Files in the order in which they are made.
-        as_json: What ``json_option`` says.
-        facts: What the document says besides.
-    """
+    """Print the path of each file once it is made or, as JSON, ``facts`` and all ``paths`` when the last one is."""
     made = []
     for path in paths:
         made.append(str(path))

@@ -14,7 +14,6 @@ from benchmark.commands import json_option, profile_options, show
 if TYPE_CHECKING:
     from benchmark.analysis.reproduction import Reproduction, Verdict
 
-LOG = Path("results/repro.log")
 # Of a comparison with the reference: what is told of cells with each verdict.
 WORDS: dict[Verdict, str] = {
     "equal": "equal to the bit",
@@ -48,7 +47,7 @@ def repro(as_json: bool) -> int:
     if not Path("dvc.yaml").exists():
         raise UserError("there is no pipeline here: run this in a clone of the repository")
     started = time.perf_counter()
-    with output_to(LOG) as console:
+    with output_to(Path("results/repro.log")) as console:
         pipeline = Pipeline(lambda line: None if as_json else click.echo(line, file=console))
         pipeline.run()
     seconds = time.perf_counter() - started

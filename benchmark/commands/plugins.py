@@ -114,13 +114,9 @@ def _write_outside(kind: str, name: str, group: str, as_json: bool) -> None:
 
 
 def _write(files: dict[Path, str], commands: list[str], entry_point: str, as_json: bool) -> None:
-    """Write all files, or none, and say what to do next.
+    """Write all files, contents by path, or none, and say what to do next.
 
-    Args:
-        files: Contents by path.
-        commands: What to run next.
-        entry_point: Lines for a package's pyproject.toml; empty where none is needed.
-        as_json: What ``json_option`` says.
+    ``entry_point`` are lines for a package's pyproject.toml; empty where none is needed.
 
     Raises:
         UserError: If a file is there already, or cannot be written.

@@ -55,11 +55,8 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     if pictures or episodes:
         from benchmark.publishing.pictures.writing import write_pictures
 
-        drawn = [
-            one
-            for task in params.profile(profile).tasks
-            for one in write_pictures(params, profile, task, results, episodes)
-        ]
+        for task in params.profile(profile).tasks:
+            drawn += write_pictures(params, profile, task, results, episodes)
     for one in drawn:
         if one.path is None:
             click.echo(f"warning: {one.task}: {one.reason}", err=True)

@@ -41,13 +41,12 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
         try:
             result = execute(one, params, results, move_to(bar), checkpoint_every)
-        except MethodFailedError as error:
-            record_failure(one, params, results, error_line(error))
-            raise
-        except UserError:
-            raise
         except Exception as error:
-            record_failure(one, params, results, error_line(error))
+            # What a user can mend is no failure of the run.
+            if not isinstance(error, UserError) or isinstance(error, MethodFailedError):
+                record_failure(one, params, results, error_line(error))
+            if isinstance(error, UserError):
+                raise
             raise click.ClickException(f"the run failed: {error_line(error)}") from error
     path = str(one.path(results))
     names = {"profile", "task", "method", "seed", "run_key", "status", "error"}

@@ -39,19 +39,13 @@ class Verdicts:
 def run_checks(
     plugin: str | Path | None, tasks: Sequence[str] = (), settings: Sequence[str] = (), options: Sequence[str] = ()
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Run the suite; what pytest has to say goes to stdout.
-
-    Args:
-        plugin: Id of a method or task, path of a Python file that registers some, or None for all there are.
-        tasks: Tasks that methods are checked on, if not the usual ones.
-        settings: Settings of the method, as ``NAME=VALUE``.
-        options: Further options of pytest.
+    """Run the suite; what pytest, which takes further ``options``, has to say goes to stdout.
 
     Returns:
         Pytest's exit code, and what came of each check.
 
     Raises:
-        UserError: If an id, a file or a setting is bad.
+        UserError: If an id, a file or a setting is bad; see :func:`select`.
     """
     selection, verdicts = select(plugin, tasks, settings), Verdicts()
     files = [*(TASK_CHECKS if selection.tasks else ()), *(METHOD_CHECKS if selection.methods else ())]

@@ -36,9 +36,6 @@ Policy = Callable[[NDArray[np.float64]], NDArray[Any]]
 Question = Callable[[Tensor, Tensor], Tensor]
 
 
-# --- episodes ----------------------------------------------------------------------------------------------------
-
-
 class Rollout(NamedTuple):
     """Observations (N, o), one at each reset and step, rewards, and the step at which the first episode ended."""
 
@@ -81,7 +78,6 @@ class ConstraintProbe:
     """A task's constraint, with observations of real episodes and actions from inside it to far outside.
 
     Attributes:
-        task: The task.
         constraint: C(s), a copy of the task's.
         dim: Number of action coordinates, n.
         box: Ends of the action box: (n,), (n,), float64.

@@ -118,14 +118,7 @@ class Run:
 
 
 class MethodTrial:
-    """One method on one task.
-
-    Args:
-        method_id: The method.
-        task: The task.
-        settings: The method's, small.
-        artifacts: Folder of what preparation makes, made once for all checks.
-    """
+    """One method on one task, with small settings; what preparation makes is kept in ``artifacts`` for all checks."""
 
     def __init__(self, method_id: str, task: TaskSpec, settings: dict[str, Any], artifacts: Path) -> None:
         fields = {one.name: getattr(task, one.name) for one in dataclasses.fields(TaskSpec)}

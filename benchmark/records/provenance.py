@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -45,11 +46,7 @@ NOT_CODE = (":(exclude)results",)
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
-    """Provenance of a result that is made from now on.
-
-    Args:
-        code_sha256: Of the code that makes it; see :func:`code_hash`.
-    """
+    """Provenance of a result that is made from now on by code of this hash; see :func:`code_hash`."""
     changed = _changed_files()
     machine = describe_machine()
     return Provenance(
@@ -182,11 +179,8 @@ def describe_machine() -> dict[str, Any]:
 def processor() -> str:
     """The processor's model name."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    named = re.search("^model name\\s*:(.*)", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else None
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 ALWAYS_STATED = ("processor", "accelerator", "threads")

@@ -180,13 +180,9 @@ def anchor_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tup
 
 
 class NoRunsError(UserError):
-    """There is no complete run of what a command is about.
+    """There is no complete run of what a command is about, by default the profile itself.
 
-    Args:
-        profile: Name of the profile.
-        results: Folder of all results.
-        what: What the command is about; by default the profile itself.
-        method: Other profiles are named if they have runs of this method; of any where it is left out.
+    Other profiles are named if they have runs of ``method``.
     """
 
     def __init__(self, profile: str, results: Path, what: str = "", method: str = "*") -> None:

@@ -134,11 +134,7 @@ def read_selection(
 
 
 def read_runs(found: Selection, folder: Path) -> None:
-    """Put every run of the profile's folder where it belongs in ``found``.
-
-    Args:
-        found: What is selected, still empty.
-        folder: As in :func:`read_selection`.
+    """Put every run of the profile's folder ``results/<profile>`` where it belongs in ``found``, still empty.
 
     Raises:
         UserError: If a file is damaged, misplaced or of another profile.

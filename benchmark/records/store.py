@@ -73,9 +73,7 @@ def set_aside(path: Path) -> str:
 class FileCheckpoint:
     """The state of unfinished work in one file, replaced atomically each time, under the key of what is being made.
 
-    Args:
-        path: The file.
-        key: A file of another key is of other versions or settings, and is not gone on from.
+    A file of another key is of other versions or settings, and is not gone on from.
 
     Attributes:
         seconds_before: What the work took before it was gone on with.
@@ -125,7 +123,7 @@ class ArtifactStore:
 
     Args:
         folder: The folder of a profile.
-        task: The task.
+        task: Whose artifacts.
         same_libraries: Whether an artifact that was made with other versions of libraries is made anew.
 
     Attributes:
@@ -195,12 +193,8 @@ FORMAT = 2
 class RunCheckpoint(FileCheckpoint):
     """Knows when it is time to write again.
 
-    Args:
-        path: The file.
-        key: The run's key.
-        every: Least seconds between two writes.
-
     Attributes:
+        every: Least seconds between two writes.
         wait: Seconds from the last write to the next one.
     """
 

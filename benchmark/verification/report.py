@@ -34,15 +34,7 @@ class Finding(Record):
 
 
 class Verification(Record):
-    """Everything that the checks found.
-
-    Attributes:
-        path: What was verified.
-        kind: Whether that is a run's JSON, a folder of them or a submission's TOML.
-        runs: Runs that could be read.
-        findings: In the order of the checks.
-        verdict: Whether a check failed.
-    """
+    """Everything that the checks of what is at ``path`` found, in their order; ``runs`` are those that were read."""
 
     path: str
     kind: Literal["run", "folder", "submission"]
@@ -60,11 +52,7 @@ class Verification(Record):
 
 
 class Findings:
-    """Collects findings.
-
-    Args:
-        strict: Whether warnings count as failures.
-    """
+    """Collects findings; ``strict`` counts warnings as failures."""
 
     def __init__(self, strict: bool = False) -> None:
         self.all: list[Finding] = []
@@ -105,12 +93,7 @@ def listed(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Runs, and what was said of their methods.
-
-    Attributes:
-        runs: Those whose files could be read and are in their places.
-        submissions: Of the methods that have one beside their runs.
-    """
+    """Runs whose files could be read and are in their places, and the submissions of their methods, if any."""
 
     kind: Literal["run", "folder", "submission"]
     runs: list[RunResult]
@@ -160,7 +143,7 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
     for file in files:
         try:
             run = read_run(file)
-            check_whole_place(file, run)
+            _check_place(file, run)
         except UserError as error:
             problems.append(str(error))
             continue
@@ -176,12 +159,8 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
     return runs
 
 
-def check_whole_place(path: Path, run: RunResult) -> None:
-    """Refuse a run in a file whose path names another one.
-
-    Raises:
-        UserError: If profile, task, method or seed differ.
-    """
+def _check_place(path: Path, run: RunResult) -> None:
+    """Refuse a run in a file whose path names another one."""
     place = f"{run.profile}/runs/{run.task}/{run.method}/seed-{run.seed}.json"
     # The folder alone is resolved: a file may be a link into a cache.
     if not f"{path.parent.resolve()}/{path.name}".endswith(f"/{place}"):

@@ -40,13 +40,7 @@ Verdict = Literal["agrees", "agrees within the spread of seeds", "differs", "und
 
 @dataclass(frozen=True)
 class Stretch:
-    """What of a run is made again.
-
-    Attributes:
-        steps: Training steps up to the last evaluation that is compared.
-        evaluations: Evaluations that are compared.
-        whole: Whether that is the whole run.
-    """
+    """What of a run is made again: steps and evaluations up to the last one compared; ``whole`` if that is all."""
 
     steps: int
     evaluations: int
@@ -69,12 +63,10 @@ def shortest(runs: Sequence[RunResult]) -> RunResult:
 
 
 def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
-    """How much of a run to make again.
+    """How much of a complete run to make again: at most ``steps``, but no fewer than the first evaluation takes.
 
-    Args:
-        run: A complete run.
-        steps: At most so many steps, but no fewer than the first evaluation takes; by default a short run whole, and
-            of a longer one as much as has an evaluation after a stretch in which every step was learned from.
+    By default that is a short run whole, and of a longer one as much as has an evaluation after a stretch in which
+    every step was learned from.
     """
     assert run.returns is not None
     total, at = run.config["steps"], [one.step for one in run.returns.evaluations]
@@ -123,11 +115,9 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
 
 
 def differences(run: RunResult, current: bool) -> list[str]:
-    """Why a run made again here may differ in its last digits; empty where it must not.
+    """Why a recorded run made again here may differ in its last digits; empty where it must not.
 
-    Args:
-        run: As recorded.
-        current: Whether its key is that of today's versions.
+    ``current`` is whether its key is that of today's versions.
     """
     here, origin = collect_provenance(run_code(make_task(run.task), method_class(run.method))), run.provenance
     # One thread, as `repeat` sets it.
@@ -149,8 +139,8 @@ def compare(
 
     Args:
         run: As recorded.
-        again: As it came out now.
-        stretch: What of it was made again.
+        again: The stretch of it, as it came out now.
+        stretch: What was made again.
         reasons: Why last digits may differ, if they may.
         others: Runs of the same profile, task, method and configuration, this one included: their spread.
     """
@@ -237,11 +227,7 @@ def is_close(recorded: float | None, again: float | None) -> bool:
 
 
 def another_seed(values: Sequence[float]) -> tuple[float, float]:
-    """Where another seed's value lies in 99% of cases: the prediction interval of Student's t.
-
-    Args:
-        values: Two values or more, one a seed.
-    """
+    """Where another seed's value lies in 99% of cases, from two values or more: Student's prediction interval."""
     n, mean = len(values), statistics.fmean(values)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(values) * math.sqrt(1 + 1 / n)
     return mean - half, mean + half
