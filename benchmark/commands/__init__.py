@@ -89,7 +89,8 @@ def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json:
         plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
         click.echo(json.dumps(plain, allow_nan=False))
     else:
-        for line in lines:
+        # All are made before the first is printed: an error leaves nothing on stdout.
+        for line in list(lines):
             click.echo(line)
 
 

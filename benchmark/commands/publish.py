@@ -11,6 +11,7 @@ import click
 from benchmark.commands import json_option, profile_options, results_option, show, show_paths
 
 if TYPE_CHECKING:
+    from benchmark.publishing.pictures.writing import PictureFile
     from benchmark.records.config import Params
     from benchmark.records.selection import Selection
 
@@ -51,7 +52,7 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     params = load_params()
     board = read_leaderboard(results / profile, params.profile(profile))
     warn_of_stale(params, board.found, results)
-    drawn = []
+    drawn: list[PictureFile] = []
     if pictures or episodes:
         from benchmark.publishing.pictures.writing import write_pictures
 
