@@ -95,7 +95,6 @@ def status(
     if flows:
         _show_flows(params, profile, tasks, methods, results, as_json)
         return
-    names = ("task", "method", "seed", "state", "reason")
     states = list(_states(params, profile, tasks, methods, results))
     counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
     lines = [
@@ -107,6 +106,7 @@ def status(
         lines[-1] += f"; the code changed since {changed} of the complete runs, which is no fault"
     if set(counts) <= {"missing"} and or_choose(profile, results):
         click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
+    names = ("task", "method", "seed", "state", "reason")
     runs = [dict(zip(names, row, strict=True)) for row in states]
     show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
 

@@ -184,9 +184,7 @@ def load_params(path: Path | None = None) -> Params:
     path = path or find_params()
     try:
         data = yaml.safe_load(read_bytes(path).decode())
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     try:
         return Params.model_validate(data)

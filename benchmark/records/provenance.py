@@ -66,8 +66,7 @@ def collect_provenance(code_sha256: str | None = None) -> Provenance:
 @functools.cache
 def library_versions() -> dict[str, str]:
     """Installed versions of Python and of every library that bears on numbers."""
-    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 # --- code -----------------------------------------------------------------------------------------------------------

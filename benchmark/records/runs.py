@@ -126,9 +126,7 @@ def why_stale(result: RunResult, run: Run, params: Params) -> str:
     told = [f"{name} is {now}, was {then}" for name, now, then in changed[:SETTINGS_NAMED]]
     if len(changed) > SETTINGS_NAMED:
         told.append(f"and {len(changed) - SETTINGS_NAMED} more settings")
-    if told:
-        return "; ".join(told)
-    return "the task's environment or constraint has other parameters"
+    return "; ".join(told) or "the task's environment or constraint has other parameters"
 
 
 def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:

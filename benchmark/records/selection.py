@@ -242,7 +242,7 @@ def check_comparable(found: Selection) -> None:
         low, high = found.anchors(task)
         budgets = sorted({run.steps for run in [*found.of_task(task), *low, *high]})
         if len(budgets) > 1:
-            listed = ", ".join(str(steps) for steps in budgets)
+            listed = ", ".join(map(str, budgets))
             raise UserError(f"runs of {task} in profile '{found.profile}' have different budgets: {listed} steps")
     for (task, method), runs in found.complete.items():
         first = runs[0].record

@@ -147,9 +147,6 @@ def offered(*words: str) -> list[str]:
 def test_ids_are_offered() -> None:
     assert offered("run", "") == list_tasks()
     assert offered("run", "HC+O", "") == list_methods()
-    assert offered("sweep", "--task", "BSS") == ["BSS-3", "BSS-5", "BSS-3+N", "BSS-5+N"]
-    assert offered("status", "--method", "flow") == ["flowpg", "flowpg-gauge", "flowpg-spline"]
-    assert offered("flows", "R+L2", "W+") == ["W+M", "W+O+S", "W+N"]
     assert offered("experiment", "n") == ["n1", "n2", "n3"]
     assert offered("sample", "R+L2", "--sampler", "h") == ["hmc"]
 

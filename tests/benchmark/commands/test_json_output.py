@@ -77,6 +77,7 @@ def test_every_command_has_help_and_json(place: Path, command: str) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"Usage: acrl {command} ")
     assert "--json" in done.out
+    assert documented_keys(command)
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in NOT_RUN])
@@ -99,10 +100,6 @@ def test_an_error_leaves_stdout_empty(place: Path, command: str) -> None:
     done = acrl(place, command, *arguments, "--json")
     assert (done.code, done.out) == (2, "")
     assert re.fullmatch("error: .*profile 'smoek'.*\n", done.err)
-
-
-def test_the_server_is_documented_as_well() -> None:
-    assert documented_keys("ui") == {"address", "experiments"}
 
 
 def test_a_sweep_whose_runs_fail_says_which(place: Path) -> None:

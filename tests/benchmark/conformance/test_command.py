@@ -77,8 +77,8 @@ def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
     ("arguments", "message"),
     [
         (["nfv"], "unknown method or task 'nfv': did you mean 'nfw'?"),
-        (["R+L2", "--task", "HC+O"], "'R+L2' is a task: leave them out"),
         (["nfw", "--set", "alhpa=1"], "setting 'alhpa'"),
+        (["R+L2", "--set", "a=1"], "'R+L2' is a task: leave them out"),
         (["nfw", "--set", "alpha"], "write NAME=VALUE"),
         (["nfw", "--set", "alpha=[1"], "is not YAML"),
         (["missing.py"], "no such file"),

@@ -88,8 +88,6 @@ FAULTS = [
     # Randomness.
     wrong("test_global_generators_untouched", "torch", act_pair=lambda _, obs: (None, torch.rand((len(obs), 2)))),
     wrong("test_global_generators_untouched", "random", observe=observe(lambda *_: random.random())),
-    wrong("test_global_generators_untouched", "seeds", __init__=init(lambda self, *_: torch.manual_seed(self.seed))),
-    wrong("test_same_seed", "torch", act_pair=lambda _, obs: (None, torch.rand((len(obs), 2)))),
     wrong("test_same_seed", "unseeded", __init__=init(lambda self, *_: self.noise_generator.seed())),
     wrong(
         "test_different_seeds", "ignored", __init__=lambda self, task, config, _: Right.__init__(self, task, config, 0)

@@ -105,7 +105,12 @@ def test_params_are_those_of_the_folder_or_its_project_or_the_package(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"a: [1", "is not YAML"), (b"", "valid dictionary"), (b"\xff\xfe\xfa", "is not UTF-8"), (None, "no such file")],
+    [
+        (b"a: [1", "is not YAML"),
+        (b"", "valid dictionary"),
+        (b"\xff\xfe\xfa", "is not YAML: 'utf-8' codec"),
+        (None, "no such file"),
+    ],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "params.yaml"
