@@ -62,7 +62,6 @@ def folder(elsewhere: Path, tmp_path: Path) -> Path:
         ("0123456789abcdef", "main", "'commit': give the hash of a commit"),
         ("arXiv:2102.11055", "a fine paper", "'paper': give https://..., a DOI or an arXiv number"),
         ("theirs==1.0", "--index-url=https://example.org theirs", "'package': give NAME==VERSION or NAME @ git+https"),
-        ('paper = "', 'licence = "', "'licence': Extra inputs are not permitted"),
         ('paper = "', '"a\\u001bb" = "', "'a\\x1bb': Extra inputs are not permitted"),
         ('author = "', "author = ", "is not TOML: Invalid value (at line 2"),
     ],
