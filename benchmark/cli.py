@@ -6,18 +6,17 @@ import sys
 from typing import NoReturn
 
 import click
+from click.shell_completion import get_completion_class
 
-from benchmark.commands.check import check
+from benchmark.commands import json_option, show
 from benchmark.commands.look import compare, list_command, status, verify
 from benchmark.commands.measure import experiment, flows, sample, timing, visited
-from benchmark.commands.new import new
-from benchmark.commands.options import PROGRAM, VARIABLE, completion
-from benchmark.commands.plan import plan
+from benchmark.commands.pipeline import plan, repro, reproduced
+from benchmark.commands.plugins import check, new
 from benchmark.commands.publish import report, tables, track, ui
-from benchmark.commands.repro import repro
-from benchmark.commands.reproduced import reproduced
 from benchmark.commands.run import evaluate, run, sweep
 
+PROGRAM, VARIABLE = "acrl", "_ACRL_COMPLETE"
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -27,28 +26,27 @@ def cli() -> None:
     """Benchmark of action-constrained reinforcement learning."""
 
 
-cli.add_command(check)
-cli.add_command(compare)
-cli.add_command(completion)
-cli.add_command(evaluate)
-cli.add_command(experiment)
-cli.add_command(flows)
-cli.add_command(list_command)
-cli.add_command(new)
-cli.add_command(plan)
-cli.add_command(report)
-cli.add_command(repro)
-cli.add_command(reproduced)
-cli.add_command(run)
-cli.add_command(sample)
-cli.add_command(status)
-cli.add_command(sweep)
-cli.add_command(tables)
-cli.add_command(timing)
-cli.add_command(track)
-cli.add_command(ui)
-cli.add_command(verify)
-cli.add_command(visited)
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+@json_option
+def completion(context: click.Context, shell: str, as_json: bool) -> None:
+    """Print the script that makes SHELL complete commands, options, and the ids of tasks, methods and profiles.
+
+    For this session: eval "$(acrl completion bash)"; docs/command-line.md says how to keep it.
+    """
+    found = get_completion_class(shell)
+    assert found is not None
+    script = found(context.find_root().command, {}, PROGRAM, VARIABLE).source()
+    show({"shell": shell, "script": script}, [script], as_json)
+
+
+LOOK = (compare, list_command, status, verify)
+MEASURE = (experiment, flows, sample, timing, visited)
+MAKE = (check, evaluate, new, plan, repro, reproduced, run, sweep)
+PUBLISH = (report, tables, track, ui)
+for command in (*LOOK, *MEASURE, *MAKE, *PUBLISH):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from benchmark.records.results import TOLERANCE_KEYS, Record, read_run
 from benchmark.records.runs import Run
 from benchmark.records.selection import CompleteRun, check_complete, one_line
-from benchmark.verification.spread import another_seed, is_close
+from benchmark.verification.rerun import another_seed, is_close
 from envs.errors import UserError
 
 # Below the folder of all results, apart from what is written there.

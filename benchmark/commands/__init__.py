@@ -1,1 +1,104 @@
-"""Commands of ``acrl`` with a file of their own; ``benchmark/cli.py`` puts them together."""
+"""Commands of ``acrl``, put together by ``benchmark/cli.py``; here, what they share: options and output.
+
+Importing a command costs nothing: it imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def completer(source: str) -> Completer:
+    """What click asks for the names that begin like the word being typed.
+
+    Args:
+        source: Where they are listed, "module:name", imported when it is asked for: ids, or a function that gives them.
+            A ``UserError`` of it offers none, since a shell has no place for an error.
+    """
+
+    def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        from envs.errors import UserError
+
+        try:
+            found = pkgutil.resolve_name(source)
+            return [name for name in (found() if callable(found) else found) if name.startswith(incomplete)]
+        except UserError:
+            return []
+
+    return complete
+
+
+complete_task, complete_method = completer("envs.registry:list_tasks"), completer("methods.base:list_methods")
+
+task_argument = click.argument("task", shell_complete=complete_task)
+tasks_argument = click.argument("tasks", nargs=-1, shell_complete=complete_task)
+method_argument = click.argument("method", shell_complete=complete_method)
+task_option = click.option(
+    "--task", "tasks", multiple=True, shell_complete=complete_task, help="Only this task; may be repeated."
+)
+method_option = click.option(
+    "--method", "methods", multiple=True, shell_complete=complete_method, help="Only this method; may be repeated."
+)
+jobs_option = click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores]."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness."
+)
+checkpoint_option = click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Least seconds between checkpoints, which an interrupted run goes on from; they take 2% of the time at most.",
+)
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Folder of all results."
+)
+profile_option = click.option(
+    "--profile",
+    "-p",
+    default="quick",
+    show_default=True,
+    shell_complete=completer("benchmark.records.config:list_profiles"),
+    help="Profile of params.yaml.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else, instead."
+)
+
+
+def profile_options(command: F) -> F:
+    """The options of every command on one profile: which, where its results are, and JSON."""
+    return profile_option(results_option(json_option(command)))
+
+
+def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json: bool) -> None:
+    """Print ``document``, plain data, as JSON on one line or, for people, the same in ``lines``, which are lazy."""
+    if as_json:
+        plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+        click.echo(json.dumps(plain, allow_nan=False))
+    else:
+        # All are made before the first is printed: an error leaves nothing on stdout.
+        for line in list(lines):
+            click.echo(line)
+
+
+def show_paths(paths: Iterable[Path], as_json: bool, **facts: Any) -> None:
+    """Print the path of each file once it is made or, as JSON, ``facts`` and all ``paths`` when the last one is."""
+    made = []
+    for path in paths:
+        made.append(str(path))
+        if not as_json:
+            click.echo(path)
+    show({**facts, "paths": made}, [], as_json)

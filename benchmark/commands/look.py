@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.commands.options import (
-    complete_method,
+from benchmark.commands import (
     json_option,
     method_option,
-    profile_option,
+    profile_options,
     results_option,
     show,
     task_option,
@@ -81,14 +80,12 @@ def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
 
 
 @click.command()
-@profile_option
 @task_option
 @method_option
 @click.option("--flows", is_flag=True, help="Say it of the reports on flows instead.")
-@results_option
-@json_option
+@profile_options
 def status(
-    profile: str, tasks: Sequence[str], methods: Sequence[str], flows: bool, results: Path, as_json: bool
+    tasks: Sequence[str], methods: Sequence[str], flows: bool, profile: str, results: Path, as_json: bool
 ) -> None:
     """Say which runs of a profile are complete, failed (and why), stale or missing, and which were submitted."""
     from benchmark.records.config import load_params
@@ -98,21 +95,23 @@ def status(
     if flows:
         _show_flows(params, profile, tasks, methods, results, as_json)
         return
-    names = ("task", "method", "seed", "state", "reason")
     states = list(_states(params, profile, tasks, methods, results))
     counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
-    lines = [f"{task:8} {method:20} seed {seed}  {told(state, reason)}" for task, method, seed, state, reason in states]
+    lines = [
+        f"{task:8} {method:20} seed {seed}  {_told(state, reason)}" for task, method, seed, state, reason in states
+    ]
     lines.append(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
     if changed:
         lines[-1] += f"; the code changed since {changed} of the complete runs, which is no fault"
     if set(counts) <= {"missing"} and or_choose(profile, results):
         click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
+    names = ("task", "method", "seed", "state", "reason")
     runs = [dict(zip(names, row, strict=True)) for row in states]
     show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
 
 
-def told(state: str, reason: str) -> str:
+def _told(state: str, reason: str) -> str:
     """A state with its reason, as a person reads it."""
     if not reason:
         return state
@@ -162,18 +161,10 @@ def _show_flows(
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@profile_option
 @task_option
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    shell_complete=complete_method,
-    help="Only this method of a git revision; may be repeated.",
-)
+@method_option
 @click.option("--mlflow", "track", is_flag=True, help="Log the comparison to MLflow, where `acrl track` puts the runs.")
-@results_option
-@json_option
+@profile_options
 def compare(
     a: str,
     b: str,
@@ -186,8 +177,8 @@ def compare(
 ) -> None:
     """Compare B with A, each a run's JSON, a method or a git revision: B - A with its 95% interval, task by task.
 
-    At a revision the runs that are committed there are read, below the folder of results. Intervals are Welch's t over
-    seeds, which are independent. Seconds are compared on one machine alone.
+    At a revision the runs that are committed there are read, below the folder of results; --method is for revisions.
+    Intervals are Welch's t over seeds, which are independent. Seconds are compared on one machine alone.
     """
     from benchmark.analysis.comparison import compare
     from benchmark.analysis.comparison_inputs import Choice, make_sides
@@ -224,8 +215,7 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
     from benchmark.records.config import load_params
     from benchmark.training.harness import Progress
     from benchmark.training.processes import move_to, progress_bar
-    from benchmark.verification.checks import Options, verify
-    from benchmark.verification.report import lines
+    from benchmark.verification import Options, verify
 
     with ExitStack() as bars:
 
@@ -234,5 +224,5 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
 
         options = Options(strict, not no_rerun, rerun_steps, results, make_progress)
         verification = verify(path, load_params(), options)
-    show(verification, lines(verification), as_json)
+    show(verification, verification.lines(), as_json)
     return 0 if verification.verdict == "verified" else 1

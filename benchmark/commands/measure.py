@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from benchmark.commands.options import (
+from benchmark.commands import (
     completer,
     jobs_option,
     json_option,
     method_option,
-    profile_option,
-    results_option,
+    profile_options,
     seed_option,
     show,
     show_paths,
@@ -27,11 +26,9 @@ from benchmark.commands.options import (
 
 @click.command()
 @tasks_argument
-@profile_option
 @method_option
 @jobs_option
-@results_option
-@json_option
+@profile_options
 def flows(
     tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
 ) -> None:
@@ -50,11 +47,9 @@ def flows(
 
 @click.command(hidden=True)
 @tasks_argument
-@profile_option
 @method_option
 @jobs_option
-@results_option
-@json_option
+@profile_options
 def visited(
     tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
 ) -> None:
@@ -69,18 +64,12 @@ def visited(
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
 
-def _samplers() -> Iterable[str]:
-    from benchmark.experiments.sampling import SAMPLERS
-
-    return SAMPLERS
-
-
 @click.command()
 @task_argument
 @click.option(
     "--sampler",
     required=True,
-    shell_complete=completer(_samplers),
+    shell_complete=completer("benchmark.experiments.sampling:SAMPLERS"),
     help="rejection, hmc, or psdd (whole units, bike sharing alone).",
 )
 @click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
@@ -97,13 +86,10 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
 
     from benchmark.experiments.sampling import run_sampler
     from benchmark.records.files import check_writable, write_bytes
-    from envs.errors import UserError
     from envs.registry import make_task
 
     chosen = make_task(task)
     if out is not None:
-        if out.is_dir():
-            raise UserError(f"cannot write {out}: it is a folder; give the name of a file")
         check_writable(out)
     actions, report = run_sampler(chosen, sampler, count, seed)
     if out is not None:
@@ -113,15 +99,8 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     show(report, [report.describe()], as_json)
 
 
-def _experiments() -> Iterable[str]:
-    from benchmark.experiments import EXPERIMENTS
-
-    return EXPERIMENTS
-
-
 @click.command()
-@click.argument("names", nargs=-1, shell_complete=completer(_experiments))
-@profile_option
+@click.argument("names", nargs=-1, shell_complete=completer("benchmark.experiments:EXPERIMENTS"))
 @click.option(
     "--jobs",
     "-j",
@@ -130,8 +109,7 @@ def _experiments() -> Iterable[str]:
     show_default=True,
     help="Experiments at a time; those that take times, e2 and n2, want to be alone.",
 )
-@results_option
-@json_option
+@profile_options
 def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
     """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
 
@@ -153,9 +131,7 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
 
 @click.command()
 @tasks_argument
-@profile_option
-@results_option
-@json_option
+@profile_options
 def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Time a training step of every method on TASKS, or on a profile's tasks, one after the other.
 

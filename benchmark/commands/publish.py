@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.commands.options import json_option, profile_option, results_option, show, show_paths
+from benchmark.commands import json_option, profile_options, results_option, show, show_paths
 
 if TYPE_CHECKING:
+    from benchmark.publishing.pictures import PictureFile
     from benchmark.records.config import Params
     from benchmark.records.selection import Selection
 
 
 @click.command()
-@profile_option
-@results_option
-@json_option
+@profile_options
 def tables(profile: str, results: Path, as_json: bool) -> None:
     """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files."""
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
-    from benchmark.commands.publish import warn_of_stale
     from benchmark.publishing.claims import write_claims
     from benchmark.publishing.figures import write_figures
     from benchmark.publishing.tables import write_tables
@@ -41,31 +39,25 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
 
 
 @click.command()
-@profile_option
 @click.option("--pictures", is_flag=True, help="First draw what is feasible on each task and what flows put out.")
 @click.option("--episodes", is_flag=True, help="First record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
-@results_option
-@json_option
+@profile_options
 def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json: bool) -> None:
     """Write the report of a profile as a static site, whose first page is printed first."""
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
-    from benchmark.commands.publish import warn_of_stale
     from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
 
     params = load_params()
     board = read_leaderboard(results / profile, params.profile(profile))
     warn_of_stale(params, board.found, results)
-    drawn = []
+    drawn: list[PictureFile] = []
     if pictures or episodes:
         from benchmark.publishing.pictures import write_pictures
 
-        drawn = [
-            one
-            for task in params.profile(profile).tasks
-            for one in write_pictures(params, profile, task, results, episodes)
-        ]
+        for task in params.profile(profile).tasks:
+            drawn += write_pictures(params, profile, task, results, episodes)
     for one in drawn:
         if one.path is None:
             click.echo(f"warning: {one.task}: {one.reason}", err=True)
@@ -105,9 +97,7 @@ def warn_of_stale(params: Params, found: Selection, results: Path) -> None:
 
 
 @click.command()
-@profile_option
-@results_option
-@json_option
+@profile_options
 def track(profile: str, results: Path, as_json: bool) -> None:
     """Import the runs of a profile into MLflow; importing again changes nothing.
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import (
+from benchmark.commands import (
     checkpoint_option,
     jobs_option,
     json_option,
     method_argument,
     method_option,
-    profile_option,
+    profile_options,
     results_option,
     seed_option,
     show,
@@ -26,10 +26,8 @@ from benchmark.commands.options import (
 @task_argument
 @method_argument
 @seed_option
-@profile_option
 @checkpoint_option
-@results_option
-@json_option
+@profile_options
 def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path, as_json: bool) -> None:
     """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
     from benchmark.records.config import load_params
@@ -43,13 +41,12 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
         try:
             result = execute(one, params, results, move_to(bar), checkpoint_every)
-        except MethodFailedError as error:
-            record_failure(one, params, results, error_line(error))
-            raise
-        except UserError:
-            raise
         except Exception as error:
-            record_failure(one, params, results, error_line(error))
+            # What a user can mend is no failure of the run.
+            if not isinstance(error, UserError) or isinstance(error, MethodFailedError):
+                record_failure(one, params, results, error_line(error))
+            if isinstance(error, UserError):
+                raise
             raise click.ClickException(f"the run failed: {error_line(error)}") from error
     path = str(one.path(results))
     names = {"profile", "task", "method", "seed", "run_key", "status", "error"}
@@ -60,7 +57,6 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 
 
 @click.command()
-@profile_option
 @task_option
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
@@ -70,8 +66,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
 )
 @click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
-@results_option
-@json_option
+@profile_options
 def sweep(
     profile: str,
     tasks: Sequence[str],
@@ -95,8 +90,9 @@ def sweep(
         raise UserError("--address is of a Ray cluster: add --executor ray")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
-    for line in (line for one in chosen for line in set_damaged_aside(one, params, results)):
-        click.echo(f"warning: {line}", err=True)
+    for one in chosen:
+        for line in set_damaged_aside(one, params, results):
+            click.echo(f"warning: {line}", err=True)
     wanted = [one for one in chosen if state_of(one, params, results)[0] != "complete"]
     todo = [one for one in wanted if not restore(one, params, results)]
     complete = len(chosen) - len(todo)

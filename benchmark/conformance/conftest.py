@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.conformance.constraint_probe import ConstraintProbe
-from benchmark.conformance.method_trial import MethodTrial
 from benchmark.conformance.plugins import Selection, select
+from benchmark.conformance.probes import ConstraintProbe
+from benchmark.conformance.trial import MethodTrial
 from envs.registry import TaskSpec, make_task
 from methods.base import method_class
 

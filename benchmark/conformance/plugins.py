@@ -12,20 +12,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from benchmark.conformance.method_trial import small_settings
+from benchmark.conformance.trial import small_settings
 from envs.errors import UnknownIdError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods, method_class
 
 # Free of the state, dependent on it, with an equality.
 METHOD_TASKS = ("R+L2", "HC+O", "BSS-3")
-
-
-class Ids(NamedTuple):
-    """Methods and tasks."""
-
-    methods: list[str]
-    tasks: list[str]
+# Methods and tasks.
+Ids = tuple[list[str], list[str]]
 
 
 class Selection(NamedTuple):
@@ -53,23 +48,24 @@ def select(plugin: str | Path | None, tasks: Sequence[str] = (), given: Sequence
     Raises:
         UserError: If an id, a file or a setting is bad.
     """
-    found = _find(plugin)
-    if (tasks or given) and not found.methods:
+    methods, checked = _find(plugin)
+    if (tasks or given) and not methods:
         raise UserError(f"--task and --set are for checking a method, and '{plugin}' is a task: leave them out")
     settings = dict(map(_setting, given))
-    methods = {method: small_settings(method, settings) for method in found.methods}
-    return Selection(found.tasks, methods, [make_task(task).id for task in tasks or METHOD_TASKS])
+    small = {method: small_settings(method, settings) for method in methods}
+    return Selection(checked, small, [make_task(task).id for task in tasks or METHOD_TASKS])
 
 
 def _find(plugin: str | Path | None) -> Ids:
-    every = Ids(list_methods(), list_tasks())
+    """Methods and tasks of a plug-in."""
+    methods, tasks = list_methods(), list_tasks()
     if plugin is None:
-        return every
+        return methods, tasks
     if Path(plugin).suffix == ".py":
         return _registered_by(Path(plugin).resolve())
-    if plugin not in every.methods and plugin not in every.tasks:
-        raise UnknownIdError("method or task", str(plugin), [*every.methods, *every.tasks])
-    return Ids(*([id for id in ids if id == plugin] for ids in every))
+    if plugin not in (*methods, *tasks):
+        raise UnknownIdError("method or task", str(plugin), [*methods, *tasks])
+    return [name for name in methods if name == plugin], [name for name in tasks if name == plugin]
 
 
 @functools.cache
@@ -78,13 +74,13 @@ def _registered_by(path: Path) -> Ids:
     if not path.is_file():
         raise UserError(f"no such file: {path}; give the path of a Python file, or the id of a method or task")
     methods, tasks = list_methods(), list_tasks()
-    found = Ids(
+    found = (
         [name for name in methods if _file_of(method_class(name)) == path],
         [name for name in tasks if _file_of(type(make_task(name).constraint)) == path],
     )
     if not any(found):
         _import(path)
-        found = Ids(
+        found = (
             [name for name in list_methods() if name not in methods],
             [name for name in list_tasks() if name not in tasks],
         )

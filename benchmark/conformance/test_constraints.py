@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.conformance.constraint_probe import ROWS, ConstraintProbe, Question
-from benchmark.conformance.randomness import disturbed
+from benchmark.conformance.probes import ROWS, ConstraintProbe, Question, disturbed
 from benchmark.records.results import TOLERANCES
 from envs.constraints.base import Constraint
 

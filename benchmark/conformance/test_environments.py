@@ -11,8 +11,7 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
-from benchmark.conformance.randomness import disturbed
-from benchmark.conformance.rollouts import rollout
+from benchmark.conformance.probes import disturbed, rollout
 from envs.registry import TaskSpec
 
 # Simulators warn of what an assertion says more exactly.

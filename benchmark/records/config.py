@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from benchmark.records.files import read_bytes
 from envs.errors import UnknownIdError, UserError
 from envs.registry import make_task
 from methods.base import method_class, parse_config
@@ -162,21 +163,16 @@ class RunConfig(Settings):
 
 
 def find_params() -> Path:
-    """The params.yaml of the current folder, else of the project around it, else the package's own."""
-    if PARAMS.exists():
-        return PARAMS
+    """The params.yaml of the current folder, else of the project around it, else the package's own.
+
+    A project is what has ``.git`` or ``.dvc`` at its root.
+    """
+    folders = [Path.cwd(), *Path.cwd().parents]
+    roots = [folder for folder in folders if (folder / ".git").exists() or (folder / ".dvc").exists()]
+    project = folders[: folders.index(roots[0]) + 1] if roots else []
     # An installed package has a copy, a clone has the file itself at its root.
-    places = [*project_folders(Path.cwd()), PACKAGE, PACKAGE.parent]
+    places = [Path(), *project, PACKAGE, PACKAGE.parent]
     return next((folder / PARAMS for folder in places if (folder / PARAMS).exists()), PARAMS)
-
-
-def project_folders(folder: Path) -> list[Path]:
-    """The folder and those around it up to its project's root, which has ``.git`` or ``.dvc``; none without a root."""
-    folders = [folder, *folder.parents]
-    for count, candidate in enumerate(folders, start=1):
-        if (candidate / ".git").exists() or (candidate / ".dvc").exists():
-            return folders[:count]
-    return []
 
 
 def load_params(path: Path | None = None) -> Params:
@@ -187,18 +183,19 @@ def load_params(path: Path | None = None) -> Params:
     """
     path = path or find_params()
     try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
-    except yaml.YAMLError as error:
+        data = yaml.safe_load(read_bytes(path).decode())
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     try:
         return Params.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{path}, '{'.'.join(str(part) for part in first['loc'])}': {first['msg']}") from error
+
+
+def list_profiles() -> list[str]:
+    """Names of the profiles in the params.yaml that ``find_params`` finds."""
+    return list(load_params().profiles)
 
 
 def run_config(params: Params, profile_name: str, task_id: str, method_id: str) -> RunConfig:

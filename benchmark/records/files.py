@@ -42,8 +42,10 @@ def check_writable(path: Path) -> None:
     """Find out before hours of work whether ``path`` can be written at their end.
 
     Raises:
-        UserError: If its folder cannot be made or written.
+        UserError: If it is a folder, or its own folder cannot be made or written.
     """
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

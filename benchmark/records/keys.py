@@ -34,12 +34,7 @@ def run_versions(task: TaskSpec, method: type[Method[Any]], settings: MethodConf
 def run_key(task: TaskSpec, method: type[Method[Any]], config: RunConfig, seed: int) -> str:
     """The key of a run: the same task, method, versions, settings and seed have the same key.
 
-    Args:
-        task: The task.
-        method: The method's class.
-        config: The whole configuration. Settings that are the default's are left out, so that a new setting does not
-            make earlier runs stale.
-        seed: The seed.
+    Settings that are the default's are left out, so that a new setting does not make earlier runs stale.
 
     Raises:
         UserError: If the configuration is not one of this method.

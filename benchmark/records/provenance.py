@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -45,17 +46,13 @@ NOT_CODE = (":(exclude)results",)
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
-    """Provenance of a result that is made from now on.
-
-    Args:
-        code_sha256: Of the code that makes it; see :func:`code_hash`.
-    """
+    """Provenance of a result that is made from now on by code of this hash; see :func:`code_hash`."""
     changed = _changed_files()
     machine = describe_machine()
     return Provenance(
         commit=_git("rev-parse", "HEAD"),
         dirty=None if changed is None else bool(changed),
-        diff_sha256=_hash_files(ROOT, changed) if changed else None,
+        diff_sha256=_hash_files(changed) if changed else None,
         code_sha256=code_sha256,
         lock_sha256=hashlib.sha256(_unix_lines(LOCK)).hexdigest() if LOCK.exists() else None,
         versions=library_versions(),
@@ -69,22 +66,16 @@ def collect_provenance(code_sha256: str | None = None) -> Provenance:
 @functools.cache
 def library_versions() -> dict[str, str]:
     """Installed versions of Python and of every library that bears on numbers."""
-    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 # --- code -----------------------------------------------------------------------------------------------------------
 
 
 def run_code(task: TaskSpec, method: type[Method[Any]]) -> str:
-    """SHA-256 of all code that bears on a run of this task and method."""
-    return code_hash((method.__module__, "benchmark.training.harness", *task_modules(task)))
-
-
-def task_modules(task: TaskSpec) -> list[str]:
-    """Modules of the task's constraint and environment, without the table that lists all tasks."""
-    modules = [cls.__module__ for cls in type(task.constraint).__mro__]
-    return [*modules, task.entry_point.split(":")[0]]
+    """SHA-256 of all code that bears on a run of this task and method; the table that lists all tasks does not."""
+    of_task = [task.entry_point.split(":")[0], *(cls.__module__ for cls in type(task.constraint).__mro__)]
+    return code_hash((method.__module__, "benchmark.training.harness", *of_task))
 
 
 def code_hash(modules: Iterable[str]) -> str:
@@ -155,11 +146,11 @@ def _git(*arguments: str) -> str | None:
     return os.fsdecode(done.stdout).removesuffix("\n")
 
 
-def _hash_files(root: Path, names: Iterable[str]) -> str:
+def _hash_files(names: Iterable[str]) -> str:
     """SHA-256 of names and contents, so that no setting of git bears on it; of a deleted file, of its name."""
     digest = hashlib.sha256()
     for name in names:
-        path = root / name
+        path = ROOT / name
         digest.update(os.fsencode(name) + b"\0" + (_unix_lines(path) if path.is_file() else b"deleted") + b"\0")
     return digest.hexdigest()
 
@@ -187,11 +178,8 @@ def describe_machine() -> dict[str, Any]:
 def processor() -> str:
     """The processor's model name."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    named = re.search("^model name\\s*:(.*)", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else None
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 ALWAYS_STATED = ("processor", "accelerator", "threads")

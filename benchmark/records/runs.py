@@ -35,7 +35,7 @@ class Run:
 
     def path(self, results: Path) -> Path:
         """Where its JSON lies."""
-        return results / self.profile / "runs" / self.task / self.method / f"seed-{self.seed}.json"
+        return self._file(results, "runs", "json")
 
     def kept(self, results: Path, key: str) -> Path:
         """Where a copy of a complete JSON stays when the pipeline removes a stage's results to rerun it."""
@@ -43,13 +43,14 @@ class Run:
 
     def checkpoint(self, results: Path) -> Path:
         """Where the last state of its method lies."""
-        return results / self.profile / "checkpoints" / self.task / self.method / f"seed-{self.seed}.safetensors"
+        return self._file(results, "checkpoints", "safetensors")
 
     def unfinished(self, results: Path) -> Path:
         """Where a run that was interrupted left its state."""
-        return (
-            results / self.profile / "unfinished" / "runs" / self.task / self.method / f"seed-{self.seed}.safetensors"
-        )
+        return self._file(results, "unfinished/runs", "safetensors")
+
+    def _file(self, results: Path, folder: str, suffix: str) -> Path:
+        return results / self.profile / folder / self.task / self.method / f"seed-{self.seed}.{suffix}"
 
     def config(self, params: Params) -> RunConfig:
         """Its full configuration."""
@@ -125,9 +126,7 @@ def why_stale(result: RunResult, run: Run, params: Params) -> str:
     told = [f"{name} is {now}, was {then}" for name, now, then in changed[:SETTINGS_NAMED]]
     if len(changed) > SETTINGS_NAMED:
         told.append(f"and {len(changed) - SETTINGS_NAMED} more settings")
-    if told:
-        return "; ".join(told)
-    return "the task's environment or constraint has other parameters"
+    return "; ".join(told) or "the task's environment or constraint has other parameters"
 
 
 def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
@@ -179,13 +178,9 @@ def anchor_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tup
 
 
 class NoRunsError(UserError):
-    """There is no complete run of what a command is about.
+    """There is no complete run of what a command is about, by default the profile itself.
 
-    Args:
-        what: That, in words; else it is the profile itself.
-        profile: Name of the profile.
-        results: Folder of all results.
-        method: Other profiles are named if they have runs of this method; of any where it is left out.
+    Other profiles are named if they have runs of ``method``.
     """
 
     def __init__(self, profile: str, results: Path, what: str = "", method: str = "*") -> None:

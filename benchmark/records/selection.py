@@ -116,28 +116,25 @@ def read_selection(
     for task, method in itertools.product(tasks, methods):
         path = report_path(folder, method, task)
         if path.exists():
-            found.flows[task, method] = check_flow(path, read_record(path, FlowReport), profile, task, method)
+            found.flows[task, method] = read_flow(path, FlowReport, profile, task, method)
         path = report_path(folder, method, task, "visited")
         if path.exists():
-            found.visited[task, method] = check_flow(path, read_record(path, VisitedReport), profile, task, method)
+            found.visited[task, method] = read_flow(path, VisitedReport, profile, task, method)
     for task in tasks:
         path = timing_path(folder, task)
         if path.exists():
-            found.timing[task] = check_timing(path, read_record(path, TimingReport), profile, task)
+            found.timing[task] = read_timing(path, profile, task)
         path = coverage_path(folder, task)
         if path.exists():
-            found.coverage[task] = check_coverage(path, read_record(path, CoverageReport), profile, task)
+            found.coverage[task] = read_record(path, CoverageReport)
+            check_report(path, "coverage", found.coverage[task], profile, task)
     arrange(found)
     check_comparable(found)
     return found
 
 
 def read_runs(found: Selection, folder: Path) -> None:
-    """Put every run of the profile's folder where it belongs in ``found``.
-
-    Args:
-        found: What is selected, still empty.
-        folder: As in :func:`read_selection`.
+    """Put every run of the profile's folder ``results/<profile>`` where it belongs in ``found``, still empty.
 
     Raises:
         UserError: If a file is damaged, misplaced or of another profile.
@@ -187,12 +184,13 @@ def check_complete(path: Path, run: RunResult) -> CompleteRun:
     return CompleteRun(run, run.returns, run.violations, steps)
 
 
-def check_flow(path: Path, flow: Report, profile: str, task: str, method: str) -> Report:
-    """A report on a flow, if it is of this profile, task and method.
+def read_flow(path: Path, kind: type[Report], profile: str, task: str, method: str) -> Report:
+    """A report on a flow.
 
     Raises:
-        UserError: If it is not.
+        UserError: If it is damaged, or of another profile, task or method.
     """
+    flow = read_record(path, kind)
     if flow.profile != profile:
         raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
     if (flow.task, flow.flow) != (task, method):
@@ -202,14 +200,14 @@ def check_flow(path: Path, flow: Report, profile: str, task: str, method: str) -
     return flow
 
 
-def check_timing(path: Path, timing: TimingReport, profile: str, task: str) -> TimingReport:
-    """A timing, if it is of this profile and task.
+def read_timing(path: Path, profile: str, task: str) -> TimingReport:
+    """The timing of a task.
 
     Raises:
-        UserError: If it is not.
+        UserError: If it is damaged, or of another profile or task.
     """
-    if (timing.profile, timing.task) != (profile, task):
-        raise UserError(f"{path} holds the timing of {timing.task}, profile '{timing.profile}': move it or delete it")
+    timing = read_record(path, TimingReport)
+    check_report(path, "timing", timing, profile, task)
     if not timing.rounds or set(timing.solvers) != set(timing.rounds):
         raise UserError(f"{path} lacks rounds or solvers; run `acrl timing {task} -p {profile}` again")
     if any(one.step <= 0 for rounds in timing.rounds.values() for one in rounds):
@@ -217,15 +215,14 @@ def check_timing(path: Path, timing: TimingReport, profile: str, task: str) -> T
     return timing
 
 
-def check_coverage(path: Path, report: CoverageReport, profile: str, task: str) -> CoverageReport:
-    """A report on coverage, if it is of this profile and task.
+def check_report(path: Path, what: str, report: TimingReport | CoverageReport, profile: str, task: str) -> None:
+    """Refuse a report of another profile or task than its path says.
 
     Raises:
-        UserError: If it is not.
+        UserError: If it is one.
     """
     if (report.profile, report.task) != (profile, task):
-        raise UserError(f"{path} holds the coverage of {report.task}, profile '{report.profile}': move it or delete it")
-    return report
+        raise UserError(f"{path} holds the {what} of {report.task}, profile '{report.profile}': move it or delete it")
 
 
 def arrange(found: Selection) -> None:
@@ -245,7 +242,7 @@ def check_comparable(found: Selection) -> None:
         low, high = found.anchors(task)
         budgets = sorted({run.steps for run in [*found.of_task(task), *low, *high]})
         if len(budgets) > 1:
-            listed = ", ".join(str(steps) for steps in budgets)
+            listed = ", ".join(map(str, budgets))
             raise UserError(f"runs of {task} in profile '{found.profile}' have different budgets: {listed} steps")
     for (task, method), runs in found.complete.items():
         first = runs[0].record

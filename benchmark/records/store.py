@@ -73,9 +73,7 @@ def set_aside(path: Path) -> str:
 class FileCheckpoint(Checkpoint):
     """The state of unfinished work in one file, replaced atomically each time, under the key of what is being made.
 
-    Args:
-        path: The file.
-        key: A file of another key is of other versions or settings, and is not gone on from.
+    A file of another key is of other versions or settings, and is not gone on from.
 
     Attributes:
         seconds_before: What the work took before it was gone on with.
@@ -125,7 +123,7 @@ class ArtifactStore(Artifacts):
 
     Args:
         folder: The folder of a profile.
-        task: The task.
+        task: Whose artifacts.
         same_libraries: Whether an artifact that was made with other versions of libraries is made anew.
 
     Attributes:
@@ -164,7 +162,10 @@ class ArtifactStore(Artifacts):
 
     def _load_or_make(self, name: str, key: str, make: Maker) -> tuple[Tensors, float]:
         path = self.path(name)
-        tensors, facts = self._load(path)
+        try:
+            tensors, facts = load_tensors(path) if path.exists() else ({}, {})
+        except UserError as error:
+            raise UserError(f"{set_aside(path)}; run again to make it anew") from error
         libraries = json.dumps(library_versions())
         # What was made before libraries were noted is taken as it is.
         same = not self.same_libraries or facts.get("libraries", libraries) == libraries
@@ -179,15 +180,6 @@ class ArtifactStore(Artifacts):
         checkpoint.remove()
         return tensors, cost
 
-    @staticmethod
-    def _load(path: Path) -> tuple[Tensors, dict[str, str]]:
-        if not path.exists():
-            return {}, {}
-        try:
-            return load_tensors(path)
-        except UserError as error:
-            raise UserError(f"{set_aside(path)}; run again to make it anew") from error
-
 
 # Largest share of the time that may go into writing checkpoints: a slow write makes the next one wait.
 SHARE = 0.02
@@ -199,12 +191,8 @@ FORMAT = 2
 class RunCheckpoint(FileCheckpoint):
     """Knows when it is time to write again.
 
-    Args:
-        path: The file.
-        key: The run's key.
-        every: Least seconds between two writes.
-
     Attributes:
+        every: Least seconds between two writes.
         wait: Seconds from the last write to the next one.
     """
 

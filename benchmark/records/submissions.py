@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -35,29 +35,23 @@ def is_plain(text: str) -> bool:
     return bool(text.strip()) and len(text) <= LONGEST and text.isprintable() and not MARKUP.search(text)
 
 
-def check_plain(text: str) -> str:
-    """A text that is plain.
-
-    Raises:
-        ValueError: If it is not; see :func:`is_plain`.
-    """
-    if not is_plain(text):
-        raise ValueError(f"give one line of at most {LONGEST} characters, without markup such as < [ | ` \\")
-    return text
-
-
-def matching(pattern: str, advice: str) -> AfterValidator:
-    """A validator of texts that match a pattern as a whole; its error repeats the advice."""
+def checked(is_right: Callable[[str], object], advice: str) -> AfterValidator:
+    """A validator of texts; its error repeats the advice."""
 
     def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
+        if not is_right(text):
             raise ValueError(f"give {advice}")
         return text
 
     return AfterValidator(check)
 
 
-Line = Annotated[str, AfterValidator(check_plain)]
+def matching(pattern: str, advice: str) -> AfterValidator:
+    """A validator of texts that match a pattern as a whole."""
+    return checked(re.compile(pattern).fullmatch, advice)
+
+
+Line = Annotated[str, checked(is_plain, f"one line of at most {LONGEST} characters, without markup such as < [ | ` \\")]
 
 
 class Submission(Record):

@@ -1,1 +1,231 @@
-"""Verification: what a result can be caught at, and a run made again."""
+"""Verification: what a result can be caught at, check after check, a run made again, and the verdict."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
+from benchmark.records.keys import run_key
+from benchmark.records.provenance import mixed_libraries
+from benchmark.records.results import RunResult
+from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
+from benchmark.records.selection import one_line
+from benchmark.records.submissions import Submission, is_of_repository
+from benchmark.training.harness import Progress
+from benchmark.verification import consistency, rerun
+from benchmark.verification.report import Findings, Source, Verification, listed, read_source, run_name
+from envs.errors import UserError
+from envs.registry import make_task
+from methods.base import list_methods, method_class
+
+# Profile, task, method and seed.
+Identity = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to verify.
+
+    Attributes:
+        strict: Whether warnings are failures.
+        rerun: Whether to make a run again.
+        rerun_steps: At most so many of its steps.
+        results: Folder with kept flows that a run made again may use.
+        make_progress: Given a label and a number of steps, shows them being done.
+    """
+
+    strict: bool = False
+    rerun: bool = True
+    rerun_steps: int | None = None
+    results: Path = Path("results")
+    make_progress: Callable[[str, int], Progress] = lambda _label, _steps: lambda _: None
+
+
+def verify(path: Path, params: Params, options: Options) -> Verification:
+    """Check a run's JSON, a folder of them, or the runs of a submission.
+
+    Raises:
+        UserError: If there is nothing there to verify, or a submission is not valid.
+    """
+    found = Findings(options.strict)
+    source = read_source(path, found)
+    if source.runs:
+        absent = check_submissions(source.submissions, found) if source.submissions else frozenset()
+        complete = check_complete_runs(source, params, found)
+        sound = check_configurations(complete, absent, params, found)
+        current = check_versions([run for run in complete if run.method not in absent], found)
+        check_libraries(complete, found)
+        consistent = check_consistency(complete, found)
+        if options.rerun:
+            candidates = [run for run in complete if _identity(run) in sound & consistent]
+            check_rerun(candidates, current, options, found)
+    return Verification(
+        path=str(path),
+        kind=source.kind,
+        runs=len(source.runs),
+        findings=found.all,
+        verdict="failed" if found.failed else "verified",
+    )
+
+
+def check_submissions(submissions: Mapping[str, Submission], found: Findings) -> frozenset[str]:
+    """That no submitted method passes for one that is here already; those whose code is not installed here."""
+    problems, absent = [], []
+    for method, submission in submissions.items():
+        if method in (LOW_METHOD, HIGH_METHOD):
+            problems.append(f"all returns are measured by '{method}', whose runs are made here and not submitted")
+        elif submission.package and is_of_repository(method):
+            problems.append(f"'{method}' is of this repository, and not of {submission.package}: choose another id")
+        elif method not in list_methods():
+            absent.append(method)
+    found.conclude("submission", problems, "" if absent else "the code of every submitted method is here")
+    warnings = [
+        f"'{method}' is not installed here, so that its own settings are not compared and none of its runs is made "
+        f"again: install {submissions[method].package or submissions[method].source}, and verify again"
+        for method in absent
+    ]
+    found.conclude("submission", warnings, level="warning")
+    return frozenset(absent)
+
+
+def check_complete_runs(source: Source, params: Params, found: Findings) -> list[RunResult]:
+    """That every run is complete, and how many of those that the profile asks for there are; the complete ones."""
+    runs = source.runs
+    complete = [run for run in runs if run.status == "complete"]
+    ended = [run for run in runs if run.status != "complete"]
+    told = [f"{run_name(run)} is {run.status}, no result: {one_line(run.error)}" for run in ended]
+    found.conclude("completeness", told)
+    for profile in sorted({run.profile for run in runs}):
+        try:
+            of_profile = [run for run in complete if run.profile == profile]
+            _count_runs(source, params, profile, of_profile, found)
+        except UserError as error:
+            found.add("failed", "completeness", str(error))
+    return complete
+
+
+def _count_runs(source: Source, params: Params, profile: str, runs: list[RunResult], found: Findings) -> None:
+    chosen, methods = params.profile(profile), sorted({run.method for run in runs})
+    asked = list(itertools.product(chosen.tasks, methods, chosen.seeds))
+    there = {_identity(run)[1:] for run in runs}
+    missing = ["{} {} seed {}".format(*one) for one in asked if one not in there]
+    said = f"{len(asked) - len(missing)} of {len(asked)} runs that profile {profile} asks of {', '.join(methods)}"
+    if source.kind == "run" or not missing:
+        found.add("ok", "completeness", said)
+    else:
+        found.add("warning", "completeness", f"{said}; missing: {listed(missing)}")
+    known = {(run.task, run.method, run.seed) for run in select(params, profile)} | set(asked)
+    others = [run_name(run) for run in runs if _identity(run)[1:] not in known]
+    beyond = [f"{name} is none that profile {profile} asks for" for name in others]
+    found.conclude("completeness", beyond, level="failed" if source.kind == "submission" else "warning")
+
+
+def _identity(run: RunResult) -> Identity:
+    return run.profile, run.task, run.method, run.seed
+
+
+def check_configurations(runs: list[RunResult], absent: Set[str], params: Params, found: Findings) -> set[Identity]:
+    """That every run has the configuration of its profile in this checkout; those that do and can be made again.
+
+    Of methods in ``absent``, which are not installed here, what is not their own is compared.
+    """
+
+    @functools.cache
+    def expected(profile: str, task: str, method: str) -> dict[str, Any]:
+        if method in absent:
+            return config_around(params, profile, task, {}).model_dump(mode="json")
+        return run_config(params, profile, task, method).model_dump(mode="json")
+
+    problems: list[str] = []
+    sound: set[Identity] = set()
+    for run in runs:
+        try:
+            here = expected(run.profile, run.task, run.method)
+        except UserError as error:
+            problems.append(f"{run_name(run)}: {error}; check out what has it, or install the method's package")
+            continue
+        there = run.config | ({"method": {}} if run.method in absent else {})
+        if json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
+            told = [
+                f"config.{setting} is {recorded[:80]} in the file and {ours[:80]} in this checkout"
+                for setting, ours, recorded in unequal_settings(here, there)
+            ]
+            problems.append(f"{run_name(run)}: {'; '.join(told)}")
+        elif run.method not in absent:
+            sound.add(_identity(run))
+    profiles = ", ".join(sorted({run.profile for run in runs}))
+    found.conclude("configuration", problems, f"{len(runs)} of {len(runs)} have that of profile {profiles} here")
+    return sound
+
+
+def check_libraries(runs: list[RunResult], found: Findings) -> None:
+    """That all runs were made with the same versions of every library that they name."""
+    mixed = [f"runs were made with {one}" for one in mixed_libraries(run.provenance for run in runs)]
+    found.conclude("libraries", mixed, f"{len(runs)} of {len(runs)} were made with the same versions", "warning")
+
+
+def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
+    """That every run's key is that of today's versions for its own configuration; those for which it is."""
+    stale: list[str] = []
+    current: set[Identity] = set()
+    for run in runs:
+        try:
+            config = RunConfig.model_validate(run.config)
+            key = run_key(make_task(run.task), method_class(run.method), config, run.seed)
+        except (UserError, ValidationError):
+            # Said by the check of configurations.
+            continue
+        if run.run_key == key:
+            current.add(_identity(run))
+        else:
+            commit = (run.provenance.commit or "unknown")[:12]
+            stale.append(
+                f"{run_name(run)} was made with other versions or settings than this checkout's (at commit {commit}): "
+                "what is said of it holds for its numbers, not for what this code would give; verify at that commit"
+            )
+    if runs:
+        found.conclude("versions", stale, f"{len(current)} of {len(runs)} have the key of this checkout", "warning")
+    return current
+
+
+def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
+    """That the numbers of every run fit each other; those for which they do."""
+    wrong = {_identity(run): list(consistency.problems(run)) for run in runs}
+    problems = [f"{run_name(run)}: {problem}" for run in runs for problem in wrong[_identity(run)]]
+    found.conclude("consistency", problems, f"the numbers of {len(runs)} of {len(runs)} fit each other")
+    return {identity for identity, several in wrong.items() if not several}
+
+
+def check_rerun(runs: list[RunResult], current: set[Identity], options: Options, found: Findings) -> None:
+    """Make one run again, and compare."""
+    if not runs:
+        found.add("warning", "rerun", "nothing was made again: no run whose code is here passed the checks before")
+        return
+    run = rerun.shortest(runs)
+    stretch = rerun.choose_stretch(run, options.rerun_steps)
+    reasons = rerun.differences(run, _identity(run) in current)
+    others = [one for one in runs if (one.profile, one.task, one.method) == (run.profile, run.task, run.method)]
+    started = time.perf_counter()
+
+    def progress(steps: int) -> Progress:
+        return options.make_progress(f"{run_name(run)}, again", steps)
+
+    try:
+        again = rerun.repeat(run, stretch, options.results / run.profile, progress)
+    except UserError as error:
+        found.add("failed", "rerun", f"{run_name(run)} cannot be made again: {error}")
+        return
+    compared = rerun.compare(run, again, stretch, reasons, others)
+    length = "whole" if stretch.whole else f"up to step {stretch.steps:,} of {run.config['steps']:,}"
+    took = f"{run_name(run)} made again {length} in {time.perf_counter() - started:.0f} s"
+    level = {"differs": "failed", "undecided": "warning"}.get(compared.verdict, "ok")
+    found.add(level, "rerun", f"{compared.verdict}: {took}; {compared.detail}")  # type: ignore[arg-type]

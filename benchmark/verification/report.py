@@ -34,15 +34,7 @@ class Finding(Record):
 
 
 class Verification(Record):
-    """Everything that the checks found.
-
-    Attributes:
-        path: What was verified.
-        kind: Whether that is a run's JSON, a folder of them or a submission's TOML.
-        runs: Runs that could be read.
-        findings: In the order of the checks.
-        verdict: Whether a check failed.
-    """
+    """Everything that the checks of what is at ``path`` found, in their order; ``runs`` are those that were read."""
 
     path: str
     kind: Literal["run", "folder", "submission"]
@@ -50,13 +42,17 @@ class Verification(Record):
     findings: list[Finding]
     verdict: Literal["verified", "failed"]
 
+    def lines(self) -> list[str]:
+        """A line for every finding, and the total."""
+        counts = Counter(one.level for one in self.findings)
+        warnings = f"{counts['warning']} warning" + ("" if counts["warning"] == 1 else "s")
+        runs = f"{self.runs} run" + ("" if self.runs == 1 else "s")
+        total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {runs} read"
+        return [*(f"{one.level:8}{one.check}: {one.message}" for one in self.findings), f"{self.verdict}: {total}"]
+
 
 class Findings:
-    """Collects findings.
-
-    Args:
-        strict: Whether warnings count as failures.
-    """
+    """Collects findings; ``strict`` counts warnings as failures."""
 
     def __init__(self, strict: bool = False) -> None:
         self.all: list[Finding] = []
@@ -69,15 +65,14 @@ class Findings:
         raised: Level = "failed" if level == "warning" and self._strict else level
         self.all.append(Finding(level=raised, check=check, message=text))
 
-    def conclude(self, check: str, problems: Sequence[str], fine: str, level: Level = "failed") -> bool:
-        """Note every problem, the first few of many, or that there is none; says whether there is none."""
+    def conclude(self, check: str, problems: Sequence[str], fine: str = "", level: Level = "failed") -> None:
+        """Note every problem, the first few of many; without any, what is ``fine``, if that is said."""
         for problem in problems[:NAMED]:
             self.add(level, check, problem)
         if len(problems) > NAMED:
             self.add(level, check, f"and {len(problems) - NAMED} more of these")
-        if not problems:
+        if fine and not problems:
             self.add("ok", check, fine)
-        return not problems
 
     @property
     def failed(self) -> bool:
@@ -96,24 +91,9 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def lines(verification: Verification) -> list[str]:
-    """A line for every finding, and the total."""
-    counts = Counter(one.level for one in verification.findings)
-    said = [f"{one.level:8}{one.check}: {one.message}" for one in verification.findings]
-    warnings = f"{counts['warning']} warning" + ("" if counts["warning"] == 1 else "s")
-    runs = f"{verification.runs} run" + ("" if verification.runs == 1 else "s")
-    total = f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {runs} read"
-    return [*said, f"{verification.verdict}: {total}"]
-
-
 @dataclass(frozen=True)
 class Source:
-    """Runs, and what was said of their methods.
-
-    Attributes:
-        runs: Those whose files could be read and are in their places.
-        submissions: Of the methods that have one beside their runs.
-    """
+    """Runs whose files could be read and are in their places, and the submissions of their methods, if any."""
 
     kind: Literal["run", "folder", "submission"]
     runs: list[RunResult]
@@ -163,15 +143,14 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
     for file in files:
         try:
             run = read_run(file)
-            check_whole_place(file, run)
+            _check_place(file, run)
         except UserError as error:
             problems.append(str(error))
             continue
         runs[file] = run
         if not run.provenance.sha256:
             undigested.append(str(file))
-    if problems:
-        found.conclude("files", problems, "")
+    found.conclude("files", problems)
     if undigested:
         few = f"{len(undigested)} of {len(runs)} have no digest in them, so that damage to them could not be told"
         found.add("warning", "files", f"{few}: {listed(undigested)}")
@@ -180,12 +159,8 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
     return runs
 
 
-def check_whole_place(path: Path, run: RunResult) -> None:
-    """Refuse a run in a file whose path names another one.
-
-    Raises:
-        UserError: If profile, task, method or seed differ.
-    """
+def _check_place(path: Path, run: RunResult) -> None:
+    """Refuse a run in a file whose path names another one."""
     place = f"{run.profile}/runs/{run.task}/{run.method}/seed-{run.seed}.json"
     # The folder alone is resolved: a file may be a link into a cache.
     if not f"{path.parent.resolve()}/{path.name}".endswith(f"/{place}"):

@@ -7,53 +7,48 @@ same returns, violations and losses up to it.
 
 from __future__ import annotations
 
+import math
 import shutil
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
+from scipy import stats
 
 from benchmark.records.config import RunConfig
 from benchmark.records.provenance import collect_provenance, mixed_libraries, run_code
 from benchmark.records.results import RunResult
 from benchmark.training.harness import Outcome, Progress, train
-from benchmark.verification.spread import CLOSE, CONFIDENCE, another_seed, is_close
 from envs.registry import make_task
 from methods.base import method_class
 
 # Runs no longer than this are made again whole.
 SHORT = 2_000
+# Fewer say too little of how far apart two seeds lie.
 LEAST_SEEDS = 3
+# On another machine last digits differ; before they had time to grow, that is all that may.
+CLOSE = 1e-6
+# A check that one honest submission in a hundred would fail, for each of its numbers.
+CONFIDENCE = 0.99
 
 Verdict = Literal["agrees", "agrees within the spread of seeds", "differs", "undecided"]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """What of a run is made again.
-
-    Attributes:
-        steps: Training steps up to the last evaluation that is compared.
-        evaluations: Evaluations that are compared.
-        whole: Whether that is the whole run.
-    """
+    """What of a run is made again: steps and evaluations up to the last one compared; ``whole`` if that is all."""
 
     steps: int
     evaluations: int
     whole: bool
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How a run compares with itself made again.
-
-    Attributes:
-        verdict: In words.
-        detail: The numbers behind it.
-    """
+class Comparison(NamedTuple):
+    """How a run compares with itself made again: in words, and by numbers."""
 
     verdict: Verdict
     detail: str
@@ -68,12 +63,10 @@ def shortest(runs: Sequence[RunResult]) -> RunResult:
 
 
 def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
-    """How much of a run to make again.
+    """How much of a complete run to make again: at most ``steps``, but no fewer than the first evaluation takes.
 
-    Args:
-        run: A complete run.
-        steps: At most so many steps, but no fewer than the first evaluation takes; by default a short run whole, and
-            of a longer one as much as has an evaluation after a stretch in which every step was learned from.
+    By default that is a short run whole, and of a longer one as much as has an evaluation after a stretch in which
+    every step was learned from.
     """
     assert run.returns is not None
     total, at = run.config["steps"], [one.step for one in run.returns.evaluations]
@@ -122,11 +115,9 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
 
 
 def differences(run: RunResult, current: bool) -> list[str]:
-    """Why a run made again here may differ in its last digits; empty where it must not.
+    """Why a recorded run made again here may differ in its last digits; empty where it must not.
 
-    Args:
-        run: As recorded.
-        current: Whether its key is that of today's versions.
+    ``current`` is whether its key is that of today's versions.
     """
     here, origin = collect_provenance(run_code(make_task(run.task), method_class(run.method))), run.provenance
     # One thread, as `repeat` sets it.
@@ -148,8 +139,8 @@ def compare(
 
     Args:
         run: As recorded.
-        again: As it came out now.
-        stretch: What of it was made again.
+        again: The stretch of it, as it came out now.
+        stretch: What was made again.
         reasons: Why last digits may differ, if they may.
         others: Runs of the same profile, task, method and configuration, this one included: their spread.
     """
@@ -167,12 +158,12 @@ def compare(
         return Comparison(
             "agrees", f"every number within {CLOSE:g}, relatively; made with {why}, where last digits may differ"
         )
-    outside = list(_outside(again, stretch, others))
-    if outside:
-        return Comparison("differs", f"{'; '.join(outside)}: more than {why} can explain")
     if len({other.seed for other in others}) < LEAST_SEEDS:
         few = f"it was made with {why}, where digits differ, and fewer than {LEAST_SEEDS} seeds say by how much"
         return Comparison("undecided", f"{shown}; {few}")
+    outside = list(_outside(again, stretch, others))
+    if outside:
+        return Comparison("differs", f"{'; '.join(outside)}: more than {why} can explain")
     return Comparison(
         "agrees within the spread of seeds",
         f"made with {why}: return and violations at step {stretch.steps:,} lie where another of its "
@@ -211,10 +202,7 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _outside(again: Outcome, stretch: Stretch, others: Sequence[RunResult]) -> Iterator[str]:
     """What of the run made again lies outside of what its recorded seeds let one expect of another seed."""
-    if len({other.seed for other in others}) < LEAST_SEEDS:
-        return
-    ours = dict(_summary(again, stretch))
-    for name, value in ours.items():
+    for name, value in _summary(again, stretch):
         values = [dict(_summary(other, stretch))[name] for other in others]
         low, high = another_seed(values)
         if not low <= value <= high:
@@ -229,3 +217,17 @@ def _summary(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, 
         yield "the final return", run.returns.final.mean
     for name in ("policy", "behaviour"):
         yield f"violations of the {name} up to there", run.curves[f"violations/{name}"][index] or 0.0
+
+
+def is_close(recorded: float | None, again: float | None) -> bool:
+    """Whether two numbers are equal but for last digits."""
+    if recorded is None or again is None:
+        return recorded is again
+    return math.isclose(recorded, again, rel_tol=CLOSE, abs_tol=CLOSE)
+
+
+def another_seed(values: Sequence[float]) -> tuple[float, float]:
+    """Where another seed's value lies in 99% of cases, from two values or more: Student's prediction interval."""
+    n, mean = len(values), statistics.fmean(values)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(values) * math.sqrt(1 + 1 / n)
+    return mean - half, mean + half

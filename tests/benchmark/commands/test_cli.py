@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from click.shell_completion import BashComplete
 
-from benchmark.records.reports import VisitedReport
-from benchmark.records.results import read_record, read_run
-from benchmark.records.store import load_tensors
-from envs import list_tasks
-from tests.benchmark.command import acrl, files, workplace
+from benchmark.cli import PROGRAM, VARIABLE, cli
+from benchmark.experiments.sampling import draw_states
+from envs import list_tasks, make_task
+from methods import list_methods
+from tests.benchmark.command import Done, acrl, files, finish, start, workplace
 from tests.benchmark.conftest import SMOKE_METHODS
-from tests.methods.learners import ALL_METHODS
 
 # A learner with a flow, and one of another library.
 FAMILIES = ("flowpg", "td3-projection")
@@ -30,15 +34,8 @@ def copy(smoke: Path, tmp_path: Path) -> Path:
 def test_list_names_everything(tmp_path: Path) -> None:
     done = acrl(workplace(tmp_path), "list")
     assert done.code == 0
-    for name in (*list_tasks(), *ALL_METHODS, "smoke", "quick", "paper"):
+    for name in (*list_tasks(), *list_methods(), "smoke", "quick", "paper"):
         assert f"\n  {name} " in done.out
-
-
-@pytest.mark.parametrize("arguments", [["-h"], ["--version"], ["sweep", "-h"]])
-def test_help(tmp_path: Path, arguments: list[str]) -> None:
-    done = acrl(tmp_path, *arguments)
-    assert done.code == 0
-    assert done.err == ""
 
 
 @pytest.mark.parametrize("method", FAMILIES)
@@ -54,11 +51,6 @@ def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, met
     assert results[0] == results[1]
 
 
-def test_a_complete_run_leaves_a_checkpoint_of_its_own(smoke: Path) -> None:
-    _, facts = load_tensors(smoke / "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors")
-    assert facts["run_key"] == read_run(smoke / RUN.format("nfw")).run_key
-
-
 @pytest.mark.parametrize("method", FAMILIES)
 def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
     first, again, other = (
@@ -70,15 +62,12 @@ def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
     assert json.loads(other.out)["episodes"] != evaluation["episodes"]
 
 
-def test_status_tells_complete_from_missing(smoke: Path) -> None:
-    lines = acrl(smoke, "status", "--profile", "smoke").out.splitlines()
+def test_status_tells_complete_missing_and_stale(copy: Path) -> None:
+    lines = acrl(copy, "status", "--profile", "smoke").out.splitlines()
     # Returns are measured by four runs more: random actions on two tasks, and two tasks without the constraint.
     assert lines[-1] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 4} missing"
     complete = {tuple(line.split()[:2]) for line in lines[:-1] if line.endswith("complete")}
     assert complete == {("R+L2", method) for method in SMOKE_METHODS}
-
-
-def test_status_tells_stale_from_complete(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
@@ -86,8 +75,7 @@ def test_status_tells_stale_from_complete(copy: Path) -> None:
     assert "stale (steps is 160, was 150)" in done.out
 
 
-def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(smoke, tmp_path / "flows"))
+def test_status_tells_flows_of_other_settings(copy: Path) -> None:
     assert acrl(copy, "flows", "R+L2", "--profile", "smoke", "--method", "flowpg").code == 0
 
     def states() -> set[str]:
@@ -100,15 +88,6 @@ def test_status_tells_flows_of_other_settings(smoke: Path, tmp_path: Path) -> No
     assert "1 flows are of other versions or settings" in acrl(copy, "tables", "--profile", "smoke").err
 
 
-def test_a_sweep_with_nothing_to_do_does_nothing(copy: Path) -> None:
-    before = files(copy)
-    methods = [argument for method in SMOKE_METHODS for argument in ("--method", method)]
-    done = acrl(copy, "sweep", "--profile", "smoke", "--task", "R+L2", *methods)
-    assert done.code == 0
-    assert done.out == f"{len(SMOKE_METHODS)} runs of profile smoke: {len(SMOKE_METHODS)} complete, 0 to do\n"
-    assert files(copy) == before
-
-
 def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
     (copy / RUN.format("nfw")).with_name(".seed-0.json.x1y2z3").write_text('{"schema_ver')
     assert acrl(copy, "status", "--profile", "smoke").code == 0
@@ -116,18 +95,73 @@ def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
     assert f"{len(SMOKE_METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
 
 
-def test_flows_are_what_the_run_would_make(smoke: Path, tmp_path: Path) -> None:
-    done = acrl(smoke, "flows", "R+L2", "--profile", "smoke", "--results", tmp_path, "--method", "flowpg")
-    assert [Path(line).name for line in done.out.splitlines()] == ["R+L2.safetensors", "R+L2.json"]
-    made, _ = load_tensors(tmp_path / "smoke/flows/flowpg/R+L2.safetensors")
-    kept, _ = load_tensors(smoke / "results/smoke/flows/flowpg/R+L2.safetensors")
-    assert all((made[name] == kept[name]).all() for name in kept)
+# --- samples ----------------------------------------------------------------------------------------------------------
+
+COMMON = {"task", "sampler", "seed", "states", "samples", "seconds", "samples_per_second", "proposals", "acceptance"}
+OWN = {
+    "rejection": set(),
+    "hmc": {"ess", "ess_per_second", "rhat", "step_size", "jump_acceptance"},
+    "psdd": {"models", "nodes", "compile_seconds"},
+}
 
 
-def test_flows_are_measured_where_trained_policies_go(copy: Path) -> None:
-    done = acrl(copy, "visited", "R+L2", "--profile", "smoke", "--method", "flowpg-gauge")
-    assert done.code == 0, done.err
-    report = read_record(copy / "results/smoke/visited/flowpg-gauge/R+L2.json", VisitedReport)
-    # Nothing of the state enters this constraint, so that there is one state to speak of.
-    assert (report.seeds, report.states, report.draws) == ([0], 1, 2000)
-    assert report.validity["uniform"]["0"] == report.validity["boundary"]["0"] == 1
+def drawn(folder: Path, *arguments: str | Path) -> dict[str, Any]:
+    """The JSON that ``acrl sample`` prints with these arguments."""
+    done = acrl(folder, "sample", *arguments, "--json")
+    assert (done.code, done.err) == (0, "")
+    report: dict[str, Any] = json.loads(done.out)
+    return report
+
+
+@pytest.mark.parametrize(("task_id", "sampler"), [("R+L2", "hmc"), ("HC+O", "rejection"), ("BSS-5", "psdd")])
+def test_report_and_file(tmp_path: Path, task_id: str, sampler: str) -> None:
+    arguments = (task_id, "--sampler", sampler, "--n", "2050", "--seed", "3", "--out", "new/actions.npy")
+    report = drawn(tmp_path, *arguments)
+    assert {name for name, value in report.items() if value is not None} == COMMON | OWN[sampler]
+    assert (report["task"], report["sampler"], report["seed"], report["samples"]) == (task_id, sampler, 3, 2050)
+    assert report["samples_per_second"] == pytest.approx(2050 / report["seconds"])
+    assert 0 < report["acceptance"] <= 1
+
+    task, content = make_task(task_id), files(tmp_path)
+    actions = torch.from_numpy(np.load(tmp_path / "new/actions.npy"))
+    assert actions.shape == (2050, task.constraint.dim)
+    states = draw_states(task, 2050, seed=3)
+    assert report["states"] == (len(states) if task_id == "HC+O" else 1)
+    assert task.constraint.contains(actions, states[torch.arange(2050) % len(states)]).all()
+
+    drawn(tmp_path, *arguments)
+    assert files(tmp_path) == content
+    drawn(tmp_path, *arguments, "--seed", "4")
+    assert files(tmp_path) != content
+
+
+# --- completion by the shell --------------------------------------------------------------------------------------
+
+
+def offered(*words: str) -> list[str]:
+    """What is offered for the last of the words after ``acrl``."""
+    completer = BashComplete(cli, {}, PROGRAM, VARIABLE)
+    return [item.value for item in completer.get_completions(list(words[:-1]), words[-1])]
+
+
+def test_ids_are_offered() -> None:
+    assert offered("run", "") == list_tasks()
+    assert offered("run", "HC+O", "") == list_methods()
+    assert offered("experiment", "n") == ["n1", "n2", "n3"]
+    assert offered("sample", "R+L2", "--sampler", "h") == ["hmc"]
+
+
+def test_profiles_are_offered_unless_settings_are_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace(tmp_path))
+    assert offered("tables", "-p", "s") == ["smoke", "small"]
+    (tmp_path / "params.yaml").write_text("profiles: [")
+    assert offered("tables", "-p", "") == []
+
+
+def test_bash_takes_the_script_and_the_program_answers_it(tmp_path: Path) -> None:
+    script = acrl(tmp_path, "completion", "bash").out + "\ncomplete -p acrl\n"
+    shell = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True)
+    assert "-F _acrl_completion acrl" in shell.stdout
+    # What that function asks when "acrl run BSS-3" is completed.
+    question = {VARIABLE: "bash_complete", "COMP_WORDS": "acrl run BSS-3", "COMP_CWORD": "2"}
+    assert finish(start(tmp_path, **question)) == Done(0, "plain,BSS-3\nplain,BSS-3+N\n", "")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.benchmark.command import Done, acrl, files, finish, install, start, workplace
-from tests.benchmark.synthetic_results import alter
+from tests.benchmark.command import acrl, files, finish, install, start, workplace
+from tests.benchmark.synthetic_results import alter, make_run, save
 
 NFW = "results/smoke/runs/R+L2/nfw/seed-0.json"
 CHECKPOINT = "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors"
@@ -40,14 +40,12 @@ def truncate(path: Path) -> bytes:
     return half
 
 
-def refused(folder: Path, *arguments: str | Path, run: Callable[..., Done] = acrl) -> str:
+def refused(folder: Path, *arguments: str | Path) -> str:
     """The one line that these arguments give, after checking that it is one and that nothing was written."""
     before = files(folder)
-    done = run(folder, *arguments)
+    done = acrl(folder, *arguments)
     assert done.code == 2, done.err
-    assert done.err.startswith("error: ")
-    assert done.err.count("\n") == 1
-    assert done.err.endswith("\n")
+    assert re.fullmatch("error: .*\n", done.err)
     assert files(folder) == before
     return done.err.removeprefix("error: ").rstrip("\n")
 
@@ -57,54 +55,55 @@ def refused(folder: Path, *arguments: str | Path, run: Callable[..., Done] = acr
     [
         (("run", "R+L3", "nfw", *SMOKE), "unknown task 'R+L3': did you mean 'R+L2'?"),
         (("run", "R+L2", "nwf", *SMOKE), "unknown method 'nwf': did you mean 'nfw'?"),
-        (("run", "R+L2", "nfw", "-p", "smoek"), "unknown profile 'smoek': did you mean 'smoke'?"),
-        (("sweep", *SMOKE, "--method", "flow"), "unknown method 'flow': did you mean 'flowpg'?"),
         (("repro",), "there is no pipeline here: run this in a clone of the repository"),
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
-        (("run", "R+L2"), "Missing argument 'METHOD'"),
-        (("run", "R+L2", "nfw", "--seed", "-1"), "Invalid value for '--seed'"),
-        (("run", "R+L2", "nfw", "--sed", "1"), "No such option '--sed'"),
-        (("sweeep",), "No such command 'sweeep'"),
-        (("sweep", "--jobs", "0"), "Invalid value for '--jobs'"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
+        (("sample", "R+L2", "--sampler", "hcm"), "unknown sampler 'hcm': did you mean 'hmc'?"),
+        (("sample", "R+L2", "--sampler", "psdd"), "sampler psdd is for allocations of whole units such as BSS-3"),
+        (("sample", "R+L2", "--sampler", "hmc", "--out", "."), "cannot write .: it is a folder"),
     ],
 )
 def test_unknown_names_and_options(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     assert message in refused(folder, *arguments)
 
 
-# --- params.yaml ------------------------------------------------------------------------------------------------------
-
-
-def set_smoke(folder: Path, **changes: Any) -> None:
+def test_a_bad_setting(folder: Path) -> None:
     path = folder / "params.yaml"
     data = yaml.safe_load(path.read_text())
-    data["profiles"]["smoke"].update(changes)
+    data["profiles"]["smoke"]["methods_config"]["nfw"] = {"alfa": 0.1}
     path.write_text(yaml.safe_dump(data))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"steps": "many"}, "params.yaml, 'profiles.smoke.steps'"),
-        ({"methods_config": {"nfw": {"alfa": 0.1}}}, "config of method 'nfw', setting 'alfa'"),
-    ],
-)
-def test_a_bad_setting(folder: Path, changes: dict[str, Any], message: str) -> None:
-    set_smoke(folder, **changes)
     for arguments in (("run", "R+L2", "nfw", *SMOKE), ("sweep", *SMOKE, "--method", "nfw")):
-        assert message in refused(folder, *arguments)
+        assert "config of method 'nfw', setting 'alfa'" in refused(folder, *arguments)
 
 
 # --- damaged files ----------------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_result(full: Path) -> None:
-    truncate(full / NFW)
-    for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW)):
-        message = refused(full, *arguments)
-        assert "seed-0.json" in message
-        assert "truncated or not JSON" in message
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, "seed-0.json is truncated or not JSON"),
+        (lambda path: alter(path, lambda data: data.update(schema_version=1)), "this program knows version 2"),
+    ],
+)
+def test_a_damaged_result(full: Path, damage: Callable[[Path], object], message: str) -> None:
+    damage(full / NFW)
+    for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW), ("track", *SMOKE)):
+        assert message in refused(full, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data["returns"]["final"].update(mean=float("nan")), "damaged at 'returns.final.mean'"),
+        (lambda data: data["config"].pop("steps"), "its config is not that of a run"),
+        (lambda data: data["config"]["method"].update(alpha=-1), "setting 'alpha'"),
+        (lambda data: data.update(run_key="0"), "seed-0.json is stale"),
+    ],
+)
+def test_a_result_with_a_bad_entry(full: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
+    alter(full / NFW, change)
+    assert message in refused(full, "evaluate", NFW)
 
 
 def test_a_sweep_sets_damaged_results_aside_and_makes_them_anew(full: Path) -> None:
@@ -120,42 +119,8 @@ def test_a_sweep_sets_damaged_results_aside_and_makes_them_anew(full: Path) -> N
         assert done.code == 0
         assert f"warning: {NFW} is truncated or damaged; it is set aside as {name}\n" in done.err
         assert (path.parent / name).read_bytes() == damaged
-        again, before = json.loads(path.read_bytes()), json.loads(whole)
-        assert again["returns"] == before["returns"]
+        assert json.loads(path.read_bytes())["returns"] == json.loads(whole)["returns"]
     assert f"{kept.relative_to(full)} is truncated or damaged; it is set aside as" in done.err
-
-
-def test_a_result_of_another_schema(full: Path) -> None:
-    alter(full / NFW, lambda data: data.update(schema_version=1))
-    for arguments in (("status", *SMOKE, "--method", "nfw"), ("tables", *SMOKE), ("evaluate", NFW)):
-        assert "schema version 1; this program knows version 2" in refused(full, *arguments)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda data: data.pop("seed"), "damaged at 'seed'"),
-        (lambda data: data["returns"]["final"].update(mean=float("nan")), "damaged at 'returns.final.mean'"),
-        (lambda data: data["config"].pop("steps"), "its config is not that of a run"),
-        (lambda data: data["config"]["method"].update(alpha=-1), "setting 'alpha'"),
-        (lambda data: data.update(run_key="0"), "seed-0.json is stale"),
-    ],
-)
-def test_a_result_with_a_bad_entry(full: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
-    alter(full / NFW, change)
-    assert message in refused(full, "evaluate", NFW)
-
-
-def test_a_result_with_another_number(full: Path) -> None:
-    text = (full / NFW).read_text()
-    number = re.search(r'"mean": -?[0-9]+[.][0-9]+', text)
-    assert number is not None
-    last = number.end() - 1
-    flipped = text[:last] + chr(ord(text[last]) ^ 1) + text[last + 1 :]
-    assert json.loads(flipped) != json.loads(text)
-    (full / NFW).write_text(flipped)
-    for command in (("evaluate", NFW), ("tables", *SMOKE), ("status", *SMOKE), ("track", *SMOKE)):
-        assert "seed-0.json is damaged: its entries do not have the digest in it" in refused(full, *command)
 
 
 def test_a_damaged_or_missing_checkpoint(full: Path) -> None:
@@ -167,72 +132,79 @@ def test_a_damaged_or_missing_checkpoint(full: Path) -> None:
 
 @pytest.mark.parametrize("kept", [FLOW, SAMPLES])
 def test_a_damaged_flow_or_sample_file(full: Path, kept: str) -> None:
-    path = full / kept
-    damaged = truncate(path)
+    damaged = truncate(full / kept)
     if kept == SAMPLES:
         (full / FLOW).unlink()
-    aside: dict[str, bytes] = {}
-    for name, arguments in (
-        ("R+L2.damaged", ("run", "R+L2", "flowpg", *SMOKE)),
-        ("R+L2.damaged-2", ("flows", "R+L2", *SMOKE, "--method", "flowpg")),
-    ):
-        path.write_bytes(damaged)
-        others = {name: content for name, content in files(full).items() if not name.startswith(kept[:-12])}
-        done = acrl(full, *arguments)
-        line = f"{kept} is truncated or damaged; it is set aside as {name}; run again to make it anew"
-        assert (done.code, done.err) == (2, f"error: {line}\n")
-        aside[kept.replace("R+L2.safetensors", name)] = damaged
-        assert files(full) == others | aside
+    before = files(full)
+    done = acrl(full, "run", "R+L2", "flowpg", *SMOKE)
+    line = f"{kept} is truncated or damaged; it is set aside as R+L2.damaged; run again to make it anew"
+    assert (done.code, done.err) == (2, f"error: {line}\n")
+    del before[kept]
+    assert files(full) == before | {kept.replace("safetensors", "damaged"): damaged}
 
 
 # --- places that cannot be used ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("flows", "R+L2", *SMOKE),
-        ("track", *SMOKE),
-        ("tables", *SMOKE),
-    ],
-    ids=" ".join,
-)
-def test_results_that_cannot_be_written(folder: Path, arguments: tuple[str, ...]) -> None:
-    (folder / "file").write_text("not a folder")
-    assert "file/" in refused(folder, *arguments, "--results", "file/results")
-
-
-def test_a_run_that_cannot_be_written_is_not_trained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [("flows", "R+L2"), ("track",), ("tables",), ("run", "R+L2", "nfw")])
+def test_results_that_cannot_be_written(
+    folder: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "file").write_text("not a folder")
     monkeypatch.setattr("benchmark.training.runs.train", lambda *_: pytest.fail("trained in vain"))
-    refused(folder, "run", "R+L2", "nfw", *SMOKE, "--results", "file/results")
+    assert "file/" in refused(folder, *arguments, *SMOKE, "--results", "file/results")
 
 
 # --- plug-ins ---------------------------------------------------------------------------------------------------------
 
-NO_INTERIOR = """
-import dataclasses
-
-from envs import make_task, register_task
-from envs.constraints import Ball
-
-constraint = Ball(0.05, [1.0, 1.0], [2.0, 2.0])
-register_task(dataclasses.replace(make_task("R+L2"), id="Far", constraint=constraint))
-"""
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("group", "source", "message"),
-    [
-        ("acrl.tasks", NO_INTERIOR, "ball and action box share no interior"),
-        ("acrl.methods", "raise RuntimeError('two\\nlines')", "'plug' cannot be loaded: two lines"),
-    ],
-)
-def test_a_broken_plug_in(folder: Path, group: str, source: str, message: str) -> None:
-    install(folder, group, "plug", source)
+def test_a_broken_plug_in(folder: Path) -> None:
+    install(folder, "acrl.methods", "plug", "raise RuntimeError('two\\nlines')")
+    done = finish(start(folder, "list"))
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch("error: .*'plug' cannot be loaded: two lines.*\n", done.err)
 
-    def apart(where: Path, *arguments: str) -> Done:
-        return finish(start(where, *arguments, PYTHONDONTWRITEBYTECODE="1"))
 
-    assert message in refused(folder, "list", run=apart)
+# --- profiles without runs, as a fresh clone has them -----------------------------------------------------------------
+
+WORDS = "no complete run of profile 'quick' in results/quick: make runs with `acrl sweep -p quick`"
+CHOOSE = ", or choose a profile that has some: -p small"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """Runs of one profile, and tables of another whose runs are not there."""
+    workplace(tmp_path)
+    save(tmp_path / "results/small", make_run("R+L2", "nfw", 0, profile="small"))
+    made = tmp_path / "results/quick/tables/returns.md"
+    made.parent.mkdir(parents=True)
+    made.write_text("made from runs that are not in git\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["tables", "report", "track"])
+def test_nothing_is_made_from_no_runs(fresh: Path, command: str) -> None:
+    before = files(fresh)
+    assert acrl(fresh, command) == (2, "", f"error: {WORDS}{CHOOSE}\n")
+    assert files(fresh) == before
+
+
+def test_compare_names_profiles_that_have_runs_of_the_method(fresh: Path) -> None:
+    words = (
+        "error: no complete run of nfw (results/quick/runs) in profile 'quick': make runs with `acrl sweep -p quick`"
+    )
+    assert acrl(fresh, "compare", "nfw", "flowpg") == (2, "", f"{words}{CHOOSE}\n")
+    assert acrl(fresh, "compare", "flowpg", "nfw").err == f"{words.replace('nfw', 'flowpg')}\n"
+
+
+def test_status_lists_what_is_missing_and_warns(fresh: Path) -> None:
+    done = acrl(fresh, "status")
+    assert (done.code, done.err) == (0, f"warning: {WORDS}{CHOOSE}\n")
+    assert done.out.splitlines()[-1] == "profile quick: 48 missing"
+
+
+def test_without_any_runs_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    workplace(tmp_path)
+    assert acrl(tmp_path, "tables").err == f"error: {WORDS}\n"
+    assert acrl(tmp_path, "status").err == ""

@@ -12,78 +12,46 @@ from envs import list_tasks
 from methods import list_methods
 from tests.benchmark.command import ROOT, acrl
 
-METHOD = """
-import torch
-from envs.seeding import make_generator
-from methods.base import Method, MethodConfig, register_method
-
-@register_method("{id}")
-class Broken(Method):
-    Config = MethodConfig
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.generator = make_generator(self.seed, "actions")
-
-    def act(self, obs, explore):
-        return {action}
-
-    def observe(self, transition):
-        pass
-
-    def update(self):
-        return {{}}
-
-    def state_dict(self):
-        return {{}}
-
-    def load_state_dict(self, state):
-        pass
-"""
-
 pytestmark = pytest.mark.usefixtures("registries")
 
 
+def write(folder: Path, name: str, action: str) -> None:
+    """A method that conforms but for its actions."""
+    acrl(folder, "new", "method", name)
+    path = folder / f"{name}.py"
+    source = path.read_text().replace("import Tensor\n", "import Tensor, rand\n")
+    path.write_text(source.replace("self.task.constraint.sample(obs, self.generator)", action))
+
+
 def test_a_file_is_checked_by_pytest(tmp_path: Path) -> None:
-    action = "self.task.constraint.sample(obs, self.generator) + 0.0 * torch.rand(1)"
-    (tmp_path / "broken.py").write_text(METHOD.format(id="broken", action=action))
-    done = acrl(tmp_path, "check", "broken.py", "--task", "R+L2")
-    assert (done.code, done.err) == (1, "error: 3 of 17 checks failed\n")
-    assert "3 failed, 11 passed, 3 skipped in" in done.out
+    write(tmp_path, "shared", "self.task.constraint.sample(obs, self.generator) + 0.0 * rand(1)")
+    done = acrl(tmp_path, "check", "shared.py", "--task", "R+L2")
+    assert (done.code, done.err) == (1, "error: 1 of 17 checks failed\n")
+    assert "1 failed, 15 passed, 1 skipped in" in done.out
     assert "AssertionError: act, observe or update used the global generator of torch; draw from" in done.out
 
-    again = acrl(tmp_path, "check", "broken", "--task", "R+L2", "--json", "--", "-k", "not state")
+    again = acrl(tmp_path, "check", "shared", "--task", "R+L2", "--json", "--", "-k", "not state")
     assert again.code == 1
     document = json.loads(again.out)
-    assert document["counts"] == {"passed": 11, "failed": 2, "skipped": 1}
+    assert document["counts"] == {"passed": 12, "failed": 1, "skipped": 1}
     found = {verdict["check"]: verdict for verdict in document["verdicts"]}
-    assert {name for name, verdict in found.items() if verdict["outcome"] == "failed"} == {
-        "test_global_generators_untouched",
-        "test_checkpoint_resumes",
-    }
+    assert found["test_global_generators_untouched"]["outcome"] == "failed"
     assert found["test_losses_finite"]["message"] == "update returned no losses in 32 steps"
-    assert found["test_same_seed"]["subject"] == "broken-R+L2"
+    assert found["test_same_seed"]["subject"] == "shared-R+L2"
 
 
 def test_a_mistake_that_breaks_everything_is_one_failure(tmp_path: Path) -> None:
-    (tmp_path / "raises.py").write_text(METHOD.format(id="raises", action="1 / 0"))
+    write(tmp_path, "raises", "1 / 0")
     done = acrl(tmp_path, "check", "raises.py", "--task", "R+L2", "--json")
     assert done.code == 1
     first, *others = json.loads(done.out)["verdicts"]
-    assert first["outcome"] == "failed"
-    assert first["message"] == "ZeroDivisionError: division by zero (raises.py, line 15)"
+    assert (first["outcome"], first["message"][:43]) == ("failed", "ZeroDivisionError: division by zero (raises")
     assert {(verdict["outcome"], verdict["message"]) for verdict in others} == {("skipped", f"see {first['check']}")}
 
 
 def test_a_method_for_convex_sets_is_not_checked_on_others(tmp_path: Path) -> None:
     document = json.loads(acrl(tmp_path, "check", "nfw", "--task", "R+Ring", "--json").out)
     assert document["counts"] == {"passed": 0, "failed": 0, "skipped": 17}
-
-
-def test_a_task_is_checked(tmp_path: Path) -> None:
-    done = acrl(tmp_path, "check", "R+N")
-    assert (done.code, done.err) == (0, "")
-    assert "25 passed in" in done.out
 
 
 def test_settings_reach_the_method(tmp_path: Path) -> None:
@@ -109,15 +77,12 @@ def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
     ("arguments", "message"),
     [
         (["nfv"], "unknown method or task 'nfv': did you mean 'nfw'?"),
-        (["nfw", "--task", "HC-O"], "unknown task 'HC-O': did you mean 'HC+O'?"),
-        (["R+L2", "--task", "HC+O"], "'R+L2' is a task: leave them out"),
-        (["R+L2", "--set", "a=1"], "'R+L2' is a task: leave them out"),
         (["nfw", "--set", "alhpa=1"], "setting 'alhpa'"),
+        (["R+L2", "--set", "a=1"], "'R+L2' is a task: leave them out"),
         (["nfw", "--set", "alpha"], "write NAME=VALUE"),
         (["nfw", "--set", "alpha=[1"], "is not YAML"),
         (["missing.py"], "no such file"),
         (["empty.py"], "registers no method and no task"),
-        (["syntax.py"], "syntax.py cannot be imported: SyntaxError"),
         (["raises.py"], "raises.py cannot be imported: ZeroDivisionError"),
         (["taken.py"], "method 'nfw' is registered twice"),
         (["bare.py"], "method 'bare' has no Config; give it one that inherits from MethodConfig"),
@@ -127,7 +92,6 @@ def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
 def test_a_users_error_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "json.py").write_text("")
-    (tmp_path / "syntax.py").write_text("def\n")
     (tmp_path / "raises.py").write_text("1 / 0\n")
     taken = "from methods.base import register_method\n@register_method('nfw')\nclass Mine: pass\n"
     (tmp_path / "taken.py").write_text(taken)

@@ -9,13 +9,13 @@ import pytest
 
 from benchmark.records import keys
 from benchmark.records.config import EvaluationSettings, Params, RunConfig, load_params
-from benchmark.records.keys import key_of, run_key, run_versions
+from benchmark.records.keys import run_key
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run, select, state_of, why_stale
 from envs import make_task
 from envs.sampling import dataset
 from methods import flowpg
-from methods.base import changed_settings, method_class, parse_config
+from methods.base import method_class
 from methods.flows.realnvp import RealNVPConfig
 
 ROOT = Path(__file__).parents[3]
@@ -29,22 +29,6 @@ def params() -> Params:
 
 def config(**method: object) -> RunConfig:
     return RunConfig(steps=100, evaluation=EvaluationSettings(every=50, episodes=1, final_episodes=1), method=method)
-
-
-def test_a_key_is_stable_and_one_for_each_run(params: Params) -> None:
-    runs = list(select(params, "quick"))
-    found = [run.key(params) for run in runs]
-    assert found == [run.key(params) for run in runs]
-    assert len(set(found)) == len(runs)
-    assert all(len(key) == 64 for key in found)
-
-
-def test_a_key_changes_with_the_settings_of_the_run_and_not_with_those_of_others(params: Params) -> None:
-    changed = params.model_copy(deep=True)
-    changed.profiles["quick"].methods_config["nfw"] = {"alpha": 0.5}
-    nfw, other = Run("quick", "R+L2", "nfw", 0), Run("quick", "R+L2", "ddpg-penalty", 0)
-    assert nfw.key(changed) != nfw.key(params)
-    assert other.key(changed) == other.key(params)
 
 
 def test_a_key_changes_with_the_task_and_not_with_where_its_code_is() -> None:
@@ -79,15 +63,6 @@ def test_a_default_setting_is_in_no_key() -> None:
     assert run_key(task, FLOWPG, config(flow={"layers": 4}), 0) != run_key(task, FLOWPG, config(), 0)
 
 
-def test_changed_settings_are_plain_and_nested() -> None:
-    settings = parse_config(FLOWPG, {"gamma": 0.9, "hidden": [8, 8], "flow": {"hidden": [16]}, "samples": {}})
-    assert changed_settings(settings) == {"gamma": 0.9, "hidden": [8, 8], "flow": {"hidden": [16]}}
-
-
-def test_data_have_one_key_whatever_their_order() -> None:
-    assert key_of({"a": 1, "b": [2.0]}) == key_of({"b": [2.0], "a": 1})
-
-
 def test_the_committed_record_is_current(params: Params) -> None:
     states = {run: state_of(run, params, ROOT / "results") for run in select(params, "small")}
     found = {state for state, _ in states.values()}
@@ -108,9 +83,3 @@ def test_why_a_run_is_stale_is_told(params: Params, change: dict[str, object], r
     found = read_run(run.path(ROOT / "results"))
     changed = {"config": {**found.config, **change["config"]}} if "config" in change else change  # type: ignore[dict-item]
     assert why_stale(found.model_copy(update=changed), run, params) == reason
-
-
-def test_what_a_method_prepares_has_versions_of_its_own() -> None:
-    task = make_task("R+L2")
-    found = run_versions(task, FLOWPG, parse_config(FLOWPG, {}))
-    assert found == {"protocol": 1, "R+L2": 0, "flowpg": 1, "samples": 1, "RealNVP": 1}

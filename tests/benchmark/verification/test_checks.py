@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records.config import Params, load_params
-from tests.benchmark.command import PARAMS, acrl
+from tests.benchmark.command import acrl
+from tests.benchmark.synthetic_results import alter
 from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
-
-
-@pytest.fixture(scope="module")
-def params() -> Params:
-    return load_params(PARAMS)
 
 
 @pytest.fixture
@@ -36,44 +31,34 @@ def test_an_honest_run_is_verified_to_the_bit(folder: Path) -> None:
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("place", ["results/smoke", "results/smoke/runs", "results/smoke/runs/BSS-3/nfw"])
+@pytest.mark.parametrize("place", ["results/smoke", "results/smoke/runs/BSS-3/nfw"])
 def test_a_folder_is_verified(folder: Path, place: str) -> None:
     done, verification = verify(folder, place, "--no-rerun")
     assert done.code == 0
     assert verification.kind == "folder"
-    missing = (
-        []
-        if place != "results/smoke/runs/BSS-3/nfw"
-        else ["completeness: 1 of 2 runs that profile smoke asks of nfw; missing: R+L2 nfw seed 0"]
-    )
-    assert said(verification, "warning") == missing
-    assert verify(folder, place, "--no-rerun", "--strict")[0].code == len(missing)
+    missing = ["completeness: 1 of 2 runs that profile smoke asks of nfw; missing: R+L2 nfw seed 0"]
+    assert said(verification, "warning") == (missing if "BSS-3" in place else [])
+    assert verify(folder, place, "--no-rerun", "--strict")[0].code == ("BSS-3" in place)
 
 
-def test_a_flipped_digit_is_caught_by_the_digest(folder: Path) -> None:
-    path = folder / RUN
-    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
-    done, verification = verify(folder, RUN)
-    assert done.code == 1
-    assert "its entries do not have the digest in it" in said(verification, "failed")[0]
-
-
-def test_a_run_without_a_digest_is_a_warning(folder: Path) -> None:
-    data = json.loads((folder / RUN).read_text())
-    del data["provenance"]["sha256"]
-    (folder / RUN).write_text(json.dumps(data))
+@pytest.mark.parametrize(
+    ("tamper", "message"),
+    [
+        (lambda path: alter(path, lambda _: None), "files: 1 of 1 have no digest in them"),
+        (
+            lambda path: forge(path, lambda data: data.update(run_key="0")),
+            "versions: R+L2 nfw seed 0 was made with other",
+        ),
+    ],
+)
+def test_no_digest_and_other_versions_are_warnings_unless_strict(
+    folder: Path, tamper: Callable[[Path], None], message: str
+) -> None:
+    tamper(folder / RUN)
     done, verification = verify(folder, RUN, "--no-rerun")
     assert done.code == 0
-    assert said(verification, "warning")[0].startswith("files: 1 of 1 have no digest in them")
-    assert verify(folder, RUN, "--no-rerun", "--strict")[0].code == 1
-
-
-def test_a_run_of_other_code_is_a_warning_unless_strict(folder: Path) -> None:
-    forge(folder / RUN, lambda data: data.update(run_key="0" * 64))
-    done, verification = verify(folder, RUN)
-    assert done.code == 0
     (warning,) = said(verification, "warning")
-    assert warning.startswith("versions: R+L2 nfw seed 0 was made with other versions or settings than this checkout's")
+    assert warning.startswith(message)
     done, verification = verify(folder, RUN, "--strict", "--no-rerun")
     assert (done.code, said(verification, "failed")) == (1, [warning])
 
@@ -96,8 +81,6 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) ->
     [
         (lambda d: d.update(profile="smoky"), "unknown profile 'smoky': did you mean 'smoke'"),
         (lambda d: d.update(method="nfww"), "unknown method 'nfww': did you mean 'nfw'"),
-        (lambda d: d.update(task="R+L3"), "unknown task 'R+L3': did you mean"),
-        (lambda d: d.update(schema_version=3), "has schema version 3; this program knows version 2"),
         (lambda d: d.update(extra="x"), "written by another version of this program: at 'extra'"),
     ],
 )
@@ -112,9 +95,7 @@ def test_what_is_unknown_here_is_named(folder: Path, change: Callable[[Data], ob
     assert any(message in problem for problem in said(verification, "failed"))
 
 
-@pytest.mark.parametrize(
-    "place", ["runs/again.json", "runs/BSS-3/nfw/seed-1.json", "../small/runs/R+L2/nfw/seed-0.json"]
-)
+@pytest.mark.parametrize("place", ["runs/again.json", "../small/runs/R+L2/nfw/seed-0.json"])
 def test_a_run_out_of_its_place_is_refused(folder: Path, place: str) -> None:
     (folder / "results/smoke" / place).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(folder / RUN, folder / "results/smoke" / place)

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from benchmark.records.results import RunResult, read_run
+from benchmark.records.results import RunResult
 from benchmark.verification.consistency import problems
-from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
-
-
-@pytest.fixture
-def folder(nfw_runs: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(nfw_runs, tmp_path / "copy"))
+from tests.benchmark.verification.verified import RUN, Data
 
 
 @pytest.mark.parametrize(
@@ -45,7 +37,6 @@ def folder(nfw_runs: Path, tmp_path: Path) -> Path:
         (lambda d: d["config"].update(steps="many"), "its configuration is none of a run, at 'steps'"),
         (lambda d: d["final_policy"]["violations"].update(n=1), "final_policy.violations"),
         (lambda d: d["provenance"].update(processor="x\n# y"), "provenance.processor is not one line of text"),
-        (lambda d: d["provenance"].update(platform="<script>"), "provenance.platform is not one line of text"),
         (lambda d: d["provenance"]["versions"].update({"[a](b)": "1"}), "is not one line of text without markup"),
         (lambda d: d.update(final_policy=None), "lacks returns, violations or the last policy"),
     ],
@@ -58,24 +49,3 @@ def test_numbers_that_do_not_fit_each_other_are_named(
     change(data)
     found = list(problems(RunResult.model_validate(data)))
     assert any(message in problem for problem in found), found
-
-
-def test_a_changed_share_is_caught_without_making_the_run_again(folder: Path) -> None:
-    forge(folder / RUN, lambda data: data["violations"]["policy"]["valid_share"].update({"0.1": 0.9999}))
-    done, verification = verify(folder, RUN, "--no-rerun")
-    assert done.code == 1
-    assert all(
-        problem.startswith("consistency: R+L2 nfw seed 0: violations.policy")
-        for problem in said(verification, "failed")
-    )
-
-
-@given(st.floats(0, 1), st.sampled_from(["0", "1e-06", "0.001", "0.01", "0.1"]))
-def test_no_other_share_but_the_recorded_one_fits_at_tolerance_0(nfw_runs: Path, share: float, key: str) -> None:
-    run = read_run(nfw_runs / RUN)
-    assert run.violations is not None
-    count = run.violations.policy
-    honest = count.valid_share[key]
-    count.valid_share[key] = share
-    caught = bool(list(problems(run)))
-    assert caught or share == honest or (key != "0" and (share * count.n) == pytest.approx(round(share * count.n)))

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from benchmark.records.config import Params, RunConfig, load_params
-from benchmark.records.results import RunResult, read_run
+from benchmark.records.results import RunResult
 from benchmark.records.runs import Run
 from benchmark.training.harness import train
 from benchmark.training.runs import execute
 from benchmark.verification import rerun
 from envs.registry import make_task
 from tests.benchmark.command import PARAMS
-from tests.benchmark.verification.verified import RUN, Data, forge, numbers_shifted, said, verify
+from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
 
 # A run as it would come from elsewhere: the same seeds, in other floating-point numbers.
 WHOLE = rerun.Stretch(150, 3, whole=True)
@@ -44,7 +44,7 @@ def again(seeds: list[RunResult], tmp_path_factory: pytest.TempPathFactory) -> A
     return rerun.repeat(seeds[0], WHOLE, tmp_path_factory.mktemp("none"), lambda _: lambda _: None)
 
 
-@pytest.mark.parametrize("steps", [1, 50, 100, 149])
+@pytest.mark.parametrize("steps", [1, 149])
 def test_a_run_made_again_in_part_agrees_up_to_there(folder: Path, steps: int) -> None:
     # Updates are made at the end of an episode: 50 steps here, but not the step before the run's last one.
     done, verification = verify(folder, RUN, "--rerun-steps", str(steps))
@@ -68,8 +68,8 @@ def test_an_evaluation_within_an_episode_is_made_again_as_it_was(params: Params,
     assert rerun.compare(result, other, stretch, [], [result]).verdict == "differs"
 
 
-def test_how_much_of_a_long_run_is_made_again(params: Params, tmp_path: Path) -> None:
-    result = execute(Run("smoke", "R+L2", "nfw", 0), params, tmp_path, lambda _: None)
+def test_how_much_of_a_long_run_is_made_again(seeds: list[RunResult]) -> None:
+    result = seeds[0]
     long = result.model_copy(update={"config": result.config | {"steps": 10_000}})
     assert long.returns is not None
     assert result.curves["update/critic_loss"][0] is None
@@ -79,14 +79,18 @@ def test_how_much_of_a_long_run_is_made_again(params: Params, tmp_path: Path) ->
     assert rerun.choose_stretch(result, None) == rerun.Stretch(150, 3, whole=True)
 
 
-@pytest.mark.parametrize("where", ["returns.evaluations.0", "returns.final", "returns.best"])
-def test_a_return_changed_with_its_digest_is_caught_by_making_the_run_again(folder: Path, where: str) -> None:
-    forge(folder / RUN, lambda data: numbers_shifted(data, where))
+def test_a_return_changed_with_its_digest_is_caught_by_making_the_run_again(folder: Path) -> None:
+    def change(data: Data) -> None:
+        best = data["returns"]["best"]
+        best["episodes"] = [value + 1 for value in best["episodes"]]
+        best["mean"] = sum(best["episodes"]) / len(best["episodes"])
+
+    forge(folder / RUN, change)
     done, verification = verify(folder, RUN)
     assert done.code == 1
     (problem,) = said(verification, "failed")
     assert problem.startswith("rerun: differs: R+L2 nfw seed 0 made again whole")
-    assert f"the first {where}." in problem
+    assert "the first returns.best." in problem
     assert verify(folder, RUN, "--no-rerun")[0].code == 0
 
 
@@ -96,7 +100,6 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
     assert rerun.differences(run, True) == []
     for change, reason in (
         ({"processor": "Another CPU"}, "another machine"),
-        ({"threads": 2}, "another machine"),
         ({"platform": "Another OS"}, "another platform"),
         ({"versions": origin.versions | {"torch": "1.13.1"}}, "other versions of libraries"),
         ({"code_sha256": "0"}, "other code"),
@@ -106,17 +109,15 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
     assert rerun.differences(run, False) == ["other versions or settings"]
 
 
-def test_elsewhere_last_digits_agree(seeds: list[RunResult], again: Any) -> None:
+def test_elsewhere_last_digits_agree_and_another_seed_lies_within_the_spread(
+    seeds: list[RunResult], again: Any
+) -> None:
     run = seeds[0].model_copy(deep=True)
     assert run.returns is not None
     run.returns.final.mean *= 1 + 1e-9
-    compared = rerun.compare(run, again, WHOLE, ["another machine"], [run])
-    assert compared.verdict == "agrees"
-    assert "within 1e-06" in compared.detail
+    assert rerun.compare(run, again, WHOLE, ["another machine"], [run]).verdict == "agrees"
     assert rerun.compare(run, again, WHOLE, [], [run]).verdict == "differs"
-
-
-def test_elsewhere_another_seed_lies_within_the_spread(seeds: list[RunResult], again: Any) -> None:
+    assert rerun.compare(seeds[1], again, WHOLE, ["another machine"], [run]).verdict == "undecided"
     # Seed 1 passed off as seed 0 is what learning in other digits comes to in the end.
     compared = rerun.compare(seeds[1], again, WHOLE, ["another machine"], seeds[1:])
     assert compared.verdict == "agrees within the spread of seeds", compared.detail
@@ -132,20 +133,8 @@ def test_elsewhere_returns_far_from_those_made_again_differ(seeds: list[RunResul
     assert "the return at step 150 is" in compared.detail
 
 
-def test_elsewhere_on_the_command_line_that_is_a_warning(folder: Path) -> None:
-    def change(data: Data) -> None:
-        data["provenance"]["processor"] = "Another CPU"
-        numbers_shifted(data, "returns.final")
-
-    forge(folder / RUN, change)
-    done, verification = verify(folder, RUN)
-    assert done.code == 0
-    assert said(verification, "warning")[0].startswith("rerun: undecided: R+L2 nfw seed 0 made again whole")
-    assert verify(folder, RUN, "--strict")[0].code == 1
-
-
-def test_the_shortest_run_is_made_again(nfw_runs: Path) -> None:
-    first = read_run(nfw_runs / RUN)
+def test_the_shortest_run_is_made_again(seeds: list[RunResult]) -> None:
+    first = seeds[0]
     longer = first.model_copy(update={"config": first.config | {"steps": 151}})
     slower = first.model_copy(update={"seconds": first.seconds.model_copy(update={"prepare": 99.0})})
     assert rerun.shortest([longer, slower, first]) is first

@@ -1,8 +1,7 @@
-"""Runs: made by a plug-in, tampered with, verified."""
+"""Runs tampered with, and verified."""
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +13,6 @@ from tests.benchmark.command import Done, acrl
 
 RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
 Data = dict[str, Any]
-# A module with a method, for ``command.install``.
-PLUGIN = """
-from methods.base import MethodConfig, register_method
-from tests.methods.scripted import Scripted
-
-register_method("theirs")(type("Theirs", (Scripted,), {"__module__": "theirs", "Config": MethodConfig}))
-"""
 
 
 def forge(path: Path, change: Callable[[Data], object]) -> None:
@@ -39,9 +31,3 @@ def verify(folder: Path, *arguments: str | Path) -> tuple[Done, Verification]:
 
 def said(verification: Verification, level: str) -> list[str]:
     return [f"{one.check}: {one.message}" for one in verification.findings if one.level == level]
-
-
-def numbers_shifted(data: Data, where: str) -> None:
-    evaluation = functools.reduce(lambda part, key: part[int(key) if key.isdigit() else key], where.split("."), data)
-    evaluation["episodes"] = [value + 1 for value in evaluation["episodes"]]
-    evaluation["mean"] = sum(evaluation["episodes"]) / len(evaluation["episodes"])

@@ -1,17 +1,22 @@
-"""What the checks of a constraint ask it about: observations, actions, and feasible points to compare with."""
+"""What checks look at and with: episodes, a task's constraint, global random generators, and what a method replaces."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import pickle
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.conformance.rollouts import rollout
+from benchmark.training.evaluation import Evaluator
+from benchmark.training.meter import Clock, Meter, Metered, PolicyCounter, Repair, Tally, ViolationCounter
 from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec
@@ -22,14 +27,55 @@ ROWS = 48
 RIVALS = 100
 # In units of the action box's longest side: what a solver at its default tolerances may be off by.
 SOLVER_ERROR = 1e-4
+# What the harness measures with.
+MEASURES = (ViolationCounter, PolicyCounter, Tally, Meter, Metered, Repair, Clock, Evaluator)
+
+Policy = Callable[[NDArray[np.float64]], NDArray[Any]]
 Question = Callable[[Tensor, Tensor], Tensor]
+
+
+class Rollout(NamedTuple):
+    """Observations (N, o), one at each reset and step, rewards, and the step at which the first episode ended."""
+
+    observations: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    ended: int | None
+
+    def same_as(self, other: Rollout) -> bool:
+        """Whether both are the same to the bit."""
+        return all(map(np.array_equal, self[:2], other[:2]))
+
+
+def rollout(task: TaskSpec, seed: int, steps: int = 60, policy: Policy | None = None) -> Rollout:
+    """So many steps, over several episodes if need be.
+
+    Args:
+        task: Whose environment.
+        seed: Of the first episode; the others go on from it.
+        steps: How many.
+        policy: Gives an action (n,) at an observation (o,); by default one uniform on the box, the same for every seed.
+    """
+    constraint, generator, ended = task.constraint, np.random.default_rng(0), None
+    policy = policy or (lambda _: generator.uniform(constraint.lower, constraint.upper).astype(np.float32))
+    with closing(task.make_env(disable_env_checker=True)) as env:
+        observations, rewards = [env.reset(seed=seed)[0]], []
+        for step in range(1, steps + 1):
+            observation, reward, terminated, truncated, _ = env.step(policy(observations[-1]))
+            observations.append(observation)
+            rewards.append(float(reward))
+            if terminated or truncated:
+                ended = ended or step
+                observations.append(env.reset()[0])
+    return Rollout(np.array(observations, dtype=np.float64), np.array(rewards), ended)
+
+
+# --- constraints -------------------------------------------------------------------------------------------------
 
 
 class ConstraintProbe:
     """A task's constraint, with observations of real episodes and actions from inside it to far outside.
 
     Attributes:
-        task: The task.
         constraint: C(s), a copy of the task's.
         dim: Number of action coordinates, n.
         box: Ends of the action box: (n,), (n,), float64.
@@ -121,3 +167,76 @@ class ConstraintProbe:
     def size(self, action: Tensor, obs: Tensor) -> Tensor:
         """Summed positive violation (B,)."""
         return self.constraint.violation(action, obs).clamp(min=0).sum(dim=1)
+
+
+# --- random generators -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def global_seed(seed: int) -> Iterator[None]:
+    """Seed the three global generators inside, and put them back afterwards."""
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+
+
+@contextmanager
+def disturbed() -> Iterator[list[str]]:
+    """Watch the global generators.
+
+    Yields:
+        A list that afterwards names the generators whose state is another one.
+    """
+    used: list[str] = []
+    with global_seed(0):
+        before = _states()
+        yield used
+        after = _states()
+    used += [name for name, state in before.items() if after[name] != state]
+
+
+def _states() -> dict[str, bytes]:
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": pickle.dumps(np.random.get_state()),  # noqa: NPY002
+        "random": pickle.dumps(random.getstate()),
+    }
+
+
+# --- tampering ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def intact(constraint: Constraint) -> Iterator[list[str]]:
+    """Put back what is replaced inside in the constraint's classes and in those that measure by it.
+
+    Yields:
+        A list that afterwards names what was replaced.
+    """
+    classes = [cls for cls in (*type(constraint).__mro__, *MEASURES) if cls is not object]
+    before = {cls: dict(vars(cls)) for cls in classes}
+    replaced: list[str] = []
+    try:
+        yield replaced
+    finally:
+        for cls, members in before.items():
+            for name in sorted({*vars(cls), *members}):
+                if vars(cls).get(name) is members.get(name):
+                    continue
+                replaced.append(f"{cls.__name__}.{name}")
+                if name in members:
+                    setattr(cls, name, members[name])
+                else:
+                    delattr(cls, name)
+
+
+def shadowed(seen: Any, constraint: Constraint) -> list[str]:
+    """Attributes of ``seen``, a constraint or what stands before it, that hide a method of its class."""
+    return [name for name in vars(seen) if any(callable(getattr(type(c), name, None)) for c in (seen, constraint))]

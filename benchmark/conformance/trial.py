@@ -6,22 +6,23 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
+import pytest
 import torch
 from torch import Tensor
 
-from benchmark.conformance.randomness import disturbed
-from benchmark.conformance.rollouts import rollout
-from benchmark.conformance.tampering import intact
-from benchmark.conformance.training import Training, train_recorded
-from benchmark.records.config import merge
+from benchmark.conformance.probes import disturbed, intact, rollout, shadowed
+from benchmark.records.config import EvaluationSettings, RunConfig, merge
+from benchmark.records.results import Violations
 from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.training import harness
 from benchmark.training.evaluation import check_action
+from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
@@ -38,6 +39,8 @@ SMALL: dict[str, Any] = {
 }
 # A method may be put down between two episodes: they are cut this short, so that there are several.
 EPISODE, EPISODES, HALF = 8, 4, 2
+# Of a training run in the harness.
+STEPS = 30
 SEED = 3
 
 
@@ -115,17 +118,10 @@ class Run:
 
 
 class MethodTrial:
-    """One method on one task.
-
-    Args:
-        method_id: The method.
-        task: The task.
-        settings: The method's, small.
-        artifacts: Folder of what preparation makes, made once for all checks.
-    """
+    """One method on one task, with small settings; what preparation makes is kept in ``artifacts`` for all checks."""
 
     def __init__(self, method_id: str, task: TaskSpec, settings: dict[str, Any], artifacts: Path) -> None:
-        fields = {field.name: getattr(task, field.name) for field in dataclasses.fields(TaskSpec)}
+        fields = {one.name: getattr(task, one.name) for one in dataclasses.fields(TaskSpec)}
         self.method_id = method_id
         self.task = ShortTask(**fields)
         self.settings = settings
@@ -139,12 +135,14 @@ class MethodTrial:
     @cached_property
     def run(self) -> Run:
         """The run that others are compared with."""
+        path = self.artifacts / "conformance.safetensors"
         with disturbed() as making:
             method = self.make()
         with disturbed() as learning:
             steps = self.play(method, 0, HALF)
             middle = len(steps)
-            checkpoint, early = self._through_a_file(method.checkpoint_dict()), clones(method.state_dict())
+            save_tensors(path, method.checkpoint_dict(), {})
+            checkpoint, early = load_tensors(path)[0], clones(method.state_dict())
             steps += self.play(method, HALF, EPISODES)
             late, acts = clones(method.state_dict()), self.acts(method)
         used = {"the constructor or prepare()": making, "act, observe or update": learning}
@@ -198,11 +196,6 @@ class MethodTrial:
         step = Step(actions, dict(method.update()), float(reward), given)
         return step, _tensor(observation), bool(terminated or truncated)
 
-    def _through_a_file(self, state: Mapping[str, Tensor]) -> Tensors:
-        path = self.artifacts / "conformance.safetensors"
-        save_tensors(path, state, {})
-        return load_tensors(path)[0]
-
 
 def clones(state: Mapping[str, Tensor]) -> Tensors:
     """A copy of a state that shares no memory with it."""
@@ -211,3 +204,71 @@ def clones(state: Mapping[str, Tensor]) -> Tensors:
 
 def _tensor(observation: Any) -> Tensor:
     return torch.tensor(observation, dtype=torch.float64)[None]
+
+
+# --- in the harness ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Training:
+    """What a method put out in its training, and what the harness made of that.
+
+    Attributes:
+        constraint: What the harness measured by.
+        seen: What the method saw of it.
+        policy: Outputs (1, n) of the policy, each with the observation (1, o) that it was put out at.
+        behaviour: The same with exploration.
+        replaced: What the method replaced in the constraint, its class, or in what the harness measures with.
+        violations: What the harness counted.
+    """
+
+    constraint: Constraint
+    seen: Any = None
+    policy: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    behaviour: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    replaced: set[str] = field(default_factory=set)
+    violations: Violations = field(init=False)
+
+
+def train_recorded(method_id: str, task: TaskSpec, settings: dict[str, Any], seed: int, artifacts: Path) -> Training:
+    """Train for a few steps, on a copy of the task's constraint."""
+    found, cls = Training(copy.deepcopy(task.constraint)), _recorder(method_class(method_id))
+    evaluation = EvaluationSettings(every=STEPS, episodes=1, final_episodes=1)
+    config = RunConfig(steps=STEPS, evaluation=evaluation, update_at="step", method=settings)
+
+    def make_recorder(_: str, task: TaskSpec, config: dict[str, Any], seed: int) -> Any:
+        return cls(found, task, parse_config(cls, config), seed)
+
+    judged = dataclasses.replace(task, constraint=found.constraint)
+    with intact(task.constraint) as replaced, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "make_method", make_recorder)
+        found.violations = harness.train(judged, method_id, config, seed, artifacts, lambda _: None).violations
+    hidden = [name for seen in (found.constraint, found.seen) for name in shadowed(seen, found.constraint)]
+    found.replaced = {*replaced, *hidden}
+    return found
+
+
+def _recorder(cls: Any) -> Any:
+    """A subclass of a method that notes what it returns to the harness while it trains."""
+
+    class Recorder(cls):  # type: ignore[misc]
+        def __init__(self, found: Training, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.found = found
+
+        def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+            at = obs.clone()
+            policy, behaviour = super().act_pair(obs)
+            self.put_out = (None if policy is None else policy.clone(), behaviour.clone(), at)
+            return policy, behaviour
+
+        def observe(self, transition: Transition) -> None:
+            # What was put out last is what this step came of; evaluation observes nothing.
+            policy, behaviour, at = self.put_out
+            self.found.seen = self.task.constraint
+            self.found.behaviour.append((behaviour, at))
+            if policy is not None:
+                self.found.policy.append((policy, at))
+            super().observe(transition)
+
+    return Recorder

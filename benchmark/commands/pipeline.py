@@ -1,0 +1,100 @@
+"""The pipeline (dvc.yaml) and what came of it: ``acrl plan``, ``repro`` and ``reproduced``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.commands import json_option, profile_options, show
+
+if TYPE_CHECKING:
+    from benchmark.analysis.reproduction import Reproduction, Verdict
+
+# Of a comparison with the reference: what is told of cells with each verdict.
+WORDS: dict[Verdict, str] = {
+    "equal": "equal to the bit",
+    "within": "within the spread of seeds",
+    "outside": "outside of it",
+    "missing": "missing",
+}
+
+
+@click.command(hidden=True)
+@profile_options
+def plan(profile: str, results: Path, as_json: bool) -> None:
+    """Write the keys of everything that a profile needs; the pipeline reruns what has another key."""
+    from benchmark.records.config import load_params
+    from benchmark.training.plan import write_plan
+
+    paths = [str(path) for path in write_plan(load_params(), profile, results)]
+    show({"profile": profile, "paths": paths}, [], as_json)
+
+
+@click.command(hidden=True)
+@json_option
+def repro(as_json: bool) -> int:
+    """Run the pipeline (dvc.yaml), with one line a stage; what the stages print goes into results/repro.log.
+
+    Stages that do not depend on one that failed are made, and tables and report of what there is. Exits with 1 then.
+    """
+    from benchmark.training.pipeline import Pipeline, output_to, title
+    from envs.errors import UserError
+
+    if not Path("dvc.yaml").exists():
+        raise UserError("there is no pipeline here: run this in a clone of the repository")
+    started = time.perf_counter()
+    with output_to(Path("results/repro.log")) as console:
+        pipeline = Pipeline(lambda line: None if as_json else click.echo(line, file=console))
+        pipeline.run()
+    seconds = time.perf_counter() - started
+    stages = {name: getattr(pipeline, name) for name in ("made", "failed", "partial", "skipped")}
+    lines = [f"{len(pipeline.made)} stages made in {seconds / 60:.1f} min" if any(stages.values()) else "nothing to do"]
+    for words, names in (
+        ("failed", pipeline.failed),
+        ("made from what there is, and to be made again", pipeline.partial),
+        ("not made, since they need what failed", pipeline.skipped),
+    ):
+        if names:
+            lines.append(f"{words}: {', '.join(map(title, names))}")
+    show(stages | {"seconds": seconds}, lines, as_json)
+    return 1 if pipeline.failed else 0
+
+
+@click.command()
+@profile_options
+def reproduced(profile: str, results: Path, as_json: bool) -> int:
+    """Say whether a profile's runs came out as those of its reference, which is committed.
+
+    Returns, valid shares and violations are equal to the bit on the same processor and libraries, and lie within the
+    spread of seeds on others. Exits with 1 if one lies outside or is missing.
+    """
+    from benchmark.analysis.reproduction import compare_with_reference
+    from benchmark.records.config import load_params
+
+    found = compare_with_reference(results, profile, load_params().profile(profile).seeds)
+    show(found, _reproduced(found), as_json)
+    return 1 if {"outside", "missing"} & set(found.counts) else 0
+
+
+def _reproduced(found: Reproduction) -> Iterator[str]:
+    """What is outside or missing by name, then the verdict."""
+    for cell in found.cells:
+        if cell.verdict == "outside":
+            values, reference = (", ".join(f"{value:,.6g}" for value in some) for some in (cell.found, cell.reference))
+            seeds = ", ".join(map(str, cell.seeds))
+            yield (
+                f"outside: {cell.task} {cell.method}, {cell.quantity}, seeds {seeds}: {values}; in the reference "
+                f"{reference}, and of another seed {cell.low:,.6g} to {cell.high:,.6g}"
+            )
+    absent = dict.fromkeys((cell.task, cell.method, cell.reason) for cell in found.cells if cell.verdict == "missing")
+    yield from (f"missing: {task} {method}: {reason}" for task, method, reason in absent)
+    if found.processors and found.processors != found.reference_processors:
+        here, there = (" and ".join(names) for names in (found.processors, found.reference_processors))
+        yield f"made on {here}, the reference on {there}: last digits may differ"
+    told = ", ".join(f"{found.counts.get(verdict, 0)} {words}" for verdict, words in WORDS.items())
+    answer = "no" if {"outside", "missing"} & set(found.counts) else "yes"
+    yield f"did {found.profile} reproduce? {answer}: of {len(found.cells)} cells {told}"
