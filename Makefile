@@ -36,10 +36,10 @@ repro: setup
 
 # Two processes: MuJoCo, MLflow and DVC are the real ones, and take their time.
 test: setup
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup
-	pytest -n 2 --dist loadfile -m "not slow" tests
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 lint: setup
 	ruff check .

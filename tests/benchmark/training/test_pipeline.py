@@ -46,11 +46,32 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reproduced(project: Path) -> Path:
-    """The copy after its first `make repro`, all of it but the environment, which is this one."""
+def interrupted(project: Path) -> tuple[str, str, list[str]]:
+    """What the first `acrl repro`, stopped by Ctrl-C in its training, printed, said on stderr, and left half-written."""
+    nfw = project / "methods/nfw.py"
+    whole = replace(nfw, LOSS, f'        open("at-work", "w").close()\n        __import__("time").sleep(600)\n{LOSS}')
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    variables = environment(project)
+    process = subprocess.Popen(["acrl", "repro"], cwd=project, env=variables, start_new_session=True, **pipes)
+    while not (project / "at-work").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, errors = process.communicate()
+    assert process.returncode == 130
+    while at_work(process.pid):
+        time.sleep(0.1)
+    nfw.write_text(whole)
+    return printed, errors, [name for name in files(project / "results") if Path(name).name.startswith(".")]
+
+
+@pytest.fixture(scope="module")
+def reproduced(project: Path, interrupted: tuple[str, str, list[str]]) -> Path:
+    """The copy after a `make repro` that goes on from there, all of it but the environment, which is this one."""
     done = run(project, "make", "repro", "--old-file", ".venv/.installed")
-    assert stages_of(done.stdout) == [f"stage {n} of {len(STAGES)}: {name}" for n, name in enumerate(STAGES, start=1)]
-    assert f"{len(STAGES)} stages made in" in done.stdout
+    said = [*stages_of(interrupted[0])[:-1], *stages_of(done.stdout)]
+    assert said == [f"stage {n} of {len(STAGES)}: {name}" for n, name in enumerate(STAGES, start=1)]
+    assert "stages made in" in done.stdout
     # The question at the end: this profile is not the one that there is a reference of.
     assert "error: profile 'quick' has no reference" in done.stderr
     assert len(done.stderr.splitlines()) == 2, done.stderr
@@ -93,6 +114,13 @@ def replace(path: Path, old: str, new: str) -> str:
     assert old in whole
     path.write_text(whole.replace(old, new))
     return whole
+
+
+def test_an_interrupt_stops_everything(interrupted: tuple[str, str, list[str]]) -> None:
+    printed, errors, half_written = interrupted
+    assert stages_of(printed)[-1] == f"stage 3 of {len(STAGES)}: train R+L2"
+    assert errors.splitlines()[-1] == "error: interrupted; finished runs are kept"
+    assert half_written == []
 
 
 def test_makes_results_tables_figures_and_the_database(reproduced: Path) -> None:
@@ -144,27 +172,3 @@ def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path)
     again = run(reproduced, "acrl", "repro")
     assert (again.returncode, again.stderr) == (0, "")
     assert result(reproduced, "ddpg-penalty") == before["ddpg-penalty"]
-
-
-def test_an_interrupt_stops_everything_and_the_next_time_goes_on(reproduced: Path) -> None:
-    nfw = reproduced / "methods/nfw.py"
-    whole = replace(nfw, LOSS, f'        open("at-work", "w").close()\n        __import__("time").sleep(600)\n{LOSS}')
-    replace(nfw, "version=2", "version=3")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    variables = environment(reproduced)
-    process = subprocess.Popen(["acrl", "repro"], cwd=reproduced, env=variables, start_new_session=True, **pipes)
-    while not (reproduced / "at-work").exists():
-        assert process.poll() is None
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    printed, errors = process.communicate()
-    assert process.returncode == 130
-    assert stages_of(printed)[-1] == f"stage 3 of {len(STAGES)}: train R+L2"
-    assert errors.splitlines()[-1] == "error: interrupted; finished runs are kept"
-    while at_work(process.pid):
-        time.sleep(0.1)
-    assert not [name for name in files(reproduced / "results") if Path(name).name.startswith(".")]
-
-    nfw.write_text(whole)
-    assert run(reproduced, "acrl", "repro").returncode == 0
-    assert {result(reproduced, method)["status"] for method in METHODS} == {"complete"}
