@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,12 @@ from tests.benchmark.command import finish, start
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmark", "envs", "methods")
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "params.yaml")
-BUILD = ("wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", ".", ".")
+INSTALL = ("install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation")
 
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside of any clone, with the unpacked wheel in ``site``; profile smoke is called packaged there."""
+    """A folder outside of any clone, with the package installed in ``site``; profile smoke is called packaged there."""
     copy, folder = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("outside")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -29,9 +28,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, copy)
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("\n  smoke:\n", "\n  packaged:\n"))
-    subprocess.run([sys.executable, "-m", "pip", *BUILD], cwd=copy, check=True)
-    (wheel,) = copy.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
+    subprocess.run([sys.executable, "-m", "pip", *INSTALL, "--target", folder / "site", "."], cwd=copy, check=True)
     return folder
 
 

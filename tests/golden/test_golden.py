@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.golden.catalogue import GOLDENS
-from tests.golden.mistakes import HARMLESS, MISTAKES, Plant
+from tests.golden.mistakes import HARMLESS, MISTAKES
 from tests.golden.records import computed, differences, record, recorded
 from tests.golden.trajectories import COURSES, SETTINGS
 
+PLANTS = MISTAKES | HARMLESS
 # Those that drift most where libraries take other paths, as on another processor.
 DRIFTING = (
     "families/float32/R+L2",
@@ -51,28 +52,15 @@ def test_every_kind_of_learner_meets_every_situation(learner: str) -> None:
         assert any(run["policy counts"][1] for run in runs.values())
 
 
-def planted(mistakes: dict[str, tuple[Plant, tuple[str, ...]]]) -> pytest.MarkDecorator:
-    cases = [(plant, name) for plant, names in mistakes.values() for name in names]
-    ids = [f"{mistake}-{name}" for mistake, (_, names) in mistakes.items() for name in names]
-    return pytest.mark.parametrize(("plant", "name"), cases, ids=ids)
-
-
-def found_off(plant: Plant, name: str) -> list[str]:
-    """What a golden shows of a mistake, within other processors' tolerance too."""
+@pytest.mark.parametrize(("mistake", "name"), [(mistake, name) for mistake in PLANTS for name in PLANTS[mistake][1]])
+def test_a_mistake_is_noticed_and_planting_alone_is_not(mistake: str, name: str) -> None:
+    plant, _ = PLANTS[mistake]
     with pytest.MonkeyPatch.context() as patch:
         plant(patch)
         found = computed(GOLDENS[name])
-    return differences(found, recorded(name)[0], GOLDENS[name].tolerance)
-
-
-@planted(MISTAKES)
-def test_a_mistake_is_noticed(plant: Plant, name: str) -> None:
-    assert found_off(plant, name)
-
-
-@planted(HARMLESS)
-def test_planting_alone_is_not(plant: Plant, name: str) -> None:
-    assert not found_off(plant, name)
+    # Within other processors' tolerance too.
+    found_off = differences(found, recorded(name)[0], GOLDENS[name].tolerance)
+    assert bool(found_off) == (mistake in MISTAKES)
 
 
 @pytest.mark.parametrize("switch", ["ATEN_CPU_CAPABILITY=default", "MKL_CBWR=COMPATIBLE"])

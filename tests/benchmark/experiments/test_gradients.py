@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, rollout, signal_rows
-from envs import make_task
+from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, signal_rows
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS, numbers
 from tests.methods.learners import feed, make_learner, observations
@@ -100,17 +99,6 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
     gradient = by_action(agent, obs, agent.policy(obs.float()))
     expected = torch.linalg.vector_norm((gradient[:, None].double() @ jacobian.double())[:, 0], dim=1)
     assert torch.allclose(actor_signal(agent, obs).norm, expected, rtol=1e-3)
-
-
-def test_states_are_those_of_the_policy() -> None:
-    task = make_task("R+L2")
-    agent = make_learner("ddpg-projection", "R+L2")
-    obs = rollout(task, agent, 60, seed=3)
-    assert obs.shape == (60, 10)
-    assert torch.equal(obs, rollout(task, agent, 60, seed=3))
-    # An episode ends after 50 steps, and the next one has another target.
-    assert torch.equal(obs[0, 4:6], obs[49, 4:6])
-    assert not torch.equal(obs[49, 4:6], obs[50, 4:6])
 
 
 def test_c6_has_every_kind_of_policy(place: Path) -> None:

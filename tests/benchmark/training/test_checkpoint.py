@@ -13,8 +13,8 @@ import torch
 from benchmark.records.config import EvaluationSettings, RunConfig
 from benchmark.records.store import SHARE, RunCheckpoint
 from benchmark.training.harness import Outcome, train
-from envs import UserError, make_task
-from tests.methods.learners import feed, make_learner, settings
+from envs import make_task
+from tests.methods.learners import settings
 
 # Episodes of R+O03 end at 50, 100 and 150, those of BSS-3 at 100 and 200.
 STEPS = 230
@@ -102,12 +102,3 @@ def test_it_waits_until_writing_costs_little(tmp_path: Path, monkeypatch: pytest
     assert not checkpoint.due()
     now[0] += 1
     assert checkpoint.due()
-
-
-def test_a_checkpoint_of_another_method_is_refused() -> None:
-    learner = make_learner("ddpg-projection", "R+L2")
-    feed(learner, 30)
-    state = learner.checkpoint_dict()
-    state["replay.action"] = state["replay.action"][:, :1].expand(-1, 3)
-    with pytest.raises(UserError, match="replay buffer does not fit"):
-        make_learner("ddpg-projection", "R+L2").load_checkpoint_dict(state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from benchmark.training import meter as clock
 from benchmark.training.harness import Outcome, train
 from envs import UserError, make_task
 from methods import base, list_methods
-from methods.base import Method, Transition
+from methods.base import Method
 from tests.methods.learners import settings
 from tests.methods.scripted import Scripted
 
@@ -100,13 +99,6 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, artifacts: Path) 
     assert outcome.seconds.evaluate > 0
 
 
-def test_a_policy_that_is_valid_by_construction_never_misses(artifacts: Path) -> None:
-    found = trained("flowpg-gauge", "R+O03", artifacts)
-    assert found.final_policy is not None
-    assert found.violations.policy.n > 0
-    assert found.violations.policy.count == found.final_policy.violations.count == 0
-
-
 def test_projections_are_counted(artifacts: Path) -> None:
     exact, solved, nfw = (trained(m, "R+O03", artifacts) for m in ("ddpg-projection", "ddpg-projection-qp", "nfw"))
     assert exact.calls.project == exact.violations.behaviour.count
@@ -119,78 +111,7 @@ def test_projections_are_counted(artifacts: Path) -> None:
     assert nfw.calls.project == nfw.violations.behaviour.count + 2 * updates
 
 
-def test_a_run_that_finds_its_flow_reports_what_the_one_that_made_it_did(artifacts: Path) -> None:
-    made = trained("flowpg", "R+O03", artifacts)
-    loaded = trained.__wrapped__("flowpg", "R+O03", artifacts)
-    for name in ("calls", "curves", "returns", "final_policy"):
-        assert getattr(loaded, name) == getattr(made, name)
-    # Preparation is charged in full, though nothing was trained this time.
-    assert loaded.seconds.prepare == pytest.approx(made.seconds.prepare, rel=0.5)
-
-
 # --- the loop --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("update_at", "expected"), [("step", list(range(1, 131))), ("episode", [50] * 50 + [100] * 50)]
-)
-def test_one_update_a_step_at_once_or_at_the_episodes_end(run: Run, update_at: str, expected: list[int]) -> None:
-    seen = []
-
-    class Noting(Scripted):
-        def update(self) -> dict[str, float]:
-            seen.append(self.steps)
-            return {}
-
-    run(Noting, update_at=update_at)
-    assert seen[: len(expected)] == expected
-    assert len(seen) == STEPS
-
-
-def test_episodes_are_truncated_and_each_step_follows_the_one_before(run: Run) -> None:
-    seen: list[Transition] = []
-
-    class Noting(Scripted):
-        def observe(self, transition: Transition) -> None:
-            super().observe(transition)
-            seen.append(transition)
-
-    run(Noting)
-    assert not any(transition.terminated for transition in seen)
-    assert [step for step, transition in enumerate(seen, 1) if transition.truncated] == [EPISODE, 2 * EPISODE]
-    follows = [torch.equal(a.next_obs, b.obs) for a, b in itertools.pairwise(seen)]
-    assert [step for step, same in enumerate(follows, 1) if not same] == [EPISODE, 2 * EPISODE]
-
-
-def test_a_policy_that_is_judged_on_more_steps_has_more_episodes_of_its_own(run: Run) -> None:
-    settings = EvaluationSettings(every=EVERY, episodes=1, final_episodes=2, judged_steps=250)
-    few, many = run(Scripted), run(Scripted, evaluation=settings)
-    assert few.final_policy is not None
-    assert many.final_policy is not None
-    assert (few.final_policy.violations.n, many.final_policy.violations.n) == (100, 300)
-    assert few.returns == many.returns
-
-
-def test_the_best_state_is_evaluated_and_the_last_one_kept(run: Run) -> None:
-    methods: list[Scripted] = []
-
-    class Learning(Scripted):
-        """Best at its second evaluation: only there does it hold still."""
-
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            methods.append(self)
-
-        def act(self, obs: Tensor, explore: bool) -> Tensor:
-            return super().act(obs, explore) + 1.0 * (self.steps != 2 * EVERY)
-
-    # Where the whole box is feasible, full torque costs more than any difference between episodes.
-    outcome = run(Learning, task="R+N")
-    assert outcome.returns is not None
-    assert outcome.returns.best.step == 2 * EVERY
-    assert outcome.returns.best.mean > outcome.returns.final.mean
-    assert methods[0].loaded == [2 * EVERY, STEPS]
-    assert int(outcome.state["steps"]) == STEPS
 
 
 def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

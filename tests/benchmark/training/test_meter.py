@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES
 from benchmark.training import meter as module
-from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, Tally, ViolationCounter, with_meter
+from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, Tally, with_meter
 from envs import make_task
 from envs.constraints import Ball, Constraint
 from envs.seeding import make_generator
@@ -41,24 +41,6 @@ def test_inner_parts_do_not_count_for_the_outer_one_even_if_they_raise(monkeypat
         pass
     # outer: before, between and after the two; none: between outer and later.
     assert clock.seconds == {"outer": 3.0, "inner": 2.0, "later": 1.0}
-
-
-@given(names=st.recursive(st.just([]), lambda inner: st.lists(st.tuples(st.sampled_from("abc"), inner), max_size=3)))
-def test_parts_add_up_to_the_whole(names: list[tuple[str, list]]) -> None:  # type: ignore[type-arg]
-    ticks = itertools.count()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
-        clock = Clock()
-
-        def nest(tree: list[tuple[str, list]]) -> None:  # type: ignore[type-arg]
-            for name, inner in tree:
-                with clock.part(name):
-                    nest(inner)
-
-        with clock.part("whole"):
-            nest(names)
-    # Readings 1 (the whole begins) to the last one, 1 s apart.
-    assert sum(clock.seconds.values()) == next(ticks) - 2
 
 
 # --- the meter and repair ---------------------------------------------------------------------------------------------
@@ -117,10 +99,6 @@ def test_a_metered_ball_is_a_ball_and_answers_as_one(ball: Constraint) -> None:
 # --- violations -------------------------------------------------------------------------------------------------------
 
 
-def row(*action: float) -> torch.Tensor:
-    return torch.tensor([action], dtype=torch.float64)
-
-
 @given(sizes=st.lists(st.one_of(st.floats(-1, 1), st.sampled_from(TOLERANCES)), max_size=30))
 def test_a_tally_agrees_with_a_plain_count(sizes: list[float]) -> None:
     tally = Tally()
@@ -146,29 +124,3 @@ def test_a_policys_outputs_are_counted_and_its_contexts_kept() -> None:
     assert found.mean == pytest.approx((0.8 + 1.0) / 2)
     assert counter.contexts(most=10) == [[1.0, 0.0], [2.0, 0.0], [0.3333333, 0.0], [1.0, 0.0]]
     assert counter.contexts(most=2) == [[1.0, 0.0], [0.3333333, 0.0]]
-
-
-def test_policy_behaviour_and_executed_are_told_apart() -> None:
-    counter = ViolationCounter(TASK.constraint)
-    counter.count(row(0.1, 0.1), row(0.3, 0.1), row(0.1, 0.0), OBS)
-    counter.count(row(0.3, 0.0), row(0.3, 0.4), row(0.0, 0.0), OBS)
-    # In the warm-up the policy has no say.
-    counter.count(None, row(0.1, 0.1), row(0.0, 0.0), OBS)
-    found = counter.record()
-    assert [found.policy.n, found.behaviour.n, found.executed.n] == [2, 3, 3]
-    assert [found.policy.count, found.behaviour.count, found.executed.count] == [1, 2, 0]
-    # |a|^2 - 0.05
-    assert found.policy.max == pytest.approx(0.04)
-    assert found.behaviour.mean == pytest.approx((0.05 + 0.2) / 2)
-
-
-def test_the_state_of_the_step_and_the_action_box_count() -> None:
-    counter = ViolationCounter(make_task("R+O03").constraint)
-    fast = OBS.clone()
-    fast[0, 6] = 10.0
-    for obs in (OBS, fast):
-        counter.count(None, row(0.1, 0.0), row(0.0, 0.0), obs)
-    assert counter.record().behaviour.count == 1
-    box = ViolationCounter(make_task("R+N").constraint)
-    box.count(row(0.0, 0.0), row(1.25, -1.5), row(1.0, -1.0), OBS)
-    assert box.record().behaviour.max == pytest.approx(0.75)

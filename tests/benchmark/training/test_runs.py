@@ -46,19 +46,6 @@ def test_a_profile_and_a_task_name_their_runs(params: Params) -> None:
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
 
 
-@pytest.mark.parametrize(
-    ("choice", "message"),
-    [
-        (("smok",), "unknown profile 'smok': did you mean 'smoke'"),
-        (("smoke", ["R+L3"]), r"unknown task 'R\+L3': did you mean 'R\+L2'"),
-        (("smoke", ["R+L2"], ["nwf"]), "unknown method 'nwf': did you mean 'nfw'"),
-    ],
-)
-def test_unknown_names_are_refused(params: Params, choice: tuple[str, ...], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        list(select(params, *choice))  # type: ignore[arg-type]
-
-
 def test_states(params: Params, results: Path) -> None:
     assert state_of(NFW, params, results) == ("complete", "")
     assert state_of(OTHER, params, results) == ("missing", "")

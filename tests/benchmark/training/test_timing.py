@@ -13,7 +13,6 @@ from benchmark.records.config import Params, load_params
 from benchmark.records.reports import TimingReport, timing_path
 from benchmark.records.results import read_record
 from benchmark.training.timing import busy_seconds, time_steps, timing_state, turns
-from envs.errors import MethodFailedError
 
 FEW = ("flowpg", "ddpg-projection-qp", "ddpg-penalty")
 
@@ -68,18 +67,6 @@ def test_is_stale_when_settings_change_and_missing_before(
     changed = params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}})
     assert timing_state(changed, "smoke", "R+L2", timed) == state
     assert timing_state(changed, "smoke", "R+L2", tmp_path) == "missing"
-
-
-def test_a_method_that_fails_is_named_and_nothing_written(
-    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> dict[str, float]:
-        raise RuntimeError("on purpose")
-
-    monkeypatch.setattr("methods.ddpg_penalty.DDPGPenalty.update", fail)
-    with pytest.raises(MethodFailedError, match=r"ddpg-penalty on R\+L2 failed: RuntimeError: on purpose"):
-        time_steps(params, "smoke", "R+L2", tmp_path)
-    assert not timing_path(tmp_path / "smoke", "R+L2").exists()
 
 
 def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
