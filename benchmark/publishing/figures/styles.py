@@ -87,7 +87,10 @@ def save_figure(figure: Figure) -> dict[str, bytes]:
     figure.set_layout_engine("none")
     figure.set_dpi(DPI)
     svg, png = io.BytesIO(), io.BytesIO()
+    # Their methods have no types.
+    pixels: Any = FigureCanvasAgg(figure)
+    vectors: Any = FigureCanvasSVG(figure)
     # Figure.savefig would draw each twice, in case that the first time changes the layout. An SVG changes the dpi.
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    pixels.print_png(png, metadata={"Software": None})
+    vectors.print_svg(svg, metadata={"Date": None, "Creator": None})
     return {"svg": svg.getvalue(), "png": png.getvalue()}
