@@ -19,6 +19,8 @@ from envs.errors import UserError
 REFERENCE = "reference"
 # Fewer say too little of how far apart two seeds lie.
 LEAST_SEEDS = 3
+# Of means over episodes and shares of all actions.
+LAST_DIGITS = 1e-6
 
 Verdict = Literal["equal", "within", "outside", "missing"]
 BySeed = Mapping[int, CompleteRun]
@@ -161,6 +163,6 @@ def compare_values(value: Callable[[CompleteRun], float], ours: BySeed, theirs: 
     verdict: Verdict = "outside"
     if found == reference:
         verdict = "equal"
-    elif all(low <= here <= high or is_close(here, there) for here, there in pairs):
+    elif all(low <= here <= high or is_close(here, there, LAST_DIGITS) for here, there in pairs):
         verdict = "within"
     return {"verdict": verdict, "found": found, "reference": reference, "low": low, "high": high}

@@ -41,6 +41,18 @@ LIBRARIES = (
     "stable-baselines3",
     "zuko",
 )
+# What switches the arithmetic of a library from outside.
+SWITCHES = (
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "GLIBC_TUNABLES",
+)
 # What the pipeline itself writes says nothing about the code that made a result.
 NOT_CODE = (":(exclude)results",)
 
@@ -168,6 +180,7 @@ def describe_machine() -> dict[str, Any]:
     library = " ".join(platform.libc_ver())
     return {
         "processor": processor(),
+        "code_path": code_path(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "cores": psutil.cpu_count(logical=False),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
@@ -182,9 +195,22 @@ def processor() -> str:
     return named[1].strip() if named else platform.processor() or platform.machine()
 
 
+def code_path() -> str:
+    """Which of their code paths torch, MKL, oneDNN and NumPy take on this processor: last digits depend on it.
+
+    They go by the processor's instructions and caches, which a virtual machine's model name may not tell, unless the
+    environment says otherwise. In words what torch takes and which switches are set, and a short hash of all.
+    """
+    detected = {name: value for name, value in torch.cpu.get_capabilities().items() if not name.startswith("num_")}
+    switches = {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
+    capability = torch.backends.cpu.get_cpu_capability()
+    facts = json.dumps([capability, detected, switches], sort_keys=True)
+    return " ".join([capability, *switches, hashlib.sha256(facts.encode()).hexdigest()[:8]])
+
+
 ALWAYS_STATED = ("processor", "accelerator", "threads")
 # Results made before these were noted compare by the others.
-STATED_SINCE = ("cores", "memory_gib", "platform")
+STATED_SINCE = ("code_path", "cores", "memory_gib", "platform")
 
 
 def machine_of(provenance: Provenance) -> str:
@@ -193,7 +219,7 @@ def machine_of(provenance: Provenance) -> str:
     cores = f"{provenance.cores} core" + ("" if provenance.cores == 1 else "s") if provenance.cores else ""
     memory = f"{provenance.memory_gib} GiB" if provenance.memory_gib else ""
     machine = f"machine {provenance.machine}" if provenance.machine else ""
-    said = (provenance.processor, provenance.accelerator, cores, memory, provenance.platform)
+    said = (provenance.processor, provenance.code_path, provenance.accelerator, cores, memory, provenance.platform)
     return ", ".join(part for part in (*said, threads, machine) if part)
 
 

@@ -113,10 +113,11 @@ class Provenance(Record):
     Attributes:
         diff_sha256: Of the files that differ from the commit; None where none does.
         code_sha256: Of all code that bears on a run.
+        code_path: Which instructions of the processor the libraries compute with.
         cores: Physical cores of the machine.
         memory_gib: Its memory [GiB], rounded.
         platform: Its operating system, architecture and C library.
-        machine: Short hash of processor, accelerator, cores, memory and platform.
+        machine: Short hash of processor, code path, accelerator, cores, memory and platform.
         sha256: Of all other entries of the file; empty where it was not noted.
     """
 
@@ -130,6 +131,7 @@ class Provenance(Record):
     accelerator: str | None
     threads: int
     started: str
+    code_path: str | None = None
     cores: int | None = None
     memory_gib: int | None = None
     platform: str | None = None
@@ -145,7 +147,7 @@ class Provenance(Record):
     @model_serializer(mode="wrap")
     def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # A file from before the machine was noted is written again to the same bytes.
-        later = ("code_sha256", "cores", "memory_gib", "platform", "machine")
+        later = ("code_sha256", "code_path", "cores", "memory_gib", "platform", "machine")
         return {name: value for name, value in handler(self).items() if value is not None or name not in later}
 
 
