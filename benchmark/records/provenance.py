@@ -115,7 +115,8 @@ def _source(module: str) -> Path | None:
     """A module's file; None for what is no module, and for this project's packages, whose own files only list names."""
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
+    except Exception:
+        # Looking for a module runs its parent package, which may raise anything where it is an optional one.
         return None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
@@ -128,7 +129,12 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
     """Modules named by the import statements of a module's file, those inside functions too."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    try:
+        parsed = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        # Of another Python, say: nothing that runs can have imported it.
+        return ()
+    for node in ast.walk(parsed):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -142,7 +148,17 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
 
 def _changed_files() -> list[str] | None:
     """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
-    listed = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", *NOT_CODE)
+    listed = _git(
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--",
+        ".",
+        *NOT_CODE,
+    )
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
@@ -159,11 +175,14 @@ def _git(*arguments: str) -> str | None:
 
 
 def _hash_files(names: Iterable[str]) -> str:
-    """SHA-256 of names and contents, so that no setting of git bears on it; of a deleted file, of its name."""
+    """SHA-256 of names and of what is in those that can be read, so that no setting of git bears on it."""
     digest = hashlib.sha256()
     for name in names:
-        path = ROOT / name
-        digest.update(os.fsencode(name) + b"\0" + (_unix_lines(path) if path.is_file() else b"deleted") + b"\0")
+        try:
+            content = _unix_lines(ROOT / name)
+        except OSError:
+            content = b"none that can be read"
+        digest.update(os.fsencode(name) + b"\0" + content + b"\0")
     return digest.hexdigest()
 
 

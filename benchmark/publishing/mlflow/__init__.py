@@ -67,7 +67,7 @@ def read_files(folder: Path, profile: str) -> dict[tuple[str, str], tuple[Path, 
         run = read_run(path)
         check_place(path, run, profile)
         started_ms(path, run)
-        found[run.run_key, hashlib.sha256(path.read_bytes()).hexdigest()] = (path, run)
+        found[run.run_key, hashlib.sha256(path.read_text("utf-8").encode()).hexdigest()] = (path, run)
     return found
 
 
