@@ -59,7 +59,7 @@ NOT_CODE = (":(exclude)results",)
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
     """Provenance of a result that is made from now on by code of this hash; see :func:`code_hash`."""
-    changed = _changed_files()
+    changed = changed_files()
     machine = describe_machine()
     return Provenance(
         commit=_git("rev-parse", "HEAD"),
@@ -146,7 +146,7 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
 # --- git ------------------------------------------------------------------------------------------------------------
 
 
-def _changed_files() -> list[str] | None:
+def changed_files() -> list[str] | None:
     """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
     listed = _git(
         "--no-optional-locks",

@@ -64,14 +64,34 @@ class ViolationCount(Record):
         count: Those with a positive summed violation (tolerance 0).
         mean: Mean summed violation of those, in the constraint's units; 0 if there are none.
         max: Largest summed violation.
-        valid_share: Share of n within each tolerance.
+        valid_share: Share of n within each tolerance; None where nothing was judged.
     """
 
     n: int
     count: int
     mean: float
     max: float
-    valid_share: dict[str, float]
+    valid_share: dict[str, float | None]
+
+    @model_validator(mode="after")
+    def _shares_of_what_was_judged(self) -> ViolationCount:
+        if not self.n:
+            # Files were written that call all of nothing valid.
+            self.valid_share = dict.fromkeys(self.valid_share)
+        elif None in self.valid_share.values():
+            raise ValueError(f"{self.n} actions were judged, and it is not said how many of them are valid")
+        return self
+
+    def valid_at(self, tolerance: float) -> float:
+        """Share of n within one of :data:`TOLERANCES`.
+
+        Raises:
+            ValueError: If nothing was judged.
+        """
+        share = self.valid_share[f"{tolerance:g}"]
+        if share is None:
+            raise ValueError("nothing was judged, of which a share could be valid")
+        return share
 
 
 class Violations(Record):
