@@ -186,7 +186,9 @@ def check_commits(runs: list[RunResult], options: Options, found: Findings) -> N
     if options.rerun and changed_files():
         warnings.append("this checkout is dirty, so that a run is made again by code of no commit: commit or stash it")
     if runs:
-        found.conclude("commits", warnings, f"{len(runs)} of {len(runs)} were made without changes", "warning")
+        clean = sum(run.provenance.dirty is False for run in runs)
+        fine = f"{clean} of {len(runs)} say that they were made without uncommitted changes"
+        found.conclude("commits", warnings, fine, "warning")
 
 
 def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:

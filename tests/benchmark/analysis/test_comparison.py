@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from benchmark.analysis.comparison import Compared, Difference, in_words
 from benchmark.analysis.statistics import ALL_EQUAL, DIFFERENCE, ONE_SEED, OTHER_MACHINES, Estimate, difference_interval
 from benchmark.training.meter import Tally
-from tests.benchmark.command import acrl, workplace
+from tests.benchmark.command import acrl, git, workplace
 from tests.benchmark.synthetic_results import (
     PROFILE,
     TWO_TASKS,
@@ -45,12 +44,6 @@ def compare(folder: Path, *arguments: str | Path) -> Compared:
 def one(compared: Compared, task: str, quantity: str, tolerance: float | None = None) -> Difference:
     (found,) = [d for d in compared.differences if (d.task, d.quantity, d.tolerance) == (task, quantity, tolerance)]
     return found
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def test_two_methods_differ_by_what_their_runs_do(folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from benchmark.records import provenance
 from benchmark.records.provenance import LIBRARIES, code_hash, collect_provenance, machine_of, one_machine
 from benchmark.records.results import read_run
+from tests.benchmark.command import git
 from tests.benchmark.synthetic_results import PROVENANCE, make_run, save
 
 # As from before the machine was noted, and as from today.
@@ -79,12 +79,6 @@ def test_code_of_any_bytes_is_hashed(edit: Edit, source: bytes, tmp_path: Path) 
 
 
 # --- git ------------------------------------------------------------------------------------------------------------
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

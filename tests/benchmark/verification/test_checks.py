@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmark.records import provenance
-from tests.benchmark.command import acrl
+from tests.benchmark.command import acrl, git
 from tests.benchmark.synthetic_results import alter
 from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
 
@@ -76,7 +75,7 @@ def test_what_a_reader_has_to_judge_is_a_warning_unless_strict(
 def test_a_dirty_checkout_is_warned_of_where_it_makes_a_run_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    git(tmp_path, "init", "-q")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     _, verification = verify(folder, RUN, "--rerun-steps", "50")
     (warning,) = said(verification, "warning")
