@@ -42,7 +42,7 @@ def row(result: RunResult) -> list[object]:
         f"{returns.final.mean:.2f}",
         f"{max(map(abs, losses.values())):,.1f}",
         positive,
-        f"{1 - result.final_policy.violations.valid_share['0']:.1%}",
+        f"{1 - result.final_policy.violations.valid_at(0):.1%}",
     ]
 
 

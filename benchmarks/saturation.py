@@ -58,7 +58,7 @@ def main() -> int:
                 ends = (method.actor(method.scale_obs(obs.float())).abs() > END).double()
             assert result.returns is not None
             assert result.final_policy is not None
-            valid = result.final_policy.violations.valid_share["0"]
+            valid = result.final_policy.violations.valid_at(0)
             last = result.returns.final.mean
             rows.append([method_id, seed, float(ends.mean()), float(ends.all(1).double().mean()), valid, last])
     head = ["method", "seed", "coordinates at an end", "states with all at an end", "valid at 0", "last return"]

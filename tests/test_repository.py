@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -28,6 +30,32 @@ def test_citation_and_changelog_are_of_this_version() -> None:
     first, second, *_ = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first == "Unreleased"
     assert second.startswith(PROJECT["version"])
+
+
+def test_a_clone_has_the_same_bytes_whatever_it_does_to_line_ends(tmp_path: Path) -> None:
+    run, figure = "results/small/runs/R+L2/nfw/seed-0.json", "results/small/figures/time.png"
+    names = (
+        ".gitattributes",
+        "requirements.lock",
+        "params.yaml",
+        "methods/nfw.py",
+        "install_libraries.sh",
+        run,
+        figure,
+    )
+    for name in names:
+        (tmp_path / "first" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "first" / name)
+    commit = ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "first"]
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        commit,
+        ["clone", "-q", "-c", "core.autocrlf=true", ".", "../second"],
+    ):
+        subprocess.run(["git", *arguments], cwd=tmp_path / "first", check=True)
+    for name in names:
+        assert (tmp_path / "second" / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_hooks_are_what_make_lint_runs_of_tools_that_the_lock_pins() -> None:

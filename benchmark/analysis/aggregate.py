@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.analysis.statistics import CONFIDENCE, UNBOUNDED, Estimate, all_equal, point
+from benchmark.analysis.statistics import ALL_EQUAL, CONFIDENCE, UNBOUNDED, Estimate, all_equal, point
 
 RESAMPLES = 9_999
 TASK_RESAMPLES = 1_999
@@ -25,6 +25,7 @@ STRATIFIED = "stratified bootstrap of seeds"
 OVER_TASKS = "bootstrap of tasks"
 ONE_SEED_OF_A_TASK = "none: one seed of a task"
 FEW_TASKS = "none: fewer than three tasks"
+NO_SPREAD = "none: resamples do not differ"
 ONE_SIDED = "none: on every task each pair of seeds has the same sign"
 
 Floats = NDArray[np.float64]
@@ -66,8 +67,8 @@ def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Genera
         kept = (place >= cut) & (place < total - cut)
         return np.where(kept, values, 0.0).sum(axis=-1) / kept.sum(axis=-1)
 
-    low, high = _bootstrap([np.arange(len(strata), dtype=np.float64)], of, generator, TASK_RESAMPLES)
-    return Estimate(centre, low, high, runs, OVER_TASKS)
+    ends = _bootstrap([np.arange(len(strata), dtype=np.float64)], of, generator, TASK_RESAMPLES)
+    return _estimate(centre, ends, runs, OVER_TASKS)
 
 
 def probability_of_improvement(ours: Values, theirs: Values, generator: np.random.Generator) -> Estimate:
@@ -91,8 +92,7 @@ def probability_of_improvement(ours: Values, theirs: Values, generator: np.rando
         return point(centre, runs, ONE_SEED_OF_A_TASK)
     if all(len(np.unique(np.sign(a[:, None] - b))) == 1 for a, b in zip(data[::2], data[1::2], strict=True)):
         return point(centre, runs, ONE_SIDED)
-    low, high = _bootstrap(data, _improvement, generator, RESAMPLES)
-    return Estimate(centre, low, high, runs, STRATIFIED)
+    return _estimate(centre, _bootstrap(data, _improvement, generator, RESAMPLES), runs, STRATIFIED)
 
 
 def performance_profile(
@@ -121,11 +121,16 @@ def _stratified(
     if any(len(stratum) < 2 for stratum in strata):
         return point(centre, runs, ONE_SEED_OF_A_TASK)
     if all(all_equal(stratum.tolist()) for stratum in strata):
-        return point(centre, runs, "none: all seeds equal")
+        return point(centre, runs, ALL_EQUAL)
     low, high = _bootstrap(_widened(strata), statistic, generator, RESAMPLES)
     low, high = (min(max(end, bounds[0]), bounds[1]) for end in (low, high))
     # Widening moves what is not linear in the values, by less than the interval is wide.
-    return Estimate(centre, min(low, centre), max(high, centre), runs, STRATIFIED)
+    return _estimate(centre, (min(low, centre), max(high, centre)), runs, STRATIFIED)
+
+
+def _estimate(centre: float, ends: tuple[float, float], runs: int, method: str) -> Estimate:
+    """A bootstrap's estimate; no interval of width zero, which no few runs can support (:func:`mean_interval`)."""
+    return point(centre, runs, NO_SPREAD) if all_equal(ends) else Estimate(centre, *ends, runs, method)
 
 
 def _widened(strata: Sequence[Floats]) -> list[Floats]:

@@ -13,12 +13,16 @@ from benchmark.analysis.comparison_inputs import Side
 from benchmark.analysis.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.analysis.summaries import prepares, total, training
 from benchmark.records.config import unequal_settings
-from benchmark.records.provenance import one_machine
+from benchmark.records.provenance import mixed_libraries, one_machine
 from benchmark.records.results import TOLERANCES, Record, digest
 from benchmark.records.selection import CompleteRun
 from envs.errors import UserError
 
 SHARES = (-1.0, 1.0)
+LOAD = (
+    "seconds are of runs as they were made, each beside what else the machine did, so that a difference may be that "
+    "load's: what a training step of a method costs is measured by `acrl timing`"
+)
 Value = Callable[[CompleteRun], float | None]
 
 
@@ -94,7 +98,7 @@ def quantities(prepared: bool) -> Iterator[Quantity]:
     yield Quantity("best return", "return", lambda run: run.returns.best.mean)
     for tolerance in TOLERANCES:
         yield Quantity("valid share in training", "share", _valid_share(tolerance), tolerance, SHARES)
-    yield Quantity("violations in training", "actions", lambda run: run.violations.policy.count, 0.0)
+    yield Quantity("violations in training", "actions", _violations, 0.0)
     yield Quantity("total", "seconds", total, clock=True)
     if prepared:
         yield Quantity("total without prepare", "seconds", training, clock=True)
@@ -103,9 +107,14 @@ def quantities(prepared: bool) -> Iterator[Quantity]:
 def _valid_share(tolerance: float) -> Value:
     def of(run: CompleteRun) -> float | None:
         policy = run.violations.policy
-        return policy.valid_share[f"{tolerance:g}"] if policy.n else None
+        return policy.valid_at(tolerance) if policy.n else None
 
     return of
+
+
+def _violations(run: CompleteRun) -> float | None:
+    policy = run.violations.policy
+    return policy.count if policy.n else None
 
 
 def compare(a: Side, b: Side) -> Compared:
@@ -136,7 +145,10 @@ def compare(a: Side, b: Side) -> Compared:
             notes.append(f"{task}, {method_a}: different settings: {', '.join(unequal)}")
         prepared = any(prepares(run) for run in (*first, *second))
         found += [difference(quantity, first, second) for quantity in quantities(prepared)]
-        if not one_machine(run.record.provenance for run in (*first, *second)):
+        origins = [run.record.provenance for run in (*first, *second)]
+        if mixed := mixed_libraries(origins):
+            notes.append(f"{task}: runs were made with different versions of libraries: {'; '.join(mixed)}")
+        if not one_machine(origins):
             machines = "; ".join(sorted({run.machine for run in (*first, *second)}))
             notes.append(f"{task}: seconds are of different machines, {machines}, and do not compare")
     keys = []
@@ -145,6 +157,8 @@ def compare(a: Side, b: Side) -> Compared:
         notes += [f"only {name} has {task} {other}" for task, other in side.runs if (task, other) not in compared]
         runs = [run for pair in sorted(compared) for run in side.runs[pair]]
         keys.append([digest(json.loads(run.record.model_dump_json())) for run in runs])
+    if any(quantity.unit == "seconds" and quantity.difference is not None for quantity in found):
+        notes.append(LOAD)
     if shared := len(set(keys[0]) & set(keys[1])):
         notes.append(f"{shared} runs are the same file on both sides: these samples are not independent")
     return Compared(
@@ -189,7 +203,7 @@ def difference(quantity: Quantity, first: Sequence[CompleteRun], second: Sequenc
         interval=estimate.method,
         n_a=len(sides[0]),
         n_b=len(sides[1]),
-        shown=in_words(estimate),
+        shown=in_words(estimate) + (" (under unknown load)" if quantity.clock and estimate.low is not None else ""),
     )
 
 

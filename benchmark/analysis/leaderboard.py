@@ -247,9 +247,9 @@ def validity_cells(
         tasks: Complete runs, a sequence a task.
         estimate: Of shares, one a seed and a list a task; of nothing where a task has none.
     """
-    training = [[run.violations.policy for run in runs if run.violations.policy.n] for runs in tasks]
+    training = [[run.violations.policy for run in runs] for runs in tasks]
     last = [[run.record.final_policy.violations for run in runs if run.record.final_policy] for runs in tasks]
     for name, counts in (("valid share", training), ("final valid share", last)):
         for tolerance in TOLERANCES:
-            shares = [[count.valid_share[f"{tolerance:g}"] for count in of_task] for of_task in counts]
+            shares = [[count.valid_at(tolerance) for count in of_task if count.n] for of_task in counts]
             yield make_cell(name, "share", estimate(shares if all(shares) else []), tolerance)

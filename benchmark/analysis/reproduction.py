@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from benchmark.records.results import TOLERANCE_KEYS, Record, read_run
+from benchmark.records.results import TOLERANCES, Record, read_run
 from benchmark.records.runs import Run
 from benchmark.records.selection import CompleteRun, check_complete, one_line
 from benchmark.verification.rerun import another_seed, is_close
@@ -19,6 +19,8 @@ from envs.errors import UserError
 REFERENCE = "reference"
 # Fewer say too little of how far apart two seeds lie.
 LEAST_SEEDS = 3
+# Of means over episodes and shares of all actions.
+LAST_DIGITS = 1e-6
 
 Verdict = Literal["equal", "within", "outside", "missing"]
 BySeed = Mapping[int, CompleteRun]
@@ -67,14 +69,14 @@ class Reproduction(Record):
     reference_processors: list[str]
 
 
-def _valid_share(tolerance: str) -> Callable[[CompleteRun], float]:
-    return lambda run: run.violations.policy.valid_share[tolerance]
+def _valid_share(tolerance: float) -> Callable[[CompleteRun], float]:
+    return lambda run: run.violations.policy.valid_at(tolerance)
 
 
 # Of the policy's own output the share that is valid, of what it does with exploration noise the number that is not.
 QUANTITIES: dict[str, Callable[[CompleteRun], float]] = {
     "final return": lambda run: run.returns.final.mean,
-    **{f"valid share at tolerance {key}": _valid_share(key) for key in TOLERANCE_KEYS},
+    **{f"valid share at tolerance {tolerance:g}": _valid_share(tolerance) for tolerance in TOLERANCES},
     "violations with noise": lambda run: run.violations.behaviour.count,
 }
 
@@ -99,7 +101,10 @@ def compare_with_reference(results: Path, profile: str, seeds: Sequence[int]) ->
         shared = {"task": task, "method": method, "seeds": list(seeds)}
         if reasons:
             shared |= {"verdict": "missing", "reason": "; ".join(reasons)}
+        judged = all(run.violations.policy.n for run in theirs.values())
         for quantity, value in QUANTITIES.items():
+            if not judged and quantity.startswith("valid share"):
+                continue
             compared = {} if reasons else compare_values(value, ours, theirs)
             cells.append(Cell.model_validate(shared | {"quantity": quantity} | compared))
     return Reproduction(
@@ -161,6 +166,6 @@ def compare_values(value: Callable[[CompleteRun], float], ours: BySeed, theirs: 
     verdict: Verdict = "outside"
     if found == reference:
         verdict = "equal"
-    elif all(low <= here <= high or is_close(here, there) for here, there in pairs):
+    elif all(low <= here <= high or is_close(here, there, LAST_DIGITS) for here, there in pairs):
         verdict = "within"
     return {"verdict": verdict, "found": found, "reference": reference, "low": low, "high": high}

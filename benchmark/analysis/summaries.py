@@ -88,15 +88,15 @@ def violation_cells(counts: list[ViolationCount]) -> Iterable[Cell]:
     """Count, share, sizes and valid shares of one kind of action over seeds."""
     judged = [count for count in counts if count.n > 0]
     missed = [count for count in counts if count.count > 0]
-    largest = max((count.max for count in counts), default=None)
+    largest = max((count.max for count in judged), default=None)
     yield make_cell("judged", "actions", mean_interval([count.n for count in counts], NOT_NEGATIVE))
-    yield make_cell("count", "actions", mean_interval([count.count for count in counts], NOT_NEGATIVE), 0.0)
+    yield make_cell("count", "actions", mean_interval([count.count for count in judged], NOT_NEGATIVE), 0.0)
     yield make_cell("share", "share", mean_interval([count.count / count.n for count in judged], SHARE), 0.0)
     # A seed without violations has no size to average: its 0 would make the sizes of the others look smaller.
     yield make_cell("mean size", "size", mean_interval([count.mean for count in missed], NOT_NEGATIVE), 0.0)
-    yield make_cell("largest size", "size", point(largest, len(counts), "none: largest of all seeds"), 0.0)
+    yield make_cell("largest size", "size", point(largest, len(judged), "none: largest of all seeds"), 0.0)
     for tolerance in TOLERANCES:
-        shares = [count.valid_share[f"{tolerance:g}"] for count in judged]
+        shares = [count.valid_at(tolerance) for count in judged]
         yield make_cell("valid share", "share", mean_interval(shares, SHARE), tolerance)
 
 
@@ -208,9 +208,9 @@ def validity_cells(found: Selection, task: str, name: str) -> Iterable[Cell]:
                 share = point(shares.get(f"{tolerance:g}"), int(report is not None), "none: one flow a task")
                 row = {"states": states, "latent": latent, "N": 1}
                 yield row | make_cell("validity", "share", share, tolerance)
-    policies = [run.record.final_policy for run in found.runs(task, name)]
+    policies = [policy.violations for run in found.runs(task, name) if (policy := run.record.final_policy)]
     for tolerance in TOLERANCES:
-        own = [policy.violations.valid_share[f"{tolerance:g}"] for policy in policies if policy]
+        own = [count.valid_at(tolerance) for count in policies if count.n]
         row = {"states": "visited", "latent": "policy", "N": len(found.seeds)}
         yield row | make_cell("validity", "share", mean_interval(own, SHARE), tolerance)
 

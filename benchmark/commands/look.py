@@ -178,7 +178,8 @@ def compare(
     """Compare B with A, each a run's JSON, a method or a git revision: B - A with its 95% interval, task by task.
 
     At a revision the runs that are committed there are read, below the folder of results; --method is for revisions.
-    Intervals are Welch's t over seeds, which are independent. Seconds are compared on one machine alone.
+    Intervals are Welch's t over seeds, which are independent. Seconds are compared on one machine alone, and are under
+    whatever load the runs were made: `acrl timing` measures what a training step costs.
     """
     from benchmark.analysis.comparison import compare
     from benchmark.analysis.comparison_inputs import Choice, make_sides

@@ -106,11 +106,11 @@ def method_rows(runs: list[CompleteRun], wanted: int) -> list[Row]:
             mean_row("violating", "outputs", [stretch.violating for stretch in same], wanted, 0.0) | place,
             mean_row("violating share", "share", [part.share for part in same if part.judged], wanted, 0.0) | place,
         ]
-    policies = [run.violations.policy for run in runs]
+    policies = [policy for run in runs if (policy := run.violations.policy).n]
     whole = {"from_step": 0, "to_step": runs[0].steps if runs else 0}
     rows.append(mean_row("violating in all", "outputs", [policy.count for policy in policies], wanted, 0.0) | whole)
     for tolerance in TOLERANCES:
-        shares = [1 - policy.valid_share[f"{tolerance:g}"] for policy in policies if policy.n]
+        shares = [1 - policy.valid_at(tolerance) for policy in policies]
         rows.append(mean_row("violating share in all", "share", shares, wanted, tolerance) | whole)
     return rows
 

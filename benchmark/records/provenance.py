@@ -41,13 +41,25 @@ LIBRARIES = (
     "stable-baselines3",
     "zuko",
 )
+# What switches the arithmetic of a library from outside.
+SWITCHES = (
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "GLIBC_TUNABLES",
+)
 # What the pipeline itself writes says nothing about the code that made a result.
 NOT_CODE = (":(exclude)results",)
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
     """Provenance of a result that is made from now on by code of this hash; see :func:`code_hash`."""
-    changed = _changed_files()
+    changed = changed_files()
     machine = describe_machine()
     return Provenance(
         commit=_git("rev-parse", "HEAD"),
@@ -103,7 +115,8 @@ def _source(module: str) -> Path | None:
     """A module's file; None for what is no module, and for this project's packages, whose own files only list names."""
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
+    except Exception:
+        # Looking for a module runs its parent package, which may raise anything where it is an optional one.
         return None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
@@ -116,7 +129,12 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
     """Modules named by the import statements of a module's file, those inside functions too."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    try:
+        parsed = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        # Of another Python, say: nothing that runs can have imported it.
+        return ()
+    for node in ast.walk(parsed):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -128,9 +146,19 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
 # --- git ------------------------------------------------------------------------------------------------------------
 
 
-def _changed_files() -> list[str] | None:
+def changed_files() -> list[str] | None:
     """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
-    listed = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", *NOT_CODE)
+    listed = _git(
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--",
+        ".",
+        *NOT_CODE,
+    )
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
@@ -147,11 +175,14 @@ def _git(*arguments: str) -> str | None:
 
 
 def _hash_files(names: Iterable[str]) -> str:
-    """SHA-256 of names and contents, so that no setting of git bears on it; of a deleted file, of its name."""
+    """SHA-256 of names and of what is in those that can be read, so that no setting of git bears on it."""
     digest = hashlib.sha256()
     for name in names:
-        path = ROOT / name
-        digest.update(os.fsencode(name) + b"\0" + (_unix_lines(path) if path.is_file() else b"deleted") + b"\0")
+        try:
+            content = _unix_lines(ROOT / name)
+        except OSError:
+            content = b"none that can be read"
+        digest.update(os.fsencode(name) + b"\0" + content + b"\0")
     return digest.hexdigest()
 
 
@@ -168,6 +199,7 @@ def describe_machine() -> dict[str, Any]:
     library = " ".join(platform.libc_ver())
     return {
         "processor": processor(),
+        "code_path": code_path(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "cores": psutil.cpu_count(logical=False),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
@@ -182,9 +214,22 @@ def processor() -> str:
     return named[1].strip() if named else platform.processor() or platform.machine()
 
 
+def code_path() -> str:
+    """Which of their code paths torch, MKL, oneDNN and NumPy take on this processor: last digits depend on it.
+
+    They go by the processor's instructions and caches, which a virtual machine's model name may not tell, unless the
+    environment says otherwise. In words what torch takes and which switches are set, and a short hash of all.
+    """
+    detected = {name: value for name, value in torch.cpu.get_capabilities().items() if not name.startswith("num_")}
+    switches = {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
+    capability = torch.backends.cpu.get_cpu_capability()
+    facts = json.dumps([capability, detected, switches], sort_keys=True)
+    return " ".join([capability, *switches, hashlib.sha256(facts.encode()).hexdigest()[:8]])
+
+
 ALWAYS_STATED = ("processor", "accelerator", "threads")
 # Results made before these were noted compare by the others.
-STATED_SINCE = ("cores", "memory_gib", "platform")
+STATED_SINCE = ("code_path", "cores", "memory_gib", "platform")
 
 
 def machine_of(provenance: Provenance) -> str:
@@ -193,7 +238,7 @@ def machine_of(provenance: Provenance) -> str:
     cores = f"{provenance.cores} core" + ("" if provenance.cores == 1 else "s") if provenance.cores else ""
     memory = f"{provenance.memory_gib} GiB" if provenance.memory_gib else ""
     machine = f"machine {provenance.machine}" if provenance.machine else ""
-    said = (provenance.processor, provenance.accelerator, cores, memory, provenance.platform)
+    said = (provenance.processor, provenance.code_path, provenance.accelerator, cores, memory, provenance.platform)
     return ", ".join(part for part in (*said, threads, machine) if part)
 
 

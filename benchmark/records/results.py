@@ -64,14 +64,34 @@ class ViolationCount(Record):
         count: Those with a positive summed violation (tolerance 0).
         mean: Mean summed violation of those, in the constraint's units; 0 if there are none.
         max: Largest summed violation.
-        valid_share: Share of n within each tolerance.
+        valid_share: Share of n within each tolerance; None where nothing was judged.
     """
 
     n: int
     count: int
     mean: float
     max: float
-    valid_share: dict[str, float]
+    valid_share: dict[str, float | None]
+
+    @model_validator(mode="after")
+    def _shares_of_what_was_judged(self) -> ViolationCount:
+        if not self.n:
+            # Files were written that call all of nothing valid.
+            self.valid_share = dict.fromkeys(self.valid_share)
+        elif None in self.valid_share.values():
+            raise ValueError(f"{self.n} actions were judged, and it is not said how many of them are valid")
+        return self
+
+    def valid_at(self, tolerance: float) -> float:
+        """Share of n within one of :data:`TOLERANCES`.
+
+        Raises:
+            ValueError: If nothing was judged.
+        """
+        share = self.valid_share[f"{tolerance:g}"]
+        if share is None:
+            raise ValueError("nothing was judged, of which a share could be valid")
+        return share
 
 
 class Violations(Record):
@@ -113,10 +133,11 @@ class Provenance(Record):
     Attributes:
         diff_sha256: Of the files that differ from the commit; None where none does.
         code_sha256: Of all code that bears on a run.
+        code_path: Which instructions of the processor the libraries compute with.
         cores: Physical cores of the machine.
         memory_gib: Its memory [GiB], rounded.
         platform: Its operating system, architecture and C library.
-        machine: Short hash of processor, accelerator, cores, memory and platform.
+        machine: Short hash of processor, code path, accelerator, cores, memory and platform.
         sha256: Of all other entries of the file; empty where it was not noted.
     """
 
@@ -130,6 +151,7 @@ class Provenance(Record):
     accelerator: str | None
     threads: int
     started: str
+    code_path: str | None = None
     cores: int | None = None
     memory_gib: int | None = None
     platform: str | None = None
@@ -145,7 +167,7 @@ class Provenance(Record):
     @model_serializer(mode="wrap")
     def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # A file from before the machine was noted is written again to the same bytes.
-        later = ("code_sha256", "cores", "memory_gib", "platform", "machine")
+        later = ("code_sha256", "code_path", "cores", "memory_gib", "platform", "machine")
         return {name: value for name, value in handler(self).items() if value is not None or name not in later}
 
 

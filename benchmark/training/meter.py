@@ -191,8 +191,8 @@ class Tally:
             self.valid[index] += size <= tol
 
     def record(self) -> ViolationCount:
-        """The count so far; shares are 1 where nothing was judged."""
-        shares = [valid / self.n if self.n else 1.0 for valid in self.valid]
+        """The count so far."""
+        shares = [valid / self.n if self.n else None for valid in self.valid]
         return ViolationCount(
             n=self.n,
             count=self.count,

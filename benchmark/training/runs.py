@@ -99,6 +99,12 @@ def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episod
     run = Run(result.profile, result.task, result.method, result.seed)
     if result.run_key != run.key(params):
         raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
+    if not run.checkpoint(results).exists():
+        command = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile} --results FOLDER"
+        raise UserError(
+            f"no checkpoint {run.checkpoint(results)}: the last policy stays where a run was made, and is not in git. "
+            f"Make the run again with `{command}`, and evaluate it with `--results FOLDER`"
+        )
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:
         raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
 from benchmark.records.keys import run_key
-from benchmark.records.provenance import mixed_libraries
+from benchmark.records.provenance import changed_files, mixed_libraries
 from benchmark.records.results import RunResult
 from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
 from benchmark.records.selection import one_line
@@ -64,6 +64,7 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
         sound = check_configurations(complete, absent, params, found)
         current = check_versions([run for run in complete if run.method not in absent], found)
         check_libraries(complete, found)
+        check_commits(complete, options, found)
         consistent = check_consistency(complete, found)
         if options.rerun:
             candidates = [run for run in complete if _identity(run) in sound & consistent]
@@ -171,6 +172,23 @@ def check_libraries(runs: list[RunResult], found: Findings) -> None:
     """That all runs were made with the same versions of every library that they name."""
     mixed = [f"runs were made with {one}" for one in mixed_libraries(run.provenance for run in runs)]
     found.conclude("libraries", mixed, f"{len(runs)} of {len(runs)} were made with the same versions", "warning")
+
+
+def check_commits(runs: list[RunResult], options: Options, found: Findings) -> None:
+    """That commits say what code made the runs, and what code makes one of them again."""
+    dirty = [run_name(run) for run in runs if run.provenance.dirty]
+    warnings = []
+    if dirty:
+        warnings.append(
+            f"{len(dirty)} of {len(runs)} were made in a dirty tree, so that their commit does not say by what code: "
+            f"{listed(dirty)}; commit the changes, and make them again"
+        )
+    if options.rerun and changed_files():
+        warnings.append("this checkout is dirty, so that a run is made again by code of no commit: commit or stash it")
+    if runs:
+        clean = sum(run.provenance.dirty is False for run in runs)
+        fine = f"{clean} of {len(runs)} say that they were made without uncommitted changes"
+        found.conclude("commits", warnings, fine, "warning")
 
 
 def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:

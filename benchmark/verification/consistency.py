@@ -96,7 +96,7 @@ def _count(count: ViolationCount) -> Iterator[str]:
     if not 0 <= count.count <= count.n:
         yield f"{count.count} of {count.n} actions"
         return
-    shares = [count.valid_share[key] for key in TOLERANCE_KEYS]
+    shares = [count.valid_at(tol) for tol in TOLERANCES] if count.n else []
     if any(not 0 <= share <= 1 for share in shares) or shares != sorted(shares):
         yield "valid_share falls as the tolerance grows, or is no share"
     if any(abs(share * count.n - round(share * count.n)) > WHOLE for share in shares):
@@ -106,7 +106,7 @@ def _count(count: ViolationCount) -> Iterator[str]:
     sizes_fit = 0 < count.mean <= count.max * (1 + ROUNDING) if count.count else count.mean == count.max == 0
     if not sizes_fit:
         yield f"mean {count.mean} and max {count.max} of {count.count:,} violations"
-    if any((share == 1) != (count.max <= tol) for share, tol in zip(shares, TOLERANCES, strict=True)):
+    if any((share == 1) != (count.max <= tol) for share, tol in zip(shares, TOLERANCES, strict=False)):
         yield f"valid_share is 1 where the largest violation, {count.max}, is not within, or the other way about"
 
 

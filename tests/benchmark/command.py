@@ -70,6 +70,13 @@ def finish(process: subprocess.Popen[str]) -> Done:
     return Done(process.returncode, out, err)
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints in a folder, as somebody whom it knows."""
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def install(folder: Path, group: str, name: str, source: str) -> None:
     """What a package manager leaves behind for a package with one module and one entry point."""
     info = folder / "site" / f"{name}-1.0.dist-info"

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from filelock import FileLock
 
+from benchmark.records import provenance
 from tests.benchmark.command import acrl, workplace
 from tests.benchmark.synthetic_results import TWO_TASKS, fill
 
 # One of each learner, with what tests of single methods need: flows that are valid by construction or not, a plain one.
 FLOWS, PLAIN = ["flowpg", "flowpg-gauge"], ["ddpg-penalty", "nfw", "td3-projection"]
 SMOKE_METHODS = [*FLOWS, *PLAIN]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whether somebody who runs the tests has changes to commit bears on none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provenance, "ROOT", tmp_path_factory.mktemp("root"))
+        yield
 
 
 def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

@@ -24,12 +24,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.records.provenance import SWITCHES
 from tests.golden.numbers import Record
 
 FOLDER = Path(__file__).parent / "records"
 LIBRARIES = ("torch", "numpy", "mujoco", "gymnasium", "stable-baselines3", "zuko", "scipy", "cvxpy", "clarabel")
-# What switches the arithmetic of a library from outside.
-SWITCHES = ("MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES")
 # Below this, numbers are compared as if they were this large: rounding has no relative precision.
 SMALLEST_SCALE = 1e-3
 

@@ -133,7 +133,7 @@ def trajectory(method: str, task_id: str) -> Record:
     }
     kinds = {name: getattr(outcome.violations, name) for name in ("policy", "behaviour", "executed")}
     for name, count in (kinds | {"final policy": outcome.final_policy.violations}).items():
-        shares = count.valid_share.values()
+        shares = [share or 0.0 for share in count.valid_share.values()]
         counts = [count.n, count.count, *(round(share * count.n) for share in shares)]
         # A solver ends some 1e-9 inside or outside, as rounding has it.
         by_solver = name == "executed" and method == "ddpg-projection-qp"

@@ -99,7 +99,7 @@ def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tol
     if source == POLICY:
         final = [run.record.final_policy for run in found.runs(task, flow)]
         counts = [policy.violations for policy in final if policy and policy.violations.n]
-        return share_over_seeds([count.valid_share[tolerance] for count in counts], [count.n for count in counts])
+        return share_over_seeds([count.valid_at(float(tolerance)) for count in counts], [count.n for count in counts])
     visited = found.visited.get((task, flow))
     report = found.flows.get((task, flow)) if states == "sampled" else visited
     if report is None or latents not in report.validity:
@@ -159,7 +159,7 @@ def _violation_finding(found: Selection, task: str, baseline: str, tolerance: fl
 def counts(found: Selection, task: str, method: str, tolerance: float) -> list[Count]:
     """Outputs of a method's policies that violate beyond a tolerance, one count a seed."""
     judged = [run.violations.policy for run in found.runs(task, method)]
-    return [Count(round(one.n * (1 - one.valid_share[f"{tolerance:g}"])), one.n) for one in judged if one.n]
+    return [Count(round(one.n * (1 - one.valid_at(tolerance))), one.n) for one in judged if one.n]
 
 
 def _counts_table(found: Selection) -> pd.DataFrame:

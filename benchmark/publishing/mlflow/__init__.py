@@ -67,7 +67,7 @@ def read_files(folder: Path, profile: str) -> dict[tuple[str, str], tuple[Path, 
         run = read_run(path)
         check_place(path, run, profile)
         started_ms(path, run)
-        found[run.run_key, hashlib.sha256(path.read_bytes()).hexdigest()] = (path, run)
+        found[run.run_key, hashlib.sha256(path.read_text("utf-8").encode()).hexdigest()] = (path, run)
     return found
 
 
@@ -121,11 +121,11 @@ def metrics(result: RunResult) -> Iterator[tuple[str, float, int]]:
 
 
 def numbers(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
-    """The numbers of a record, at step 0."""
+    """The numbers of a record that are known, at step 0."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from numbers(f"{prefix}/{name}", value)
-        else:
+        elif value is not None:
             yield f"{prefix}/{name}", float(value), 0
 
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmark.analysis.comparison import Compared, Difference, in_words
 from benchmark.analysis.statistics import ALL_EQUAL, DIFFERENCE, ONE_SEED, OTHER_MACHINES, Estimate, difference_interval
-from tests.benchmark.command import acrl, workplace
-from tests.benchmark.synthetic_results import PROFILE, TWO_TASKS, make_failure, make_provenance, make_run, save
+from benchmark.training.meter import Tally
+from tests.benchmark.command import acrl, git, workplace
+from tests.benchmark.synthetic_results import (
+    PROFILE,
+    TWO_TASKS,
+    make_failure,
+    make_provenance,
+    make_run,
+    row_of,
+    save,
+    tables_of,
+)
 
 SEEDS = (0, 1, 2)
 RUNS = f"results/{PROFILE}/runs/R+L2"
@@ -37,12 +46,6 @@ def one(compared: Compared, task: str, quantity: str, tolerance: float | None = 
     return found
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 def test_two_methods_differ_by_what_their_runs_do(folder: Path) -> None:
     compared = compare(folder, "flowpg", "nfw")
     assert {d.task for d in compared.differences} == set(TWO_TASKS)
@@ -56,7 +59,8 @@ def test_two_methods_differ_by_what_their_runs_do(folder: Path) -> None:
     # flowpg's violations are a hundredth of nfw's, in three times the time.
     assert one(compared, "R+L2", "violations in training", 0.0).shown == "B higher"
     assert one(compared, "R+L2", "valid share in training", 0.0).shown == "A higher"
-    assert one(compared, "R+L2", "total").shown == "A higher"
+    assert one(compared, "R+L2", "total").shown == "A higher (under unknown load)"
+    assert [note for note in compared.notes if "`acrl timing`" in note]
 
 
 def test_the_table_says_it_in_words(folder: Path) -> None:
@@ -81,7 +85,7 @@ def test_one_seed_has_no_interval(folder: Path) -> None:
 
 
 def test_seconds_of_different_machines_are_not_compared(folder: Path) -> None:
-    other = make_provenance(processor="Another CPU")
+    other = make_provenance(processor="Another CPU", versions={"torch": "1.13.1"})
     save(folder / "results" / PROFILE, *(make_run("R+L2", "nfw", seed, provenance=other) for seed in SEEDS))
     compared = compare(folder, "flowpg", "nfw")
     for quantity in ("total", "total without prepare"):
@@ -89,11 +93,26 @@ def test_seconds_of_different_machines_are_not_compared(folder: Path) -> None:
         assert (found.a, found.b, found.difference, found.low, found.interval) == (*[None] * 4, OTHER_MACHINES)
         assert one(compared, "HC+O", quantity).difference is not None
     assert one(compared, "R+L2", "final return").low is not None
+    assert "R+L2: runs were made with different versions of libraries: torch 1.13.1 and 2.13.0" in compared.notes
     (note,) = [note for note in compared.notes if "machines" in note]
     assert note.startswith("R+L2: seconds are of different machines, Another CPU, 1 thread; Example CPU 3000, 1 thread")
     rows = acrl(folder, "compare", "flowpg", "nfw").out.splitlines()
     (row,) = [row for row in rows if row.startswith("R+L2    total [")]
     assert row.split()[3:7] == ["—", "—", "—", "—"]
+
+
+def test_policies_that_were_never_judged_do_not_compare(folder: Path) -> None:
+    for seed in SEEDS:
+        run = make_run("R+L2", "nfw", seed)
+        assert run.violations is not None
+        unjudged = Tally().record()
+        violations = run.violations.model_copy(update={"policy": unjudged})
+        save(folder / "results" / PROFILE, run.model_copy(update={"violations": violations}))
+    compared = compare(folder, "flowpg", "nfw", "--task", "R+L2")
+    for quantity in ("violations in training", "valid share in training"):
+        assert one(compared, "R+L2", quantity, 0.0).shown == "not compared: no data"
+    row = row_of(tables_of(folder / "results" / PROFILE)["violations.md"], "R+L2", "nfw")
+    assert set(row[3:]) == {"—"}
 
 
 def test_what_does_not_compare_is_left_out_and_said(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -146,6 +147,22 @@ def test_no_interval_over_tasks_where_the_data_supports_none() -> None:
     assert interquartile_mean([[0.5, 0.5], [1.0, 1.0]], rng()).low is None
     assert interquartile_mean([[0.0, 1.0, 0.5]], rng()).low is not None
     assert interquartile_mean_of_other_tasks([[0.0, 1.0, 0.5]], rng()).method == aggregate.FEW_TASKS
+
+
+@pytest.mark.parametrize(
+    ("estimate", "table"),
+    [
+        (interquartile_mean_of_other_tasks, [[1.0, 1.0]] * 3),
+        # Tasks that differ in nothing, and runs that only differ where the middle half leaves them out.
+        (interquartile_mean_of_other_tasks, [[0.0, 1.0]] * 3),
+        (interquartile_mean_of_other_tasks, [[1.0, 1.0]] * 30 + [[9.0, 9.0]]),
+        (interquartile_mean, [[1.0, 1.0]] * 3 + [[1.0, 2.0]]),
+    ],
+)
+def test_no_interval_over_tasks_of_width_zero(estimate: Callable[..., Estimate], table: list[list[float]]) -> None:
+    found = estimate(table, rng())
+    assert (found.low, found.high, found.method) == (None, None, aggregate.NO_SPREAD)
+    assert found.mean in (0.5, 1.0)
 
 
 def test_probabilities_of_improvement_at_their_ends() -> None:

@@ -127,7 +127,10 @@ def test_a_damaged_or_missing_checkpoint(full: Path) -> None:
     truncate(full / CHECKPOINT)
     assert "seed-0.safetensors is truncated or damaged" in refused(full, "evaluate", NFW)
     (full / CHECKPOINT).unlink()
-    assert "no such file" in refused(full, "evaluate", NFW)
+    again = ("run", "R+L2", "nfw", "--seed", "0", "-p", "smoke", "--results")
+    assert f"Make the run again with `acrl {' '.join(again)} FOLDER`" in refused(full, "evaluate", NFW)
+    assert acrl(full, *again, "again").code == 0
+    assert acrl(full, "evaluate", NFW, "--results", "again").code == 0
 
 
 @pytest.mark.parametrize("kept", [FLOW, SAMPLES])

@@ -95,6 +95,9 @@ def test_what_is_imported_is_what_the_file_says(folder: Path, database: Path) ->
 def test_the_database_follows_the_files(folder: Path, database: Path) -> None:
     assert import_runs(folder, PROFILE, database) == 2
     before = shown(database)
+    # In a checkout with other line ends, too.
+    path = folder / "runs/R+L2/flowpg/seed-0.json"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert import_runs(folder, PROFILE, database) == 0
     after = shown(database)
     assert {name: row.info.run_id for name, row in after.items()} == {n: row.info.run_id for n, row in before.items()}

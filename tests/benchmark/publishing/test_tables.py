@@ -93,6 +93,15 @@ def test_latex_is_well_formed(folder: Path) -> None:
             assert "%" not in line[1:-1]
 
 
+def test_every_table_of_runs_says_that_their_libraries_differ(folder: Path) -> None:
+    old = make_provenance(versions={"torch": "1.13.1"})
+    save(folder, make_run("R+L2", "nfw", 0, provenance=old))
+    said = [name for name, text in tables_of(folder).items() if "libraries: torch 1.13.1 and 2.13.0" in text]
+    assert said == [
+        f"{name}.{kind}" for name in ("leaderboard", "violations", "wallclock", "returns") for kind in ("md", "tex")
+    ] + ["README.md"]
+
+
 # --- violations -------------------------------------------------------------------------------------------------------
 
 

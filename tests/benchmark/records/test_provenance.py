@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 from benchmark.records import provenance
 from benchmark.records.provenance import LIBRARIES, code_hash, collect_provenance, machine_of, one_machine
 from benchmark.records.results import read_run
+from tests.benchmark.command import git
 from tests.benchmark.synthetic_results import PROVENANCE, make_run, save
 
 # As from before the machine was noted, and as from today.
 OLD = PROVENANCE
-NEW = OLD.model_copy(update={"cores": 8, "memory_gib": 31, "platform": "Linux x86_64 glibc 2.36", "machine": "0" * 12})
+NEW = OLD.model_copy(
+    update={"cores": 8, "memory_gib": 31, "platform": "Linux", "code_path": "AVX2 0", "machine": "0" * 12}
+)
 Edit = Callable[[str, str], None]
 
 
@@ -28,7 +32,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 
     def write(name: str, text: str) -> None:
         path = tmp_path / "plug" / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         provenance._source.cache_clear()
         provenance._imports.cache_clear()
@@ -45,8 +49,9 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 @pytest.mark.parametrize("line", ["from plug.b import x", "import plug.b", "from plug import b", "from .b import x"])
 def test_code_that_is_imported_counts_and_no_other(edit: Edit, line: str) -> None:
     edit("a.py", line)
-    # Modules may import each other.
-    edit("b.py", "import plug.a\nfrom . import c\nx = 1")
+    # Modules may import each other, and what cannot be imported here.
+    edit("b.py", "import plug.a\nfrom . import c\ntry:\n    import plug.gpu.cuda\nexcept OSError:\n    pass\nx = 1")
+    edit("gpu/__init__.py", "raise OSError('no such library')")
     edit("c.py", "")
     edit("d.py", "")
     before = code_hash(["plug.a"])
@@ -54,6 +59,127 @@ def test_code_that_is_imported_counts_and_no_other(edit: Edit, line: str) -> Non
     assert code_hash(["plug.a"]) == before
     edit("c.py", "y = 2")
     assert code_hash(["plug.a"]) != before
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"import plug.c\n",
+        b"\xef\xbb\xbfimport plug.c\r\n",
+        b"# -*- coding: latin-1 -*-\n# \xe9\nimport plug.c\n",
+        b"print 1",
+    ],
+)
+def test_code_of_any_bytes_is_hashed(edit: Edit, source: bytes, tmp_path: Path) -> None:
+    edit("c.py", "")
+    (tmp_path / "plug/a.py").write_bytes(source)
+    before = code_hash(["plug.a"])
+    edit("c.py", "x = 1")
+    assert (code_hash(["plug.a"]) == before) is (b"plug.c" not in source)
+
+
+# --- git ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository that stands for this project's."""
+    root = tmp_path / "project"
+    (root / "methods").mkdir(parents=True)
+    (root / "methods/a.py").write_text("x = 1\n")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "first")
+    monkeypatch.setattr(provenance, "ROOT", root)
+    assert (collect_provenance().dirty, collect_provenance().diff_sha256) == (False, None)
+    return root
+
+
+def test_all_that_differs_from_the_commit_counts_whatever_its_bytes(project: Path) -> None:
+    hashes = set()
+    for name, content in (
+        ("methods/a.py", b"# caf\xe9\n"),
+        ("methods/new.py", b"\xff\xfe\0"),
+        ("methods/new.py", b"y = 2\n"),
+        (os.fsdecode(b"caf\xe9 \n.txt"), b""),
+    ):
+        (project / name).write_bytes(content)
+        hashes.add(collect_provenance().diff_sha256)
+    (project / "methods/a.py").unlink()
+    (project / "gone").symlink_to("nowhere")
+    hashes.add(collect_provenance().diff_sha256)
+    assert len(hashes - {None}) == 5
+    assert collect_provenance().dirty is True
+    before = collect_provenance()
+    (project / "results").mkdir()
+    (project / "results/a.json").write_text("{}")
+    (project / "methods/new.py").write_bytes(b"y = 2\r\n")
+    assert collect_provenance().diff_sha256 == before.diff_sha256
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("diff.noprefix", "true"),
+        ("diff.mnemonicPrefix", "true"),
+        ("diff.context", "9"),
+        ("diff.external", "false"),
+        ("diff.renames", "copies"),
+        ("color.ui", "always"),
+        ("core.quotePath", "false"),
+        ("core.autocrlf", "true"),
+        ("status.showUntrackedFiles", "no"),
+        ("status.short", "true"),
+        ("status.branch", "true"),
+    ],
+)
+def test_no_setting_of_git_bears_on_the_hash(project: Path, setting: tuple[str, str]) -> None:
+    (project / "methods/a.py").rename(project / "methods/b.py")
+    (project / "é.py").write_text("x = 1\n")
+    before = collect_provenance()
+    git(project, "config", *setting)
+    assert collect_provenance().diff_sha256 == before.diff_sha256 is not None
+
+
+def test_no_hash_depends_on_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = save(tmp_path / "first", make_run("R+L2", "nfw", 0))
+    (run.parent / "plug").mkdir()
+    (run.parent / "plug/a.py").write_text("x = 1\n")
+    git(run.parent, "init", "-q")
+    git(run.parent, "add", "-A")
+    git(run.parent, "commit", "-qm", "first")
+    git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", str(run.parent), "second")
+    assert b"\r\n" in (tmp_path / "second" / run.name).read_bytes()
+    assert read_run(tmp_path / "second" / run.name) == read_run(run)
+    found = set()
+    for root in (run.parent, tmp_path / "second"):
+        monkeypatch.setattr(provenance, "ROOT", root)
+        monkeypatch.setattr(provenance, "LOCK", root / "plug/a.py")
+        origin = collect_provenance()
+        assert origin.dirty is False
+        (root / "plug/a.py").write_bytes((root / "plug/a.py").read_bytes() * 2)
+        found.add((origin.lock_sha256, collect_provenance().diff_sha256))
+    assert len(found) == 1
+
+
+def test_the_repository_asked_is_the_projects_own(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = git(project, "rev-parse", "HEAD")
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    git(other, "commit", "-qm", "other", "--allow-empty")
+    for name, value in (("GIT_DIR", other / ".git"), ("GIT_WORK_TREE", other), ("GIT_INDEX_FILE", other / "index")):
+        monkeypatch.setenv(name, str(value))
+    assert (collect_provenance().commit, collect_provenance().dirty) == (commit, False)
+    # Copied into a folder of another repository, it is in none.
+    (other / "copy").mkdir()
+    monkeypatch.setattr(provenance, "ROOT", other / "copy")
+    assert (collect_provenance().commit, collect_provenance().dirty) == (None, None)
+
+
+# --- machine --------------------------------------------------------------------------------------------------------
 
 
 def test_provenance_names_versions_and_the_machine() -> None:
@@ -67,7 +193,12 @@ def test_provenance_names_versions_and_the_machine() -> None:
 
 @pytest.mark.parametrize(
     ("change", "same_as_old"),
-    [({"cores": 4}, True), ({"platform": "Linux x86_64 musl"}, True), ({"processor": "Another"}, False)],
+    [
+        ({"cores": 4}, True),
+        ({"code_path": "AVX2 MKL_CBWR 0"}, True),
+        ({"platform": "Linux x86_64 musl"}, True),
+        ({"processor": "Another"}, False),
+    ],
 )
 def test_what_both_results_state_is_compared(change: dict[str, object], same_as_old: bool) -> None:
     other = NEW.model_copy(update=change)

@@ -107,8 +107,8 @@ def test_a_tally_agrees_with_a_plain_count(sizes: list[float]) -> None:
     found, positive = tally.record(), [size for size in sizes if size > 0]
     assert (found.n, found.count, found.max) == (len(sizes), len(positive), max(positive, default=0.0))
     assert found.mean == pytest.approx(sum(positive) / max(len(positive), 1))
-    # Where nothing was judged, all is valid.
-    shares = [sum(size <= tol for size in sizes) / len(sizes) if sizes else 1 for tol in TOLERANCES]
+    # Where nothing was judged, nothing is valid or invalid.
+    shares = [sum(size <= tol for size in sizes) / len(sizes) if sizes else None for tol in TOLERANCES]
     assert found.valid_share == dict(zip(TOLERANCE_KEYS, shares, strict=True))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.command import acrl
+from benchmark.records import provenance
+from tests.benchmark.command import acrl, git
 from tests.benchmark.synthetic_results import alter
 from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
 
@@ -24,10 +25,10 @@ def test_an_honest_run_is_verified_to_the_bit(folder: Path) -> None:
     done = acrl(folder, "verify", RUN)
     assert (done.code, done.err) == (0, "")
     *checks, total = done.out.splitlines()
-    assert [line.split()[0] for line in checks] == ["ok"] * 7
+    assert [line.split()[0] for line in checks] == ["ok"] * 8
     assert "ok      rerun: agrees: R+L2 nfw seed 0 made again whole in" in checks[-1]
     assert "numbers compared are equal to the bit" in checks[-1]
-    assert total == "verified: 7 ok, 0 warnings, 0 failed, 1 run read"
+    assert total == "verified: 8 ok, 0 warnings, 0 failed, 1 run read"
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
@@ -44,23 +45,42 @@ def test_a_folder_is_verified(folder: Path, place: str) -> None:
 @pytest.mark.parametrize(
     ("tamper", "message"),
     [
-        (lambda path: alter(path, lambda _: None), "files: 1 of 1 have no digest in them"),
+        (
+            lambda path: forge(path, lambda data: data["provenance"].update(dirty=True)),
+            "commits: 1 of 2 were made in a dirty tree, so that their commit does not say by what code: R+L2 nfw",
+        ),
+        (
+            lambda path: forge(path, lambda data: data["provenance"]["versions"].update(torch="1.13.1")),
+            "libraries: runs were made with torch 1.13.1 and 2.13.0",
+        ),
+        (lambda path: alter(path, lambda _: None), "files: 1 of 2 have no digest in them"),
         (
             lambda path: forge(path, lambda data: data.update(run_key="0")),
             "versions: R+L2 nfw seed 0 was made with other",
         ),
     ],
 )
-def test_no_digest_and_other_versions_are_warnings_unless_strict(
+def test_what_a_reader_has_to_judge_is_a_warning_unless_strict(
     folder: Path, tamper: Callable[[Path], None], message: str
 ) -> None:
     tamper(folder / RUN)
-    done, verification = verify(folder, RUN, "--no-rerun")
+    done, verification = verify(folder, "results/smoke", "--no-rerun")
     assert done.code == 0
     (warning,) = said(verification, "warning")
     assert warning.startswith(message)
-    done, verification = verify(folder, RUN, "--strict", "--no-rerun")
+    done, verification = verify(folder, "results/smoke", "--strict", "--no-rerun")
     assert (done.code, said(verification, "failed")) == (1, [warning])
+
+
+def test_a_dirty_checkout_is_warned_of_where_it_makes_a_run_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    _, verification = verify(folder, RUN, "--rerun-steps", "50")
+    (warning,) = said(verification, "warning")
+    assert warning.startswith("commits: this checkout is dirty, so that a run is made again by code of no commit")
+    assert said(verify(folder, RUN, "--no-rerun")[1], "warning") == []
 
 
 def test_a_run_of_other_settings_fails_and_the_setting_is_named(folder: Path) -> None:

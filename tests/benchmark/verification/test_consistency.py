@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
-from benchmark.records.results import RunResult
+from benchmark.publishing.mlflow import metrics
+from benchmark.records.results import RunResult, read_run
 from benchmark.verification.consistency import problems
-from tests.benchmark.verification.verified import RUN, Data
+from tests.benchmark.command import acrl, workplace
+from tests.benchmark.verification.verified import RUN, Data, forge
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,7 @@ from tests.benchmark.verification.verified import RUN, Data
         ),
         (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 1.0}), "valid_share falls as the tolerance"),
         (lambda d: d["violations"]["policy"].update(count=d["violations"]["policy"]["count"] - 1), "violated"),
+        (lambda d: d["violations"]["policy"].update(n=0, count=0), "of 0 violations"),
         (lambda d: d["violations"]["policy"].update(max=0.0), "and max 0.0 of"),
         (lambda d: d["violations"]["behaviour"].update(n=149), "violations.behaviour.n is 149, of 150 steps"),
         (lambda d: d["returns"]["final"].update(mean=0.0), "returns.final: the mean is 0.0 and that of its episodes"),
@@ -49,3 +54,26 @@ def test_numbers_that_do_not_fit_each_other_are_named(
     change(data)
     found = list(problems(RunResult.model_validate(data)))
     assert any(message in problem for problem in found), found
+
+
+def test_a_policy_that_was_never_judged_is_neither_valid_nor_not(tmp_path: Path) -> None:
+    path = workplace(tmp_path) / "params.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["profiles"]["smoke"]["learner"]["warmup"] = 1000
+    path.write_text(yaml.safe_dump(data))
+    assert acrl(tmp_path, "run", "R+L2", "nfw", "-p", "smoke").code == 0
+    policy = json.loads((tmp_path / RUN).read_text())["violations"]["policy"]
+    assert (policy["n"], set(policy["valid_share"].values())) == (0, {None})
+    run = read_run(tmp_path / RUN)
+    assert list(problems(run)) == []
+    shares = {name: value for name, value, _ in metrics(run) if "valid_share" in name}
+    assert {name.split("/")[1] for name in shares} == {"behaviour", "executed"}
+    assert all(map(math.isfinite, shares.values()))
+    # Earlier programs called it valid, and a share of what was judged may not be left out.
+    forge(
+        tmp_path / RUN,
+        lambda d: d["violations"]["policy"].update(valid_share=dict.fromkeys(policy["valid_share"], 1.0)),
+    )
+    assert read_run(tmp_path / RUN).violations == run.violations
+    forge(tmp_path / RUN, lambda d: d["violations"]["policy"].update(n=1, valid_share=policy["valid_share"]))
+    assert "1 actions were judged, and it is not said how many of them are valid" in acrl(tmp_path, "verify", RUN).out

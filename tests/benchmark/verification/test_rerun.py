@@ -16,7 +16,7 @@ from benchmark.training.harness import train
 from benchmark.training.runs import execute
 from benchmark.verification import rerun
 from envs.registry import make_task
-from tests.benchmark.command import PARAMS
+from tests.benchmark.command import PARAMS, finish, start
 from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
 
 # A run as it would come from elsewhere: the same seeds, in other floating-point numbers.
@@ -100,6 +100,7 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
     assert rerun.differences(run, True) == []
     for change, reason in (
         ({"processor": "Another CPU"}, "another machine"),
+        ({"code_path": "DEFAULT MKL_CBWR 00000000"}, "another code path of the processor"),
         ({"platform": "Another OS"}, "another platform"),
         ({"versions": origin.versions | {"torch": "1.13.1"}}, "other versions of libraries"),
         ({"code_sha256": "0"}, "other code"),
@@ -107,6 +108,15 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
         elsewhere = run.model_copy(update={"provenance": origin.model_copy(update=change)})
         assert rerun.differences(elsewhere, True) == [reason]
     assert rerun.differences(run, False) == ["other versions or settings"]
+    before_it_was_noted = run.model_copy(update={"provenance": origin.model_copy(update={"code_path": None})})
+    assert rerun.differences(before_it_was_noted, True) == []
+
+
+@pytest.mark.parametrize("switch", [{"ATEN_CPU_CAPABILITY": "default"}, {"MKL_CBWR": "COMPATIBLE"}])
+def test_another_code_path_of_the_same_processor_is_no_forgery(folder: Path, switch: dict[str, str]) -> None:
+    done = finish(start(folder, "verify", RUN, **switch))
+    assert (done.code, done.err) == (0, "")
+    assert "every number within 0.0001, relatively; made with another code path of the processor" in done.out
 
 
 def test_elsewhere_last_digits_agree_and_another_seed_lies_within_the_spread(
