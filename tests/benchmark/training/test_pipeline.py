@@ -47,7 +47,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def interrupted(project: Path) -> tuple[str, str, list[str]]:
-    """What the first `acrl repro`, stopped by Ctrl-C in its training, printed, said on stderr, and left half-written."""
+    """What the first `acrl repro`, stopped by Ctrl-C while it trains, printed, said on stderr and left half-written."""
     nfw = project / "methods/nfw.py"
     whole = replace(nfw, LOSS, f'        open("at-work", "w").close()\n        __import__("time").sleep(600)\n{LOSS}')
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
