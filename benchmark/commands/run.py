@@ -14,6 +14,7 @@ from benchmark.commands import (
     method_argument,
     method_option,
     profile_options,
+    repeatable,
     results_option,
     seed_option,
     show,
@@ -59,7 +60,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 @click.command()
 @task_option
 @method_option
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
+@click.option("--seed", "seeds", type=click.IntRange(min=0), **repeatable, help="Only this seed; may be repeated.")
 @jobs_option
 @checkpoint_option
 @click.option(

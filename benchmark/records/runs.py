@@ -91,7 +91,8 @@ def select(
         pairs = [pair for task in tasks for pair in of_task[task] or others[task]]
     else:
         pairs = asked
-    for task, method in pairs:
+    # A profile's methods may be those that returns are measured by.
+    for task, method in dict.fromkeys(pairs):
         make_task(task)
         method_class(method)
         for seed in seeds or chosen.seeds:

@@ -38,6 +38,14 @@ def test_list_names_everything(tmp_path: Path) -> None:
         assert f"\n  {name} " in done.out
 
 
+def test_list_without_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.records.yaml.PARAMS", Path("absent.yaml"))
+    done = acrl(tmp_path, "list")
+    assert (done.code, done.err) == (0, "")
+    assert "\n  R+L2 " in done.out
+    assert "no params.yaml" in done.out.splitlines()[-1]
+
+
 @pytest.mark.parametrize("method", FAMILIES)
 def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, method: str) -> None:
     again = acrl(smoke, "run", "R+L2", method, "--profile", "smoke", "--results", tmp_path)

@@ -55,6 +55,11 @@ def refused(folder: Path, *arguments: str | Path) -> str:
     [
         (("run", "R+L3", "nfw", *SMOKE), "unknown task 'R+L3': did you mean 'R+L2'?"),
         (("run", "R+L2", "nwf", *SMOKE), "unknown method 'nwf': did you mean 'nfw'?"),
+        (("run", "xyzzy", "nfw", *SMOKE), "unknown task 'xyzzy': valid: An+L2"),
+        (("sweep", *SMOKE, "--task", "R+L2", "--task", "R+L2"), "'R+L2' is given 2 times"),
+        (("sweep", *SMOKE, "--seed", "0", "--seed", "0"), "'0' is given 2 times"),
+        (("flows", "R+L2", "R+L2", *SMOKE), "'R+L2' is given 2 times"),
+        (("experiment", "e1", "e1", *SMOKE), "'e1' is given 2 times"),
         (("repro",), "there is no pipeline here: run this in a clone of the repository"),
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),

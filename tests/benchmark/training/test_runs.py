@@ -41,6 +41,8 @@ def test_a_profile_and_a_task_name_their_runs(params: Params) -> None:
     assert len(list(select(params, "quick", methods=profile.methods))) == compared
     for task in ("HC+N", "HC+O"):
         assert list(select(params, "quick", [task])) == [run for run in asked if run.task == task]
+    own = list(select(changed(params, plain_methods=("random-feasible",)), "smoke"))
+    assert len(own) == len(set(own))
     # A choice may go beyond the profile.
     assert {run.method for run in select(params, "quick", ["H+M"])} == set(profile.methods)
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
