@@ -8,8 +8,12 @@ class UserError(ValueError):
     """Bad input; the message says in one line what is wrong and what to do."""
 
 
-class MethodFailedError(UserError):
-    """A method put out what cannot be used, such as NaN: its run has failed, whatever the input."""
+class RunFailedError(UserError):
+    """A method, an environment or a constraint put out what cannot be used: the run has failed, whatever the input."""
+
+
+class MethodFailedError(RunFailedError):
+    """A method put out what cannot be used, such as NaN."""
 
 
 class UnknownIdError(UserError):

@@ -35,7 +35,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
     from benchmark.records.runs import select
     from benchmark.training.processes import move_to, progress_bar
     from benchmark.training.runs import error_line, execute, record_failure
-    from envs.errors import MethodFailedError, UserError
+    from envs.errors import RunFailedError, UserError
 
     params = load_params()
     (one,) = select(params, profile, [task], [method], [seed])
@@ -44,7 +44,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
             result = execute(one, params, results, move_to(bar), checkpoint_every)
         except Exception as error:
             # What a user can mend is no failure of the run.
-            if not isinstance(error, UserError) or isinstance(error, MethodFailedError):
+            if not isinstance(error, UserError) or isinstance(error, RunFailedError):
                 record_failure(one, params, results, error_line(error))
             if isinstance(error, UserError):
                 raise
