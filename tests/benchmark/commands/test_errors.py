@@ -69,6 +69,8 @@ def refused(folder: Path, *arguments: str | Path) -> str:
         (("sweep", *SMOKE, "--seed", "0", "--seed", "0"), "'0' is given 2 times"),
         (("flows", "R+L2", "R+L2", *SMOKE), "'R+L2' is given 2 times"),
         (("experiment", "e1", "e1", *SMOKE), "'e1' is given 2 times"),
+        (("run", "R+L2", "nfw", *SMOKE, "--set", "alhpa=1"), "--set: config of method 'nfw', setting 'alhpa'"),
+        (("run", "R+L2", "nfw", *SMOKE, "--out", "results/smoke/runs/mine.json"), "is among the runs of a profile"),
         (("repro",), "there is no pipeline here: run this in a clone of the repository"),
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
@@ -150,7 +152,7 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str) -> None:
     if kept == SAMPLES:
         (full / FLOW).unlink()
     before = files(full)
-    done = acrl(full, "run", "R+L2", "flowpg", *SMOKE)
+    done = acrl(full, "run", "R+L2", "flowpg", *SMOKE, "--force")
     line = f"{kept} is truncated or damaged; it is set aside as R+L2.damaged; run again to make it anew"
     assert (done.code, done.err) == (2, f"error: {line}\n")
     del before[kept]
