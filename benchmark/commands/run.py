@@ -68,7 +68,8 @@ def run(
     if state == "stale" and out:
         raise UserError(f"{path} holds another result ({why}): --force replaces it, --out puts this one elsewhere")
     if state == "complete":
-        click.echo(f"{path} is {', '.join(filter(None, (state, why)))}: --force makes it again, --out puts it elsewhere", err=True)
+        known = f"{state}, {why}" if why else state
+        click.echo(f"{path} is {known}: --force makes it again, --out puts it elsewhere", err=True)
         result = read_run(path)
     else:
         if state == "stale":
