@@ -20,7 +20,8 @@ import tabulate
 import torch
 from torch import Tensor
 
-from benchmark.records.config import load_params, merge, run_config
+from benchmark.records.config import load_params, run_config
+from benchmark.records.yaml import merge
 from benchmark.training.timing import SHORT_SETTINGS
 from envs import make_task
 from envs.seeding import make_generator

@@ -25,7 +25,8 @@ import torch
 from gymnasium.spaces import Box
 
 from benchmark.experiments.n2 import random_polytope
-from benchmark.records.config import EvaluationSettings, RunConfig, load_params, merge
+from benchmark.records.config import EvaluationSettings, RunConfig, load_params
+from benchmark.records.yaml import merge
 from benchmark.training.timing import SHORT_SETTINGS, time_round
 from envs import make_task
 from envs.constraints import Constraint, WeightedL1

@@ -8,16 +8,24 @@ class UserError(ValueError):
     """Bad input; the message says in one line what is wrong and what to do."""
 
 
-class MethodFailedError(UserError):
-    """A method put out what cannot be used, such as NaN: its run has failed, whatever the input."""
+class RunFailedError(UserError):
+    """A method, an environment or a constraint put out what cannot be used: the run has failed, whatever the input."""
+
+
+class MethodFailedError(RunFailedError):
+    """A method put out what cannot be used, such as NaN."""
 
 
 class UnknownIdError(UserError):
     """An id that no registry knows; the message names the nearest valid one."""
 
     def __init__(self, kind: str, given: str, valid: Iterable[str]) -> None:
-        choices = sorted(valid)
-        near = difflib.get_close_matches(given.lower(), [c.lower() for c in choices], n=1, cutoff=0.0)
-        nearest = next((c for c in choices if near and c.lower() == near[0]), None)
-        hint = f"did you mean '{nearest}'? " if nearest else ""
-        super().__init__(f"unknown {kind} '{given}': {hint}valid: {', '.join(choices)}")
+        super().__init__(f"unknown {kind} '{given}': {nearest(given, valid)}")
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """The end of an error: the valid name that is most like the given one, if any is like it, and all valid ones."""
+    choices = sorted(valid)
+    near = difflib.get_close_matches(given.lower(), [choice.lower() for choice in choices], n=1)
+    hint = next((f"did you mean '{choice}'? " for choice in choices if choice.lower() in near), "")
+    return f"{hint}valid: {', '.join(choices)}"

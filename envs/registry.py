@@ -12,17 +12,20 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import gymnasium
 from gymnasium.envs import registration
 
-from envs.errors import UnknownIdError, UserError
+from envs.errors import RunFailedError, UnknownIdError, UserError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from envs.constraints.base import Constraint
 
 ENTRY_POINT_GROUP = "acrl.tasks"
@@ -79,6 +82,21 @@ class TaskSpec:
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """A fresh environment; ``kwargs`` such as ``render_mode`` go to its constructor."""
         return gymnasium.make(self.gym_id, **kwargs)
+
+    def observed(self, observation: Any, reward: SupportsFloat = 0.0) -> Tensor:
+        """What its environment gave: the observation (o,) in float64.
+
+        Raises:
+            RunFailedError: If it, or the reward, is NaN or infinite.
+        """
+        import torch
+
+        obs = torch.as_tensor(observation, dtype=torch.float64)
+        if not math.isfinite(float(reward)):
+            raise RunFailedError(f"the environment of task '{self.id}' gave a reward of {float(reward)}")
+        if not bool(obs.isfinite().all()):
+            raise RunFailedError(f"the environment of task '{self.id}' gave an observation with NaN or infinity")
+        return obs
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything in this row that bears on a run's result, as data that ``json`` can write.

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from envs.errors import UnknownIdError, UserError
 from envs.registry import TaskSpec
+from methods.settings import read_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -285,14 +286,9 @@ def parse_config(cls: type[Method[Any]], config: Mapping[str, Any]) -> MethodCon
     """Settings checked against the method's ``Config``.
 
     Raises:
-        UserError: If a setting is unknown or ill-typed.
+        SettingError: If a setting is unknown or ill-typed.
     """
-    try:
-        return cls.Config.model_validate(config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"config of method '{cls.id}', setting '{where}': {first['msg']}") from error
+    return read_settings(cls.Config, config, f"config of method '{cls.id}'")
 
 
 def changed_settings(settings: BaseModel) -> dict[str, Any]:

@@ -40,14 +40,31 @@ def completer(source: str) -> Completer:
 
 complete_task, complete_method = completer("envs.registry:list_tasks"), completer("methods.base:list_methods")
 
+
+def each_once(_context: click.Context, _parameter: click.Parameter, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse a value that is given twice, which would be made and counted twice.
+
+    Raises:
+        click.BadParameter: If one is.
+    """
+    for value in values:
+        if values.count(value) > 1:
+            raise click.BadParameter(f"'{value}' is given {values.count(value)} times; once is enough")
+    return values
+
+
+repeatable: dict[str, Any] = {"multiple": True, "callback": each_once}
 task_argument = click.argument("task", shell_complete=complete_task)
-tasks_argument = click.argument("tasks", nargs=-1, shell_complete=complete_task)
+tasks_argument = click.argument("tasks", nargs=-1, callback=each_once, shell_complete=complete_task)
 method_argument = click.argument("method", shell_complete=complete_method)
 task_option = click.option(
-    "--task", "tasks", multiple=True, shell_complete=complete_task, help="Only this task; may be repeated."
+    "--task", "tasks", **repeatable, shell_complete=complete_task, help="Only this task; may be repeated."
 )
 method_option = click.option(
-    "--method", "methods", multiple=True, shell_complete=complete_method, help="Only this method; may be repeated."
+    "--method", "methods", **repeatable, shell_complete=complete_method, help="Only this method; may be repeated."
+)
+set_option = click.option(
+    "--set", "settings", **repeatable, metavar="NAME=VALUE", help="A setting of the method; repeatable."
 )
 jobs_option = click.option(
     "--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores]."

@@ -56,7 +56,10 @@ def _methods() -> list[dict[str, str]]:
 
 def _profiles() -> list[dict[str, Any]]:
     from benchmark.records.config import load_params
+    from benchmark.records.yaml import find_params
 
+    if not find_params().exists():
+        return []
     keys = {"tasks", "flow_methods", "plain_methods", "seeds", "steps", "task_steps"}
     profiles = load_params().profiles.items()
     return [{"name": name, **profile.model_dump(mode="json", include=keys)} for name, profile in profiles]
@@ -71,7 +74,7 @@ def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
     yield "Methods"
     for method in _methods():
         yield f"  {method['id']:22} {method['summary']}"
-    yield "Profiles"
+    yield "Profiles" if profiles else "No profiles: no params.yaml in this folder, nor in one around it"
     for profile in profiles:
         steps = f"{profile['steps']:,} steps" if profile["steps"] else "published steps"
         methods = len(profile["flow_methods"]) + len(profile["plain_methods"])

@@ -12,6 +12,7 @@ import click
 
 from benchmark.commands import (
     completer,
+    each_once,
     jobs_option,
     json_option,
     method_option,
@@ -100,7 +101,7 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
 
 
 @click.command()
-@click.argument("names", nargs=-1, shell_complete=completer("benchmark.experiments:EXPERIMENTS"))
+@click.argument("names", nargs=-1, callback=each_once, shell_complete=completer("benchmark.experiments:EXPERIMENTS"))
 @click.option(
     "--jobs",
     "-j",

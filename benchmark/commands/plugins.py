@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands import json_option, show
+from benchmark.commands import json_option, repeatable, set_option, show
 
 METHOD_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([+_-][A-Za-z0-9]+)*")
@@ -24,8 +24,8 @@ VERSION = re.compile(r"-v[0-9]+$")
 @click.command()
 @click.argument("plugin", required=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@click.option("--task", "tasks", multiple=True, help="Check methods on this task; may be repeated.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the method; repeatable.")
+@click.option("--task", "tasks", **repeatable, help="Check methods on this task; may be repeated.")
+@set_option
 @json_option
 def check(
     plugin: str | None, options: tuple[str, ...], tasks: Sequence[str], settings: Sequence[str], as_json: bool

@@ -14,8 +14,10 @@ from benchmark.commands import (
     method_argument,
     method_option,
     profile_options,
+    repeatable,
     results_option,
     seed_option,
+    set_option,
     show,
     task_argument,
     task_option,
@@ -26,32 +28,66 @@ from benchmark.commands import (
 @task_argument
 @method_argument
 @seed_option
+@set_option
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps  [default: the profile's].")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to: a .json file, or a folder for runs by task.")
+@click.option("--force", is_flag=True, help="Make the run, and replace its result, though it is complete.")
 @checkpoint_option
 @profile_options
-def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float, results: Path, as_json: bool) -> None:
-    """Run METHOD on TASK with one seed and write its result JSON, whose path is printed."""
+def run(
+    task: str,
+    method: str,
+    seed: int,
+    settings: Sequence[str],
+    steps: int | None,
+    out: Path | None,
+    force: bool,
+    profile: str,
+    checkpoint_every: float,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Run METHOD on TASK with one seed and write its result JSON, whose path is printed.
+
+    A complete run is left as it is. One with --set or --steps is none of the profile's: without --out it goes below
+    results/PROFILE/changed.
+    """
     from benchmark.records.config import load_params
-    from benchmark.records.runs import select
+    from benchmark.records.results import read_run
+    from benchmark.records.runs import select, state_of
     from benchmark.training.processes import move_to, progress_bar
-    from benchmark.training.runs import error_line, execute, record_failure
-    from envs.errors import MethodFailedError, UserError
+    from benchmark.training.runs import error_line, execute_missing, record_failure
+    from envs.errors import RunFailedError, UserError
 
     params = load_params()
     (one,) = select(params, profile, [task], [method], [seed])
-    with progress_bar(one.config(params).steps, f"{task} {method} {seed}") as bar:
-        try:
-            result = execute(one, params, results, move_to(bar), checkpoint_every)
-        except Exception as error:
-            # What a user can mend is no failure of the run.
-            if not isinstance(error, UserError) or isinstance(error, MethodFailedError):
-                record_failure(one, params, results, error_line(error))
-            if isinstance(error, UserError):
-                raise
-            raise click.ClickException(f"the run failed: {error_line(error)}") from error
-    path = str(one.path(results))
+    given = [f"--set={setting}" for setting in settings] + ([f"--steps={steps}"] if steps else [])
+    one = one.elsewhere(results, out, given)
+    config, path = one.config(params), one.path(results)
+    state, why = ("missing", "") if force else state_of(one, params, results)
+    if state == "stale" and out:
+        raise UserError(f"{path} holds another result ({why}): --force replaces it, --out puts this one elsewhere")
+    if state == "complete":
+        known = f"{state}, {why}" if why else state
+        click.echo(f"{path} is {known}: --force makes it again, --out puts it elsewhere", err=True)
+        result = read_run(path)
+    else:
+        if state == "stale":
+            click.echo(f"{path} is stale ({why}) and will be replaced", err=True)
+        with progress_bar(config.steps, f"{task} {method} {seed}") as bar:
+            try:
+                result = execute_missing(one, params, results, move_to(bar), checkpoint_every, force)
+            except Exception as error:
+                # What a user can mend is no failure of the run.
+                if not isinstance(error, UserError) or isinstance(error, RunFailedError):
+                    record_failure(one, params, results, error_line(error))
+                if isinstance(error, UserError):
+                    raise
+                raise click.ClickException(f"the run failed: {error_line(error)}") from error
     names = {"profile", "task", "method", "seed", "run_key", "status", "error"}
     final = None if result.returns is None else result.returns.final.mean
-    show({"path": path, **result.model_dump(mode="json", include=names), "final_return": final}, [path], as_json)
+    document = {"path": str(path), **result.model_dump(mode="json", include=names), "final_return": final}
+    show(document, [str(path)], as_json)
     if result.error is not None:
         raise click.ClickException(result.error)
 
@@ -59,7 +95,7 @@ def run(task: str, method: str, seed: int, profile: str, checkpoint_every: float
 @click.command()
 @task_option
 @method_option
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Only this seed; may be repeated.")
+@click.option("--seed", "seeds", type=click.IntRange(min=0), **repeatable, help="Only this seed; may be repeated.")
 @jobs_option
 @checkpoint_option
 @click.option(
@@ -125,8 +161,7 @@ def sweep(
 def evaluate(run_json: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
     """Run the last policy of a finished run for some episodes and print their returns, as JSON in any case."""
     from benchmark.records.config import load_params
-    from benchmark.records.results import read_run
     from benchmark.training.runs import evaluate_checkpoint
 
-    evaluation = evaluate_checkpoint(read_run(run_json), load_params(), results, episodes, seed)
+    evaluation = evaluate_checkpoint(run_json, load_params(), results, episodes, seed)
     show(evaluation, [evaluation.model_dump_json()], as_json)

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from benchmark.conformance.trial import small_settings
+from benchmark.records.yaml import parse_given
 from envs.errors import UnknownIdError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods, method_class
@@ -51,7 +50,7 @@ def select(plugin: str | Path | None, tasks: Sequence[str] = (), given: Sequence
     methods, checked = _find(plugin)
     if (tasks or given) and not methods:
         raise UserError(f"--task and --set are for checking a method, and '{plugin}' is a task: leave them out")
-    settings = dict(map(_setting, given))
+    settings = parse_given(given)
     small = {method: small_settings(method, settings) for method in methods}
     return Selection(checked, small, [make_task(task).id for task in tasks or METHOD_TASKS])
 
@@ -113,15 +112,3 @@ def _file_of(cls: type) -> Path | None:
         return Path(inspect.getfile(cls)).resolve()
     except (OSError, TypeError):
         return None
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """Name and value of ``NAME=VALUE``."""
-    name, equals, value = text.partition("=")
-    try:
-        read = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {text}: '{value}' is not YAML; write NAME=VALUE") from error
-    if not (name and equals):
-        raise UserError(f"--set {text}: write NAME=VALUE")
-    return name, read

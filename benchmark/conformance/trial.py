@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from benchmark.conformance.probes import disturbed, intact, rollout, shadowed
-from benchmark.records.config import EvaluationSettings, RunConfig, merge
+from benchmark.records.config import EvaluationSettings, RunConfig
 from benchmark.records.results import Violations
 from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.records.yaml import merge
 from benchmark.training import harness
 from benchmark.training.evaluation import check_action
 from envs.constraints.base import Constraint

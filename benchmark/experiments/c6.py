@@ -112,7 +112,7 @@ def rollout(task: TaskSpec, agent: DDPG[Any], count: int, seed: int) -> Tensor:
             if done:
                 observation, _ = env.reset(seed=derive_seed(seed, "episode", episode))
                 episode += 1
-            obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+            obs = task.observed(observation)[None]
             rows.append(obs)
             action = task.constraint.repair(agent.act(obs, explore=False).double(), obs)
             observation, _, terminated, truncated, _ = env.step(action[0].numpy())

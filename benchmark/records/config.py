@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
-from benchmark.records.files import read_bytes
+from benchmark.records.yaml import find_line, find_params, merge, read_yaml
 from envs.errors import UnknownIdError, UserError
 from envs.registry import make_task
 from methods.base import method_class, parse_config
-
-PARAMS = Path("params.yaml")
-PACKAGE = Path(__file__).resolve().parents[1]
+from methods.settings import SettingError, read_settings
 
 
 class Settings(BaseModel):
-    """Base of everything read from params.yaml: unknown names are refused."""
+    """Base of everything read from params.yaml: unknown names are refused, and so are lists with repeats."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _without_repeats(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            refuse_repeats(value)
+        return value
 
 
 class EvaluationSettings(Settings):
@@ -121,6 +137,11 @@ class Profile(Settings):
     learner: dict[str, Any] = Field(default_factory=dict)
     methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _each_method_once(self) -> Profile:
+        refuse_repeats(self.methods)
+        return self
+
     @property
     def methods(self) -> tuple[str, ...]:
         """All methods, flows first."""
@@ -136,6 +157,8 @@ class TaskSettings(Settings):
 
 class Params(Settings):
     """The whole of params.yaml; ``shared`` only holds YAML anchors."""
+
+    _file: Path | None = PrivateAttr(None)
 
     shared: Any = None
     task_settings: dict[str, TaskSettings] = Field(default_factory=dict)
@@ -162,35 +185,31 @@ class RunConfig(Settings):
     method: dict[str, Any]
 
 
-def find_params() -> Path:
-    """The params.yaml of the current folder, else of the project around it, else the package's own.
+def refuse_repeats(values: Sequence[Any]) -> None:
+    """Refuse what would be run and counted several times.
 
-    A project is what has ``.git`` or ``.dvc`` at its root.
+    Raises:
+        ValueError: If a value is in it more than once.
     """
-    folders = [Path.cwd(), *Path.cwd().parents]
-    roots = [folder for folder in folders if (folder / ".git").exists() or (folder / ".dvc").exists()]
-    project = folders[: folders.index(roots[0]) + 1] if roots else []
-    # An installed package has a copy, a clone has the file itself at its root.
-    places = [Path(), *project, PACKAGE, PACKAGE.parent]
-    return next((folder / PARAMS for folder in places if (folder / PARAMS).exists()), PARAMS)
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise ValueError(f"{value} is in it {count} times; leave it there once")
 
 
 def load_params(path: Path | None = None) -> Params:
     """Read a params.yaml, by default the one that ``find_params`` finds.
 
     Raises:
-        UserError: If it is missing, not YAML, or has an unknown or ill-typed setting.
+        UserError: If it is missing, not YAML, or has an unknown, ill-typed or repeated setting.
     """
     path = path or find_params()
+    data = read_yaml(path)
     try:
-        data = yaml.safe_load(read_bytes(path).decode())
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
-    try:
-        return Params.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path}, '{'.'.join(str(part) for part in first['loc'])}': {first['msg']}") from error
+        params = read_settings(Params, data, str(path))
+    except SettingError as error:
+        raise SettingError(f"{path}, line {find_line(path, error.path)}", error.path, error.reason) from error
+    params._file = path
+    return params
 
 
 def list_profiles() -> list[str]:
@@ -198,8 +217,10 @@ def list_profiles() -> list[str]:
     return list(load_params().profiles)
 
 
-def run_config(params: Params, profile_name: str, task_id: str, method_id: str) -> RunConfig:
-    """The configuration of a run: the method's defaults, then the task's, then the profile's settings on top.
+def run_config(
+    params: Params, profile_name: str, task_id: str, method_id: str, given: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """The configuration of a run: the method's defaults, the task's, the profile's, and settings given for one run.
 
     Raises:
         UserError: If an id or a setting is unknown.
@@ -208,12 +229,22 @@ def run_config(params: Params, profile_name: str, task_id: str, method_id: str) 
     make_task(task_id)
     cls = method_class(method_id)
     own = params.task_settings.get(task_id, TaskSettings())
-    check_names(params, profile)
+    check_names(params, profile_name)
     settings: dict[str, Any] = {}
     for level in (own, profile):
         shared = {key: value for key, value in level.learner.items() if key in cls.Config.model_fields}
         settings = merge(merge(settings, shared), level.methods_config.get(method_id, {}))
-    return config_around(params, profile_name, task_id, parse_config(cls, settings).model_dump(mode="json"))
+    try:
+        method = parse_config(cls, merge(settings, given or {})).model_dump(mode="json")
+    except SettingError as error:
+        name, place = error.path[0], ""
+        for names, level in ((("task_settings", task_id), own), (("profiles", profile_name), profile)):
+            of_method = level.methods_config.get(method_id, {})
+            if name in of_method or name in level.learner:
+                inner = ("methods_config", method_id) if name in of_method else ("learner",)
+                place = where(params, *names, *inner, *error.path)
+        raise UserError(f"{'--set: ' if given and name in given else place}{error}") from error
+    return config_around(params, profile_name, task_id, method)
 
 
 def config_around(params: Params, profile_name: str, task_id: str, method: dict[str, Any]) -> RunConfig:
@@ -232,31 +263,45 @@ def config_around(params: Params, profile_name: str, task_id: str, method: dict[
     )
 
 
-def check_names(params: Params, profile: Profile) -> None:
+def check_names(params: Params, profile_name: str) -> None:
     """Refuse settings that would be ignored in silence.
 
     Raises:
         UserError: If a setting names a task, a method or a learner's setting that there is not.
     """
-    for task in (*profile.task_steps, *params.task_settings):
-        make_task(task)
-    levels: list[Profile | TaskSettings] = [profile, *params.task_settings.values()]
-    for level in levels:
+    profile = params.profile(profile_name)
+    levels: dict[tuple[str, str], Profile | TaskSettings] = {("profiles", profile_name): profile}
+    levels |= {("task_settings", task): settings for task, settings in params.task_settings.items()}
+    for task in profile.task_steps:
+        with located(params, "profiles", profile_name, "task_steps", task):
+            make_task(task)
+    known = {name for method in profile.methods for name in method_class(method).Config.model_fields}
+    for names, level in levels.items():
+        if names[0] == "task_settings":
+            with located(params, *names):
+                make_task(names[1])
         for method in level.methods_config:
-            method_class(method)
-        known = {name for method in profile.methods for name in method_class(method).Config.model_fields}
+            with located(params, *names, "methods_config", method):
+                method_class(method)
         for name in level.learner:
-            if name not in known:
-                raise UnknownIdError("learner setting", name, known)
+            with located(params, *names, "learner", name):
+                if name not in known:
+                    raise UnknownIdError("learner setting", name, known)
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the entries of ``over`` put on top, nested mappings likewise."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
+def where(params: Params, *names: str | int) -> str:
+    """File and line of an entry, as the beginning of a message; empty where they were read from no file."""
+    file = params._file
+    return f"{file}, line {find_line(file, names)}: " if file else ""
+
+
+@contextmanager
+def located(params: Params, *names: str) -> Iterator[None]:
+    """Put file and line of an entry before what a user's error inside says."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where(params, *names)}{error}") from error
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

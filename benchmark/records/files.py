@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import platform
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+import click
+from filelock import FileLock, Timeout
 
 from envs.errors import UserError
+
+# Waiting for less is not worth a word.
+GRACE_SECONDS = 0.5
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -74,12 +81,34 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold a lock, one process at a time, while making ``path``.
+def file_lock(path: Path, what: str = "") -> Iterator[None]:
+    """Hold a lock, one process at a time, while making ``path``; who waits for it says so, and for whom.
+
+    Args:
+        path: What is made.
+        what: What messages call it; by default its path.
 
     Raises:
         UserError: If its folder cannot be made or written.
     """
     check_writable(path)
-    with FileLock(path.parent / f".{path.name}.lock"):
+    lock, holder = FileLock(path.parent / f".{path.name}.lock"), path.parent / f".{path.name}.holder.lock"
+    try:
+        lock.acquire(timeout=GRACE_SECONDS)
+    except Timeout:
+        # Of many workers that wait for one, none says so.
+        if multiprocessing.parent_process() is None:
+            try:
+                other = holder.read_text() or "another process"
+            except OSError:
+                other = "another process"
+            click.echo(f"waiting for {other}, which makes {what or path}", err=True)
+        lock.acquire()
+    try:
+        with suppress(OSError):
+            holder.write_text(f"process {os.getpid()} on {platform.node()} ({' '.join(' '.join(sys.argv).split())})")
         yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()

@@ -138,6 +138,7 @@ class Provenance(Record):
         memory_gib: Its memory [GiB], rounded.
         platform: Its operating system, architecture and C library.
         machine: Short hash of processor, code path, accelerator, cores, memory and platform.
+        given: What was set for this run alone, which is then none of its profile; None where nothing was.
         sha256: Of all other entries of the file; empty where it was not noted.
     """
 
@@ -156,6 +157,7 @@ class Provenance(Record):
     memory_gib: int | None = None
     platform: str | None = None
     machine: str | None = None
+    given: list[str] | None = None
     sha256: str = ""
 
     @model_validator(mode="before")
@@ -167,7 +169,7 @@ class Provenance(Record):
     @model_serializer(mode="wrap")
     def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # A file from before the machine was noted is written again to the same bytes.
-        later = ("code_sha256", "code_path", "cores", "memory_gib", "platform", "machine")
+        later = ("code_sha256", "code_path", "cores", "memory_gib", "platform", "machine", "given")
         return {name: value for name, value in handler(self).items() if value is not None or name not in later}
 
 

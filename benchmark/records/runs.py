@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from benchmark.records.config import Params, RunConfig, run_config, unequal_settings
 from benchmark.records.files import file_lock
-from benchmark.records.keys import Versions, run_key, run_versions
+from benchmark.records.keys import Versions, key_of, run_key, run_versions
 from benchmark.records.provenance import library_versions, run_code
 from benchmark.records.results import DamagedFileError, RunResult, read_run
 from benchmark.records.store import set_aside
+from benchmark.records.yaml import parse_given
 from envs.constraints import Box
 from envs.errors import UserError
 from envs.registry import TaskSpec, list_tasks, make_task
@@ -26,16 +27,51 @@ State = Literal["complete", "failed", "timeout", "stale", "missing"]
 
 @dataclass(frozen=True)
 class Run:
-    """A run's name: profile, task, method and seed."""
+    """A run's name: profile, task, method and seed.
+
+    Attributes:
+        given: What differs from the profile's settings, ``--steps=N`` or ``--set=NAME=VALUE`` each; such a run is none
+            of the profile's, and lies elsewhere.
+        out: Where its JSON lies, if not in the profile's place.
+    """
 
     profile: str
     task: str
     method: str
     seed: int
+    given: tuple[str, ...] = ()
+    out: Path | None = None
+
+    def elsewhere(self, results: Path, out: Path | None, given: Sequence[str]) -> Run:
+        """The same with settings of its own, or in another place.
+
+        Args:
+            results: Folder of all results.
+            out: A JSON file, or a folder; a run with settings of its own has one below the profile's by default.
+            given: See :class:`Run`.
+
+        Raises:
+            UserError: If ``out`` is among the runs of a profile.
+        """
+        run = replace(self, given=tuple(sorted(given)))
+        if given and out is None:
+            out = run.changed(results)
+        if out is None:
+            return run
+        if out.suffix != ".json":
+            out = out / self.task / self.method / f"seed-{self.seed}.json"
+        place, root = out.resolve(), results.resolve()
+        if place.is_relative_to(root) and place.relative_to(root).parts[1:2] == ("runs",):
+            raise UserError(f"{out} is among the runs of a profile: give another place with --out")
+        return replace(run, out=out)
+
+    def changed(self, results: Path) -> Path:
+        """The folder of runs with these settings, and of what is prepared for them."""
+        return results / self.profile / "changed" / key_of({"given": self.given})[:12]
 
     def path(self, results: Path) -> Path:
         """Where its JSON lies."""
-        return self._file(results, "runs", "json")
+        return self.out or self._file(results, "runs", "json")
 
     def kept(self, results: Path, key: str) -> Path:
         """Where a copy of a complete JSON stays when the pipeline removes a stage's results to rerun it."""
@@ -43,10 +79,14 @@ class Run:
 
     def checkpoint(self, results: Path) -> Path:
         """Where the last state of its method lies."""
+        if self.out:
+            return self.out.with_suffix(".safetensors")
         return self._file(results, "checkpoints", "safetensors")
 
     def unfinished(self, results: Path) -> Path:
         """Where a run that was interrupted left its state."""
+        if self.out:
+            return self.out.with_suffix(".unfinished")
         return self._file(results, "unfinished/runs", "safetensors")
 
     def _file(self, results: Path, folder: str, suffix: str) -> Path:
@@ -54,7 +94,13 @@ class Run:
 
     def config(self, params: Params) -> RunConfig:
         """Its full configuration."""
-        return run_config(params, self.profile, self.task, self.method)
+        settings = parse_given([one.removeprefix("--set=") for one in self.given if one.startswith("--set=")])
+        config = run_config(params, self.profile, self.task, self.method, settings)
+        steps = [int(one.removeprefix("--steps=")) for one in self.given if one.startswith("--steps=")]
+        return config.model_copy(update={"steps": steps[0]}) if steps else config
+
+    def __str__(self) -> str:
+        return " ".join([self.task, self.method, f"seed {self.seed}", *self.given])
 
     def key(self, params: Params) -> str:
         """What it depends on, as one hash."""
@@ -91,7 +137,8 @@ def select(
         pairs = [pair for task in tasks for pair in of_task[task] or others[task]]
     else:
         pairs = asked
-    for task, method in pairs:
+    # A profile's methods may be those that returns are measured by.
+    for task, method in dict.fromkeys(pairs):
         make_task(task)
         method_class(method)
         for seed in seeds or chosen.seeds:

@@ -158,8 +158,10 @@ def check_place(path: Path, run: RunResult, profile: str) -> None:
     """Refuse a run that its path names otherwise, as a file copied from elsewhere would be.
 
     Raises:
-        UserError: If profile, task, method or seed differ.
+        UserError: If profile, task, method or seed differ, or its settings were given for it alone.
     """
+    if run.provenance.given:
+        raise UserError(f"{path} was made with {' '.join(run.provenance.given)} and is no run of the profile: move it")
     if run.profile != profile:
         raise UserError(f"{path} is a run of profile '{run.profile}', not of '{profile}': profiles are never mixed")
     inside = f"{run.task}/{run.method}/seed-{run.seed}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmark.records.results import Evaluation
-from envs.errors import MethodFailedError
+from envs.errors import MethodFailedError, RunFailedError
 from envs.registry import TaskSpec
 from methods.base import Method
 
@@ -38,29 +39,39 @@ class Evaluator:
             step: Training steps so far.
             seeds: Seeds of the episodes.
             witness: Called with every raw action (B, n) and observation (B, o).
+
+        Raises:
+            RunFailedError: If an action, an observation, a reward or the mean return is not finite.
         """
         while len(self._envs) < len(seeds):
             self._envs.append(self._task.make_env(disable_env_checker=True))
         rows = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, seeds, strict=False)]
-        obs = torch.as_tensor(np.stack(rows), dtype=torch.float64)
+        obs = self._task.observed(np.stack(rows))
         returns = [0.0] * len(seeds)
         running = list(range(len(seeds)))
         while running:
             actions = self._actions(method, obs[running], witness)
             for index, action in zip(tuple(running), actions, strict=True):
                 observation, reward, terminated, truncated, _ = self._envs[index].step(action.numpy())
-                obs[index] = torch.as_tensor(observation, dtype=torch.float64)
+                obs[index] = self._task.observed(observation, reward)
                 returns[index] += float(reward)
                 if terminated or truncated:
                     running.remove(index)
-        return Evaluation(step=step, mean=float(np.mean(returns)), episodes=returns)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(np.mean(returns))
+        if not math.isfinite(mean):
+            raise RunFailedError(f"the environment of task '{self._task.id}' gave rewards that add up to {mean}")
+        return Evaluation(step=step, mean=mean, episodes=returns)
 
     def _actions(self, method: Method[Any], obs: torch.Tensor, witness: Witness | None) -> torch.Tensor:
         action = method.act(obs, explore=False)
         check_action(method, action, len(obs))
         if witness is not None:
             witness(action.double(), obs)
-        return self._task.constraint.repair(action.double(), obs)
+        repaired = self._task.constraint.repair(action.double(), obs)
+        if not bool(repaired.isfinite().all()):
+            raise RunFailedError(f"the projection of task '{self._task.id}' gave an action with NaN or infinity")
+        return repaired
 
     def close(self) -> None:
         """Close all environments."""

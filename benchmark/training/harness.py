@@ -21,7 +21,7 @@ from benchmark.records.results import Calls, Evaluation, FinalPolicy, Returns, S
 from benchmark.records.store import ArtifactStore, RunCheckpoint
 from benchmark.training.evaluation import Evaluator, check_action
 from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, ViolationCounter, with_meter
-from envs.errors import MethodFailedError
+from envs.errors import MethodFailedError, RunFailedError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import Method, Tensors, Transition, make_method
@@ -72,7 +72,8 @@ def train(
         checkpoint: Where an interrupted run left its state, and where this one leaves its own.
 
     Raises:
-        MethodFailedError: If the method puts out actions of a wrong shape or NaN, or its losses are not finite.
+        RunFailedError: If the method puts out actions of a wrong shape, or anything put out is not finite; the message
+            says what, at which step and of whose making.
     """
     clock = Clock()
     meter = Meter(clock)
@@ -107,6 +108,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.seed = self.method.seed
+        self.step = 0
         solver = self.method.projection_solver
         if solver == "cvxpy":
             # Importing it takes seconds, which are not the projections'.
@@ -123,6 +125,9 @@ class _Run:
             with self.clock.part("other"), closing(self.task.make_env(disable_env_checker=True)) as env:
                 status = self._loop(env)
             returns, final_policy, state = self._returns() if status == "complete" else (None, None, {})
+        except RunFailedError as error:
+            when = f"at step {self.step}" if self.step else "in preparation"
+            raise type(error)(f"{error} {when}") from error
         finally:
             self.evaluator.close()
         return Outcome(
@@ -141,6 +146,7 @@ class _Run:
         obs = self._reset(env)
         episode_steps = 0
         for step in range(self.done + 1, self.config.steps + 1):
+            self.step = step
             obs, ended = self._step(env, obs, step)
             episode_steps += 1
             self.done = step
@@ -161,7 +167,7 @@ class _Run:
     def _reset(self, env: Any) -> Tensor:
         with self.clock.part("env"):
             observation, _ = env.reset(seed=derive_seed(self.seed, "environment", self.episode))
-        return torch.as_tensor(observation, dtype=torch.float64)[None]
+        return self.task.observed(observation)[None]
 
     def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
         with self.clock.part("act"):
@@ -177,7 +183,7 @@ class _Run:
             self.visited.append(self.task.constraint.context(obs)[0].tolist())
         with self.clock.part("env"):
             observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
-        next_obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+        next_obs = self.task.observed(observation, reward)[None]
         with self.clock.part("update"):
             transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)
             self.method.observe(transition)
@@ -186,7 +192,10 @@ class _Run:
     def _update(self, count: int) -> None:
         with self.clock.part("update"):
             for _ in range(count):
-                losses = self.method.update()
+                losses = {name: float(value) for name, value in (self.method.update() or {}).items()}
+                for name, value in losses.items():
+                    if not (isinstance(name, str) and math.isfinite(value)):
+                        raise MethodFailedError(f"method '{self.method.id}' gave a loss {name!r} of {value}")
                 if losses:
                     self.losses.append(losses)
 
@@ -205,14 +214,13 @@ class _Run:
         earlier = {name.removeprefix("update/") for name in self.curves if name.startswith("update/")}
         for name in sorted(earlier.union(*self.losses)):
             values = [losses[name] for losses in self.losses if name in losses]
-            self._append(f"update/{name}", math.fsum(values) / len(values) if values else None)
+            try:
+                self._append(f"update/{name}", math.fsum(values) / len(values) if values else None)
+            except OverflowError as error:
+                raise MethodFailedError(f"method '{self.method.id}' gave losses {name!r} that add up to inf") from error
         self.losses.clear()
 
     def _append(self, name: str, value: float | None) -> None:
-        if value is not None and not math.isfinite(value):
-            raise MethodFailedError(
-                f"method '{self.method.id}': {name} is {value} at step {self.evaluations[-1].step}; diverged"
-            )
         # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.
         self.curves.setdefault(name, [None] * (len(self.evaluations) - 1)).append(value)
 

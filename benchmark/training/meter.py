@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, Calls, ViolationCount, Violations
 from envs.constraints.base import Constraint
+from envs.errors import RunFailedError
 
 
 class Clock:
@@ -181,7 +183,13 @@ class Tally:
     valid: list[int] = field(default_factory=lambda: [0] * len(TOLERANCES))
 
     def add(self, size: float) -> None:
-        """Count one action whose summed positive violation is ``size``."""
+        """Count one action whose summed positive violation is ``size``.
+
+        Raises:
+            RunFailedError: If it is not finite, or the sum of all is too large.
+        """
+        if not math.isfinite(self.sum + size):
+            raise RunFailedError(f"the constraint gave a violation of {size}, which cannot be added to the others")
         self.n += 1
         if size > 0:
             self.count += 1

@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.records.config import Params, RunConfig
-from benchmark.records.files import check_writable, file_lock
+from benchmark.records.files import check_writable, file_lock, write_bytes
 from benchmark.records.provenance import collect_provenance
-from benchmark.records.results import Evaluation, RunResult, read_run
+from benchmark.records.results import Evaluation, Provenance, RunResult, read_run
 from benchmark.records.runs import Run, state_of, why_stale
 from benchmark.records.store import EVERY_SECONDS, ArtifactStore, RunCheckpoint, load_tensors, save_tensors
 from benchmark.training.evaluation import Evaluator
@@ -24,15 +24,20 @@ from methods.base import make_method
 
 
 def execute_missing(
-    run: Run, params: Params, results: Path, progress: Progress, checkpoint_every: float = EVERY_SECONDS
+    run: Run,
+    params: Params,
+    results: Path,
+    progress: Progress,
+    checkpoint_every: float = EVERY_SECONDS,
+    force: bool = False,
 ) -> RunResult:
-    """As :func:`execute`, unless another process completes the run meanwhile.
+    """As :func:`execute`, one process at a time, unless the run is complete by then; ``force`` makes it in any case.
 
     Raises:
         UserError: If an id, a setting or a file is bad; nothing is written then.
     """
-    with file_lock(run.unfinished(results)):
-        if state_of(run, params, results)[0] == "complete":
+    with file_lock(run.unfinished(results), str(run)):
+        if not force and state_of(run, params, results)[0] == "complete":
             return read_run(run.path(results))
         return execute(run, params, results, progress, checkpoint_every)
 
@@ -48,25 +53,47 @@ def execute(
         UserError: If an id, a setting or a file is bad; nothing is written then.
     """
     torch.set_num_threads(1)
-    config, key, provenance = run.config(params), run.key(params), collect_provenance(run.code())
+    config, key, provenance = run.config(params), run.key(params), provenance_of(run)
     check_writable(run.path(results))
     checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
-    outcome = train(make_task(run.task), run.method, config, run.seed, results / run.profile, progress, checkpoint)
+    outcome = train(make_task(run.task), run.method, config, run.seed, artifacts_of(run, results), progress, checkpoint)
     complete = outcome.status == "complete"
     error = None if complete else f"gave up after {config.timeout_seconds} s of training"
     measured = {name: value for name, value in vars(outcome).items() if name != "state"}
     result = _result(run, params, error=error, provenance=provenance, **measured)
     if complete:
         save_tensors(run.checkpoint(results), outcome.state, {"run_key": key})
-        result.write(run.kept(results, key))
+        if run.out is None:
+            result.write(run.kept(results, key))
     result.write(run.path(results))
     checkpoint.remove()
     return result
 
 
+def provenance_of(run: Run) -> Provenance:
+    """Where a run that is made now comes from."""
+    return collect_provenance(run.code()).model_copy(update={"given": list(run.given) or None})
+
+
+def artifacts_of(run: Run, results: Path) -> Path:
+    """The folder of what a run prepares: the profile's; with settings of its own, one that begins with a copy of that.
+
+    Its flow may be another one, which must not replace the profile's.
+    """
+    folder, own = results / run.profile, run.changed(results)
+    if not run.given:
+        return folder
+    kept = [folder / "samples" / f"{run.task}.safetensors", *folder.glob(f"flows/*/{run.task}.safetensors")]
+    for path in kept:
+        copy = own / path.relative_to(folder)
+        if path.exists() and not copy.exists():
+            write_bytes(copy, path.read_bytes())
+    return own
+
+
 def record_failure(run: Run, params: Params, results: Path, reason: str) -> None:
     """Write the JSON of a run that failed, so that nothing takes it for a result."""
-    error, provenance = " ".join(reason.split())[:500], collect_provenance(run.code())
+    error, provenance = " ".join(reason.split())[:500], provenance_of(run)
     _result(run, params, status="failed", error=error, provenance=provenance).write(run.path(results))
 
 
@@ -89,14 +116,16 @@ def error_line(error: BaseException) -> str:
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
-def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episodes: int, seed: int) -> Evaluation:
-    """Episodes of a finished run's last policy.
+def evaluate_checkpoint(path: Path, params: Params, results: Path, episodes: int, seed: int) -> Evaluation:
+    """Episodes of the last policy of a finished run, whose JSON is at ``path``.
 
     Raises:
         UserError: If its checkpoint is missing, damaged, or of another run, or the run is stale.
     """
     torch.set_num_threads(1)
-    run = Run(result.profile, result.task, result.method, result.seed)
+    result = read_run(path)
+    out = path if path.with_suffix(".safetensors").exists() else None
+    run = Run(result.profile, result.task, result.method, result.seed, tuple(result.provenance.given or ()), out)
     if result.run_key != run.key(params):
         raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
     if not run.checkpoint(results).exists():
@@ -114,7 +143,7 @@ def evaluate_checkpoint(result: RunResult, params: Params, results: Path, episod
     except ValidationError as error:
         raise UserError(f"{run.path(results)} is damaged: its config is not that of a run; run it again") from error
     method = make_method(run.method, task, config.method, run.seed)
-    method.prepare(ArtifactStore(results / run.profile, task))
+    method.prepare(ArtifactStore(artifacts_of(run, results), task))
     method.load_state_dict(state)
     with closing(Evaluator(task)) as evaluator:
         return evaluator.evaluate(method, config.steps, [derive_seed(seed, "evaluate", k) for k in range(episodes)])

@@ -15,12 +15,13 @@ from typing import Literal
 import psutil
 import torch
 
-from benchmark.records.config import EvaluationSettings, Params, RunConfig, merge, run_config
+from benchmark.records.config import EvaluationSettings, Params, RunConfig, run_config
 from benchmark.records.files import check_writable
 from benchmark.records.keys import key_of, training_facts
 from benchmark.records.provenance import collect_provenance
 from benchmark.records.reports import TimedRound, TimingReport, timing_path
 from benchmark.records.results import read_record
+from benchmark.records.yaml import merge
 from benchmark.training.harness import train
 from benchmark.training.runs import error_line
 from envs.errors import MethodFailedError, UserError

@@ -65,7 +65,7 @@ def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
     for _ in range(steps):
         if done:
             observation, _ = env.reset(seed=derive_seed(seed, "episode", episode))
-            obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+            obs = task.observed(observation)[None]
             episode, held = episode + 1, 0
         if held == 0:
             held = HOLDS[int(torch.randint(len(HOLDS), (1,), generator=generator))]
@@ -75,7 +75,7 @@ def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
         contexts.append(constraint.context(obs)[0])
         action = constraint.linear_oracle(direction, obs) if episode % 2 else constraint.project(uniform, obs)
         observation, _, terminated, truncated, _ = env.step(action[0].numpy())
-        obs = torch.as_tensor(observation, dtype=torch.float64)[None]
+        obs = task.observed(observation)[None]
         done = terminated or truncated
     env.close()
     return torch.stack(contexts)

@@ -18,7 +18,7 @@ from torch import Tensor
 from envs.constraints.allocation import Allocation
 from envs.errors import UserError
 from envs.sampling.samples import Samples
-from envs.sampling.sdd import SENSES, BitTree, bit_tree, compile_sum, value_nodes
+from envs.sampling.sdd import SENSES, BitTree, bit_tree, compile_sum, plan_sum, value_nodes
 
 # Draws that go down the diagram together, as few as drown the fixed cost of tensor operations and stay in the cache.
 CHUNK = 1 << 16
@@ -190,14 +190,16 @@ def _bit(ones: Tensor, here: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _compile(rows: list[list[int]], senses: list[str], bounds: list[int], upper: list[int], lower: list[int]) -> PSDD:
+    # First, since it says what would take too long.
+    plans = [plan_sum(row, sense, bound, upper) for row, sense, bound in zip(rows, senses, bounds, strict=True)]
     bits = [max(1, most.bit_length()) for most in upper]
     tree = bit_tree(bits)
     # A manager made from a tree neither collects garbage nor rearranges, so nodes stay what they are.
     manager = SddManager.from_vtree(tree.export())
     values = value_nodes(manager, bits, upper)
     diagram = manager.true()
-    for row, sense, bound in zip(rows, senses, bounds, strict=True):
-        diagram = diagram & compile_sum(manager, values, row, sense, bound)
+    for plan in plans:
+        diagram = diagram & compile_sum(manager, values, plan)
     return PSDD(diagram, tree, bits, lower)
 
 

@@ -105,28 +105,28 @@ def value_nodes(manager: SddManager, bits: Sequence[int], upper: Sequence[int]) 
     return values
 
 
-def compile_sum(
-    manager: SddManager, values: Sequence[Sequence[SddNode]], coefficients: Sequence[int], sense: str, bound: int
-) -> SddNode:
-    """The diagram of ``sum_i c_i a_i (sense) bound`` with every a_i among its values.
+def plan_sum(coefficients: Sequence[int], sense: str, bound: int, largest: Sequence[int]) -> list[Transitions]:
+    """What the diagram of ``sum_i c_i a_i (sense) bound`` with whole ``0 <= a_i <= u_i`` is made from.
 
     Dynamic programming: what coordinates i, i+1, ... may do depends on the coordinates before them through the sum that
     they leave alone, so there is one diagram for each i and remaining sum, made from those of i + 1. Never are points
     listed.
 
     Args:
-        manager: Of the diagrams.
-        values: From :func:`value_nodes`.
         coefficients: (n,).
         sense: One of :data:`SENSES`.
         bound: Right-hand side.
+        largest: u, (n,).
+
+    Returns:
+        For each coordinate, every remaining sum that can be met before it, and where its values lead; empty if no
+        point satisfies the constraint.
 
     Raises:
-        UserError: If there are too many partial sums.
+        UserError: If there are too many partial sums, before they are listed.
     """
     if sense == ">=":
-        return compile_sum(manager, values, [-c for c in coefficients], "<=", -bound)
-    largest = [len(nodes) - 1 for nodes in values]
+        return plan_sum([-c for c in coefficients], "<=", -bound, largest)
     extremes = [(min(0, c * u), max(0, c * u)) for c, u in zip(coefficients, largest, strict=True)]
     least, most = (_suffix_sums(numbers) for numbers in zip(*extremes, strict=True))
 
@@ -137,36 +137,50 @@ def compile_sum(
         return min(rest, most[coordinate])
 
     start = settle(bound, 0)
-    if start is None:
-        return manager.false()
-    levels = _transitions(start, coefficients, largest, settle)
-    below = {0: manager.true()}
-    for nodes, level in zip(reversed(values), reversed(levels), strict=True):
-        below = {rest: _decide(manager, nodes, branches, below) for rest, branches in level.items()}
-    return below[start]
+    return [] if start is None else _transitions(start, coefficients, largest, settle)
 
 
 def _transitions(start: int, coefficients: Sequence[int], largest: Sequence[int], settle: Settle) -> list[Transitions]:
-    """Every remaining sum that can be met before each coordinate, and where its values lead."""
     levels: list[Transitions] = []
-    rests, work = {start}, 0
-    for coordinate, (coefficient, most) in enumerate(zip(coefficients, largest, strict=True)):
-        work += len(rests) * (most + 1)
-        if work > MOST_TRANSITIONS:
-            raise UserError(
-                f"psdd: over {MOST_TRANSITIONS:,} pairs of a partial sum and a value; divide coefficients and bound by "
-                "a common factor, or lower the limits"
-            )
+    # Values of each coordinate; after the last one there is nothing to decide.
+    values = [most + 1 for most in largest] + [0]
+    work = values[0]
+    _refuse_if_large(work)
+    rests = {start}
+    for coordinate, coefficient in enumerate(coefficients):
         level: Transitions = {}
+        afters: set[int] = set()
         for rest in sorted(rests):
             branches = level.setdefault(rest, {})
-            for value in range(most + 1):
+            for value in range(values[coordinate]):
                 after = settle(rest - coefficient * value, coordinate + 1)
                 if after is not None:
                     branches.setdefault(after, []).append(value)
+                    afters.add(after)
+                    _refuse_if_large(work + len(afters) * values[coordinate + 1])
+        work += len(afters) * values[coordinate + 1]
         levels.append(level)
-        rests = {after for branches in level.values() for after in branches}
+        rests = afters
     return levels
+
+
+def _refuse_if_large(work: int) -> None:
+    if work > MOST_TRANSITIONS:
+        raise UserError(
+            f"psdd: over {MOST_TRANSITIONS:,} pairs of a partial sum and a value; divide coefficients and bound by "
+            "a common factor, or lower the limits"
+        )
+
+
+def compile_sum(manager: SddManager, values: Sequence[Sequence[SddNode]], plan: Sequence[Transitions]) -> SddNode:
+    """The diagram of a sum from its plan, of :func:`plan_sum`, and the nodes of :func:`value_nodes`."""
+    if not plan:
+        return manager.false()
+    below = {0: manager.true()}
+    for nodes, level in zip(reversed(values), reversed(plan), strict=True):
+        below = {rest: _decide(manager, nodes, branches, below) for rest, branches in level.items()}
+    (diagram,) = below.values()
+    return diagram
 
 
 def _decide(

@@ -14,7 +14,7 @@ from methods.base import Method, MethodConfig, Tensors, Transition
 class Scripted(Method[MethodConfig]):
     """Does nothing, and can be told to do anything; its state is the number of steps it saw."""
 
-    id = "scripted"
+    id, version = "scripted", 1
     Config = MethodConfig
 
     def __init__(self, *arguments: Any) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.comparison import Compared, Difference
-from benchmark.publishing.mlflow.store import Entry, is_whole, list_runs, open_experiment, tag_of, write_entry
+from benchmark.publishing.mlflow.store import (
+    NAME_LENGTH,
+    Entry,
+    is_whole,
+    list_runs,
+    open_experiment,
+    tag_of,
+    write_entry,
+)
 from benchmark.records.config import flatten
 from benchmark.records.results import RunResult, read_run
 from benchmark.records.runs import check_runs
@@ -20,7 +28,6 @@ from envs.errors import UserError
 STATUS = {"complete": "FINISHED", "failed": "FAILED", "timeout": "KILLED"}
 # Not "run_key": an import of runs deletes what has a key that no file on disk has.
 COMPARISON_KEY = "comparison_key"
-NAME_LENGTH = 250
 
 
 def import_runs(folder: Path, profile: str, database: Path, server: str | None = None) -> int:

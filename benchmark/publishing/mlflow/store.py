@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -35,6 +36,8 @@ HINTS = {
     "": "it is only a view of the result files: delete it and import again",
 }
 SERVER_HINTS = {"": "check that it runs and that MLFLOW_TRACKING_URI is its address"}
+# Of a name, at most.
+NAME_LENGTH = 250
 # Set last: a run without it is what an interrupted import left behind.
 WHOLE = "import"
 
@@ -84,8 +87,14 @@ def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 def clean(name: str) -> str:
-    """A name that MLflow accepts."""
-    return re.sub(r"[^/\w.\- :]", "_", name)
+    """A name that MLflow accepts, another one for every other name.
+
+    A character that it refuses, and each colon, becomes its number in hexadecimal digits between colons; so do the dots
+    of a part ``.`` or ``..``. An empty part becomes a colon, and a long name ends with its hash.
+    """
+    parts = [re.sub(r"[^\w.\- ]", lambda found: f":{ord(found[0]):02x}:", part) or ":" for part in name.split("/")]
+    found = "/".join(part.replace(".", ":2e:") if part in {".", ".."} else part for part in parts)
+    return found if len(found) <= NAME_LENGTH else f"{found[:180]}:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def tag_of(row: Run, name: str) -> str:

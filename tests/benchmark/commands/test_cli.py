@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,8 @@ from click.shell_completion import BashComplete
 
 from benchmark.cli import PROGRAM, VARIABLE, cli
 from benchmark.experiments.sampling import draw_states
+from benchmark.records.files import file_lock
+from benchmark.records.results import read_run
 from envs import list_tasks, make_task
 from methods import list_methods
 from tests.benchmark.command import Done, acrl, files, finish, start, workplace
@@ -38,6 +41,14 @@ def test_list_names_everything(tmp_path: Path) -> None:
         assert f"\n  {name} " in done.out
 
 
+def test_list_without_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.records.yaml.PARAMS", Path("absent.yaml"))
+    done = acrl(tmp_path, "list")
+    assert (done.code, done.err) == (0, "")
+    assert "\n  R+L2 " in done.out
+    assert "no params.yaml" in done.out.splitlines()[-1]
+
+
 @pytest.mark.parametrize("method", FAMILIES)
 def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, method: str) -> None:
     again = acrl(smoke, "run", "R+L2", method, "--profile", "smoke", "--results", tmp_path)
@@ -49,6 +60,51 @@ def test_the_same_run_again_gives_the_same_json(smoke: Path, tmp_path: Path, met
         assert result["status"] == "complete"
         del result["seconds"], result["provenance"]
     assert results[0] == results[1]
+
+
+def test_a_complete_run_is_left_alone_unless_it_is_forced(copy: Path) -> None:
+    before, arguments = files(copy), ("run", "R+L2", "nfw", "-p", "smoke")
+    done = acrl(copy, *arguments)
+    assert (done.code, done.out) == (0, RUN.format("nfw") + "\n")
+    assert done.err == f"{done.out.strip()} is complete: --force makes it again, --out puts it elsewhere\n"
+    assert files(copy) == before
+    assert acrl(copy, *arguments, "--force") == done._replace(err="")
+    assert files(copy)[RUN.format("nfw")] != before[RUN.format("nfw")]
+    for out, path in (("mine.json", "mine.json"), ("new", "new/R+L2/nfw/seed-0.json")):
+        assert acrl(copy, *arguments, "--out", out).out.strip() == path
+        assert read_run(copy / path).returns == read_run(copy / RUN.format("nfw")).returns
+    other = acrl(copy, *arguments, "--set", "alpha=0.5", "--out", "mine.json")
+    assert (other.code, other.err.partition("0.5")[0]) == (2, "error: mine.json holds another result (method.alpha is ")
+
+
+def test_settings_for_one_run_make_none_of_the_profile(copy: Path) -> None:
+    before = files(copy)
+    given = ("--set", "flow.updates=61", "--steps", "60")
+    done = acrl(copy, "run", "R+L2", "flowpg", "-p", "smoke", *given, "--json")
+    document = json.loads(done.out)
+    made, usual = read_run(copy / document["path"]), read_run(copy / RUN.format("flowpg"))
+    assert (made.config["steps"], made.config["method"]["flow"]["updates"]) == (60, 61)
+    assert made.provenance.given == ["--set=flow.updates=61", "--steps=60"]
+    assert made.run_key not in (usual.run_key, "")
+    assert before.items() <= files(copy).items()
+    assert acrl(copy, "status", "-p", "smoke").out.count(" complete\n") == len(SMOKE_METHODS)
+    assert acrl(copy, "evaluate", document["path"]).code == 0
+    shutil.copy(copy / document["path"], copy / RUN.format("flowpg"))
+    for command in ("tables", "track"):
+        refused = acrl(copy, command, "-p", "smoke")
+        assert refused.code == 2
+        assert "was made with --set=flow.updates=61 --steps=60 and is no run of the profile" in refused.err
+
+
+def test_who_waits_for_the_same_run_says_so_and_for_whom(tmp_path: Path) -> None:
+    folder = workplace(tmp_path)
+    with file_lock(folder / "results/smoke/unfinished/runs/R+L2/nfw/seed-0.safetensors"):
+        process = start(folder, "run", "R+L2", "nfw", "-p", "smoke")
+        assert process.stderr is not None
+        said = process.stderr.readline()
+    assert said.startswith(f"waiting for process {os.getpid()} on ")
+    assert said.endswith(", which makes R+L2 nfw seed 0\n")
+    assert finish(process).code == 0
 
 
 @pytest.mark.parametrize("method", FAMILIES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import re
 import shutil
@@ -9,11 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 import yaml
+from torch import Tensor
 
+from benchmark.records.results import read_run
+from envs import make_task, registry
+from envs.registry import TaskSpec
+from methods import base, list_methods
 from tests.benchmark.command import acrl, files, finish, install, start, workplace
 from tests.benchmark.synthetic_results import alter, make_run, save
+from tests.methods.scripted import Scripted
 
 NFW = "results/smoke/runs/R+L2/nfw/seed-0.json"
 CHECKPOINT = "results/smoke/checkpoints/R+L2/nfw/seed-0.safetensors"
@@ -55,6 +64,13 @@ def refused(folder: Path, *arguments: str | Path) -> str:
     [
         (("run", "R+L3", "nfw", *SMOKE), "unknown task 'R+L3': did you mean 'R+L2'?"),
         (("run", "R+L2", "nwf", *SMOKE), "unknown method 'nwf': did you mean 'nfw'?"),
+        (("run", "xyzzy", "nfw", *SMOKE), "unknown task 'xyzzy': valid: An+L2"),
+        (("sweep", *SMOKE, "--task", "R+L2", "--task", "R+L2"), "'R+L2' is given 2 times"),
+        (("sweep", *SMOKE, "--seed", "0", "--seed", "0"), "'0' is given 2 times"),
+        (("flows", "R+L2", "R+L2", *SMOKE), "'R+L2' is given 2 times"),
+        (("experiment", "e1", "e1", *SMOKE), "'e1' is given 2 times"),
+        (("run", "R+L2", "nfw", *SMOKE, "--set", "alhpa=1"), "--set: config of method 'nfw', setting 'alhpa'"),
+        (("run", "R+L2", "nfw", *SMOKE, "--out", "results/smoke/runs/mine.json"), "is among the runs of a profile"),
         (("repro",), "there is no pipeline here: run this in a clone of the repository"),
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
@@ -139,7 +155,7 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str) -> None:
     if kept == SAMPLES:
         (full / FLOW).unlink()
     before = files(full)
-    done = acrl(full, "run", "R+L2", "flowpg", *SMOKE)
+    done = acrl(full, "run", "R+L2", "flowpg", *SMOKE, "--force")
     line = f"{kept} is truncated or damaged; it is set aside as R+L2.damaged; run again to make it anew"
     assert (done.code, done.err) == (2, f"error: {line}\n")
     del before[kept]
@@ -156,6 +172,77 @@ def test_results_that_cannot_be_written(
     (folder / "file").write_text("not a folder")
     monkeypatch.setattr("benchmark.training.runs.train", lambda *_: pytest.fail("trained in vain"))
     assert "file/" in refused(folder, *arguments, *SMOKE, "--results", "file/results")
+
+
+# --- what is not finite -----------------------------------------------------------------------------------------------
+
+
+class Faulty(TaskSpec):
+    """R+L2, whose environment gives something else from the seventh step on: a reward, or an observation times this."""
+
+    reward, scale = 0.0, 1.0
+
+    def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+        env = super().make_env(**kwargs)
+        given, count = env.step, itertools.count(1)
+
+        def step(action: Any) -> Any:
+            obs, _, *ended = given(action)
+            late = next(count) >= 7
+            return obs * (self.scale if late else 1.0), self.reward if late else 0.0, *ended
+
+        env.step = step  # type: ignore[method-assign]
+        return env
+
+
+NAN, INF = float("nan"), float("inf")
+ENVIRONMENT, METHOD = "the environment of task 'R+L2' gave", "method 'scripted' gave"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"reward": NAN}, f"{ENVIRONMENT} a reward of nan at step 7"),
+        ({"reward": -INF}, f"{ENVIRONMENT} a reward of -inf at step 7"),
+        ({"reward": 1e308}, f"{ENVIRONMENT} rewards that add up to inf at step 50"),
+        ({"scale": INF}, f"{ENVIRONMENT} an observation with NaN or infinity at step 7"),
+        ({"violation": NAN}, "the constraint gave a violation of nan, which cannot be added to the others at step 1"),
+        ({"violation": 1e307}, "which cannot be added to the others at step"),
+        ({"losses": [0.0, NAN]}, f"{METHOD} a loss 'q' of nan at step 50"),
+        ({"losses": [INF, -INF]}, f"{METHOD} a loss 'q' of inf at step 50"),
+        ({"losses": [1e308]}, f"{METHOD} losses 'q' that add up to inf at step 50"),
+    ],
+)
+def test_what_is_not_finite_fails_the_run_in_one_line(
+    folder: Path, fault: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task("R+L2")
+
+    class Unbounded(type(task.constraint)):  # type: ignore[misc]
+        def violation(self, action: Tensor, obs: Tensor) -> Tensor:
+            found: Tensor = super().violation(action, obs)
+            return found * 0 + fault["violation"] if "violation" in fault else found
+
+    class Losing(Scripted):
+        losses = itertools.cycle(fault.get("losses", [0.0]))
+
+        def update(self) -> dict[str, float]:
+            return {"q": next(self.losses)}
+
+    monkeypatch.setattr(Faulty, "reward", fault.get("reward", 0.0))
+    monkeypatch.setattr(Faulty, "scale", fault.get("scale", 1.0))
+    constraint = copy.copy(task.constraint)
+    constraint.__class__ = Unbounded
+    faulty = Faulty(**vars(task) | {"constraint": constraint})
+    monkeypatch.setitem(registry._TASKS, "R+L2", lambda: faulty)
+    list_methods()
+    monkeypatch.setitem(base._METHODS, "scripted", Losing)
+    done = acrl(folder, "run", "R+L2", "scripted", *SMOKE)
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch("error: .*\n", done.err)
+    assert message in done.err
+    result = read_run(folder / "results/smoke/runs/R+L2/scripted/seed-0.json")
+    assert (result.status, f"error: {result.error}\n") == ("failed", done.err)
 
 
 # --- plug-ins ---------------------------------------------------------------------------------------------------------

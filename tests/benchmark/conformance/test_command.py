@@ -81,6 +81,8 @@ def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
         (["R+L2", "--set", "a=1"], "'R+L2' is a task: leave them out"),
         (["nfw", "--set", "alpha"], "write NAME=VALUE"),
         (["nfw", "--set", "alpha=[1"], "is not YAML"),
+        (["nfw", "--set", "alpha=1", "--set", "alpha=2"], "each name once"),
+        (["nfw", "--set", "alpha=on"], "should be a valid number"),
         (["missing.py"], "no such file"),
         (["empty.py"], "registers no method and no task"),
         (["raises.py"], "raises.py cannot be imported: ZeroDivisionError"),

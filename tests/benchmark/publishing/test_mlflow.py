@@ -71,7 +71,9 @@ def test_what_is_imported_is_what_the_file_says(folder: Path, database: Path) ->
     assert run.violations is not None
     # Names and lengths that MLflow refuses.
     run.config |= {f"key(é) {number}": number for number in range(250)}
-    run.curves = {"step": [float(i) for i in range(1500)], "loss (mean), [1]": [0.5] * 1500}
+    odd = ["q[1]", "q(1)", "q_1_", "q:1", "critic//q", "critic/q", "", ":", "../x", "./x", "/x", "a" * 300, "a" * 301]
+    run.curves = {"step": [float(i) for i in range(1500)]}
+    run.curves |= {name: [float(number)] * 1500 for number, name in enumerate(odd)}
     path = save(folder, run)
     assert import_runs(folder, PROFILE, database) == 3
     row, client = shown(database)["nfw 0"], MlflowClient(tracking_uri=sqlite_uri(database))
@@ -83,7 +85,9 @@ def test_what_is_imported_is_what_the_file_says(folder: Path, database: Path) ->
     assert row.data.tags["version.torch"] == "2.13.0"
     history = client.get_metric_history(row.info.run_id, "evaluation/return")
     assert [(m.step, m.value) for m in history] == [(e.step, e.mean) for e in run.returns.evaluations]
-    assert len(client.get_metric_history(row.info.run_id, "training/loss _mean__ _1_")) == 1500
+    curves = {name: value for name, value in row.data.metrics.items() if name.startswith("training/")}
+    assert sorted(curves.values()) == list(range(len(odd)))
+    assert len(client.get_metric_history(row.info.run_id, "training/q:5b:1:5d:")) == 1500
     assert row.data.metrics["final/return"] == run.returns.final.mean
     assert row.data.metrics["violations/policy/count"] == run.violations.policy.count
     assert row.data.metrics["violations/executed/valid_share/0.001"] == 1.0
@@ -255,8 +259,8 @@ def test_a_comparison_is_logged_once(folder: Path, database: Path, monkeypatch: 
     row = shown(database)["comparison"]
     assert (row.info.status, row.data.tags["comparison_key"]) == ("FINISHED", compared.key)
     found = {(one.quantity, one.tolerance): one for one in compared.differences}
-    assert row.data.metrics["R_L2/final return/difference"] == found["final return", None].difference
-    assert row.data.metrics["R_L2/valid share in training/0.001/a"] == found["valid share in training", 1e-3].a
+    assert row.data.metrics["R:2b:L2/final return/difference"] == found["final return", None].difference
+    assert row.data.metrics["R:2b:L2/valid share in training/0.001/a"] == found["valid share in training", 1e-3].a
     client = MlflowClient(tracking_uri=sqlite_uri(database))
     copy = Path(client.download_artifacts(row.info.run_id, "comparison.json"))
     assert Compared.model_validate_json(copy.read_text()) == compared

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from benchmark.records.config import Params, find_params, load_params, merge, run_config
+from benchmark.records.config import Params, load_params, run_config
+from benchmark.records.yaml import find_params, merge
 from envs import UserError
 
 SHIPPED = Path(__file__).resolve().parents[3] / "params.yaml"
@@ -17,15 +16,6 @@ SHIPPED = Path(__file__).resolve().parents[3] / "params.yaml"
 @pytest.fixture(scope="module")
 def shipped() -> Params:
     return load_params(SHIPPED)
-
-
-def write(tmp_path: Path, change: Any) -> Path:
-    """The shipped file after ``change`` was made to its data."""
-    data = yaml.safe_load(SHIPPED.read_text())
-    change(data)
-    path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(data))
-    return path
 
 
 def test_every_run_of_every_shipped_profile_has_a_configuration(shipped: Params) -> None:
@@ -71,34 +61,64 @@ def test_merge_goes_into_nested_settings_and_changes_neither() -> None:
     assert base == {"a": {"b": 1, "c": 2}, "d": 3}
 
 
+STEPS, LEARNER = "    steps: 150\n", "{warmup: 60, "
+
+
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("old", "new", "message"),
     [
-        (lambda d: d["profiles"]["smoke"].update(step=5), "profiles.smoke.step"),
-        (lambda d: d["profiles"]["smoke"].update(seeds=[-1]), "profiles.smoke.seeds.0"),
-        (lambda d: d["profiles"]["smoke"].update(timeout_seconds=float("inf")), "profiles.smoke.timeout_seconds"),
+        (STEPS, "    steps: 150\n    steps: 160\n", "'steps' is given twice"),
+        (LEARNER, "{warmup: 60, warmup: 70, ", "'warmup' is given twice"),
+        ("\n  small:\n", "\n  smoke:  # again\n", "'smoke' is given twice"),
+        (STEPS, "    steps: on\n", "'profiles.smoke.steps': Input should be a valid integer"),
+        (STEPS, "    steps: true\n", "'profiles.smoke.steps': Input should be a valid integer"),
+        (STEPS, "    timeout_seconds: .inf\n", "'profiles.smoke.timeout_seconds': Input should be a finite number"),
+        (LEARNER, "{tau: on, ", "'tau': Input should be a valid number"),
+        (LEARNER, "{tau: true, ", "'tau': Input should be a valid number"),
+        (LEARNER, '{tau: "0.1", ', "'tau': Input should be a valid number"),
+        (STEPS, "    step: 150\n", "'profiles.smoke.step': there is none; did you mean 'steps'"),
+        (STEPS, "    xyzzy: 150\n", "'profiles.smoke.xyzzy': there is none; valid: evaluation"),
+        ("final_episodes: 2}", "final_episode: 2}", "did you mean 'final_episodes'"),
+        (LEARNER, "{warmpu: 60, ", "unknown learner setting 'warmpu': did you mean 'warmup'"),
+        ("&smoke_flow\n", "&smoke_flow\n        alpah: 1\n", "'alpah': there is none"),
+        ("      flowpg-spline: *smoke_flow", "      flowgp: {}", "unknown method 'flowgp': did you mean 'flowpg'"),
+        (STEPS, "    task_steps: {R+L9: 7}\n", r"unknown task 'R\+L9': did you mean"),
+        ("\n  R+N: *reacher", "\n  R+XX: {}", r"unknown task 'R\+XX'"),
+        ("tasks: [R+L2, BSS-3]", "tasks: [R+L2, R+L2]", r"'profiles.smoke.tasks': R\+L2 is in it 2 times"),
+        ("seeds: [0]", "seeds: [0, 0, 0]", "'profiles.smoke.seeds': 0 is in it 3 times"),
+        ("dimensions: [2, 4]", "dimensions: [2, 2]", "'profiles.smoke.experiments.dimensions': 2 is in it 2 times"),
     ],
 )
-def test_a_bad_setting_is_named(tmp_path: Path, change: Any, named: str) -> None:
-    with pytest.raises(UserError, match=f"'{named}'"):
-        load_params(write(tmp_path, change))
+def test_what_is_wrong_in_a_file_is_refused_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text, path = SHIPPED.read_text(), tmp_path / "params.yaml"
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=message) as refused:
+        run_config(load_params(path), "smoke", "R+L2", "flowpg")
+    until = path.read_text().partition(new)[0] + new.rstrip("\n")
+    assert f"{path}, line {until.count(chr(10)) + 1}" in str(refused.value)
 
 
-def test_params_are_those_of_the_folder_or_its_project_or_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("steps: 150", "steps: 0150").replace("{warmup: 60,", "{tau: 1e-4,"))
+    config = run_config(load_params(path), "smoke", "R+L2", "nfw")
+    assert (config.steps, config.method["tau"]) == (150, 0.0001)
+
+
+def test_params_are_those_of_the_nearest_folder_or_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tmp_path / "project"
     folder = project / "folder"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
+    assert find_params() == SHIPPED
     (tmp_path / "params.yaml").touch()
+    assert find_params() == tmp_path / "params.yaml"
+    # Those of the folders around a project are not its own.
+    (project / ".dvc").mkdir()
     assert find_params() == SHIPPED
     (project / "params.yaml").touch()
-    assert find_params() == SHIPPED
-    (project / ".dvc").mkdir()
     assert find_params() == project / "params.yaml"
-    (project / "params.yaml").unlink()
-    assert find_params() == SHIPPED
     (folder / "params.yaml").touch()
     assert find_params() == Path("params.yaml")
 
@@ -107,8 +127,11 @@ def test_params_are_those_of_the_folder_or_its_project_or_the_package(
     ("content", "message"),
     [
         (b"a: [1", "is not YAML"),
-        (b"", "valid dictionary"),
+        (b"", "an object"),
         (b"\xff\xfe\xfa", "is not YAML: 'utf-8' codec"),
+        (b"a: &a [*a]", "is not YAML: "),
+        (b"? [a]\n: b", "is not YAML: "),
+        (b"a: !this b", "line 1 is not YAML: "),
         (None, "no such file"),
     ],
 )
@@ -118,18 +141,3 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, messa
         path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         load_params(path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda data: data["profiles"]["smoke"]["learner"].update(warmpu=5), "did you mean 'warmup'"),
-        (lambda data: data["profiles"]["smoke"]["methods_config"].update(flowgp={}), "did you mean 'flowpg'"),
-        (lambda data: data["profiles"]["smoke"].update(task_steps={"R+L9": 7}), "unknown task 'R\\+L9'"),
-        (lambda data: data["task_settings"].update({"R+XX": {}}), "unknown task 'R\\+XX'"),
-    ],
-)
-def test_settings_that_would_be_ignored_are_refused(tmp_path: Path, change: Any, message: str) -> None:
-    params = load_params(write(tmp_path, change))
-    with pytest.raises(UserError, match=message):
-        run_config(params, "smoke", "R+L2", "nfw")

@@ -180,12 +180,3 @@ def test_bad_actions_name_the_method(
 
     with pytest.raises(UserError, match=f"method 'scripted' gave an action {message}"):
         run(Bad)
-
-
-def test_a_loss_that_is_not_finite_names_the_method(run: Run) -> None:
-    class Diverging(Scripted):
-        def update(self) -> dict[str, float]:
-            return {"loss": float("nan")}
-
-    with pytest.raises(UserError, match="method 'scripted': update/loss is nan at step 80; diverged"):
-        run(Diverging)

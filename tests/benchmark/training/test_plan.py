@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.records.config import merge
+from benchmark.records.yaml import merge
 from tests.benchmark.command import acrl, files, workplace
 
 TASKS = ("R+L2", "BSS-3")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from benchmark.records.config import Params, load_params
-from benchmark.records.results import read_run
 from benchmark.records.runs import Run, restore, select, state_of
 from benchmark.training.runs import evaluate_checkpoint, execute, record_failure
 from envs import UserError
@@ -41,6 +40,8 @@ def test_a_profile_and_a_task_name_their_runs(params: Params) -> None:
     assert len(list(select(params, "quick", methods=profile.methods))) == compared
     for task in ("HC+N", "HC+O"):
         assert list(select(params, "quick", [task])) == [run for run in asked if run.task == task]
+    own = list(select(changed(params, plain_methods=("random-feasible",)), "smoke"))
+    assert len(own) == len(set(own))
     # A choice may go beyond the profile.
     assert {run.method for run in select(params, "quick", ["H+M"])} == set(profile.methods)
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
@@ -62,15 +63,15 @@ def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, t
 
 
 def test_the_last_policy_is_evaluated_if_it_is_of_the_run_that_is_asked_for(params: Params, results: Path) -> None:
-    result = read_run(NFW.path(results))
-    first, second = (evaluate_checkpoint(result, params, results, episodes, 3) for episodes in (1, 2))
+    path = NFW.path(results)
+    first, second = (evaluate_checkpoint(path, params, results, episodes, 3) for episodes in (1, 2))
     assert second.episodes[0] == pytest.approx(first.episodes[0], abs=1e-3)
     assert first.step == 150
     with pytest.raises(UserError, match="steps is 149, was 150"):
-        evaluate_checkpoint(result, changed(params, steps=149), results, 1, 0)
+        evaluate_checkpoint(path, changed(params, steps=149), results, 1, 0)
     shutil.copy(Run("smoke", "R+L2", "ddpg-penalty", 0).checkpoint(results), NFW.checkpoint(results))
     with pytest.raises(UserError, match="belongs to another run"):
-        evaluate_checkpoint(result, params, results, 1, 0)
+        evaluate_checkpoint(path, params, results, 1, 0)
 
 
 def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params, results: Path) -> None:

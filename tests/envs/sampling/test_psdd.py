@@ -1,6 +1,7 @@
 """PSDD: counts and draws against enumeration."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -143,6 +144,24 @@ def test_counts_beyond_machine_numbers() -> None:
 def test_bad_input(arguments, message: str) -> None:
     with pytest.raises(UserError, match=message):
         compile_linear(*arguments)
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        ([1, 1, 1], "=", 10**6, [10**6] * 3),
+        ([1, 1, 1], "<=", 10**6, [10**6] * 3),
+        ([0, 1], ">=", 0, [1, 10**9]),
+        ([[1, 1], [10**30, 1]], ["=", "<="], [5, 10**30], [5, 10**9]),
+    ],
+)
+def test_what_is_too_large_is_refused_before_it_is_built(system) -> None:
+    tracemalloc.start()
+    with pytest.raises(UserError, match="over 2,000,000 pairs"):
+        compile_linear(*system)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1e6
 
 
 def test_an_allocation_in_parts() -> None:

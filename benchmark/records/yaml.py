@@ -1,0 +1,119 @@
+"""Settings as people write them, in YAML 1.2 as DVC reads it: ``0150`` is 150, and no key stands twice in a mapping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.records.files import read_bytes
+from envs.errors import UserError
+
+PARAMS = Path("params.yaml")
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def find_params() -> Path:
+    """The params.yaml of the current folder, else of one around it, else the package's own.
+
+    Folders around a project, which has ``.git`` or ``.dvc`` at its root, are not those of the project.
+    """
+    folders = [Path.cwd(), *Path.cwd().parents]
+    roots = [folder for folder in folders if (folder / ".git").exists() or (folder / ".dvc").exists()]
+    around = folders[: folders.index(roots[0]) + 1] if roots else folders
+    # An installed package has a copy, a clone has the file itself at its root.
+    places = [Path(), *around, PACKAGE, PACKAGE.parent]
+    return next((folder / PARAMS for folder in places if (folder / PARAMS).exists()), PARAMS)
+
+
+def read_yaml(path: Path) -> Any:
+    """What is in a file, as plain data.
+
+    Raises:
+        UserError: If it is missing, not YAML, or has a key twice.
+    """
+    try:
+        return parse_yaml(read_bytes(path).decode(), str(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
+
+
+def parse_yaml(text: str, owner: str) -> Any:
+    """A text as plain data; ``owner`` is what messages call it.
+
+    Raises:
+        UserError: If it is not YAML, or has a key twice.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+        # Neither a list as a key nor a node inside of itself is data that a setting could have.
+        json.dumps(data, default=str)
+    except DuplicateKeyError as error:
+        key = error.problem.split('"')[1]
+        raise UserError(f"{owner}, line {error.problem_mark.line + 1}: '{key}' is given twice; delete one") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise UserError(f"{owner}, line {mark.line + 1} is not YAML: {error.problem}") from error
+    except (YAMLError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{owner} is not YAML: {' '.join(str(error).split())}") from error
+    return data
+
+
+def find_line(path: Path, names: Sequence[str | int]) -> int:
+    """The line, from 1, of the entry of a YAML file that ``names`` lead to, or of the last of them that is there."""
+    from ruamel.yaml import YAML
+
+    node, line = YAML(typ="safe", pure=True).compose(read_bytes(path).decode()), 1
+    for name in names:
+        line, node = _entry(node, name) or (line, None)
+    return line
+
+
+def _entry(node: Any, name: str | int) -> tuple[int, Any] | None:
+    """Line and value of an entry of a mapping, those merged into it included, or of a list; None if it is not there."""
+    if node is None or node.id == "scalar":
+        return None
+    if node.id == "sequence":
+        return node.value[name].start_mark.line + 1, node.value[name]
+    for key, value in node.value:
+        if key.value == str(name):
+            return key.start_mark.line + 1, value
+    merged = [value for key, value in node.value if key.value == "<<"]
+    for one in merged:
+        # A list of mappings, or one.
+        for mapping in one.value if one.id == "sequence" else [one]:
+            if found := _entry(mapping, name):
+                return found
+    return None
+
+
+def parse_given(given: Sequence[str]) -> dict[str, Any]:
+    """Settings from ``NAME=VALUE``, the value as in YAML; a name may lead into nested settings by dots.
+
+    Raises:
+        UserError: If one is not of this form, or a name is given twice.
+    """
+    settings: dict[str, Any] = {}
+    names = [text.partition("=")[0] for text in given]
+    for text, name in zip(given, names, strict=True):
+        if not name or "=" not in text or names.count(name) > 1:
+            raise UserError(f"--set {text}: write NAME=VALUE, each name once")
+        value = parse_yaml(text.partition("=")[2], f"--set {text}")
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        settings = merge(settings, value)
+    return settings
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the entries of ``over`` put on top, nested mappings likewise."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
