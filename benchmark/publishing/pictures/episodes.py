@@ -26,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.publishing.pictures.drawing import EDGE, FEASIBLE, INFEASIBLE, Picture
+from benchmark.training.processes import import_variables
 from envs.bike_sharing import CAPACITY
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
@@ -141,15 +142,10 @@ def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
         np.save(folder / ACTIONS, episode.actions.numpy())
         command = [sys.executable, "-m", "benchmark.publishing.pictures.episodes", task.id, str(seed), str(every), name]
         for backend in (chosen,) if chosen else BACKENDS:
-            variables = {"MUJOCO_GL": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
+            variables = {**os.environ, **import_variables(), "MUJOCO_GL": backend}
             try:
                 done = subprocess.run(
-                    command,
-                    check=False,
-                    env={**os.environ, **variables},
-                    capture_output=True,
-                    text=True,
-                    timeout=SECONDS,
+                    command, check=False, env=variables, capture_output=True, text=True, timeout=SECONDS
                 )
             except subprocess.TimeoutExpired:
                 reason = f"{backend} took more than {SECONDS} s"
