@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import NoReturn
 
@@ -59,6 +61,10 @@ def main() -> None:
         _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+    except OSError as error:
+        _drop_output()
+        place = f"use '{error.filename}'" if error.filename else "read or write"
+        _fail(f"cannot {place}: {error.strerror or error}; check the place and its free space", EXIT_USER_ERROR)
     except ValueError as error:
         # Imported here, since it costs as much as all else that a call for help needs.
         from envs.errors import UserError
@@ -68,6 +74,14 @@ def main() -> None:
         _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Let Python not try once more, as it ends, to print what could not be printed."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -228,7 +228,7 @@ def import_variables() -> dict[str, str]:
 
     By itself, one started with ``-c`` or ``-m`` looks first into the folder that the user stands in.
     """
-    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
 
 
 @contextmanager
