@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -19,6 +21,7 @@ from benchmark.commands.publish import report, tables, track, ui
 from benchmark.commands.run import evaluate, run, sweep
 
 PROGRAM, VARIABLE = "acrl", "_ACRL_COMPLETE"
+NO_HOME = "/nonexistent"
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -53,6 +56,7 @@ for command in (*LOOK, *MEASURE, *MAKE, *PUBLISH):
 
 def main() -> None:
     """Entry point: one line for every error."""
+    _name_the_nameless()
     try:
         code = cli(prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
     except click.UsageError as error:
@@ -74,6 +78,18 @@ def main() -> None:
         _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _name_the_nameless() -> None:
+    """Give a user whom no list of users has, as in many containers, what libraries ask for: a name and a home."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = NO_HOME
 
 
 def _drop_output() -> None:

@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 from mlflow import MlflowClient
 
+from benchmark.publishing.mlflow.store import sqlite_uri
 from benchmark.records.store import load_tensors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -153,7 +154,7 @@ def contents(path: Path) -> Any:
 
 def tracked(database: Path) -> list[Any]:
     """The runs of an MLflow database, without the identifiers that are drawn."""
-    client = MlflowClient(f"sqlite:///{database}")
+    client = MlflowClient(sqlite_uri(database))
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments)
     return sorted((run.info.status, sorted(run.data.params.items()), sorted(run.data.metrics)) for run in runs)
