@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -17,6 +21,7 @@ from benchmark.commands.publish import report, tables, track, ui
 from benchmark.commands.run import evaluate, run, sweep
 
 PROGRAM, VARIABLE = "acrl", "_ACRL_COMPLETE"
+NO_HOME = "/nonexistent"
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -51,6 +56,7 @@ for command in (*LOOK, *MEASURE, *MAKE, *PUBLISH):
 
 def main() -> None:
     """Entry point: one line for every error."""
+    _name_the_nameless()
     try:
         code = cli(prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
     except click.UsageError as error:
@@ -59,6 +65,10 @@ def main() -> None:
         _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+    except OSError as error:
+        _drop_output()
+        place = f"use '{error.filename}'" if error.filename else "read or write"
+        _fail(f"cannot {place}: {error.strerror or error}; check the place and its free space", EXIT_USER_ERROR)
     except ValueError as error:
         # Imported here, since it costs as much as all else that a call for help needs.
         from envs.errors import UserError
@@ -68,6 +78,26 @@ def main() -> None:
         _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _name_the_nameless() -> None:
+    """Give a user whom no list of users has, as in many containers, what libraries ask for: a name and a home."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = NO_HOME
+
+
+def _drop_output() -> None:
+    """Let Python not try once more, as it ends, to print what could not be printed."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -29,11 +29,11 @@ from typing import Any
 import yaml
 from mlflow import MlflowClient
 
+from benchmark.publishing.mlflow.store import sqlite_uri
 from benchmark.records.store import load_tensors
 
 ROOT = Path(__file__).resolve().parents[1]
 ACRL = (sys.executable, "-c", "from benchmark.cli import main; main()")
-DVC = (sys.executable, "-m", "dvc")
 MOST_KILLS_A_TRIAL = 3
 # The rounds of a timing are seconds, too.
 VOLATILE = ("seconds", "provenance", "rounds")
@@ -56,14 +56,18 @@ def timeless(path: Path) -> bool:
 
 
 STAGES = (
+    Stage("plan", (*ACRL, "plan", "-p", "smoke")),
     Stage("flow", (*ACRL, "flows", "R+L2", "-p", "smoke", "--method", "flowpg")),
     Stage("run", (*ACRL, "run", "R+L2", "nfw", "-p", "smoke", "--checkpoint-every", "0")),
     Stage("sweep", (*ACRL, "sweep", "-p", "smoke", "--task", "R+L2", "-j", "2", "--checkpoint-every", "0")),
     Stage("visited", (*ACRL, "visited", "R+L2", "-p", "smoke", "--method", "flowpg")),
     Stage("sampler", (*ACRL, "sample", "R+L2", "--sampler", "hmc", "--n", "20000", "--seed", "0", "--out", "a.npy")),
+    Stage("timing", (*ACRL, "timing", "R+L2", "-p", "smoke")),
+    Stage("experiment", (*ACRL, "experiment", "e1", "n2", "-p", "smoke"), timeless),
     Stage("tables", (*ACRL, "tables", "-p", "smoke")),
+    Stage("report", (*ACRL, "report", "-p", "smoke", "--pictures")),
     Stage("track", (*ACRL, "track", "-p", "smoke")),
-    Stage("dvc repro", (*DVC, "repro"), timeless),
+    Stage("repro", (*ACRL, "repro"), timeless),
 )
 
 
@@ -144,7 +148,8 @@ def contents(path: Path) -> Any:
     if path.suffix == ".safetensors":
         tensors, facts = load_tensors(path)
         named = {name: value.tolist() for name, value in tensors.items()}
-        return json.dumps([named, {key: value for key, value in facts.items() if key not in VOLATILE}])
+        # Facts come in another order each time they are read.
+        return json.dumps([named, {key: value for key, value in facts.items() if key not in VOLATILE}], sort_keys=True)
     if path.suffix == ".json":
         whole = json.loads(path.read_text())
         return {key: value for key, value in whole.items() if key not in VOLATILE}
@@ -153,7 +158,7 @@ def contents(path: Path) -> Any:
 
 def tracked(database: Path) -> list[Any]:
     """The runs of an MLflow database, without the identifiers that are drawn."""
-    client = MlflowClient(f"sqlite:///{database}")
+    client = MlflowClient(sqlite_uri(database))
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments)
     return sorted((run.info.status, sorted(run.data.params.items()), sorted(run.data.metrics)) for run in runs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from envs.errors import UserError
-from envs.mujoco import forward_warnings
+from envs.mujoco import prepare_mujoco
 from envs.registry import TaskSpec, list_tasks, load_tasks, make_task, register_task
 
 if TYPE_CHECKING:
@@ -27,6 +27,6 @@ def __getattr__(name: str) -> Any:
     return Constraint
 
 
-forward_warnings()
+prepare_mujoco()
 # Last, since packages that offer tasks import this one.
 load_tasks()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from envs.constraints import Allocation
 from envs.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BIKES_PER_ZONE = 30
 CAPACITY = 35
@@ -27,6 +30,11 @@ DISTANCES = {
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Frame = NDArray[np.uint8]
+
+BAR, MARK, CROSS = "#009E73", "black", "#D55E00"
+# Inches: text and lines grow with the width in pixels.
+FIGURE = (2.24, 1.68)
 
 
 class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
@@ -79,7 +87,9 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Arguments
 
-    `zones`: 3 (task `BSS-3`) or 5 (task `BSS-5`); distances are known for these alone.
+    `zones`: 3 (task `BSS-3`) or 5 (task `BSS-5`); distances are known for these alone. `render_mode`: `"rgb_array"` or
+    none; a frame shows the bikes in each zone, the allocation they were moved to and the demand that met it. `width`
+    of a frame in pixels, a multiple of 4; its height is three quarters of that.
 
     ```python
     import envs, gymnasium
@@ -91,12 +101,20 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
     Lin et al., NFWPO, UAI 2021, arXiv 2102.11055; Brahmanage et al., FlowPG, NeurIPS 2023, arXiv 2402.05149.
 
     Raises:
-        UserError: If `zones` is neither 3 nor 5, or an action has the wrong shape or holds NaN or infinity.
+        UserError: If `zones` is neither 3 nor 5, there is no such `render_mode`, or an action has the wrong shape or
+            holds NaN or infinity.
     """
 
-    def __init__(self, zones: int = 3) -> None:
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium asks the class
+
+    def __init__(self, zones: int = 3, render_mode: str | None = None, width: int = 448) -> None:
         if zones not in DISTANCES:
             raise UserError(f"bike sharing with {zones} zones: distances are known for 3 and 5 zones only")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise UserError(f"bike sharing has no render mode '{render_mode}': use 'rgb_array', or none")
+        self.render_mode = render_mode
+        self._width = width
+        self._figure: Figure | None = None
         self._zones = zones
         self._neighbours = nearest_first(zones)
         self._different = 1 - np.eye(zones, dtype=np.int64)
@@ -106,6 +124,7 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         self.observation_space = spaces.Box(np.zeros(2 * zones + 1), np.array(high, dtype=np.float64), dtype=np.float64)
         self._bikes: Integers
         self._demand: Integers
+        self._wanted: Integers
         self._start()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
@@ -116,7 +135,7 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     def step(self, action: ArrayLike) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Relocate, serve one period's demand, pass on the surplus."""
-        wanted = self._allocation(action)
+        wanted = self._wanted = self._allocation(action)
         moved = int(np.abs(wanted - self._bikes).sum()) // 2
         demand = self.draw_demand()
         self._demand = demand.sum(axis=1)
@@ -133,9 +152,48 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         draws = self.np_random.integers(MIN_DEMAND, MAX_DEMAND + 1, size=(self._zones, self._zones))
         return np.asarray(draws * self._different, dtype=np.int64)
 
+    def render(self) -> Frame | None:
+        """The zones as they are now, (3/4 width, width, 3); None without a render mode."""
+        if self.render_mode is None:
+            return None
+        # Imported here: most who use the environment draw nothing.
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        with rc_context({"font.size": 7.0}):
+            figure = self._figure = self._figure or self._empty_figure()
+            (axes,) = figure.axes
+            axes.set_title(f"step {self._steps}", fontsize=8)
+            for bar, height in zip(axes.patches, self._bikes, strict=True):
+                bar.set_height(height)  # type: ignore[attr-defined]
+            # Before the first step nothing is wanted, and no demand is known.
+            for line, values in zip(axes.lines, (self._wanted, self._demand), strict=False):
+                line.set_ydata(values if self._steps else np.full(self._zones, np.nan))
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            # Laid out once: nothing is to move but what is shown.
+            figure.set_layout_engine("none")
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def _empty_figure(self) -> Figure:
+        """Bars, marks and a legend, for numbers yet to come."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=FIGURE, dpi=self._width / FIGURE[0], layout="constrained")
+        axes, zones, nothing = figure.subplots(), np.arange(1, self._zones + 1), np.zeros(self._zones)
+        axes.bar(zones, nothing, width=0.6, color=BAR, label="bikes")
+        axes.plot(zones, nothing, color=MARK, marker="_", markersize=18, linestyle="", label="wanted")
+        axes.plot(zones, nothing, color=CROSS, marker="x", markersize=5, linestyle="", label="demand")
+        axes.axhline(CAPACITY, color="0.4", linestyle=":", linewidth=1)
+        top = 1.05 * max(CAPACITY, MAX_DEMAND * (self._zones - 1))
+        axes.set(ylim=(0, top), xlim=(0.4, self._zones + 0.6), xticks=zones, xlabel="zone", ylabel="bikes")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=1, markerscale=0.6)
+        return figure
+
     def _start(self) -> None:
         self._bikes = np.full(self._zones, BIKES_PER_ZONE)
         self._demand = np.zeros(self._zones, dtype=np.int64)
+        self._wanted = self._bikes
         self._steps = 0
 
     def _observation(self) -> Floats:

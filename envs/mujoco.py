@@ -1,15 +1,29 @@
-"""MuJoCo's own warnings."""
+"""MuJoCo without what is in the way: its own warnings, and a backend for drawing that is not there."""
 
 import logging
-
-import mujoco
+import os
 
 # mujoco 4 says this on stderr and in a log file for every Walker2d and HalfCheetah that Gymnasium builds.
 KNOWN = "settotalmass"
+BACKEND = "MUJOCO_GL"
 
 
-def forward_warnings() -> None:
-    """Send MuJoCo's warnings to ``logging``, but for the one that Gymnasium's own models cause."""
+def prepare_mujoco() -> None:
+    """Send MuJoCo's warnings to ``logging``, but for the one that Gymnasium's own models cause.
+
+    Where the backend that is asked for is missing, it is missed by those alone who draw.
+    """
+    chosen = os.environ.get(BACKEND)
+    try:
+        import mujoco
+    except Exception:  # of any type: the backends raise what they like
+        if chosen is None:
+            raise
+        os.environ[BACKEND] = "disabled"
+        try:
+            import mujoco
+        finally:
+            os.environ[BACKEND] = chosen
 
     def warn(message: bytes | str) -> None:
         text = message.decode() if isinstance(message, bytes) else message

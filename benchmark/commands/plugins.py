@@ -17,6 +17,8 @@ from benchmark.commands import json_option, repeatable, set_option, show
 
 METHOD_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([+_-][A-Za-z0-9]+)*")
+# File systems take 255 bytes, and what is written bears more than the name.
+MOST_LETTERS = 60
 # Gymnasium reads such an ending as a version.
 VERSION = re.compile(r"-v[0-9]+$")
 
@@ -75,8 +77,9 @@ def method(name: str, as_json: bool) -> None:
     from envs.errors import UserError
     from methods import base
 
-    if not METHOD_NAME.fullmatch(name):
-        raise UserError(f"'{name}' is no name for a method: use lower-case letters, digits and dashes, as in my-method")
+    if not METHOD_NAME.fullmatch(name) or len(name) > MOST_LETTERS:
+        allowed = f"up to {MOST_LETTERS} lower-case letters, digits and dashes"
+        raise UserError(f"'{name}' is no name for a method: use {allowed}, as in my-method")
     if Path("methods/base.py").resolve() != Path(base.__file__).resolve():
         _write_outside("method", name, base.ENTRY_POINTS, as_json)
         return
@@ -97,8 +100,9 @@ def task(name: str, as_json: bool) -> None:
     from envs.errors import UserError
     from envs.registry import ENTRY_POINT_GROUP
 
-    if not TASK_NAME.fullmatch(name) or VERSION.search(name):
-        raise UserError(f"'{name}' is no name for a task: use letters, digits and single + - _, as in My+Task, no -v0")
+    if not TASK_NAME.fullmatch(name) or VERSION.search(name) or len(name) > MOST_LETTERS:
+        allowed = f"up to {MOST_LETTERS} letters, digits and single + - _"
+        raise UserError(f"'{name}' is no name for a task: use {allowed}, as in My+Task, no -v0")
     _write_outside("task", name, ENTRY_POINT_GROUP, as_json)
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -108,20 +110,26 @@ def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
 
 
 def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:
-    # Forked from a process that has imported everything and computed nothing: imports are paid once, threads are not
-    # inherited.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    reports, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
     # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        context = _prepared_context()
+        reports, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
         process.start()
     finally:
         signal.signal(signal.SIGINT, before)
     sender.close()
     return _Worker(run, process, reports)
+
+
+def _prepared_context() -> ForkServerContext:
+    """Processes forked from one that has imported everything: imports are paid once, threads are not inherited."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with same_imports():
+        forkserver.ensure_running()
+    return context
 
 
 def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
@@ -184,9 +192,8 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int 
         yield from map(work, items)
         return
     use_one_thread()
-    context, failures = multiprocessing.get_context("forkserver"), list[Exception]()
-    context.set_forkserver_preload(PRELOADED)
-    with stop_on_sigterm(), ProcessPoolExecutor(jobs, context, _leave_in_order) as pool:
+    failures = list[Exception]()
+    with stop_on_sigterm(), ProcessPoolExecutor(jobs, _prepared_context(), _leave_in_order) as pool:
         try:
             for done in [pool.submit(_plain_errors, work, item) for item in items]:
                 try:
@@ -214,6 +221,29 @@ def use_one_thread() -> None:
     """Keep processes that are started from now on from using more cores than one each."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
+
+
+def import_variables() -> dict[str, str]:
+    """Variables for a Python that is to import what this one does, and nothing else.
+
+    By itself, one started with ``-c`` or ``-m`` looks first into the folder that the user stands in.
+    """
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
+
+
+@contextmanager
+def same_imports() -> Iterator[None]:
+    """Give all that is started meanwhile the variables of :func:`import_variables`."""
+    variables = import_variables()
+    before = {name: os.environ.pop(name, None) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
 
 
 def _leave_in_order() -> None:

@@ -19,7 +19,7 @@ from benchmark.records.files import write_bytes
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run
 from benchmark.records.store import ArtifactStore
-from benchmark.training.processes import THREAD_VARIABLES, progress_bar
+from benchmark.training.processes import THREAD_VARIABLES, progress_bar, same_imports
 from benchmark.training.runs import error_line, execute_missing, record_failure
 from envs.errors import UserError
 from envs.registry import make_task
@@ -66,10 +66,11 @@ def _start(jobs: int, address: str | None) -> Any:
     except ImportError as error:
         raise UserError("--executor ray needs Ray: pip install 'acrl-bench[ray]'") from error
     try:
-        if address:
-            ray.init(address=address, log_to_driver=False)
-        else:
-            ray.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        here: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False, "logging_level": logging.ERROR}
+        # As of a job sent from elsewhere: its workers do not look first into the folder that the user stands in.
+        job = ray.job_config.JobConfig(_client_job=True)
+        with same_imports():
+            ray.init(**({"address": address} if address else here), log_to_driver=False, job_config=job)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster at {address}: {error_line(error)}") from error
     return ray

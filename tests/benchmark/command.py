@@ -19,8 +19,11 @@ ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "params.yaml"
 # A command of its own takes seconds to start: bounds what a hang may cost.
 SECONDS = 240
-# Tests that were started in the background by a shell would hand on that Ctrl-C is ignored.
+# As the installed program, which imports nothing from the folder it is called in. Tests that were started in the
+# background by a shell would hand on that Ctrl-C is ignored.
 MAIN = """
+import sys
+sys.path.remove("")
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from benchmark.cli import main
@@ -84,6 +87,15 @@ def install(folder: Path, group: str, name: str, source: str) -> None:
     (folder / "site" / f"{name}.py").write_text(source)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+
+
+def shadow(folder: Path) -> None:
+    """Put files of the user's own there, which bear the names of our packages and of Python's, and fail."""
+    for name in ("benchmark", "envs", "methods"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise RuntimeError('not ours')\n")
+    for name in ("random", "signal", "socket", "torch"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('not ours')\n")
 
 
 def workplace(folder: Path) -> Path:

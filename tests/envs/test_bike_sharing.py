@@ -196,3 +196,22 @@ def test_without_a_time_limit_observations_stay_in_their_space() -> None:
     for _ in range(150):
         observation, *_ = env.step(np.full(3, 30))
     assert observation in env.observation_space
+
+
+@pytest.mark.parametrize("zones", [3, 5])
+def test_a_frame_shows_each_zone_and_nothing_else_moves(zones: int) -> None:
+    env = BikeSharingEnv(zones, render_mode="rgb_array", width=224)
+    assert BikeSharingEnv(zones).render() is None
+    env.reset(seed=0)
+    start = env.render()
+    env.step(np.full(zones, 30))
+    frame = env.render()
+    assert start is not None
+    assert frame is not None
+    assert (frame.shape, frame.dtype) == ((168, 224, 3), np.uint8)
+    assert (frame == env.render()).all()
+    # Bars changed; axes, ticks and legend below them did not.
+    assert (frame != start).any()
+    assert (frame[120:] == start[120:]).all()
+    with pytest.raises(UserError, match="no render mode 'human': use 'rgb_array'"):
+        BikeSharingEnv(zones, render_mode="human")

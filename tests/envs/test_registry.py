@@ -147,3 +147,17 @@ for ask in (envs.list_tasks, lambda: envs.make_task("HC+O")):
     assert len(lines) == 2
     for number, cause in enumerate(sources.values()):
         assert all(f"'broken{number}-tasks' (broken{number})" in line and cause in line for line in lines)
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "osmesa", "egl"])
+def test_who_draws_nothing_needs_no_backend_for_drawing(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", backend)
+    code = """
+import envs, os
+env = envs.make_task("HC+O").make_env()
+env.reset(seed=0)
+print(len(env.step(env.action_space.sample())), os.environ["MUJOCO_GL"])
+"""
+    assert run_python(tmp_path, code) == [f"5 {backend}"]

@@ -18,7 +18,7 @@ from benchmark.publishing.mlflow.store import (
     one_line_errors,
     sqlite_uri,
 )
-from benchmark.training.processes import stop_on_sigterm
+from benchmark.training.processes import import_variables, stop_on_sigterm
 from envs.errors import UserError
 
 POLL_SECONDS = 0.2
@@ -34,7 +34,7 @@ def serve_ui(database: Path, port: int, announce: Callable[[dict[str, str]], Non
     """
     links = ui_links(database, port)
     # Only runs are shown here: MLflow's background jobs, which take a process each, serve other things.
-    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    variables = {**os.environ, **import_variables(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (
         stop_on_sigterm(),
         subprocess.Popen(ui_command(database, port), env=variables, stdout=sys.__stderr__) as server,

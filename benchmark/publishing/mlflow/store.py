@@ -196,7 +196,10 @@ def list_runs(client: MlflowClient, experiment: str) -> list[Run]:
 
 def sqlite_uri(database: Path) -> str:
     """The database's address; an absolute one, since MLflow reads relative ones from the working directory."""
-    return f"sqlite:///{database.resolve()}"
+    from sqlalchemy.engine import URL
+
+    # The driver is named, since MLflow makes a folder of what follows "sqlite:///", quoted as it is.
+    return URL.create("sqlite+pysqlite", database=str(database.resolve())).render_as_string()
 
 
 def artifact_root(database: Path) -> Path:

@@ -7,7 +7,6 @@ in one of its own, which is ``python -m benchmark.publishing.pictures.episodes``
 from __future__ import annotations
 
 import io
-import math
 import os
 import subprocess
 import sys
@@ -17,16 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import matplotlib as mpl
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from benchmark.publishing.pictures.drawing import EDGE, FEASIBLE, INFEASIBLE, Picture
-from envs.bike_sharing import CAPACITY
+from benchmark.publishing.pictures.drawing import Picture
+from benchmark.training.processes import import_variables
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from envs.seeding import derive_seed, make_generator
@@ -120,7 +117,8 @@ def record_episode(task: TaskSpec) -> Picture:
     every, duration = BIKES if bikes else MOTION
     start = derive_seed(0, "picture", task.id)
     episode = play(task, start, every * (MOST_FRAMES - 1))
-    frames = draw_bikes(episode) if bikes else render(task, episode, start, every)
+    actions = episode.actions.numpy()
+    frames = (render_here if bikes else render)(task, actions, start, every)
     what = "bikes in each zone, step by step" if bikes else f"{task.env_id} in motion"
     count = f"{episode.ended} {'episode' if episode.ended == 1 else 'episodes'}"
     ended = f", in which {count} ended" if episode.ended else ""
@@ -128,8 +126,8 @@ def record_episode(task: TaskSpec) -> Picture:
     return Picture(save_gif(frames, duration), "gif", alt)
 
 
-def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
-    """What an episode looks like: (F, HEIGHT, WIDTH, 3).
+def render(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) -> Frames:
+    """What an episode of these actions (T, n) looks like: (F, HEIGHT, WIDTH, 3).
 
     Raises:
         NoRendererError: If no renderer works.
@@ -138,18 +136,13 @@ def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
     reason = ""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.save(folder / ACTIONS, episode.actions.numpy())
+        np.save(folder / ACTIONS, actions)
         command = [sys.executable, "-m", "benchmark.publishing.pictures.episodes", task.id, str(seed), str(every), name]
         for backend in (chosen,) if chosen else BACKENDS:
-            variables = {"MUJOCO_GL": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
+            variables = {**os.environ, **import_variables(), "MUJOCO_GL": backend}
             try:
                 done = subprocess.run(
-                    command,
-                    check=False,
-                    env={**os.environ, **variables},
-                    capture_output=True,
-                    text=True,
-                    timeout=SECONDS,
+                    command, check=False, env=variables, capture_output=True, text=True, timeout=SECONDS
                 )
             except subprocess.TimeoutExpired:
                 reason = f"{backend} took more than {SECONDS} s"
@@ -161,54 +154,20 @@ def render(task: TaskSpec, episode: Episode, seed: int, every: int) -> Frames:
     raise NoRendererError(f"{NO_RENDERER} ({reason})")
 
 
-def render_here(task: TaskSpec, seed: int, every: int, folder: Path) -> None:
-    """What :func:`render` does in the other process, from the actions in ``folder`` to the frames there."""
-    view: dict[str, Any] = {}
+def render_here(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) -> Frames:
+    """What :func:`render` does in the other process: the start, and the state after so many steps each."""
+    view: dict[str, Any] = {"width": WIDTH}
     if task.entry_point.startswith(GYMNASIUM):
-        view = {"width": WIDTH, "height": HEIGHT, **(ABOVE if task.env_id.startswith("Reacher") else FOLLOWING)}
+        view |= {"height": HEIGHT, **(ABOVE if task.env_id.startswith("Reacher") else FOLLOWING)}
     env = task.make_env(render_mode="rgb_array", **view)
     env.reset(seed=seed)
     frames, episode = [env.render()], 0
-    for step, action in enumerate(np.load(folder / ACTIONS), start=1):
+    for step, action in enumerate(actions, start=1):
         _, episode = advance(env, action, seed, episode)
         if step % every == 0:
             frames.append(env.render())
     env.close()
-    np.save(folder / FRAMES, np.array(frames, dtype=np.uint8))
-
-
-def draw_bikes(episode: Episode) -> Frames:
-    """Bars of the bikes in each zone after every step, with the demand that they met: (T + 1, HEIGHT, WIDTH, 3)."""
-    observations, actions = episode.observations.numpy(), episode.actions.numpy()
-    count = actions.shape[1]
-    zones = range(1, count + 1)
-    frames = []
-    with mpl.rc_context({"font.size": 7.0}):
-        figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="constrained")
-        axes = figure.subplots()
-        bars = axes.bar(zones, observations[0, count : 2 * count], width=0.6, color=FEASIBLE, label="bikes")
-        # Before the first step nothing is wanted, and no demand is known.
-        nothing = [math.nan] * count
-        (wanted,) = axes.plot(zones, nothing, color=EDGE, marker="_", markersize=18, linestyle="", label="wanted")
-        (demand,) = axes.plot(zones, nothing, color=INFEASIBLE, marker="x", markersize=5, linestyle="", label="demand")
-        axes.axhline(CAPACITY, color="0.4", linestyle=":", linewidth=1)
-        top = max(CAPACITY, float(observations[:, :count].max())) * 1.05
-        axes.set(ylim=(0, top), xlim=(0.4, count + 0.6), xticks=zones, xlabel="zone", ylabel="bikes")
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=1, markerscale=0.6)
-        for step, row in enumerate(observations):
-            axes.set_title(f"step {step}", fontsize=8)
-            for bar, height in zip(bars, row[count : 2 * count], strict=True):
-                bar.set_height(height)
-            if step:
-                wanted.set_ydata(actions[step - 1])
-                demand.set_ydata(row[:count])
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png")
-            # Laid out once: nothing is to move but what is shown.
-            figure.set_layout_engine("none")
-            with Image.open(buffer) as image:
-                frames.append(np.asarray(image.convert("RGB")))
-    return np.stack(frames)
+    return np.array(frames, dtype=np.uint8)
 
 
 def save_gif(frames: Frames, duration: int) -> bytes:
@@ -228,4 +187,5 @@ def save_gif(frames: Frames, duration: int) -> bytes:
 
 if __name__ == "__main__":
     name, seed, every, folder = sys.argv[1:]
-    render_here(make_task(name), int(seed), int(every), Path(folder))
+    frames = render_here(make_task(name), np.load(Path(folder) / ACTIONS), int(seed), int(every))
+    np.save(Path(folder) / FRAMES, frames)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from benchmark.records.results import read_run
 from envs import make_task, registry
 from envs.registry import TaskSpec
 from methods import base, list_methods
-from tests.benchmark.command import acrl, files, finish, install, start, workplace
+from tests.benchmark.command import MAIN, ROOT, acrl, files, finish, install, start, workplace
 from tests.benchmark.synthetic_results import alter, make_run, save
 from tests.methods.scripted import Scripted
 
@@ -165,13 +168,33 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str) -> None:
 # --- places that cannot be used ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [("flows", "R+L2"), ("track",), ("tables",), ("run", "R+L2", "nfw")])
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("place", ["file/results", LONG])
+@pytest.mark.parametrize(
+    "arguments", [("flows", "R+L2"), ("track",), ("tables",), ("report",), ("sweep", "-j", "1"), ("run", "R+L2", "nfw")]
+)
 def test_results_that_cannot_be_written(
-    folder: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    folder: Path, arguments: tuple[str, ...], place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "file").write_text("not a folder")
     monkeypatch.setattr("benchmark.training.runs.train", lambda *_: pytest.fail("trained in vain"))
-    assert "file/" in refused(folder, *arguments, *SMOKE, "--results", "file/results")
+    assert place.removesuffix("/results") in refused(folder, *arguments, *SMOKE, "--results", place)
+
+
+@pytest.mark.parametrize("arguments", [("evaluate", LONG), ("verify", LONG), ("check", f"{LONG}.py")])
+def test_a_name_that_no_file_can_have(folder: Path, arguments: tuple[str, ...]) -> None:
+    assert "File name too long" in refused(folder, *arguments)
+
+
+@pytest.mark.slow
+def test_output_that_cannot_be_written(folder: Path) -> None:
+    command = ["bash", "-c", '"$@" > /dev/full', "bash", sys.executable, "-c", MAIN, "list"]
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    message = "error: cannot read or write: No space left on device; check the place and its free space\n"
+    assert (done.returncode, done.stderr) == (2, message)
 
 
 # --- what is not finite -----------------------------------------------------------------------------------------------

@@ -60,12 +60,14 @@ def test_the_documentation_shows_what_is_written(arguments: tuple[str, ...], tmp
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        ("method", "my_method", "is no name for a method: use lower-case"),
+        ("method", "my_method", "is no name for a method: use up to 60 lower-case"),
+        ("method", "a" * 300, "is no name for a method"),
         ("method", "../up", "is no name for a method"),
         ("method", "nfw", "there is a method 'nfw' already"),
         ("method", "class", "'class' is the name of a Python module or keyword"),
         ("task", "R+L2", "there is a task 'R+L2' already"),
         ("task", "Mine-v1", "is no name for a task"),
+        ("task", "A" * 300, "is no name for a task"),
         ("task", "JSON", "'json' is the name of a Python module"),
         ("task", "Mine", "test_mine.py is there already"),
     ],

@@ -23,9 +23,10 @@ from benchmark.publishing.mlflow import import_runs, store
 from benchmark.publishing.mlflow.server import answers, serve_ui
 from benchmark.publishing.mlflow.store import sqlite_uri
 from envs.errors import UserError
-from tests.benchmark.command import acrl, start, workplace
+from tests.benchmark.command import acrl, shadow, start, workplace
 from tests.benchmark.synthetic_results import PROFILE, SEEDS, make_failure, make_run, save
 
+PLACE = "mß flow+1?a=b#c%41&d;e"
 IMPORT = """
 import sys
 from pathlib import Path
@@ -36,8 +37,8 @@ print(import_runs(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
 
 @pytest.fixture
 def database(tmp_path: Path, empty_database: Path) -> Path:
-    """An empty database, since making one takes seconds; in a folder whose name needs quoting."""
-    path = tmp_path / "ml flow+1" / "mlflow.db"
+    """An empty database, since making one takes seconds; in a folder whose name means something in an address."""
+    path = tmp_path / PLACE / "mlflow.db"
     path.parent.mkdir()
     return Path(shutil.copy(empty_database, path))
 
@@ -65,7 +66,7 @@ def unfinish(database: Path, row: Run) -> None:
     MlflowClient(tracking_uri=sqlite_uri(database)).delete_tag(row.info.run_id, "import")
 
 
-def test_what_is_imported_is_what_the_file_says(folder: Path, database: Path) -> None:
+def test_what_is_imported_is_what_the_file_says(folder: Path, database: Path, tmp_path: Path) -> None:
     run = make_run("R+L2", "nfw", 0)
     assert run.returns is not None
     assert run.violations is not None
@@ -94,6 +95,7 @@ def test_what_is_imported_is_what_the_file_says(folder: Path, database: Path) ->
     assert row.data.metrics["seconds/total"] == run.seconds.total
     assert Path(client.download_artifacts(row.info.run_id, "seed-0.json")).read_bytes() == path.read_bytes()
     assert row.info.artifact_uri.startswith((database.parent / "artifacts" / PROFILE).as_uri())
+    assert {path.name for path in tmp_path.iterdir()} == {"here", PLACE}
 
 
 def test_the_database_follows_the_files(folder: Path, database: Path) -> None:
@@ -220,6 +222,7 @@ def test_the_interface_shows_the_runs_and_is_a_server_to_import_into(
     import_runs(folder, PROFILE, database)
     port = free_port()
     root = f"http://127.0.0.1:{port}"
+    shadow(here)
     process = start(here, "ui", "--port", str(port), "--json")
     try:
         assert process.stdout is not None

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmark.training.processes import side_by_side
-from tests.benchmark.command import SECONDS, Done, acrl, files, finish, install, start, workplace
+from tests.benchmark.command import SECONDS, Done, acrl, files, finish, install, shadow, start, workplace
 
 METHODS = """
 import os
@@ -72,8 +72,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def with_methods(folder: Path) -> Path:
-    """A folder to run ``acrl`` in, with the methods above installed."""
+    """A folder to run ``acrl`` in, with the methods above installed, and files that no worker is to import."""
     install(workplace(folder), "acrl.methods", "odd_methods", METHODS)
+    shadow(folder)
     return folder
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from benchmark.records.results import read_run
 from benchmark.records.store import load_tensors, save_tensors
 from envs.errors import UserError
-from tests.benchmark.command import acrl, files, finish, start, workplace
+from tests.benchmark.command import MAIN, ROOT, acrl, files, finish, start, workplace
 from tests.benchmark.synthetic_results import make_run
 
 SMOKE = ("-p", "smoke")
@@ -131,3 +134,28 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
         assert "Read-only file system" in done.err, command
     for command in (commands[0], commands[-1]):
         assert finish(start(small_disk, *command)).code == 0, command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["report", "track", "repro"])
+def test_a_user_without_a_name_and_a_home_has_all_that_others_have(tmp_path: Path, command: str) -> None:
+    folder = workplace(tmp_path)
+    make_run("R+L2", "flowpg", 0, profile="smoke").write(folder / "results/smoke/runs/R+L2/flowpg/seed-0.json")
+    nobody = [
+        "unshare",
+        "--user",
+        "--map-user=12345",
+        "env",
+        *(f"--unset={name}" for name in ("HOME", "USER", "LOGNAME")),
+    ]
+    if subprocess.run([*nobody, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs the right to make a namespace of users")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "PATH": path}
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
+    (folder / "dvc.yaml").write_text("stages: {look: {cmd: acrl status -p smoke, meta: {seconds: 1}}}")
+    program = [*nobody, sys.executable, "-c", MAIN, command, *(SMOKE if command != "repro" else ())]
+    done = subprocess.run(program, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
