@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands import json_option, show
+from benchmark.commands import Group, json_option, show
 
 METHOD_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([+_-][A-Za-z0-9]+)*")
@@ -59,7 +59,7 @@ def check(
         raise UserError(f"no check was run: pytest ended with exit code {code}; see its options with `pytest --help`")
 
 
-@click.group()
+@click.group(cls=Group)
 def new() -> None:
     """Write a small working method or task, with its test, to begin from."""
 
