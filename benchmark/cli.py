@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import get_completion_class
 
-from benchmark.commands import json_option, show
+from benchmark.commands import Group, json_option, show
 from benchmark.commands.look import compare, list_command, status, verify
 from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.pipeline import plan, repro, reproduced
@@ -25,13 +25,13 @@ NO_HOME = "/nonexistent"
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="acrl-bench")
 def cli() -> None:
     """Benchmark of action-constrained reinforcement learning."""
 
 
-@cli.command()
+@click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 @json_option
@@ -46,12 +46,10 @@ def completion(context: click.Context, shell: str, as_json: bool) -> None:
     show({"shell": shell, "script": script}, [script], as_json)
 
 
-LOOK = (compare, list_command, status, verify)
-MEASURE = (experiment, flows, sample, timing, visited)
-MAKE = (check, evaluate, new, plan, repro, reproduced, run, sweep)
-PUBLISH = (report, tables, track, ui)
-for command in (*LOOK, *MEASURE, *MAKE, *PUBLISH):
-    cli.add_command(command)
+cli.add_under("Run", run, sweep, evaluate, flows, visited, experiment, timing, plan, repro)
+cli.add_under("Look", list_command, status, tables, compare, sample, track, ui)
+cli.add_under("Extend", new, check, completion)
+cli.add_under("Share", report, reproduced, verify)
 
 
 def main() -> None:
@@ -59,6 +57,10 @@ def main() -> None:
     _name_the_nameless()
     try:
         code = cli(prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Its message is the help, which is no error to be told in one line.
+        click.echo(error.format_message(), err=True)
+        sys.exit(EXIT_USER_ERROR)
     except click.UsageError as error:
         _fail(error.format_message(), EXIT_USER_ERROR)
     except click.ClickException as error:

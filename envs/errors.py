@@ -1,7 +1,13 @@
 """Errors that a user can mend: the command line prints them as one line and exits with code 2."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class UserError(ValueError):
@@ -14,6 +20,14 @@ class RunFailedError(UserError):
 
 class MethodFailedError(RunFailedError):
     """A method put out what cannot be used, such as NaN."""
+
+
+class NoSampleError(UserError):
+    """Rejection found no feasible action: the set is empty or very small at these ``rows`` of the observations."""
+
+    def __init__(self, rounds: int, rows: Tensor) -> None:
+        self.rows = rows
+        super().__init__(f"rejection found no feasible action in {rounds} rounds: empty or very small set")
 
 
 class UnknownIdError(UserError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,27 @@ from pydantic import BaseModel
 
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """A group whose help lists commands under headings, each with the whole first sentence of its own help."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.headings: dict[str, tuple[click.Command, ...]] = {}
+
+    def add_under(self, heading: str, *commands: click.Command) -> None:
+        """Add commands, listed under a heading of their own."""
+        self.headings[heading] = commands
+        for command in commands:
+            self.add_command(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """See :class:`click.Group`."""
+        for heading, commands in (self.headings or {"Commands": tuple(self.commands.values())}).items():
+            shown = [command for command in commands if not command.hidden]
+            with formatter.section(heading):
+                formatter.write_dl([(str(one.name), one.get_short_help_str(sys.maxsize)) for one in shown])
 
 
 def completer(source: str) -> Completer:

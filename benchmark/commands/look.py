@@ -100,18 +100,22 @@ def status(
         return
     states = list(_states(params, profile, tasks, methods, results))
     counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
-    lines = [
-        f"{task:8} {method:20} seed {seed}  {_told(state, reason)}" for task, method, seed, state, reason in states
-    ]
-    lines.append(f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    lines = [_summary(profile, counts)]
     changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
     if changed:
-        lines[-1] += f"; the code changed since {changed} of the complete runs, which is no fault"
+        lines[0] += f"; the code changed since {changed} of the complete runs, which is no fault"
+    lines += [
+        f"{task:8} {method:20} seed {seed}  {_told(state, reason)}" for task, method, seed, state, reason in states
+    ]
     if set(counts) <= {"missing"} and or_choose(profile, results):
         click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
     names = ("task", "method", "seed", "state", "reason")
     runs = [dict(zip(names, row, strict=True)) for row in states]
     show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
+
+
+def _summary(profile: str, counts: dict[str, int]) -> str:
+    return f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def _told(state: str, reason: str) -> str:
@@ -157,7 +161,7 @@ def _show_flows(
     states = list(flow_states(params, profile, tasks, methods, results))
     flows = [{"task": task, "method": method, "state": state} for task, method, state in states]
     counts = dict(sorted(Counter(state for *_, state in states).items()))
-    lines = [f"{task:8} {method:20} {state}" for task, method, state in states]
+    lines = [_summary(profile, counts), *(f"{task:8} {method:20} {state}" for task, method, state in states)]
     show({"profile": profile, "flows": flows, "counts": counts}, lines, as_json)
 
 

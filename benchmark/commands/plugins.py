@@ -8,12 +8,12 @@ import io
 import keyword
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from benchmark.commands import json_option, repeatable, set_option, show
+from benchmark.commands import Group, json_option, repeatable, set_option, show
 
 METHOD_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([+_-][A-Za-z0-9]+)*")
@@ -36,7 +36,8 @@ def check(
 
     PLUGIN is an id, or the path of a Python file that registers methods or tasks. Pytest runs the checks; OPTIONS after
     "--" are its own, such as -v, -x or -k seed. Methods are checked with small networks on R+L2, HC+O and BSS-3, which
-    takes seconds a task, and minutes for everything. The exit code is 1 if a check fails.
+    takes seconds a task, and minutes for everything. On a task every method is tried for some steps: which apply, and
+    why others do not, is printed last. The exit code is 1 if a check fails.
     """
     import pytest
 
@@ -51,17 +52,30 @@ def check(
     outcomes = Counter({"passed": 0, "failed": 0, "skipped": 0})
     outcomes.update(verdict["outcome"] for verdict in verdicts)
     if verdicts:
-        show({"verdicts": verdicts, "counts": dict(outcomes)}, [], as_json)
+        show({"verdicts": verdicts, "counts": dict(outcomes)}, _applicable(verdicts), as_json)
     # Pytest's exit codes.
     if code == pytest.ExitCode.TESTS_FAILED:
-        raise click.ClickException(f"{outcomes['failed']} of {outcomes.total()} checks failed")
+        explained = sum(verdict["message"].startswith("see test_") for verdict in verdicts)
+        others = f"; {explained} others were skipped for the same mistakes" if explained else ""
+        raise click.ClickException(f"{outcomes['failed']} of {outcomes.total()} checks failed{others}")
     if code == pytest.ExitCode.INTERRUPTED:
         raise click.Abort
     if code:
         raise UserError(f"no check was run: pytest ended with exit code {code}; see its options with `pytest --help`")
 
 
-@click.group()
+def _applicable(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
+    """Which methods apply to the tasks that were checked, and why others do not."""
+    told = {"passed": "applies", "failed": "fails: ", "skipped": "no: "}
+    lines = [
+        f"  {verdict['subject']:36} {told[verdict['outcome']]}{verdict['message']}"
+        for verdict in verdicts
+        if verdict["check"] == "test_method_applies"
+    ]
+    return ["Methods on this task:", *lines] if lines else []
+
+
+@click.group(cls=Group)
 def new() -> None:
     """Write a small working method or task, with its test, to begin from."""
 

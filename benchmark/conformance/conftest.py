@@ -1,4 +1,4 @@
-"""The suite's options and parameters, and gates: a check whose failure explains all others of the same plug-in."""
+"""The suite's options and parameters, and what a failure explains: the same one again, and all others after a gate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from benchmark.conformance.plugins import Selection, select
 from benchmark.conformance.probes import ConstraintProbe
 from benchmark.conformance.trial import MethodTrial
 from envs.registry import TaskSpec, make_task
-from methods.base import method_class
+from methods.base import list_methods, method_class
 
-# By plug-in, the gate that it failed.
-FAILED = pytest.StashKey[dict[Any, str]]()
+# By plug-in and task, the gate that it failed; by plug-in and mistake, the check that showed it first.
+GATES = pytest.StashKey[dict[Any, str]]()
+MISTAKES = pytest.StashKey[dict[Any, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and compute as the harness does: with one thread."""
     torch.set_num_threads(1)
     config.addinivalue_line("markers", "gate: if it fails, the other checks of the same plug-in are skipped")
-    config.stash[FAILED] = {}
+    config.stash[GATES], config.stash[MISTAKES] = {}, {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,6 +40,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     selection = _selection(metafunc.config)
     for name in {"probe", "task"}.intersection(metafunc.fixturenames):
         metafunc.parametrize(name, selection.tasks, indirect=True, scope="session")
+    if "method" in metafunc.fixturenames:
+        # Of one plug-in: trying all methods on all tasks would take an hour.
+        metafunc.parametrize("method", list_methods() if metafunc.config.getoption("acrl_plugin", None) else ())
     if "trial" in metafunc.fixturenames:
         pairs = [_pair(method, task) for method in selection.methods for task in selection.method_tasks]
         metafunc.parametrize("trial", pairs, indirect=True, scope="session")
@@ -77,21 +81,41 @@ def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember a gate that failed."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a gate that failed, and skip over a failure whose mistake another check has shown."""
     report = yield
-    if report.failed and item.get_closest_marker("gate"):
-        item.config.stash[FAILED][_plugin(item)] = item.name.partition("[")[0]
+    if report.failed and call.excinfo:
+        mistakes, mistake = item.config.stash[MISTAKES], _mistake(item, call.excinfo)
+        first = mistakes.setdefault(mistake, item.name)
+        if item.get_closest_marker("gate"):
+            item.config.stash[GATES][_subject(item)] = first
+        if first != item.name:
+            report.outcome = "skipped"
+            report.longrepr = (*report.location[:2], f"Skipped: see {first}")  # type: ignore[assignment]
     return report
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what a gate that failed explains."""
-    gate = item.config.stash[FAILED].get(_plugin(item))
+    gate = item.config.stash[GATES].get(_subject(item))
     if gate:
         pytest.skip(f"see {gate}")
 
 
-def _plugin(item: Any) -> tuple[Any, ...]:
-    """The plug-in that a test is of."""
+def _subject(item: Any) -> tuple[Any, ...]:
+    """What a test is of: a constraint, an environment, or a method on a task."""
     return tuple(entry for entry in item.callspec.params.items() if entry[0] in {"probe", "task", "trial"})
+
+
+def _mistake(item: Any, caught: pytest.ExceptionInfo[BaseException]) -> tuple[Any, ...]:
+    """The plug-in, and where which error was raised first; of an assertion, what else the check was asked with, too."""
+    error = caught.value
+    while error.__cause__:
+        error = error.__cause__
+    end = pytest.ExceptionInfo.from_exception(error).traceback[-1]
+    ((_, subject),) = _subject(item)
+    plugin = subject[0] if isinstance(subject, tuple) else subject
+    asked = item.callspec.params.get("question") if isinstance(error, AssertionError) else None
+    return plugin, str(end.path), end.lineno, type(error), asked

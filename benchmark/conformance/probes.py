@@ -162,7 +162,17 @@ class ConstraintProbe:
             "project": constraint.project,
             "linear_oracle": constraint.linear_oracle,
         }
-        return questions if self.centre is None else {**questions, "interior": lambda _, obs: constraint.interior(obs)}
+        if self.centre is not None:
+            questions["interior"] = lambda _, obs: constraint.interior(obs)
+            if constraint.convex:
+                questions["gauge"] = lambda action, obs: constraint.gauge(self.in_plane(action), obs)
+        return questions
+
+    def in_plane(self, action: Tensor) -> Tensor:
+        """Actions (B, n) as directions (B, n) in the plane of the set, where it has an equality."""
+        flat = self.constraint.to_free(action)
+        origin = self.constraint.from_free(torch.zeros_like(flat))
+        return (self.constraint.from_free(flat) - origin).to(action.dtype)
 
     def size(self, action: Tensor, obs: Tensor) -> Tensor:
         """Summed positive violation (B,)."""

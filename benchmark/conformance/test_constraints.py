@@ -37,7 +37,7 @@ DOUBT = 1e-5
 def test_shapes(probe: ConstraintProbe) -> None:
     """Every answer has one row an action, is finite, and is in the precision that it was asked for in."""
     columns = probe.constraint.violation(probe.actions, probe.obs).shape[-1]
-    own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": ()}
+    own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": (), "gauge": ()}
     for name, ask in probe.questions.items():
         for rows, dtype in itertools.product((1, 5), PRECISIONS):
             answer = ask(probe.actions[:rows].to(dtype), probe.obs[:rows].to(dtype))

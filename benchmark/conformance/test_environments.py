@@ -1,9 +1,10 @@
-"""What a task's environment must do, and the row that describes it."""
+"""What a task's environment must do, the row that describes it, and which methods apply to it."""
 
 from __future__ import annotations
 
 import json
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
 from benchmark.conformance.probes import disturbed, rollout
+from benchmark.conformance.trial import HALF, MethodTrial, small_settings
+from envs.errors import UserError
 from envs.registry import TaskSpec
 
 # Simulators warn of what an assertion says more exactly.
@@ -83,3 +86,12 @@ def test_fingerprint_plain(task: TaskSpec) -> None:
     """The task's fingerprint is plain data, the same each time: it is part of every result's key."""
     first, again = (json.dumps(task.fingerprint(), sort_keys=True) for _ in range(2))
     assert first == again, "fingerprint() differs from call to call; keep parameters in attributes that do not change"
+
+
+def test_method_applies(task: TaskSpec, method: str, tmp_path: Path) -> None:
+    """Each method acts and learns for some steps, or says why it does not apply to the task."""
+    try:
+        trial = MethodTrial(method, task, small_settings(method, {}), tmp_path)
+        trial.play(trial.make(), 0, HALF)
+    except UserError as error:
+        pytest.skip(str(error))

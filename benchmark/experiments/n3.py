@@ -33,7 +33,7 @@ from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
 from benchmark.training.harness import VISITED_STATES
 from envs.registry import TaskSpec
-from envs.sampling.dataset import draw_contexts
+from envs.sampling.dataset import draw_pairs
 from envs.seeding import derive_seed, make_generator
 from methods.flows.base import Flow
 from methods.flows.measure import flow_violations
@@ -75,7 +75,8 @@ def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
     """Contexts drawn like those that flows are trained on, with a seed that no flow has seen."""
     settings = context.settings
     seed = derive_seed(0, "n3", task.id)
-    return draw_contexts(task, settings.draws, settings.rollout_steps, seed, make_generator(seed, "contexts")).float()
+    pairs = draw_pairs(task, settings.draws, settings.rollout_steps, seed, make_generator(seed, "contexts"))
+    return pairs[0].float()
 
 
 def fresh_rows(context: Context, flow: Flow, fresh: Tensor) -> Iterator[Row]:

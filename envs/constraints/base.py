@@ -19,7 +19,7 @@ from torch import Tensor
 
 from envs.constraints.gauge import gauge_by_bisection
 from envs.constraints.notation import box
-from envs.errors import UserError
+from envs.errors import NoSampleError, UserError
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from envs.constraints.solver import Objective, ParametrisedProgram
 
 REJECTION_ROUNDS = 10_000
+# Room about an interior point, relative to the box's sides: far more than rounding, far less than an action.
+ROOM = 1e-3
+# How far out of the plane of an equality a direction may be, relative to itself, and to the box's largest end: more
+# than a difference of two actions in single precision is.
+OFF_PLANE, ROUNDING = 1e-2, 1e-6
 PRECISIONS = frozenset({torch.float32, torch.float64})
 
 
@@ -147,18 +152,26 @@ class Constraint(ABC):
         return self.contains(action, obs)
 
     def interior(self, obs: Tensor) -> Tensor:
-        """A strictly feasible point: (B, n). Here the mean of support points in all coordinate directions.
+        """A strictly feasible point: (B, n).
+
+        Here the middle of the action box where C(s) leaves room about it, which takes no solver; elsewhere the mean
+        of support points in all coordinate directions.
 
         Raises:
             UserError: If the set is empty or a plane or point, so that no strictly feasible point exists.
         """
-        rows = obs.shape[0]
-        unit = torch.eye(self.dim, dtype=obs.dtype)
+        lower, upper = (torch.as_tensor(end).to(obs) for end in (self.lower, self.upper))
+        unit = torch.eye(self.dim, dtype=obs.dtype, device=obs.device)
         directions = torch.cat([unit, -unit])
-        corners = [self.linear_oracle(d.expand(rows, -1), obs) for d in directions]
-        centre = torch.stack(corners).mean(dim=0)
-        if not bool((self.violation(centre, obs) < 0).all()):
-            raise UserError("no strictly feasible action: the constraint set has no interior at some observation")
+        centre = ((lower + upper) / 2).repeat(len(obs), 1)
+        steps = ROOM * (upper - lower) * torch.cat([directions, 0 * unit[:1]])
+        roomy = torch.stack([(self.violation(centre + step, obs) < 0).all(dim=1) for step in steps]).all(dim=0)
+        if not bool(roomy.all()):
+            others = obs[~roomy]
+            corners = [self.linear_oracle(d.expand(len(others), -1), others) for d in directions]
+            centre[~roomy] = torch.stack(corners).mean(dim=0)
+            if not bool((self.violation(centre, obs) < 0).all()):
+                raise UserError("no strictly feasible action: the constraint set has no interior at some observation")
         return centre
 
     def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
@@ -176,12 +189,13 @@ class Constraint(ABC):
             (B,), in the precision of ``direction``.
 
         Raises:
-            UserError: If the set is not convex, or input is refused by :meth:`check`.
+            UserError: If the set is not convex, a direction leaves its plane, or input is refused by :meth:`check`.
         """
         if not self.convex:
             name = type(self).__name__
             raise UserError(f"{name}: not star-shaped, so that it has no gauge; choose a task whose set is convex")
         self.check(direction, obs)
+        self.check_plane(direction)
         centre = self.interior(obs).to(direction.dtype)
         lower, upper = (torch.as_tensor(end).to(direction) for end in (self.lower, self.upper))
         return gauge_by_bisection(self.violation, centre, direction, obs, lower, upper)
@@ -190,7 +204,7 @@ class Constraint(ABC):
         """One feasible action a row, uniform on C(s): (B, n), by rejection from a larger set.
 
         Raises:
-            UserError: If a row's set is so small that rejection finds nothing.
+            NoSampleError: If a row's set is so small that rejection finds nothing; it says which rows.
         """
         action = torch.empty((obs.shape[0], self.dim), dtype=obs.dtype, device=obs.device)
         missing = torch.arange(obs.shape[0], device=obs.device)
@@ -201,7 +215,7 @@ class Constraint(ABC):
             accepted = self.contains(draw, obs[missing])
             action[missing[accepted]] = draw[accepted]
             missing = missing[~accepted]
-        raise UserError(f"rejection found no feasible action in {REJECTION_ROUNDS} rounds: empty or very small set")
+        raise NoSampleError(REJECTION_ROUNDS, missing)
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """A draw a row, uniform on a set that holds C(s): (B, n). Here on :meth:`bounding_box`."""
@@ -247,6 +261,24 @@ class Constraint(ABC):
         # The sum is NaN or infinite whenever an entry is: one pass instead of two.
         if not np.isfinite(float(action.detach().sum()) + float(obs.detach().sum())):
             raise UserError("action or obs holds NaN or infinite entries; look at the step that produced them")
+
+    def check_plane(self, direction: Tensor) -> None:
+        """Refuse directions (B, n) out of the plane of an equality: no step along them is feasible.
+
+        Raises:
+            UserError: If one is, by more than rounding.
+        """
+        if self.free_dim == self.dim:
+            return
+        start = self.from_free((torch.as_tensor(self.free_box[0]) + torch.as_tensor(self.free_box[1]))[None] / 2)
+        given = direction.detach().double()
+        off = (self.from_free(self.to_free(start + given)) - start - given).abs().amax(dim=1)
+        rounding = ROUNDING * float(np.abs([self.lower, self.upper]).max())
+        if bool((off > OFF_PLANE * given.abs().amax(dim=1) + rounding).any()):
+            raise UserError(
+                "a direction leaves the plane of the equality, where no action is feasible; take differences of "
+                "feasible actions, or of their projections"
+            )
 
     def check_shapes(self, action: Tensor, obs: Tensor) -> None:
         """The part of :meth:`check` that does not look at the numbers.

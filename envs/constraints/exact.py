@@ -188,6 +188,7 @@ class ExactConstraint(Constraint):
         Exact to rounding where the family has a closed form, as all shipped ones have around 0, else by bisection.
         """
         xp, d, context, _ = self._arrays(direction, obs)
+        self.check_plane(direction)
         centre = None if self._centred else self._interior(xp, d, context)
         own = self._gauge(xp, d, centre, context)
         if own is None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envs.constraints.base import Constraint
+from envs.errors import NoSampleError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
 
@@ -34,20 +35,31 @@ def draw_dataset(task: TaskSpec, train: int, test: int, rollout_steps: int, seed
     dataset: dict[str, Tensor] = {}
     for name, count in (("train", train), ("test", test)):
         generator = make_generator(seed, "dataset", name)
-        context = draw_contexts(task, count, rollout_steps, derive_seed(seed, "rollouts", name), generator)
-        obs = embed(task.constraint, context)
-        dataset[f"{name}_context"] = context.float()
-        dataset[f"{name}_action"] = task.constraint.sample(obs, generator).float()
+        pairs = draw_pairs(task, count, rollout_steps, derive_seed(seed, "rollouts", name), generator)
+        dataset[f"{name}_context"], dataset[f"{name}_action"] = (part.float() for part in pairs)
     return dataset
 
 
-def draw_contexts(task: TaskSpec, count: int, rollout_steps: int, seed: int, generator: torch.Generator) -> Tensor:
-    """Contexts (count, k): half from rollouts, half from the same rollouts widened."""
-    if not task.constraint.context_indices:
-        return torch.empty((count, 0), dtype=torch.float64)
-    visited = rollout_contexts(task, rollout_steps, seed)
-    rows = torch.randint(len(visited), (count - count // 2,), generator=generator)
-    return torch.cat([visited[rows], widen(visited, count // 2, generator)])
+def draw_pairs(
+    task: TaskSpec, count: int, rollout_steps: int, seed: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Contexts (count, k), half from rollouts, half from the same rollouts widened, and an action (count, n) at each.
+
+    Where widening leads to a set that is empty or next to it, a visited context takes the widened one's place.
+    """
+    constraint = task.constraint
+    visited = torch.empty((1, 0), dtype=torch.float64)
+    context = visited.expand(count, 0)
+    if constraint.context_indices:
+        visited = rollout_contexts(task, rollout_steps, seed)
+        rows = torch.randint(len(visited), (count - count // 2,), generator=generator)
+        context = torch.cat([visited[rows], widen(visited, count // 2, generator)])
+    try:
+        return context, constraint.sample(embed(constraint, context), generator)
+    except NoSampleError as error:
+        rows = torch.randint(len(visited), (len(error.rows),), generator=generator)
+        context = context.index_copy(0, error.rows, visited[rows])
+        return context, constraint.sample(embed(constraint, context), generator)
 
 
 def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:

@@ -43,7 +43,7 @@ class GaugeFlow(SplineFlow):
     that of Tabas and Zhang (2022, arXiv 2109.13371); that it makes a flow, with a closed-form likelihood, is used here
     to spread the latents evenly over C(s).
 
-    The set must be convex (the gauge of others is refused), and of dimension 2 or more.
+    The set must be convex: the gauge of others is refused.
     """
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class RealNVP(Flow):
     together: at a policy's batch sizes a call costs as much as the arithmetic.
 
     Args:
-        constraint: The set to map onto; of dimension 2 or more.
+        constraint: The set to map onto.
         layers: Coupling layers.
         hidden: Widths of each layer's network.
         halves: Whether half of the coordinates move at a time.
@@ -72,9 +72,11 @@ class RealNVP(Flow):
         # The last group moves first.
         self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(layers)]
         seen = 2 if self.spend else 1
+        # A single coordinate in no context is moved by what is learned alone: its network sees a 0.
+        inputs = [max(1, seen * (self.dim - sizes[turn]) + self.context_dim) for turn in self.turns]
         self.networks = nn.ModuleList(
-            mlp((seen * (self.dim - sizes[turn]) + self.context_dim, *hidden, 2 * sizes[turn]), nn.Identity())
-            for turn in self.turns
+            mlp((width, *hidden, 2 * sizes[turn]), nn.Identity())
+            for turn, width in zip(self.turns, inputs, strict=True)
         )
 
     def push(self, latent: Tensor, context: Tensor) -> Tensor:
@@ -118,7 +120,8 @@ class Groups:
     def scale_and_shift(self, turn: int, network: nn.Module) -> tuple[Tensor, Tensor]:
         """Log-scales and shifts of the group whose turn it is, by all the others."""
         others = [*self.values[:turn], *self.values[turn + 1 :], *self.shares[:turn], *self.shares[turn + 1 :]]
-        raw, shift = network(torch.cat(others + self.state, dim=1)).chunk(2, dim=1)
+        given = others + self.state or [torch.zeros_like(self.values[turn])]
+        raw, shift = network(torch.cat(given, dim=1)).chunk(2, dim=1)
         return LARGEST * torch.tanh(raw / LARGEST), shift
 
     def move(self, turn: int, value: Tensor) -> None:

@@ -43,7 +43,7 @@ class SplineFlow(Flow):
     is 1 by construction, and what is left to learn is to spend next to no latents outside C(s).
 
     Args:
-        constraint: The set to map onto; of dimension 2 or more.
+        constraint: The set to map onto.
         layers: Coupling layers.
         hidden: Widths of each coupling's network.
         bins: Bins of each spline.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from envs import UserError, make_task
+from envs.constraints import Allocation, Ball, Constraint
 from envs.sampling.dataset import draw_dataset, embed
 from envs.seeding import make_generator
 from methods.base import Checkpoint
@@ -101,6 +102,14 @@ def test_every_coordinate_takes_its_turn() -> None:
             assert isinstance(flow, RealNVP)
             moved = {turn * flow.size + place for turn in flow.turns for place in range(flow.size)}
             assert set(range(dim)) <= moved
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("constraint", [Ball(0.25, [-1.0], [1.0]), Allocation(1.0, [0.0, 0.0], [1.0, 1.0])])
+def test_one_coordinate_without_context_is_enough(constraint: Constraint, kind: str) -> None:
+    flow = KINDS[kind](**TRAINING).build(constraint)
+    latent, context = uniform_latent(ROWS, 1, make_generator(0, "try")), torch.empty((ROWS, 0))
+    torch.testing.assert_close(flow.inverse(flow(latent, context), context)[0], latent, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("dim", "task_id"), [(2, "R+L2"), (3, "H+M"), (6, "W+M")])

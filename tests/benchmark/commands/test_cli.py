@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,6 +48,16 @@ def test_list_without_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (done.code, done.err) == (0, "")
     assert "\n  R+L2 " in done.out
     assert "no params.yaml" in done.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("group", [(), ("new",)])
+def test_help_is_printed_as_it_is_with_whole_summaries(tmp_path: Path, group: tuple[str, ...]) -> None:
+    alone, asked = acrl(tmp_path, *group), acrl(tmp_path, *group, "--help")
+    assert (alone, asked.code) == (Done(2, "", asked.out), 0)
+    assert asked.out.count("...") == 1  # Of the usage.
+    headings = re.findall(r"^(\w+):$", asked.out, flags=re.MULTILINE)
+    assert headings == ["Options", *(["Commands"] if group else ["Run", "Look", "Extend", "Share"])]
+    assert {name for command in cli.headings.values() for name in command} == set(cli.commands.values())
 
 
 @pytest.mark.parametrize("method", FAMILIES)
@@ -121,13 +132,13 @@ def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
 def test_status_tells_complete_missing_and_stale(copy: Path) -> None:
     lines = acrl(copy, "status", "--profile", "smoke").out.splitlines()
     # Returns are measured by four runs more: random actions on two tasks, and two tasks without the constraint.
-    assert lines[-1] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 4} missing"
-    complete = {tuple(line.split()[:2]) for line in lines[:-1] if line.endswith("complete")}
+    assert lines[0] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 4} missing"
+    complete = {tuple(line.split()[:2]) for line in lines[1:] if line.endswith("complete")}
     assert complete == {("R+L2", method) for method in SMOKE_METHODS}
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
-    assert done.out.splitlines()[-1] == f"profile smoke: 1 missing, {len(SMOKE_METHODS)} stale"
+    assert done.out.splitlines()[0] == f"profile smoke: 1 missing, {len(SMOKE_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
 
 

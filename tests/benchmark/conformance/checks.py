@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-Check = Callable[[Any], None]
+Check = Callable[..., None]
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:

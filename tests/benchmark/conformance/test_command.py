@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmark.conformance.plugins import METHOD_TASKS, select
-from envs import list_tasks
+from envs import list_tasks, make_task
+from envs.errors import NoSampleError
+from envs.sampling.dataset import draw_dataset, embed
 from methods import list_methods
 from tests.benchmark.command import ROOT, acrl
 
@@ -42,11 +46,45 @@ def test_a_file_is_checked_by_pytest(tmp_path: Path) -> None:
 
 def test_a_mistake_that_breaks_everything_is_one_failure(tmp_path: Path) -> None:
     write(tmp_path, "raises", "1 / 0")
-    done = acrl(tmp_path, "check", "raises.py", "--task", "R+L2", "--json")
-    assert done.code == 1
+    done = acrl(tmp_path, "check", "raises.py", "--json")
+    assert (done.code, done.err) == (1, "error: 1 of 51 checks failed; 50 others were skipped for the same mistakes\n")
     first, *others = json.loads(done.out)["verdicts"]
     assert (first["outcome"], first["message"][:43]) == ("failed", "ZeroDivisionError: division by zero (raises")
-    assert {(verdict["outcome"], verdict["message"]) for verdict in others} == {("skipped", f"see {first['check']}")}
+    see = f"see {first['check']}[{first['subject']}]"
+    assert {(verdict["outcome"], verdict["message"]) for verdict in others} == {("skipped", see)}
+
+
+def test_a_mistake_in_a_state_is_shown_once(tmp_path: Path) -> None:
+    write(tmp_path, "forgets", "self.task.constraint.sample(obs, self.generator)")
+    path = tmp_path / "forgets.py"
+    path.write_text(path.read_text().replace('self.generator.set_state(state["generator"])', "1 / 0"))
+    verdicts = json.loads(acrl(tmp_path, "check", "forgets.py", "--json").out)["verdicts"]
+    assert [verdict["check"] for verdict in verdicts if verdict["outcome"] == "failed"] == ["test_checkpoint_resumes"]
+
+
+def test_every_method_is_tried_on_a_task_of_ones_own(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).with_name("pendulum.py"), tmp_path)
+    done = acrl(tmp_path, "check", "pendulum.py")
+    told = dict(line.split(maxsplit=1) for line in done.out.partition("Methods on this task:\n")[2].splitlines())
+    assert (done.code, set(told)) == (0, {f"Pendulum+Limit-{method}" for method in list_methods()})
+    why = told.pop("Pendulum+Limit-ddpg-projection-layer")
+    assert "does not apply to Pendulum+Limit, whose projection has no gradient" in why
+    assert set(told.values()) == {"applies"}
+
+
+def test_flows_are_trained_where_the_set_is_not_empty(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).with_name("pendulum.py"), tmp_path)
+    assert select(tmp_path / "pendulum.py").tasks == ["Pendulum+Limit"]
+    task = make_task("Pendulum+Limit")
+    samples = draw_dataset(task, 600, 10, 300, seed=0)
+    context, action = samples["train_context"], samples["train_action"]
+    assert task.constraint.contains(action, embed(task.constraint, context), 1e-6).all()
+    # Widened ones are kept where there are any.
+    visited, widened = (part.abs().max() for part in context.split(300))
+    assert visited < widened < 2.0 / 0.22
+    closed = dataclasses.replace(task, constraint=type(task.constraint)(-1.0, 0.0))  # type: ignore[call-arg]
+    with pytest.raises(NoSampleError, match="empty or very small set"):
+        draw_dataset(closed, 4, 4, 2, seed=0)
 
 
 def test_a_method_for_convex_sets_is_not_checked_on_others(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ FAULTS = [
     # The set.
     wrong("test_shapes", "flat", violation=lambda self, a, s: Right.violation(self, a, s).max(dim=1).values),
     wrong("test_shapes", "in double", violation=lambda self, a, s: Right.violation(self, a, s).double()),
+    wrong("test_shapes", "gauge in a column", gauge=lambda self, d, s: Right.gauge(self, d, s)[:, None]),
     wrong("test_violation_includes_box", "box of zeros", violation=zero_box),
     wrong("test_violation_gradient", "NaN", violation=through_a_root),
     wrong(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -68,6 +69,14 @@ class ResetGivesNoInfo(Faulty):
         return super().reset(**arguments)[0]
 
 
+class FailsLater(Faulty):
+    caught_by = "test_method_applies"
+
+    def step(self, action: Any) -> Any:
+        assert self.data.time == 0, "a second step"
+        return super().step(action)
+
+
 class WithoutLimit(TaskSpec):
     """Makes its environment past ``gymnasium.make``."""
 
@@ -90,9 +99,10 @@ FAULTS: list[tuple[str, TaskSpec]] = [
 
 @pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize(("check", "task"), FAULTS)
-def test_a_wrong_one_is_caught(check: str, task: TaskSpec) -> None:
+def test_a_wrong_one_is_caught(check: str, task: TaskSpec, tmp_path: Path) -> None:
+    tried = {"method": "random-feasible", "tmp_path": tmp_path} if check == "test_method_applies" else {}
     with pytest.raises((AssertionError, UserError)):
-        CHECKS[check](register_task(task))
+        CHECKS[check](register_task(task), **tried)
 
 
 def test_every_check_has_one_that_it_catches() -> None:

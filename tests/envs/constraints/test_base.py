@@ -60,6 +60,13 @@ def test_an_empty_set_is_refused(obs) -> None:
         Halfspace(-100.0).project(torch.zeros((3, 2), dtype=torch.float64), obs)
 
 
+def test_an_interior_point_takes_a_solver_only_where_the_middle_has_no_room(obs) -> None:
+    roomy, tight = Halfspace(0.5), Halfspace(-0.5)
+    assert torch.equal(roomy.interior(obs), torch.zeros((3, 2), dtype=torch.float64))
+    assert not roomy._programs
+    assert (tight.violation(tight.interior(obs), obs) < 0).all()
+
+
 def test_a_set_without_interior_is_refused() -> None:
     obs = torch.tensor([[1.0, 1.0]], dtype=torch.float64)
     with pytest.raises(UserError, match="no strictly feasible action"):

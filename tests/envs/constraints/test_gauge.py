@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from envs import UserError
 from envs.constraints import Constraint
 
 
@@ -56,3 +57,14 @@ def test_gradients_are_finite_in_every_corner(case) -> None:
     c.gauge(d, obs).sum().backward()
     assert torch.isfinite(d.grad).all()
     assert obs.grad is None or torch.isfinite(obs.grad).all()
+
+
+def test_a_direction_out_of_the_plane_of_an_equality_is_refused(case) -> None:
+    c = case.constraint
+    out, obs = torch.ones((1, c.dim), dtype=torch.float64), torch.zeros((1, case.width), dtype=torch.float64)
+    for gauge in (c.gauge, functools.partial(Constraint.gauge, c)):
+        if c.free_dim < c.dim:
+            with pytest.raises(UserError, match="leaves the plane of the equality"):
+                gauge(out, obs)
+        else:
+            assert gauge(out, obs).isfinite().all()
