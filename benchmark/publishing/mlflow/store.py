@@ -151,8 +151,11 @@ def create_database(database: Path) -> None:
     """Make an empty database aside and rename it: one that was killed while it was made would be useless."""
     temporary = database.with_name(f".{database.name}.new")
     temporary.unlink(missing_ok=True)
-    connect(sqlite_uri(temporary))
-    temporary.replace(database)
+    try:
+        connect(sqlite_uri(temporary))
+        temporary.replace(database)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_database(database: Path) -> None:
