@@ -46,14 +46,16 @@ def write_pictures(params: Params, profile: str, task_id: str, results: Path, ep
     Raises:
         UserError: If an id is unknown, or a file is damaged or cannot be written.
     """
-    task, chosen, folder = make_task(task_id), params.profile(profile), results / profile / "pictures"
+    task, folder = make_task(task_id), results / profile / "pictures"
+    drawn = params.profile(profile).flow_methods
     try:
         picture = draw_constraint(task)
     except UserError as error:
+        drawn = ()
         yield PictureFile(task_id, None, reason=f"no picture of its constraint: {error}")
-        return
-    yield _write(task, folder / task_id, picture)
-    for method in chosen.flow_methods:
+    else:
+        yield _write(task, folder / task_id, picture)
+    for method in drawn:
         flow = kept_flow(params, profile, task, method, results)
         if flow is not None:
             yield _write(task, folder / f"{task_id}-flow-{method}", draw_flow(task, flow, method))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmark.publishing.pictures.drawing import View, draw_constraint, draw_fl
 from benchmark.publishing.pictures.episodes import MOST_FRAMES, NoRendererError, play, record_episode
 from benchmark.records.config import load_params
 from envs import make_task
+from envs.constraints import Allocation
 from envs.seeding import make_generator
 from tests.benchmark.command import PARAMS
 
@@ -166,3 +168,13 @@ def test_without_a_renderer_episodes_are_left_out_and_said_to_be(
     made = list(write_pictures(load_params(PARAMS), "smoke", "R+L2", tmp_path, episodes=True))
     assert [one.path for one in made] == [tmp_path / "smoke/pictures/R+L2.png", None]
     assert made[1].reason.startswith("no episode: no off-screen renderer; install EGL or OSMesa")
+
+
+def test_a_set_on_a_line_has_no_picture_and_its_episode_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = dataclasses.replace(make_task("R+L2"), constraint=Allocation(0.1, [-1.0, -1.0], [1.0, 1.0]))
+    monkeypatch.setenv("MUJOCO_GL", "none-such")
+    monkeypatch.setattr("benchmark.publishing.pictures.make_task", lambda _: line)
+    made = [one.reason for one in write_pictures(load_params(PARAMS), "smoke", "R+L2", tmp_path, episodes=True)]
+    assert [reason.partition(":")[0] for reason in made] == ["no picture of its constraint", "no episode"]
