@@ -95,7 +95,8 @@ def test_in_a_checkout_all_of_it_works(tmp_path: Path) -> None:
     workplace(tmp_path)
     for package in ("benchmark", "envs", "methods"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    written = finish(start(tmp_path, *METHOD))
+    own = {"PYTHONPATH": str(tmp_path)}
+    written = finish(start(tmp_path, *METHOD, **own))
     assert written.out.splitlines() == [
         "methods/my_method.py",
         "tests/methods/test_my_method.py",
@@ -103,7 +104,7 @@ def test_in_a_checkout_all_of_it_works(tmp_path: Path) -> None:
         "  acrl check my-method",
         "  acrl run R+L2 my-method -p smoke",
     ]
-    done = finish(start(tmp_path, "run", "R+L2", "my-method", "-p", "smoke"))
+    done = finish(start(tmp_path, "run", "R+L2", "my-method", "-p", "smoke", **own))
     assert done.code == 0, done.out + done.err
-    done = finish(start(tmp_path, "check", "methods/my_method.py", "--task", "R+L2"))
+    done = finish(start(tmp_path, "check", "methods/my_method.py", "--task", "R+L2", **own))
     assert "16 passed, 1 skipped in" in done.out
