@@ -69,8 +69,10 @@ def interrupted(project: Path) -> tuple[str, str, list[str]]:
 def reproduced(project: Path, interrupted: tuple[str, str, list[str]]) -> Path:
     """The copy after a `make repro` that goes on from there, all of it but the environment, which is this one."""
     done = run(project, "make", "repro", "--old-file", ".venv/.installed")
-    said = [*stages_of(interrupted[0])[:-1], *stages_of(done.stdout)]
-    assert said == [f"stage {n} of {len(STAGES)}: {name}" for n, name in enumerate(STAGES, start=1)]
+    told = [f"stage {n} of {len(STAGES)}: {name}" for n, name in enumerate(STAGES, start=1)]
+    assert stages_of(interrupted[0]) == told[:3]
+    # The plan is made each time, the flows were there.
+    assert stages_of(done.stdout) == [told[0], *told[2:]]
     assert "stages made in" in done.stdout
     # The question at the end: this profile is not the one that there is a reference of.
     assert "error: profile 'quick' has no reference" in done.stderr
@@ -117,8 +119,7 @@ def replace(path: Path, old: str, new: str) -> str:
 
 
 def test_an_interrupt_stops_everything(interrupted: tuple[str, str, list[str]]) -> None:
-    printed, errors, half_written = interrupted
-    assert stages_of(printed)[-1] == f"stage 3 of {len(STAGES)}: train R+L2"
+    _, errors, half_written = interrupted
     assert errors.splitlines()[-1] == "error: interrupted; finished runs are kept"
     assert half_written == []
 
