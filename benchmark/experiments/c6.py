@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_table, mean_row
+from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, mean_row
 from benchmark.publishing.figures.styles import style_of
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.config import EvaluationSettings, run_config
 from benchmark.training.harness import train
 from benchmark.training.processes import move_to, progress_bar
@@ -184,7 +184,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
         Column("vanishing [%]", "vanishing share"),
         Column("vanishing before tanh [%]", "vanishing share before tanh"),
     ]
-    return [View("", make_table(numbers, KEYS, columns, "n of N"))]
+    return [View("", make_cells(numbers, KEYS, columns, "n of N"))]
 
 
 def draw(measured: Measured) -> Figure:

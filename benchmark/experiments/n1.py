@@ -24,13 +24,12 @@ from benchmark.experiments.base import (
     make_frame,
     make_grid,
     make_row,
-    make_table,
     mean_validity_rows,
     single_row,
     validity_rows,
 )
 from benchmark.publishing.figures.styles import add_legend, style_of
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.results import TOLERANCES
 from envs.constraints import Allocation, Ball, Constraint
 from envs.constraints.budget import Budget
@@ -190,10 +189,10 @@ def views(numbers: pd.DataFrame) -> list[View]:
     """See :class:`Experiment`."""
     sampled, foreign = (numbers[(numbers["states"] == SAMPLED) == kind] for kind in (True, False))
     columns = [*VALID, Column("recall [%]", "recall")]
-    found = [View("Other thresholds", make_table(sampled, ["task", "method", "variant", "factor"], columns))]
+    found = [View("Other thresholds", make_cells(sampled, ["task", "method", "variant", "factor"], columns))]
     if not foreign.empty:
         named = foreign.rename(columns={"states": "states of"})
-        cells = make_table(named, ["task", "method", "states of"], VALID, "n of N")
+        cells = make_cells(named, ["task", "method", "states of"], VALID, "n of N")
         found.append(View("States of other policies", cells))
     return found
 
