@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, mean_row
+from benchmark.experiments.base import Context, Experiment, Measured, describe
+from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.publishing.figures.styles import style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.config import EvaluationSettings, run_config

@@ -14,17 +14,8 @@ from matplotlib.patches import Circle
 from scipy import stats
 from torch import Tensor
 
-from benchmark.experiments.base import (
-    VALID,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe,
-    make_frame,
-    single_row,
-    validity_rows,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe
+from benchmark.experiments.rows import VALID, Row, make_frame, single_row, validity_rows
 from benchmark.publishing.figures.styles import style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells, percent
 from envs.constraints import Ball

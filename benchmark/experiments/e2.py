@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.experiments.base import Context, Experiment, Measured, Row, machine, make_frame, mean_row
+from benchmark.experiments.base import Context, Experiment, Measured, machine
+from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.experiments.sampling import SampleReport, run_sampler
 from benchmark.publishing.figures.styles import COLOURS
 from benchmark.publishing.tables.rendering import Column, View, make_cells

@@ -8,15 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.experiments.base import (
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe_runs,
-    make_frame,
-    mean_row,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe_runs
+from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.results import TOLERANCES

@@ -14,20 +14,8 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from benchmark.analysis.statistics import Estimate
-from benchmark.experiments.base import (
-    VALID,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe_runs,
-    make_frame,
-    make_grid,
-    make_row,
-    mean_validity_rows,
-    single_row,
-    validity_rows,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
+from benchmark.experiments.rows import VALID, Row, make_frame, make_row, mean_validity_rows, single_row, validity_rows
 from benchmark.publishing.figures.styles import add_legend, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.results import TOLERANCES

@@ -18,16 +18,8 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from benchmark.experiments import sampling
-from benchmark.experiments.base import (
-    ONE_RUN,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    machine,
-    make_frame,
-    single_row,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, machine
+from benchmark.experiments.rows import ONE_RUN, Row, make_frame, single_row
 from benchmark.publishing.figures.styles import COLOURS
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from envs.constraints import Allocation, Constraint, WeightedL1

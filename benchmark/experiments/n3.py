@@ -12,20 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmark.experiments.base import (
-    VALID,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe_runs,
-    make_frame,
-    make_grid,
-    mean_row,
-    mean_validity_rows,
-    validity_rows,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
 from benchmark.experiments.e3 import Stretch, stretches_of
+from benchmark.experiments.rows import VALID, Row, make_frame, mean_row, mean_validity_rows, validity_rows
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.runs import NoRunsError
