@@ -155,12 +155,9 @@ class Experiment:
     draw: Callable[[Measured], Figure]
 
     def write(self, context: Context, name: str) -> list[Path]:
-        """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
+        """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png; returns these.
 
         The same inputs give the same bytes, but for measured times.
-
-        Returns:
-            The files written.
 
         Raises:
             UserError: If something that it reads is missing or damaged, or a file cannot be written; nothing is

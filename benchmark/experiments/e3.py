@@ -134,11 +134,10 @@ def views(numbers: pd.DataFrame) -> list[View]:
     wide = named[named["steps"].isin(spoken) & (named["quantity"] == "violating share")]
     wide = wide.assign(quantity=wide["steps"])
     columns = [Column(f"steps {steps} [%]", steps, 0.0) for steps in spoken]
+    heading = "Share of outputs that violate at tolerance 0, by stretch"
     return [
         View("All of the training", make_cells(whole, ["method"], total, "n of N")),
-        View(
-            "Share of outputs that violate at tolerance 0, by stretch", make_cells(wide, ["method"], columns, "n of N")
-        ),
+        View(heading, make_cells(wide, ["method"], columns, "n of N")),
     ]
 
 

@@ -100,7 +100,9 @@ def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samp
             yield from (place | row for row in empty_rows())
             continue
         assert changed is not None
-        feasible = feasible_actions(changed, samples["test_context"][: context.settings.feasible], task.id, factor)
+        contexts = samples["test_context"][: context.settings.feasible]
+        uniform = make_generator(0, "n1", task.id, "feasible", f"{factor:g}")
+        feasible = changed.sample(embed(changed, contexts.double()), uniform), contexts
         yield from (place | row for row in validity_rows(summed_violation(changed, *trained)))
         yield place | recall_row(flow, *feasible)
         if isinstance(flow, GaugeFlow) and factor != SAME:
@@ -117,12 +119,6 @@ def empty_rows() -> Iterator[Row]:
     for tolerance in TOLERANCES:
         yield make_row("valid share", "share", nothing, tolerance)
     yield make_row("recall", "share", nothing)
-
-
-def feasible_actions(changed: Constraint, context: Tensor, task: str, factor: float) -> tuple[Tensor, Tensor]:
-    """One feasible action of the changed set at each context (N, k), uniform: (N, n); and the contexts."""
-    obs = embed(changed, context.double())
-    return changed.sample(obs, make_generator(0, "n1", task, "feasible", f"{factor:g}")), context
 
 
 def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint) -> Flow:

@@ -26,18 +26,8 @@ def make_row(
     quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, wanted: int = 1, note: str = ""
 ) -> Row:
     """One number, not yet told what it belongs to; tables print the unit ``"share"`` in per cent."""
-    return {
-        "quantity": quantity,
-        "tolerance": tolerance,
-        "unit": unit,
-        "value": estimate.mean,
-        "low": estimate.low,
-        "high": estimate.high,
-        "interval": estimate.method,
-        "n": estimate.n,
-        "N": wanted,
-        "note": note,
-    }
+    numbers = (estimate.mean, estimate.low, estimate.high, estimate.method, estimate.n)
+    return dict(zip(LAST, (quantity, tolerance, unit, *numbers, wanted, note), strict=True))
 
 
 def single_row(

@@ -65,7 +65,7 @@ def asking(old: str, new: str, folder: Path) -> None:
 
 
 NO_FLOW = "no flow of flowpg on {0} in profile smoke: run `acrl flows {0} -p smoke`"
-OTHER_TASK = partial(asking, "R+L2", "R+M")
+OTHER_TASK = partial(asking, "- R+L2\n    - R+O10\n", "- R+M\n    - R+O10\n")
 CIRCLE, OCTAGON = "flows/flowpg/R+L2.safetensors", "flows/flowpg/R+O10.safetensors"
 RUN = "runs/R+L2/flowpg/seed-0.json"
 

@@ -57,7 +57,6 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, tmp_path: Path) -
     returns, last, bikes = outcome.returns, outcome.final_policy, task == "BSS-3"
     assert returns is not None
     assert last is not None
-    assert [evaluation.step for evaluation in returns.evaluations] == [40, 80, 120, 130]
     assert returns.final.step == STEPS
     assert returns.best.step == max(returns.evaluations, key=lambda evaluation: evaluation.mean).step
     for evaluation, episodes in ((returns.final, 2), (returns.best, 2), (returns.evaluations[0], 1)):
@@ -68,7 +67,6 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, tmp_path: Path) -
     assert np.shape(last.contexts) == ((0,) if bikes else (100, 2))
     assert np.shape(outcome.visited) == ((0,) if bikes else (STEPS, 2))
 
-    assert {len(curve) for curve in outcome.curves.values()} == {4}
     assert outcome.curves["step"] == [40, 80, 120, 130]
     # The warm-up's first episode gave no loss.
     assert outcome.curves["update/critic_loss"][0] is None
