@@ -73,7 +73,7 @@ RUN = "runs/R+L2/flowpg/seed-0.json"
 @pytest.mark.parametrize(
     ("name", "spoil", "message"),
     [
-        ("e4", OTHER_TASK, "unknown experiment 'e4': did you mean"),
+        ("e4", OTHER_TASK, "unknown experiment 'e4': valid: c6, e1"),
         ("e1", OTHER_TASK, "profile smoke has no task R+L2"),
         ("e3", OTHER_TASK, "profile smoke has no task R+L2"),
         ("c6", OTHER_TASK, "c6 needs one of the tasks R+L2, HC+O"),
