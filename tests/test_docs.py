@@ -21,10 +21,7 @@ from tests.pages import LANGUAGES, NOT_RUN, PAGES, ROOT, blocks, commands, is_ru
 
 # Bounds what a command that hangs may cost.
 SECONDS = 900
-
-
-def every_page() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def inline(page: Path, kind: str) -> list[Token]:
@@ -79,7 +76,7 @@ def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path) -> N
     assert follow(page, tmp_path).returncode == 1
 
 
-@every_page()
+@EVERY_PAGE
 def test_every_block_has_a_language_that_is_known_here_and_data_can_be_read(page: Path) -> None:
     read = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
     for block in blocks(page):
@@ -93,7 +90,7 @@ def test_commands_that_are_not_run_are_on_a_page_and_run_where_it_says() -> None
     assert [file for file in NOT_RUN.values() if file and not (ROOT / "tests" / file).exists()] == []
 
 
-@every_page()
+@EVERY_PAGE
 def test_commands_in_the_text_have_their_subcommands_and_options(page: Path) -> None:
     for shown in shown_commands(page):
         if not re.match(r"acrl [a-z]", shown):
@@ -110,7 +107,7 @@ def test_commands_in_the_text_have_their_subcommands_and_options(page: Path) -> 
         assert options <= known, shown
 
 
-@every_page()
+@EVERY_PAGE
 def test_what_the_text_leads_to_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for shown in shown_commands(page):

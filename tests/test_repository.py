@@ -33,26 +33,14 @@ def test_citation_and_changelog_are_of_this_version() -> None:
 
 
 def test_a_clone_has_the_same_bytes_whatever_it_does_to_line_ends(tmp_path: Path) -> None:
-    run, figure = "results/small/runs/R+L2/nfw/seed-0.json", "results/small/figures/time.png"
-    names = (
-        ".gitattributes",
-        "requirements.lock",
-        "params.yaml",
-        "methods/nfw.py",
-        "install_libraries.sh",
-        run,
-        figure,
-    )
+    results = ("results/small/runs/R+L2/nfw/seed-0.json", "results/small/figures/time.png")
+    names = (".gitattributes", "requirements.lock", "params.yaml", "methods/nfw.py", "install_libraries.sh", *results)
     for name in names:
         (tmp_path / "first" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "first" / name)
     commit = ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "first"]
-    for arguments in (
-        ["init", "-q"],
-        ["add", "-A"],
-        commit,
-        ["clone", "-q", "-c", "core.autocrlf=true", ".", "../second"],
-    ):
+    clone = ["clone", "-q", "-c", "core.autocrlf=true", ".", "../second"]
+    for arguments in (["init", "-q"], ["add", "-A"], commit, clone):
         subprocess.run(["git", *arguments], cwd=tmp_path / "first", check=True)
     for name in names:
         assert (tmp_path / "second" / name).read_bytes() == (ROOT / name).read_bytes()

@@ -1,10 +1,10 @@
-"""What every experiment is made of: its context, its numbers, their tables, its figure, and the files of all."""
+"""What every experiment is made of: its context, what it measures and how that is shown, and its files."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,14 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from benchmark.analysis.statistics import Estimate, mean_interval, point
-from benchmark.analysis.summaries import NOT_NEGATIVE, SHARE
 from benchmark.publishing.figures.styles import SETTINGS, save_figure
 from benchmark.publishing.tables import describe as budget_and_seeds
-from benchmark.publishing.tables.rendering import DASH, Column, Table, View, cells_by_row, format_cell, markdown
+from benchmark.publishing.tables.rendering import Table, View, markdown
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.records.files import check_writable, write_bytes
 from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor
-from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import select, state_of
 from benchmark.records.selection import Selection, read_selection
 from benchmark.records.store import ArtifactStore, load_tensors
@@ -37,14 +33,8 @@ from methods.base import Maker, Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.training import draw_samples
 
-# Last columns of every experiment's CSV: one row is one number, with its interval and where it is from.
-LAST = ("quantity", "tolerance", "unit", "value", "low", "high", "interval", "n", "N", "note")
-# Why a single value has no interval.
-ONE_FLOW, ONE_RUN = "none: one flow a task", "none: one run"
-VALID = tuple(Column(f"valid at {tol:g} [%]", "valid share", tol) for tol in TOLERANCES)
 # Panels of a figure side by side, at most.
 WIDEST = 3
-Row = dict[str, Any]
 
 
 class KeptArtifacts(ArtifactStore):
@@ -154,7 +144,7 @@ class Experiment:
         title: What it asks.
         measure: Does the work.
         caption: What a reader has to know to read the tables: profile, budget, seeds, tolerance, machine.
-        views: The tables that are printed.
+        views: The tables that are printed, of the numbers with the name ``mean`` for their ``value``.
         draw: The figure.
     """
 
@@ -165,12 +155,9 @@ class Experiment:
     draw: Callable[[Measured], Figure]
 
     def write(self, context: Context, name: str) -> list[Path]:
-        """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png.
+        """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png; returns these.
 
         The same inputs give the same bytes, but for measured times.
-
-        Returns:
-            The files written.
 
         Raises:
             UserError: If something that it reads is missing or damaged, or a file cannot be written; nothing is
@@ -181,7 +168,8 @@ class Experiment:
         check_writable(folder / name)
         measured = self.measure(context)
         numbers = measured.numbers
-        table = Table(name, self.title, self.caption(context), numbers, self.views(numbers), [])
+        views = self.views(numbers.rename(columns={"value": "mean"}))
+        table = Table(name, self.title, self.caption(context), numbers, views, [])
         page = f"{markdown(table, [], '#')}\n![{self.title}]({name}.png)\n"
         contents = {"csv": numbers.to_csv(index=False, lineterminator="\n").encode(), "md": page.encode()}
         with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
@@ -189,81 +177,6 @@ class Experiment:
         for kind, content in contents.items():
             write_bytes(folder / f"{name}.{kind}", content)
         return [folder / f"{name}.{kind}" for kind in contents]
-
-
-def make_row(
-    quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, wanted: int = 1, note: str = ""
-) -> Row:
-    """One number, not yet told what it belongs to; tables print the unit ``"share"`` in per cent."""
-    return {
-        "quantity": quantity,
-        "tolerance": tolerance,
-        "unit": unit,
-        "value": estimate.mean,
-        "low": estimate.low,
-        "high": estimate.high,
-        "interval": estimate.method,
-        "n": estimate.n,
-        "N": wanted,
-        "note": note,
-    }
-
-
-def single_row(
-    quantity: str, unit: str, value: float | None, tolerance: float | None = None, why: str = ONE_FLOW, note: str = ""
-) -> Row:
-    """A number measured once; ``why`` says why it has no interval."""
-    return make_row(quantity, unit, point(value, 1, why), tolerance, note=note)
-
-
-def mean_row(quantity: str, unit: str, values: Sequence[float], wanted: int, tolerance: float | None = None) -> Row:
-    """The mean of one value a run, of ``wanted`` runs, with its interval."""
-    bounds = SHARE if unit == "share" else NOT_NEGATIVE
-    return make_row(quantity, unit, mean_interval(values, bounds), tolerance, wanted)
-
-
-def validity_rows(sizes: Tensor) -> Iterator[Row]:
-    """The share of one flow's actions, with summed violations (N,), that is valid, at every tolerance."""
-    for tolerance in TOLERANCES:
-        yield single_row("valid share", "share", share_within(sizes, tolerance), tolerance)
-
-
-def mean_validity_rows(sizes: Sequence[Tensor], wanted: int) -> Iterator[Row]:
-    """The same over ``wanted`` runs; one tensor a run that there is."""
-    for tolerance in TOLERANCES:
-        shares = [share_within(violations, tolerance) for violations in sizes]
-        yield mean_row("valid share", "share", shares, wanted, tolerance)
-
-
-def share_within(sizes: Tensor, tolerance: float) -> float:
-    """Share of summed violations (N,) within a tolerance."""
-    return float((sizes <= tolerance).double().mean())
-
-
-def make_frame(keys: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a data frame with the columns that name a row first."""
-    frame = pd.DataFrame(list(rows), columns=[*keys, *LAST])
-    return frame.astype({"tolerance": float, "value": float, "low": float, "high": float})
-
-
-def make_table(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "") -> pd.DataFrame:
-    """The text of a table: a row for each combination of ``keys``, a dash for what the frame has not got.
-
-    Args:
-        frame: From :func:`make_frame`.
-        keys: Columns that name a row.
-        columns: Quantities shown.
-        runs: Header of the column that says how many of how many runs a row is from; none if empty.
-    """
-    rows = []
-    for key, cells in cells_by_row(frame, keys).items():
-        found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
-        row = dict(zip(keys, map(str, key), strict=True)) | ({runs: f"{found}/{wanted}"} if runs else {})
-        for column in columns:
-            cell = cells.get(column.key)
-            row[column.header] = format_cell(cell | {"mean": cell["value"]}, found) if cell else DASH
-        rows.append(row)
-    return pd.DataFrame(rows, columns=[*keys, *([runs] if runs else []), *(column.header for column in columns)])
 
 
 def describe(context: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from benchmark.experiments.base import Context, Experiment, Measured, Row, describe, make_frame, make_table, mean_row
+from benchmark.experiments.base import Context, Experiment, Measured, describe
+from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.publishing.figures.styles import style_of
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.config import EvaluationSettings, run_config
+from benchmark.training.evaluation import Evaluator
 from benchmark.training.harness import train
 from benchmark.training.processes import move_to, progress_bar
 from envs.errors import UserError
@@ -70,17 +73,15 @@ def measure(context: Context) -> Measured:
     marks: list[pd.DataFrame] = []
     for task in map(context.task, tasks):
         for name in (LAYER, OWN, *context.chosen.flow_methods, REGRESSION):
-            found = [signal_of(context, task, name, seed) for seed in context.chosen.seeds]
+            found = []
+            for seed in context.chosen.seeds:
+                agent = train_agent(context, task, name, seed)
+                obs = rollout(task, agent, context.settings.states, derive_seed(seed, "c6", task.id))
+                found.append(actor_signal(agent, obs))
             rows += [row | {"task": task.id, "method": name} for row in signal_rows(found)]
             norms = torch.cat([signal.norm for signal in found]).numpy()
             marks.append(pd.DataFrame({"task": task.id, "method": name, "norm": norms}))
     return Measured(make_frame(KEYS, rows), pd.concat(marks, ignore_index=True))
-
-
-def signal_of(context: Context, task: TaskSpec, method_id: str, seed: int) -> Signal:
-    """Train one agent and look at what its actor learns from."""
-    agent = train_agent(context, task, method_id, seed)
-    return actor_signal(agent, rollout(task, agent, context.settings.states, derive_seed(seed, "c6", task.id)))
 
 
 def train_agent(context: Context, task: TaskSpec, method_id: str, seed: int) -> DDPG[Any]:
@@ -105,19 +106,12 @@ def train_agent(context: Context, task: TaskSpec, method_id: str, seed: int) -> 
 
 def rollout(task: TaskSpec, agent: DDPG[Any], count: int, seed: int) -> Tensor:
     """Observations (count, o), float64, along episodes of the policy, without noise, infeasible actions repaired."""
-    rows: list[Tensor] = []
-    done, episode = True, 0
-    with closing(task.make_env(disable_env_checker=True)) as env:
-        for _ in range(count):
-            if done:
-                observation, _ = env.reset(seed=derive_seed(seed, "episode", episode))
-                episode += 1
-            obs = task.observed(observation)[None]
-            rows.append(obs)
-            action = task.constraint.repair(agent.act(obs, explore=False).double(), obs)
-            observation, _, terminated, truncated, _ = env.step(action[0].numpy())
-            done = terminated or truncated
-    return torch.cat(rows)
+    rows, episodes = list[Tensor](), itertools.count()
+    with closing(Evaluator(task)) as evaluator:
+        while len(rows) < count:
+            seeds = [derive_seed(seed, "episode", next(episodes))]
+            evaluator.evaluate(agent, 0, seeds, lambda _, obs: rows.append(obs))
+    return torch.cat(rows[:count])
 
 
 def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
@@ -184,7 +178,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
         Column("vanishing [%]", "vanishing share"),
         Column("vanishing before tanh [%]", "vanishing share before tanh"),
     ]
-    return [View("", make_table(numbers, KEYS, columns, "n of N"))]
+    return [View("", make_cells(numbers, KEYS, columns, "n of N"))]
 
 
 def draw(measured: Measured) -> Figure:

@@ -14,20 +14,10 @@ from matplotlib.patches import Circle
 from scipy import stats
 from torch import Tensor
 
-from benchmark.experiments.base import (
-    VALID,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe,
-    make_frame,
-    make_table,
-    single_row,
-    validity_rows,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe
+from benchmark.experiments.rows import VALID, Row, make_frame, single_row, validity_rows
 from benchmark.publishing.figures.styles import style_of
-from benchmark.publishing.tables.rendering import Column, View, percent
+from benchmark.publishing.tables.rendering import Column, View, make_cells, percent
 from envs.constraints import Ball
 from envs.registry import make_task
 from envs.seeding import make_generator
@@ -110,9 +100,9 @@ def views(numbers: pd.DataFrame) -> list[View]:
     inside = numbers[numbers["latent"] != "boundary"]
     even = [Column("valid draws", "valid draws"), Column("total variation [%]", "total variation")]
     return [
-        View("Validity", make_table(flows, KEYS, VALID)),
-        View("Recall", make_table(recall, ["flow"], [Column("recall [%]", "recall")])),
-        View("Evenness", make_table(inside, ["flow"], [*even, Column("chi-square", "chi-square")])),
+        View("Validity", make_cells(flows, KEYS, VALID)),
+        View("Recall", make_cells(recall, ["flow"], [Column("recall [%]", "recall")])),
+        View("Evenness", make_cells(inside, ["flow"], [*even, Column("chi-square", "chi-square")])),
     ]
 
 

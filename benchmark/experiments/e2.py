@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.experiments.base import Context, Experiment, Measured, Row, machine, make_frame, make_table, mean_row
+from benchmark.experiments.base import Context, Experiment, Measured, machine
+from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.experiments.sampling import SampleReport, run_sampler
 from benchmark.publishing.figures.styles import COLOURS
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from envs.registry import make_task
 
 TASKS = ("R+L2", "R+Ring", "R+2D")
@@ -77,7 +78,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
         Column("R-hat", "rhat"),
         Column("seconds", "seconds"),
     ]
-    return [View("", make_table(numbers, KEYS, columns))]
+    return [View("", make_cells(numbers, KEYS, columns))]
 
 
 def draw(measured: Measured) -> Figure:

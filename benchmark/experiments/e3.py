@@ -8,18 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.experiments.base import (
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe_runs,
-    make_frame,
-    make_table,
-    mean_row,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe_runs
+from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
@@ -134,7 +126,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
     total += [Column(f"violating at {tol:g} [%]", "violating share in all", tol) for tol in TOLERANCES]
     whole = numbers[numbers["quantity"].str.endswith("in all")]
     parts = numbers[~numbers["quantity"].str.endswith("in all")]
-    judged = parts[parts["quantity"] == "judged"].groupby(["from_step", "to_step"])["value"].max()
+    judged = parts[parts["quantity"] == "judged"].groupby(["from_step", "to_step"])["mean"].max()
     spoken = [f"{start:,} to {end:,}" for start, end in judged[judged > 0].index.tolist()]
     named = parts.assign(
         steps=[f"{start:,} to {end:,}" for start, end in zip(parts["from_step"], parts["to_step"], strict=True)]
@@ -142,11 +134,10 @@ def views(numbers: pd.DataFrame) -> list[View]:
     wide = named[named["steps"].isin(spoken) & (named["quantity"] == "violating share")]
     wide = wide.assign(quantity=wide["steps"])
     columns = [Column(f"steps {steps} [%]", steps, 0.0) for steps in spoken]
+    heading = "Share of outputs that violate at tolerance 0, by stretch"
     return [
-        View("All of the training", make_table(whole, ["method"], total, "n of N")),
-        View(
-            "Share of outputs that violate at tolerance 0, by stretch", make_table(wide, ["method"], columns, "n of N")
-        ),
+        View("All of the training", make_cells(whole, ["method"], total, "n of N")),
+        View(heading, make_cells(wide, ["method"], columns, "n of N")),
     ]
 
 

@@ -14,23 +14,10 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from benchmark.analysis.statistics import Estimate
-from benchmark.experiments.base import (
-    VALID,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe_runs,
-    make_frame,
-    make_grid,
-    make_row,
-    make_table,
-    mean_validity_rows,
-    single_row,
-    validity_rows,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
+from benchmark.experiments.rows import VALID, Row, make_frame, make_row, mean_validity_rows, single_row, validity_rows
 from benchmark.publishing.figures.styles import add_legend, style_of
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.results import TOLERANCES
 from envs.constraints import Allocation, Ball, Constraint
 from envs.constraints.budget import Budget
@@ -113,7 +100,9 @@ def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samp
             yield from (place | row for row in empty_rows())
             continue
         assert changed is not None
-        feasible = feasible_actions(changed, samples["test_context"][: context.settings.feasible], task.id, factor)
+        contexts = samples["test_context"][: context.settings.feasible]
+        uniform = make_generator(0, "n1", task.id, "feasible", f"{factor:g}")
+        feasible = changed.sample(embed(changed, contexts.double()), uniform), contexts
         yield from (place | row for row in validity_rows(summed_violation(changed, *trained)))
         yield place | recall_row(flow, *feasible)
         if isinstance(flow, GaugeFlow) and factor != SAME:
@@ -130,12 +119,6 @@ def empty_rows() -> Iterator[Row]:
     for tolerance in TOLERANCES:
         yield make_row("valid share", "share", nothing, tolerance)
     yield make_row("recall", "share", nothing)
-
-
-def feasible_actions(changed: Constraint, context: Tensor, task: str, factor: float) -> tuple[Tensor, Tensor]:
-    """One feasible action of the changed set at each context (N, k), uniform: (N, n); and the contexts."""
-    obs = embed(changed, context.double())
-    return changed.sample(obs, make_generator(0, "n1", task, "feasible", f"{factor:g}")), context
 
 
 def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint) -> Flow:
@@ -190,10 +173,10 @@ def views(numbers: pd.DataFrame) -> list[View]:
     """See :class:`Experiment`."""
     sampled, foreign = (numbers[(numbers["states"] == SAMPLED) == kind] for kind in (True, False))
     columns = [*VALID, Column("recall [%]", "recall")]
-    found = [View("Other thresholds", make_table(sampled, ["task", "method", "variant", "factor"], columns))]
+    found = [View("Other thresholds", make_cells(sampled, ["task", "method", "variant", "factor"], columns))]
     if not foreign.empty:
         named = foreign.rename(columns={"states": "states of"})
-        cells = make_table(named, ["task", "method", "states of"], VALID, "n of N")
+        cells = make_cells(named, ["task", "method", "states of"], VALID, "n of N")
         found.append(View("States of other policies", cells))
     return found
 

@@ -18,19 +18,10 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from benchmark.experiments import sampling
-from benchmark.experiments.base import (
-    ONE_RUN,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    machine,
-    make_frame,
-    make_table,
-    single_row,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, machine
+from benchmark.experiments.rows import ONE_RUN, Row, make_frame, single_row
 from benchmark.publishing.figures.styles import COLOURS
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from envs.constraints import Allocation, Constraint, WeightedL1
 from envs.seeding import make_generator
 
@@ -216,9 +207,9 @@ def views(numbers: pd.DataFrame) -> list[View]:
     named = numbers.assign(share=[f"{share:.3g}" for share in numbers["share"]])
     keys, found = ["sampler", "dimension", "share", "constraints"], []
     for sweep, heading in headings.items():
-        found.append(View(heading, make_table(by_sampler(named[named["sweep"] == sweep]), keys, speed)))
+        found.append(View(heading, make_cells(by_sampler(named[named["sweep"] == sweep]), keys, speed)))
     zones = by_sampler(named[named["sweep"] == "zones"].rename(columns={"dimension": "zones"}))
-    found.append(View("Whole allocations", make_table(zones, ["sampler", "zones"], [*speed[:3], *whole])))
+    found.append(View("Whole allocations", make_cells(zones, ["sampler", "zones"], [*speed[:3], *whole])))
     return found
 
 

@@ -12,23 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmark.experiments.base import (
-    VALID,
-    Context,
-    Experiment,
-    Measured,
-    Row,
-    describe_runs,
-    make_frame,
-    make_grid,
-    make_table,
-    mean_row,
-    mean_validity_rows,
-    validity_rows,
-)
+from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
 from benchmark.experiments.e3 import Stretch, stretches_of
+from benchmark.experiments.rows import VALID, Row, make_frame, mean_row, mean_validity_rows, validity_rows
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
-from benchmark.publishing.tables.rendering import Column, View
+from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
 from benchmark.training.harness import VISITED_STATES
@@ -144,11 +132,11 @@ def views(numbers: pd.DataFrame) -> list[View]:
     summary = pd.concat([ends_of(group) for _, group in numbers.groupby(["task", "method"], sort=False)])
     columns = [Column(f"{name} [%]", name, 0.0) for name in (FRESH, *ends(VISITED), *ends(OWN))]
     visited = numbers[numbers["states"] == VISITED]
-    found = [View("Valid at tolerance 0, over training", make_table(summary, ["task", "method"], columns))]
+    found = [View("Valid at tolerance 0, over training", make_cells(summary, ["task", "method"], columns))]
     if not visited.empty:
         last = visited[visited["to"] == 1]
         heading = "Visited states of the last stretch, at every tolerance"
-        found.append(View(heading, make_table(last, ["task", "method"], VALID, "n of N")))
+        found.append(View(heading, make_cells(last, ["task", "method"], VALID, "n of N")))
     return found
 
 
@@ -166,7 +154,7 @@ def ends_of(group: pd.DataFrame) -> pd.DataFrame:
     for states in (VISITED, OWN):
         rows = exact[exact["states"] == states].sort_values("to")
         if not rows.empty:
-            chosen = rows.iloc[[0, int(rows["value"].argmax()), int(rows["value"].argmin()), -1]]
+            chosen = rows.iloc[[0, int(rows["mean"].argmax()), int(rows["mean"].argmin()), -1]]
             found.append(chosen.assign(quantity=ends(states)))
     # Intervals of these would widen the table beyond reading; the CSV has them.
     return pd.concat(found).assign(low=float("nan"), high=float("nan"))

@@ -102,12 +102,7 @@ def run_sampler(
 ) -> tuple[Tensor, SampleReport]:
     """Actions (count, n), float64, and the report. Row i is at state i modulo the number of states.
 
-    Args:
-        task: Whose constraint.
-        sampler: One of :data:`SAMPLERS`.
-        count: Number of samples, 1 or more.
-        seed: Source of all randomness; the states are the same for every sampler.
-        clock: What seconds are read from.
+    The states are the same for every sampler. Seconds are read from ``clock``.
 
     Raises:
         UserError: If there is no such sampler, it does not apply to the task, or the set is too small for it.
@@ -180,13 +175,7 @@ def rejection_cost(
 ) -> Cost:
     """Cost of one sample a row of ``obs`` (N, o) by rejection; its expectation where that is over ``limit`` seconds.
 
-    Args:
-        constraint: The set.
-        obs: States, one for each sample.
-        box: What is drawn from.
-        limit: Seconds after which it would be given up.
-        share: Share of that box that is feasible; estimated if not known.
-        generator: Source of randomness.
+    ``share`` is that of the box that is feasible; it is estimated if it is not known.
     """
     estimated, of_one = probe(constraint, obs[:1], box, generator)
     share = estimated if share is None else share
@@ -248,13 +237,8 @@ def integer_rejection_cost(
 ) -> Cost:
     """Cost of ``count`` whole allocations, uniform on all, by rejection; its expectation where that is over the limit.
 
-    Args:
-        constraint: Whole total and limits.
-        count: Samples.
-        models: Number of whole allocations.
-        plane: Whether the last coordinate is set by the total, or drawn like the others.
-        limit: Seconds after which it would be given up.
-        generator: Source of randomness.
+    ``models`` is the number of whole allocations. With ``plane`` the last coordinate is set by the total; without, it
+    is drawn like the others.
     """
     drawn = constraint.free_dim if plane else constraint.dim
     sizes = torch.as_tensor(constraint.upper - constraint.lower)[:drawn] + 1

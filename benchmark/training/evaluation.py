@@ -19,11 +19,7 @@ Witness = Callable[[torch.Tensor, torch.Tensor], None]
 
 
 class Evaluator:
-    """Runs episodes of the policy side by side, so that it is asked for one batch of actions a step.
-
-    Args:
-        task: The task, with its own constraint.
-    """
+    """Runs episodes of the policy side by side, so that it is asked for one batch of actions a step."""
 
     def __init__(self, task: TaskSpec) -> None:
         self._task = task
@@ -34,11 +30,7 @@ class Evaluator:
     ) -> Evaluation:
         """One episode a seed: undiscounted returns of the policy after ``step`` training steps.
 
-        Args:
-            method: Whose policy acts, without noise.
-            step: Training steps so far.
-            seeds: Seeds of the episodes.
-            witness: Called with every raw action (B, n) and observation (B, o).
+        ``witness`` is called with every raw action (B, n) and observation (B, o).
 
         Raises:
             RunFailedError: If an action, an observation, a reward or the mean return is not finite.

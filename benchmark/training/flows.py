@@ -69,16 +69,9 @@ def flow_method(task: TaskSpec, method_id: str, config: dict[str, Any], store: A
 
 
 def make_flow(params: Params, profile: str, results: Path, flow: tuple[str, str]) -> list[Path]:
-    """Train and measure one flow, or measure the one that is kept if it is of today's libraries.
+    """Train and measure one flow, named by its task and method; returns its file and that of its report.
 
-    Args:
-        params: Settings.
-        profile: Name of the profile.
-        results: Folder of all results.
-        flow: Its task and method.
-
-    Returns:
-        The files of the flow and of its report.
+    A flow that is kept is only measured, if it is of today's libraries.
 
     Raises:
         UserError: If an id is unknown, the method has no flow, or a file is damaged.
@@ -122,12 +115,7 @@ def flow_states(
 ) -> Iterator[tuple[str, str, str]]:
     """Task, method, and whether the report on its flow is complete, stale or missing, for a profile's flows.
 
-    Args:
-        params: Settings.
-        profile: Name of the profile.
-        tasks: Only these, if any.
-        methods: Only these, if any.
-        results: Folder of all results.
+    Only those of these tasks and methods, if any are given.
 
     Raises:
         UserError: If the profile is unknown or a report is damaged.
@@ -147,12 +135,7 @@ def flow_states(
 def measure_visited(params: Params, profile: str, results: Path, methods: Sequence[str], task_id: str) -> list[Path]:
     """Measure a task's flows at the states that the policies trained with them visit; returns the reports.
 
-    Args:
-        params: Settings.
-        profile: Name of the profile.
-        results: Folder of all results.
-        methods: Those measured; if none is given, those of the profile that have a complete run.
-        task_id: The task.
+    If no method is given, those of the profile that have a complete run are measured.
 
     Raises:
         UserError: If an id is unknown, there is no complete run, or a file is damaged.
@@ -204,14 +187,9 @@ def report_visited(method: FlowPGBase[Any], runs: Sequence[RunResult], draws: in
 def measure_coverage(
     task: TaskSpec, profile: str, samples: Tensors, flow: Flow, runs: Sequence[RunResult]
 ) -> CoverageReport:
-    """Compare the states that each run visited with those that a flow was trained on.
+    """Compare the states that complete runs of any method visited with the samples that a flow was trained on.
 
-    Args:
-        task: A task whose constraint depends on the state.
-        profile: Name of the profile, for the record.
-        samples: What the flow was trained and tested on.
-        flow: The flow.
-        runs: Complete runs of any method.
+    The task is one whose constraint depends on the state.
     """
     train, test = samples["train_context"], samples["test_context"]
     low, high, scale = train.amin(dim=0), train.amax(dim=0), train.std(dim=0)

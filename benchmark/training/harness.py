@@ -62,14 +62,8 @@ def train(
 ) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
-    Args:
-        task: The task.
-        method_id: The method.
-        config: Resolved configuration.
-        seed: Source of all randomness.
-        artifacts: Folder of what preparation makes.
-        progress: Called with the number of steps done.
-        checkpoint: Where an interrupted run left its state, and where this one leaves its own.
+    ``progress`` is called with the number of steps done. What preparation makes goes to the folder ``artifacts``. An
+    interrupted run has left its state in ``checkpoint``, where this one leaves its own.
 
     Raises:
         RunFailedError: If the method puts out actions of a wrong shape, or anything put out is not finite; the message

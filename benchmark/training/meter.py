@@ -140,11 +140,7 @@ def with_meter(constraint: Constraint, meter: Meter) -> Constraint:
 class Repair:
     """Repairs actions during training; its time counts as projection, whether there was anything to repair or not.
 
-    Attributes:
-        constraint: The task's.
-        solver: ``"exact"`` leaves feasible actions as they are, ``"cvxpy"`` solves for every action.
-        clock: Of the run.
-        meter: Counts the projections.
+    The solver ``"exact"`` leaves feasible actions as they are, ``"cvxpy"`` solves for every action.
     """
 
     constraint: Constraint

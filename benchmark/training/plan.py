@@ -13,13 +13,10 @@ from benchmark.training.timing import step_keys
 
 
 def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
-    """Write, for each stage of the pipeline that trains or times, one file with the keys of what it makes.
+    """Write, for each stage that trains or times, one file with the keys of what it makes; returns the files.
 
     The files' contents are what DVC goes by, so that code may change without anything being made anew. Versions of
     libraries are among them: with other libraries everything is made anew.
-
-    Returns:
-        The files written.
     """
     chosen, keys = params.profile(profile), dict[str, list[str]]()
     keys["flows"] = [

@@ -53,14 +53,8 @@ def sweep(
 ) -> dict[Run, str]:
     """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
 
-    A run whose process dies is started once more, from its last checkpoint.
-
-    Args:
-        runs: What to run.
-        params: Settings.
-        results: Root folder of results.
-        jobs: Processes at a time.
-        checkpoint_every: Least seconds between two checkpoints of a run.
+    A run whose process dies is started once more, from its last checkpoint; between two of these lie at least
+    ``checkpoint_every`` seconds.
 
     Returns:
         Reason by run, for those that failed.
@@ -176,10 +170,7 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
 def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None) -> Iterator[Made]:
     """Do the work on every item, so many at a time, each in a process of one thread.
 
-    Args:
-        work: A function that a process can be sent.
-        items: What it is called with.
-        jobs: Processes at a time, as many as cores by default. One job, or one item, is done by this process itself.
+    By default there are as many processes as cores. One job, or one item, is done by this process itself.
 
     Yields:
         What it returns, in the order of the items.

@@ -19,7 +19,7 @@ from benchmark.records.files import write_bytes
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run
 from benchmark.records.store import ArtifactStore
-from benchmark.training.processes import THREAD_VARIABLES, progress_bar, same_imports
+from benchmark.training.processes import progress_bar, same_imports, use_one_thread
 from benchmark.training.runs import error_line, execute_missing, record_failure
 from envs.errors import UserError
 from envs.registry import make_task
@@ -32,20 +32,12 @@ Files = dict[str, bytes]
 def sweep_on_ray(
     runs: Sequence[Run], params: Params, results: Path, jobs: int, address: str | None, checkpoint_every: float
 ) -> dict[Run, str]:
-    """Execute all runs on Ray; failures are recorded in their JSON and do not stop the others.
+    """As :func:`benchmark.training.processes.sweep`, on Ray.
 
-    A run whose worker dies is started once more: from its last checkpoint, if on the same machine.
+    A run whose worker dies goes on from its last checkpoint only if it is started again on the same machine.
 
-    Args:
-        runs: What to run.
-        params: Settings.
-        results: Root folder of results, of the one who asks.
-        jobs: Runs at a time on this machine; a cluster has its own number of processors.
-        address: Of a cluster; None starts a Ray of this machine, which ends with the sweep.
-        checkpoint_every: Least seconds between two checkpoints of a run.
-
-    Returns:
-        Reason by run, for those that failed.
+    Without an address a Ray of this machine is started, with ``jobs`` runs at a time, which ends with the sweep. A
+    cluster has its own number of processors.
 
     Raises:
         UserError: If Ray is not installed, or there is no cluster at the address.
@@ -59,8 +51,7 @@ def sweep_on_ray(
 
 def _start(jobs: int, address: str | None) -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = "1"
+    use_one_thread()
     try:
         import ray
     except ImportError as error:
@@ -97,12 +88,10 @@ class _Sweep:
             if group not in prepared:
                 prepared[group] = self._prepared(run)
         with progress_bar(sum(run.config(self.params).steps for run in runs)) as bar:
-            waiting = {
-                self.train.remote(
-                    run, self.params, prepared[run.profile, run.task, run.method], self.checkpoint_every
-                ): run
-                for run in runs
-            }
+            waiting = {}
+            for run in runs:
+                ready = prepared[run.profile, run.task, run.method]
+                waiting[self.train.remote(run, self.params, ready, self.checkpoint_every)] = run
             while waiting:
                 done, _ = self.ray.wait(list(waiting))
                 for reference in done:

@@ -43,12 +43,7 @@ def time_steps(
 ) -> Path:
     """Time the training steps of a profile's methods on a task; returns the report's path.
 
-    Args:
-        params: Settings.
-        profile: Name of the profile.
-        task_id: The task.
-        results: Folder of all results.
-        progress: Called with the number of turns done.
+    ``progress`` is called with the number of turns done.
 
     Raises:
         UserError: If an id or a setting is unknown, or the report cannot be written.

@@ -52,19 +52,27 @@ def valid_columns(quantity: str) -> list[Column]:
 
 
 def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
-    """The text of a table: a row for each combination of ``keys``, in the order of the frame.
-
-    The column named ``runs`` says how many of how many runs a row is from; a cell with fewer says so itself. Tasks of
-    which no row has anything are left out.
-    """
-    rows = []
+    """As :func:`make_cells`, without the tasks of which no row has anything."""
     if "task" in keys:
         frame = frame[frame.groupby("task")["n"].transform("max") > 0]
+    return make_cells(frame, keys, columns, runs)
+
+
+def make_cells(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "") -> pd.DataFrame:
+    """The text of a table: a row for each combination of ``keys``, in the order of the frame.
+
+    The column named ``runs``, if it has a name, says how many of how many runs a row is from; a cell with fewer says so
+    itself. There is a dash for what the frame has not got.
+    """
+    rows = []
     for key, cells in cells_by_row(frame, keys).items():
         found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
-        row = dict(zip(keys, (text or DASH for text in key), strict=True)) | {runs: f"{found}/{wanted}"}
-        rows.append(row | {column.header: format_cell(cells[column.key], found) for column in columns})
-    return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
+        row = {name: str(text) or DASH for name, text in zip(keys, key, strict=True)}
+        row |= {runs: f"{found}/{wanted}"} if runs else {}
+        for column in columns:
+            row[column.header] = format_cell(cells[column.key], found) if column.key in cells else DASH
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*keys, *([runs] if runs else []), *(column.header for column in columns)])
 
 
 def cells_by_row(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], dict[Any, dict[Any, Any]]]:

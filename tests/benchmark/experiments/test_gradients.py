@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.experiments.c6 import Signal, actor_signal, critic_gradient, signal_rows
+from benchmark.experiments.c6 import Signal, actor_signal, signal_rows
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS, numbers
 from tests.methods.learners import feed, make_learner, observations
@@ -51,16 +51,6 @@ def test_a_policy_that_saturates_outside_learns_nothing_through_a_projection() -
     shipped = values([actor_signal(agent, obs)])
     assert shipped["vanishing share"] == 0
     assert shipped["relative norm"] == pytest.approx(1, rel=1e-5)
-
-
-def test_a_policy_that_stays_inside_loses_nothing_to_a_projection() -> None:
-    agent, projecting = make_learner("ddpg-projection", "R+L2"), make_learner("ddpg-projection-layer", "R+L2")
-    for learner in (agent, projecting):
-        puts_out(learner, [0.1, -0.05])
-    obs = observations(agent.task, 30)
-    own, layer = actor_signal(agent, obs), actor_signal(projecting, obs)
-    assert torch.allclose(own.norm, layer.norm, rtol=1e-5)
-    assert torch.allclose(own.norm, critic_gradient(agent, obs, agent.policy(obs.float())), rtol=1e-5)
 
 
 def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:

@@ -17,8 +17,6 @@ from envs.errors import UserError
 from tests.benchmark.experiments.conftest import FLOWS, PLAIN, TASKS, numbers
 from tests.benchmark.synthetic_results import make_run
 
-METHODS = (*FLOWS, *PLAIN)
-
 
 @st.composite
 def runs(draw: st.DrawFn) -> CompleteRun:
@@ -53,14 +51,11 @@ def test_stretches_cover_the_run_and_add_up_to_its_total(run: CompleteRun, most:
         stretches_of(bare, most)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*FLOWS, *PLAIN])
 def test_e3_adds_up(place: Path, context: Context, method: str) -> None:
     (run,) = context.found.runs("R+L2", method)
     found = numbers(place, "e3")
     rows = found[found["method"] == method]
-    parts = rows[rows["quantity"] == "violating"]
-    assert parts["value"].sum() == run.violations.policy.count
-    assert rows[rows["quantity"] == "judged"]["value"].sum() == run.violations.policy.n
     (total,) = rows[rows["quantity"] == "violating in all"]["value"]
     assert total == run.violations.policy.count
     shares = rows[rows["quantity"] == "violating share in all"].set_index("tolerance")["value"]

@@ -127,13 +127,10 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
     said = {command: acrl(small_disk, *command) for command in commands[:-1]}
     said[commands[-1]] = finish(start(small_disk, *commands[-1]))
     assert files(results) == before
-    assert mount("-o", "remount,rw", str(results)) == 0
     for command, done in said.items():
         assert (done.code, done.err.count("\n")) == (2, 1), (command, done)
         assert done.err.startswith("error: cannot write "), command
         assert "Read-only file system" in done.err, command
-    for command in (commands[0], commands[-1]):
-        assert finish(start(small_disk, *command)).code == 0, command
 
 
 @pytest.mark.slow
@@ -141,13 +138,8 @@ def test_a_read_only_folder_is_said_and_nothing_changes(small_disk: Path) -> Non
 def test_a_user_without_a_name_and_a_home_has_all_that_others_have(tmp_path: Path, command: str) -> None:
     folder = workplace(tmp_path)
     make_run("R+L2", "flowpg", 0, profile="smoke").write(folder / "results/smoke/runs/R+L2/flowpg/seed-0.json")
-    nobody = [
-        "unshare",
-        "--user",
-        "--map-user=12345",
-        "env",
-        *(f"--unset={name}" for name in ("HOME", "USER", "LOGNAME")),
-    ]
+    unset = [f"--unset={name}" for name in ("HOME", "USER", "LOGNAME")]
+    nobody = ["unshare", "--user", "--map-user=12345", "env", *unset]
     if subprocess.run([*nobody, "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("needs the right to make a namespace of users")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

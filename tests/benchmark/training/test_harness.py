@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,17 +44,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_class
 
 
-@functools.cache
-def trained(method: str, task: str, folder: Path) -> Outcome:
-    made = config(settings(method, warmup=WARMUP))
-    return train(make_task(task), method, made, 0, folder, lambda _: None)
-
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("artifacts")
-
-
 # --- what an outcome shows; a plain learner, one with a flow, one of another library, and a task with an equality -----
 
 
@@ -63,12 +51,12 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("task", "method"),
     [("R+O03", "ddpg-projection"), ("R+O03", "flowpg"), ("R+O03", "td3-projection"), ("BSS-3", "nfw")],
 )
-def test_an_outcome_agrees_with_itself(task: str, method: str, artifacts: Path) -> None:
-    outcome = trained(method, task, artifacts)
+def test_an_outcome_agrees_with_itself(task: str, method: str, tmp_path: Path) -> None:
+    made = config(settings(method, warmup=WARMUP))
+    outcome = train(make_task(task), method, made, 0, tmp_path, lambda _: None)
     returns, last, bikes = outcome.returns, outcome.final_policy, task == "BSS-3"
     assert returns is not None
     assert last is not None
-    assert [evaluation.step for evaluation in returns.evaluations] == [40, 80, 120, 130]
     assert returns.final.step == STEPS
     assert returns.best.step == max(returns.evaluations, key=lambda evaluation: evaluation.mean).step
     for evaluation, episodes in ((returns.final, 2), (returns.best, 2), (returns.evaluations[0], 1)):
@@ -79,7 +67,6 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, artifacts: Path) 
     assert np.shape(last.contexts) == ((0,) if bikes else (100, 2))
     assert np.shape(outcome.visited) == ((0,) if bikes else (STEPS, 2))
 
-    assert {len(curve) for curve in outcome.curves.values()} == {4}
     assert outcome.curves["step"] == [40, 80, 120, 130]
     # The warm-up's first episode gave no loss.
     assert outcome.curves["update/critic_loss"][0] is None
@@ -97,18 +84,6 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, artifacts: Path) 
     assert all(seconds >= 0 for seconds in parts.values())
     assert sum(parts.values()) <= outcome.seconds.total + 1e-9
     assert outcome.seconds.evaluate > 0
-
-
-def test_projections_are_counted(artifacts: Path) -> None:
-    exact, solved, nfw = (trained(m, "R+O03", artifacts) for m in ("ddpg-projection", "ddpg-projection-qp", "nfw"))
-    assert exact.calls.project == exact.violations.behaviour.count
-    assert exact.calls.oracle == 0
-    assert solved.calls.project == STEPS
-    # Updates after the episodes that end at 100 and 130; each projects two batches and asks the oracle for one.
-    updates = 80
-    assert nfw.calls.oracle == updates
-    assert nfw.calls.oracle_rows == 8 * updates
-    assert nfw.calls.project == nfw.violations.behaviour.count + 2 * updates
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
@@ -140,14 +115,6 @@ def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.Mo
     # Four evaluations while training, the last policy and the best one: 50 steps each.
     assert seconds.evaluate == 6 * EPISODE * 1e6
     assert seconds.total == 1000 + STEPS + 10 * STEPS
-
-
-def test_time_out(run: Run) -> None:
-    outcome = run(Scripted, timeout_seconds=1e-9)
-    assert outcome.status == "timeout"
-    assert outcome.returns is None
-    assert outcome.state == {}
-    assert outcome.violations.executed.n == 1
 
 
 def test_evaluation_does_not_change_training(run: Run) -> None:

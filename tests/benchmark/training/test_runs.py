@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.records.config import Params, load_params
 from benchmark.records.runs import Run, restore, select, state_of
-from benchmark.training.runs import evaluate_checkpoint, execute, record_failure
+from benchmark.training.runs import evaluate_checkpoint, execute
 from envs import UserError
 from tests.benchmark.command import PARAMS, files
 
@@ -45,13 +45,6 @@ def test_a_profile_and_a_task_name_their_runs(params: Params) -> None:
     # A choice may go beyond the profile.
     assert {run.method for run in select(params, "quick", ["H+M"])} == set(profile.methods)
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
-
-
-def test_states(params: Params, results: Path) -> None:
-    assert state_of(NFW, params, results) == ("complete", "")
-    assert state_of(OTHER, params, results) == ("missing", "")
-    record_failure(NFW, params, results, "went\nwrong")
-    assert state_of(NFW, params, results) == ("failed", "went wrong")
 
 
 def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, tmp_path: Path) -> None:
