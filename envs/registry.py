@@ -138,13 +138,7 @@ def register_lazily(
 ) -> None:
     """Add a task that is made when it is first asked for, so that listing tasks costs nothing.
 
-    Args:
-        summary: What a listing says of it.
-        make: Makes it; called once.
-        version: As of :class:`TaskSpec`, like all that follow: what Gymnasium needs to know.
-        entry_point: See there.
-        max_episode_steps: See there.
-        env_kwargs: See there.
+    A listing says ``summary`` of it, ``make`` is called once, and the rest is as of :class:`TaskSpec`.
 
     Raises:
         UserError: As :func:`register_task`.

@@ -163,9 +163,6 @@ class Allocation(ExactConstraint):
         share = fractional_knapsack(xp, gradient, room, self.total - float(self.lower.sum()))
         return limits.lower + share * room
 
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
-
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         # A direction in the plane never leaves it.
         return direction[:, :0]

@@ -84,9 +84,6 @@ class Ball(ExactConstraint):
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:  # noqa: ARG002
         return self._scaled(xp, gradient)
 
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
-
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         square = xp.vecdot(direction, direction)
         if centre is None:

@@ -17,7 +17,7 @@ import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import any_column, as_tensor, in_memory, some, sum_of_squares, view
@@ -57,14 +57,16 @@ class Limits(NamedTuple):
 class ExactConstraint(Constraint):
     """A constraint whose projection and linear oracle have closed or finite forms.
 
-    Subclasses give ``_violation``, ``_project``, ``_linear_oracle`` and ``_interior``. These take the array namespace
-    first, then arrays (B, n) and the state variables (B, k) in the action's precision. They must hold for every row,
-    whether or not the answer is used, without NaN: its gradient would reach the rows that are used.
+    Subclasses give ``_violation``, ``_project``, ``_linear_oracle``, and ``_interior`` or ``_inside``. These take the
+    array namespace first, then arrays (B, n) and the state variables (B, k) in the action's precision. They must hold
+    for every row, whether or not the answer is used, without NaN: its gradient would reach the rows that are used.
     """
 
     # By how many eps in the constraint's units an answer stays inside, so that a sum taken in another order (another
     # batch size, another device) finds it feasible as well.
     _margin = 0.0
+    # A strictly feasible point (n,), where the same one serves every state.
+    _inside: NDArray[np.float64]
     # Whether the interior point is 0 and the box lies evenly around it.
     _centred = False
     # Up to so many rows are answered through NumPy.
@@ -88,9 +90,9 @@ class ExactConstraint(Constraint):
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         """Support point, within the box, for gradients whose largest entry is 1 in magnitude, or all 0: (B, n)."""
 
-    @abstractmethod
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """A strictly feasible point in the precision of ``action``: (B, n) or (1, n)."""
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
+        """A strictly feasible point in the precision of ``action``: (B, n) or (1, n); here ``_inside``."""
+        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
         """The projection of one action in plain numbers, or None where the formulas for arrays are to decide.

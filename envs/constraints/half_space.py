@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.constraints.bounded import Bounded
@@ -60,12 +59,8 @@ class HalfSpace(Bounded):
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
-        from envs.constraints.solver import derived
-
-        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(self._normal(numpy_namespace, row[None, list(self.context_indices)])[0])
-
-        return [derived(obs_row, formula) @ x <= self.bound, x >= self.lower, x <= self.upper]
+        normal = self.derived(obs_row, lambda context: self._normal(numpy_namespace, context)[0])
+        return [normal @ x <= self.bound, x >= self.lower, x <= self.upper]
 
     def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
         return xp.vecdot(self._normal(xp, context), action)[:, None]

@@ -12,7 +12,7 @@ import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, draw_in_ball, log_ball_volume, off_graph, root
@@ -59,12 +59,8 @@ class DiagonalQuadratic(Bounded):
         """The same set for cvxpy."""
         import cvxpy as cp
 
-        from envs.constraints.solver import derived
-
-        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(np.sqrt(self.curvature(numpy_namespace, row[None, list(self.context_indices)])[0]))
-
-        length = cp.norm2(cp.multiply(derived(obs_row, formula), x))
+        weight = self.derived(obs_row, lambda context: np.sqrt(self.curvature(numpy_namespace, context)[0]))
+        length = cp.norm2(cp.multiply(weight, x))
         return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
 
     def multiplier(self, xp: Namespace, size: Array, curvature: Array, room: Array) -> Array:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from envs.constraints.base import Constraint
 from envs.errors import UserError
+from envs.sampling.rejection import ends
 from envs.sampling.samples import Samples
 
 # Chains that advance together, and share one step size.
@@ -111,10 +112,7 @@ class Space:
     def __init__(self, constraint: Constraint, obs: Tensor) -> None:
         self._constraint = constraint
         self._obs = obs
-        if constraint.free_dim < constraint.dim:
-            lower, upper = (torch.as_tensor(end).expand(len(obs), -1) for end in constraint.free_box)
-        else:
-            lower, upper = constraint.bounding_box(obs)
+        lower, upper = ends(constraint, obs, "bounding")
         self._middle, self._half = (lower + upper) / 2, (upper - lower) / 2
         self.shape = lower.shape
         self.all = torch.arange(len(obs))
