@@ -177,11 +177,7 @@ def list_tasks() -> list[str]:
 
 
 def summarise_tasks() -> list[TaskSummary]:
-    """What a listing says of all tasks, in the order of :func:`list_tasks`, without making a constraint.
-
-    Raises:
-        UserError: If an installed package offers tasks that cannot be loaded.
-    """
+    """What a listing says of all tasks, as :func:`list_tasks` has them, without making a constraint."""
     return [_SUMMARIES[task_id] for task_id in list_tasks()]
 
 

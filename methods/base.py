@@ -142,7 +142,6 @@ class Method(ABC, Generic[C]):
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Do what must be done once before training, such as training a flow. Timed apart."""
-        del artifacts
 
     @abstractmethod
     def act(self, obs: Tensor, explore: bool) -> Tensor:

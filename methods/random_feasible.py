@@ -34,7 +34,6 @@ class RandomFeasible(Method[MethodConfig]):
 
     def observe(self, transition: Transition) -> None:
         """Forget it; see :meth:`Method.observe`."""
-        del transition
 
     def update(self) -> dict[str, float]:
         """Nothing to learn; see :meth:`Method.update`."""

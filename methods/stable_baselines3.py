@@ -49,9 +49,8 @@ class Spaces(gymnasium.Env[Any, Any]):
 class StableBaselines3(OffPolicy[S]):
     """A stable-baselines3 off-policy algorithm behind the contract of :class:`Method`.
 
-    Observations are scaled to [-1, 1] where their space is bounded, as for DDPG, and stored in float32. Actions are
-    scaled by the action box, which stable-baselines3 does by itself. A policy explores by being sampled; where the
-    settings are a :class:`NoisyConfig` it is deterministic, and Gaussian noise is added to it.
+    Observations are stored in float32, and actions scaled by the action box, which stable-baselines3 does by itself. A
+    policy explores by being sampled; where the settings are a :class:`NoisyConfig`, Gaussian noise is added to it.
 
     Any other off-policy algorithm of stable-baselines3, or of a package on top of it such as sb3-contrib, takes a
     subclass that names its class, its settings, and what its constructor takes besides; docs/methods.md has one.
@@ -61,7 +60,6 @@ class StableBaselines3(OffPolicy[S]):
     survive an interruption.
 
     Attributes:
-        counters: Numbers of the algorithm that change while it trains.
         model: The algorithm.
 
     Raises:

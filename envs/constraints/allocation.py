@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.torch as torch_namespace
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.exact import ExactConstraint, Limits, Variable
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -22,9 +22,6 @@ from envs.constraints.knapsack import (
 )
 from envs.constraints.notation import total
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class Allocation(ExactConstraint):
@@ -126,7 +123,7 @@ class Allocation(ExactConstraint):
         lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self._tight_box())
         return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         import cvxpy as cp
 

@@ -24,6 +24,9 @@ from envs.constraints.arrays import any_column, as_tensor, in_memory, some, sum_
 from envs.constraints.base import Constraint
 from envs.constraints.knapsack import Array, Namespace, constant
 
+# One of cvxpy, which only solving needs and which has no static types.
+Variable = Any
+
 SMALL_BATCH = 16
 # The same for families that search step by step, so that many small calls add up.
 SEARCHED_BATCH = 512
@@ -244,19 +247,16 @@ class ExactConstraint(Constraint):
     def _limits(self, like: Array) -> Limits:
         key = (like.dtype, like.device)
         if key not in self._cached_limits:
-            self._cached_limits[key] = self._make_limits(like)
+            xp: Namespace = numpy_namespace if isinstance(like, np.ndarray) else torch_namespace
+            kind = {"dtype": like.dtype, "device": like.device}
+            lower, upper = (xp.asarray(end, **kind)[None, :] for end in (self.lower, self.upper))
+            eps = float(xp.finfo(like.dtype).eps)
+            largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
+            # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
+            reach = largest * eps**-0.6
+            rows, ones = (lower[0].tolist(), upper[0].tolist()), xp.ones((self.dim, 1), **kind)
+            self._cached_limits[key] = Limits(lower, upper, *rows, 0 * lower, ones, eps, reach)
         return self._cached_limits[key]
-
-    def _make_limits(self, like: Array) -> Limits:
-        xp: Namespace = numpy_namespace if isinstance(like, np.ndarray) else torch_namespace
-        kind = {"dtype": like.dtype, "device": like.device}
-        lower, upper = (xp.asarray(end, **kind)[None, :] for end in (self.lower, self.upper))
-        eps = float(xp.finfo(like.dtype).eps)
-        largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
-        # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
-        reach = largest * eps**-0.6
-        rows = lower[0].tolist(), upper[0].tolist()
-        return Limits(lower, upper, *rows, 0 * lower, xp.ones((self.dim, 1), **kind), eps, reach)
 
     def _arrays(self, action: Tensor, obs: Tensor) -> tuple[Namespace, Array, Array, float]:
         """Namespace, action (B, n), state variables (B, k) and Euclidean norm of all of ``action``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import Limits
+from envs.constraints.exact import Limits, Variable
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -24,9 +24,6 @@ from envs.constraints.knapsack import (
     quadratic_knapsack_row,
 )
 from envs.constraints.notation import entries
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
@@ -57,7 +54,7 @@ class HalfSpace(Bounded):
         end = (self.bound - least.sum(dim=1, keepdim=True) + least) / normal.where(normal != 0, TINY)
         return lower.maximum(end).where(normal < 0, lower), upper.minimum(end).where(normal > 0, upper)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         normal = self.derived(obs_row, lambda context: self._normal(numpy_namespace, context)[0])
         return [normal @ x <= self.bound, x >= self.lower, x <= self.upper]

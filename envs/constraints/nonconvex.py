@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.constraints.exact import ExactConstraint
+from envs.constraints.exact import ExactConstraint, Variable
 from envs.constraints.knapsack import Array, Namespace
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class NonConvex(ExactConstraint):
@@ -30,7 +27,7 @@ class NonConvex(ExactConstraint):
     def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The smallest box around the set: (n,), (n,)."""
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """There are none.
 
         Raises:

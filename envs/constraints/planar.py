@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
@@ -15,14 +15,11 @@ from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph, pick, root
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import SEARCHED_BATCH, Limits
+from envs.constraints.exact import SEARCHED_BATCH, Limits, Variable
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.notation import entries
 from envs.constraints.secular import ROUNDS, rising_root
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class PlanarQuadratic(Bounded):
@@ -58,7 +55,7 @@ class PlanarQuadratic(Bounded):
         ends = [[self.linear_oracle(sign * axis, obs)[:, i] for i, axis in enumerate(axes)] for sign in (-1, 1)]
         return torch.stack(ends[0], dim=1), torch.stack(ends[1], dim=1)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         import cvxpy as cp
 

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
@@ -17,14 +17,11 @@ from torch import Tensor
 
 from envs.constraints.arrays import back_like, draw_in_ball, log_ball_volume, off_graph, root
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import SEARCHED_BATCH
+from envs.constraints.exact import SEARCHED_BATCH, Variable
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.notation import entries, total
 from envs.constraints.secular import rising_root
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class DiagonalQuadratic(Bounded):
@@ -55,7 +52,7 @@ class DiagonalQuadratic(Bounded):
         farthest = (self.bound / (self.curvature(torch_namespace, self.context(obs)) + TINY)).sqrt()
         return lower.maximum(-farthest), upper.minimum(farthest)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         import cvxpy as cp
 
