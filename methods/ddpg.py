@@ -61,18 +61,15 @@ class DDPG(OffPolicy[D]):
         self.replay = ReplayBuffer(config.replay_size, obs_dim, n)
         self.steps = 0
 
-    # --- what a method may change ------------------------------------------------------------------------------
-
     def actor_outputs(self) -> int:
         """Width of the actor's tanh output."""
         return self.task.constraint.dim
 
-    def decode(self, output: Tensor, obs: Tensor) -> Tensor:
+    def decode(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
         """Actions (B, n) in the environment's units for the actor's outputs in [-1, 1] and raw observations.
 
         Observations come in the environment's precision: a constraint that is kept to the last bit is kept at these.
         """
-        del obs
         return self.action_middle + self.action_half * output
 
     def target_action(self, obs: Tensor) -> Tensor:
@@ -86,8 +83,6 @@ class DDPG(OffPolicy[D]):
     def shaped_reward(self, transition: Transition) -> float:
         """The reward that the critic learns from."""
         return transition.reward
-
-    # --- Method ------------------------------------------------------------------------------------------------
 
     def policy(self, obs: Tensor) -> Tensor:
         """The policy's action (B, n), differentiable in the actor's parameters."""

@@ -33,12 +33,7 @@ __all__ = ["NoisyConfig", "OffPolicyConfig", "StableBaselines3"]
 
 
 class Spaces(gymnasium.Env[Any, Any]):
-    """An environment that has the spaces of the scaled task, which is all that an algorithm is made from.
-
-    Args:
-        task: The task.
-        obs_dim: Observation dimension o.
-    """
+    """An environment that has the spaces of the scaled task, which is all that an algorithm is made from."""
 
     def __init__(self, task: TaskSpec, obs_dim: int) -> None:
         lower, upper = (np.asarray(bound, dtype=np.float32) for bound in (task.constraint.lower, task.constraint.upper))
@@ -77,8 +72,6 @@ class StableBaselines3(OffPolicy[S]):
         with self.streams.lent():
             self.model = self._make_model(algorithm)
 
-    # --- what a subclass says ----------------------------------------------------------------------------------
-
     @abstractmethod
     def algorithm(self) -> type[OffPolicyAlgorithm]:
         """The algorithm's class, imported in here so that methods are listed without it."""
@@ -93,8 +86,6 @@ class StableBaselines3(OffPolicy[S]):
             "tau": self.config.tau,
             "policy_kwargs": {"net_arch": list(self.config.hidden)},
         }
-
-    # --- Method ------------------------------------------------------------------------------------------------
 
     @property
     def _counted(self) -> OffPolicyAlgorithm:

@@ -25,11 +25,7 @@ States = tuple[Tensor, dict[str, Any], tuple[Any, ...]]
 
 
 class Streams:
-    """Lends states of its own to the global generators for the duration of a call.
-
-    Args:
-        seed: Source of all three.
-    """
+    """Lends states of its own, made from a seed, to the global generators for the duration of a call."""
 
     def __init__(self, seed: int) -> None:
         self._own: States = (

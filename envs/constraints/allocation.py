@@ -55,8 +55,6 @@ class Allocation(ExactConstraint):
         numbers = np.concatenate([[self.total], self.lower, self.upper])
         self._integral = bool((numbers == np.round(numbers)).all())
 
-    # --- integer allocations -----------------------------------------------------------------------------------
-
     def project_integer(self, action: Tensor, obs: Tensor) -> Tensor:
         """Nearest integer allocation in Euclidean distance, among equally near ones that with the first coordinates up.
 
@@ -96,8 +94,6 @@ class Allocation(ExactConstraint):
         feasible = self.contains(action, obs)
         return feasible & (action == action.round()).all(dim=1) if self._integral else feasible
 
-    # --- the plane ---------------------------------------------------------------------------------------------
-
     @property
     def free_dim(self) -> int:
         """The last coordinate follows from the others."""
@@ -128,8 +124,6 @@ class Allocation(ExactConstraint):
         import cvxpy as cp
 
         return [cp.sum(x) == self.total, x >= self.lower, x <= self.upper]
-
-    # --- formulas ----------------------------------------------------------------------------------------------
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         limits = self._limits(action)

@@ -91,8 +91,6 @@ class Intersection(ExactConstraint):
         """See :meth:`ExactConstraint.draws_without_box`; on the cross-polytope and on the ellipsoid."""
         return [draw for part in (self.l1, self.quadratic) for draw in part.draws_without_box(obs, generator)]
 
-    # --- projection --------------------------------------------------------------------------------------------
-
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
         eps = limits.eps
         weight = list(map(abs, context[: self._split]))

@@ -40,11 +40,7 @@ class NonConvex(ExactConstraint):
         return self._project(xp, point, context)
 
     def _check_box(self) -> None:
-        """Refuse an action box that cuts the set.
-
-        Raises:
-            UserError: If the smallest box around the set is not within the action box.
-        """
+        """Refuse an action box that does not hold the smallest box around the set."""
         lower, upper = self.free_box
         if not ((self.lower <= lower).all() and (self.upper >= upper).all()):
             raise UserError(f"{type(self).__name__}: the action box cuts the set; enlarge it or move the set")
