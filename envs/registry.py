@@ -138,13 +138,7 @@ def register_lazily(
 ) -> None:
     """Add a task that is made when it is first asked for, so that listing tasks costs nothing.
 
-    Args:
-        summary: What a listing says of it.
-        make: Makes it; called once.
-        version: As of :class:`TaskSpec`, like all that follow: what Gymnasium needs to know.
-        entry_point: See there.
-        max_episode_steps: See there.
-        env_kwargs: See there.
+    A listing says ``summary`` of it, ``make`` is called once, and the rest is as of :class:`TaskSpec`.
 
     Raises:
         UserError: As :func:`register_task`.
@@ -183,11 +177,7 @@ def list_tasks() -> list[str]:
 
 
 def summarise_tasks() -> list[TaskSummary]:
-    """What a listing says of all tasks, in the order of :func:`list_tasks`, without making a constraint.
-
-    Raises:
-        UserError: If an installed package offers tasks that cannot be loaded.
-    """
+    """What a listing says of all tasks, as :func:`list_tasks` has them, without making a constraint."""
     return [_SUMMARIES[task_id] for task_id in list_tasks()]
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
+
 from envs.registry import TaskSpec, TaskSummary, register_lazily
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ FLOWPG = "FlowPG, arXiv 2402.05149"
 ACRL_BENCH = "ACRL-bench, arXiv 2304.08743"
 NFWPO = "NFWPO, arXiv 2102.11055"
 ARAM = "ARAM, arXiv 2503.12932"
+FLOWPG_AND_ACRL = f"{FLOWPG}; {ACRL_BENCH}"
 CLIPPED = "Velocities are observed clipped to [-10, 10], and the constraint is on those observed."
 
 
@@ -37,43 +40,27 @@ class Simulator:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-REACHER = Simulator(
-    env_id="Reacher-v5",
-    entry_point="gymnasium.envs.mujoco.reacher_v5:ReacherEnv",
-    steps=300_000,
-    max_episode_steps=50,
-    notes=(
-        "Reacher-v5 here: 10 observations, 50 steps, velocities unscaled. ReacherPyBulletEnv-v0 in ACRL-bench (9 "
-        "observations, 150 steps, velocities scaled by 0.1), Reacher-v2 in FlowPG, a class of its own in ARAM."
-    ),
+def mujoco(env_id: str, steps: int, notes: str) -> Simulator:
+    """An environment of Gymnasium's, as it is registered there."""
+    known = gymnasium.spec(env_id)
+    assert isinstance(known.entry_point, str)
+    assert known.max_episode_steps is not None
+    return Simulator(env_id, known.entry_point, steps, known.max_episode_steps, notes, known.kwargs)
+
+
+REACHER = mujoco(
+    "Reacher-v5",
+    300_000,
+    "Reacher-v5 here: 10 observations, 50 steps, velocities unscaled. ReacherPyBulletEnv-v0 in ACRL-bench (9 "
+    "observations, 150 steps, velocities scaled by 0.1), Reacher-v2 in FlowPG, a class of its own in ARAM.",
 )
-HALF_CHEETAH = Simulator(
-    env_id="HalfCheetah-v5",
-    entry_point="gymnasium.envs.mujoco.half_cheetah_v5:HalfCheetahEnv",
-    steps=1_000_000,
-    max_episode_steps=1000,
-    notes="HalfCheetah-v5 here, -v2 or -v3 (mujoco-py) in the papers.",
-)
-HOPPER = Simulator(
-    env_id="Hopper-v5",
-    entry_point="gymnasium.envs.mujoco.hopper_v5:HopperEnv",
-    steps=1_000_000,
-    max_episode_steps=1000,
-    notes=f"Hopper-v5 here, -v2 or -v3 (mujoco-py) in the papers. {CLIPPED}",
-)
-WALKER = Simulator(
-    env_id="Walker2d-v5",
-    entry_point="gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv",
-    steps=1_000_000,
-    max_episode_steps=1000,
-    notes=f"Walker2d-v5 here, -v2 or -v3 (mujoco-py) in the papers. {CLIPPED}",
-)
-ANT = Simulator(
-    env_id="Ant-v5",
-    entry_point="gymnasium.envs.mujoco.ant_v5:AntEnv",
-    steps=1_000_000,
-    max_episode_steps=1000,
-    notes="Ant-v5 here, with 105 observations and contact forces among them; earlier versions in the papers.",
+HALF_CHEETAH = mujoco("HalfCheetah-v5", 1_000_000, "HalfCheetah-v5 here, -v2 or -v3 (mujoco-py) in the papers.")
+HOPPER = mujoco("Hopper-v5", 1_000_000, f"Hopper-v5 here, -v2 or -v3 (mujoco-py) in the papers. {CLIPPED}")
+WALKER = mujoco("Walker2d-v5", 1_000_000, f"Walker2d-v5 here, -v2 or -v3 (mujoco-py) in the papers. {CLIPPED}")
+ANT = mujoco(
+    "Ant-v5",
+    1_000_000,
+    "Ant-v5 here, with 105 observations and contact forces among them; earlier versions in the papers.",
 )
 
 
@@ -138,6 +125,7 @@ REACHER_COSINE = (1,)
 REACHER_W = (6, 7)
 HALF_CHEETAH_TH = tuple(range(2, 8))
 HALF_CHEETAH_W = tuple(range(11, 17))
+HALF_CHEETAH_LEGS = (*HALF_CHEETAH_TH, HALF_CHEETAH_W[0], HALF_CHEETAH_W[3])
 HOPPER_TH = tuple(range(2, 5))
 HOPPER_W = tuple(range(8, 11))
 WALKER_TH = tuple(range(2, 8))
@@ -173,15 +161,10 @@ class Row:
 
 TASKS: tuple[Row, ...] = (
     # FlowPG's six: circle, sum |w_i a_i|, sum max(w_i a_i, 0) twice, integer allocations twice.
-    Row("R+L2", REACHER, constraint("Ball", 0.05, box=unit(2)), f"{FLOWPG}; {ACRL_BENCH}"),
-    Row(
-        "HC+O",
-        HALF_CHEETAH,
-        constraint("WeightedL1", 20.0, box=unit(6), context=HALF_CHEETAH_W),
-        f"{FLOWPG}; {ACRL_BENCH}",
-    ),
-    Row("H+M", HOPPER, constraint("Power", 10.0, box=unit(3), context=HOPPER_W), f"{FLOWPG}; {ACRL_BENCH}"),
-    Row("W+M", WALKER, constraint("Power", 10.0, box=unit(6), context=WALKER_W), f"{FLOWPG}; {ACRL_BENCH}"),
+    Row("R+L2", REACHER, constraint("Ball", 0.05, box=unit(2)), FLOWPG_AND_ACRL),
+    Row("HC+O", HALF_CHEETAH, constraint("WeightedL1", 20.0, box=unit(6), context=HALF_CHEETAH_W), FLOWPG_AND_ACRL),
+    Row("H+M", HOPPER, constraint("Power", 10.0, box=unit(3), context=HOPPER_W), FLOWPG_AND_ACRL),
+    Row("W+M", WALKER, constraint("Power", 10.0, box=unit(6), context=WALKER_W), FLOWPG_AND_ACRL),
     Row("BSS-3", bike_sharing(3), constraint("Allocation", 90, box=docks(3)), f"{FLOWPG}; {NFWPO}"),
     Row("BSS-5", bike_sharing(5), constraint("Allocation", 150, box=docks(5)), f"{FLOWPG}; {NFWPO}"),
     # The same arm without a constraint, and with others on the power of its joints.
@@ -192,12 +175,7 @@ TASKS: tuple[Row, ...] = (
     Row("R+M", REACHER, constraint("Power", 1.0, box=unit(2), context=REACHER_W), ACRL_BENCH),
     # An ellipse that the elbow turns, a half-space, two constraints at once, a ball that the box cuts.
     Row("R+T", REACHER, constraint("TwoLinkTip", 0.05, box=unit(2), context=REACHER_COSINE), ACRL_BENCH),
-    Row(
-        "HC+MA",
-        HALF_CHEETAH,
-        constraint("TwoLegs", 5.0, box=unit(6), context=(*HALF_CHEETAH_TH, HALF_CHEETAH_W[0], HALF_CHEETAH_W[3])),
-        ACRL_BENCH,
-    ),
+    Row("HC+MA", HALF_CHEETAH, constraint("TwoLegs", 5.0, box=unit(6), context=HALF_CHEETAH_LEGS), ACRL_BENCH),
     Row("H+O+S", HOPPER, l1_and_sines(3, HOPPER_W, HOPPER_TH), ACRL_BENCH),
     Row("W+O+S", WALKER, l1_and_sines(6, WALKER_W, WALKER_TH), ACRL_BENCH),
     Row("An+L2", ANT, constraint("Ball", 2.0, box=unit(8)), ARAM),

@@ -130,9 +130,8 @@ class Method(ABC, Generic[C]):
         self.seed = seed
 
     @classmethod
-    def versions(cls, config: C) -> dict[str, int]:
+    def versions(cls, config: C) -> dict[str, int]:  # noqa: ARG003
         """Version of the method and of everything that it prepares with these settings, by name."""
-        del config
         return {cls.id: cls.version}
 
     @property
@@ -142,7 +141,6 @@ class Method(ABC, Generic[C]):
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Do what must be done once before training, such as training a flow. Timed apart."""
-        del artifacts
 
     @abstractmethod
     def act(self, obs: Tensor, explore: bool) -> Tensor:

@@ -6,6 +6,7 @@ A method differs from it in what the actor's output means (:meth:`DDPG.decode`),
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -49,10 +50,9 @@ class DDPG(OffPolicy[D]):
             torch.manual_seed(derive_seed(seed, "networks"))
             self.actor = mlp((obs_dim, *config.hidden, self.actor_outputs()), nn.Tanh())
             self.critic = mlp((obs_dim + n, *config.hidden, 1), nn.Identity())
-            self.target_actor = mlp((obs_dim, *config.hidden, self.actor_outputs()), nn.Tanh()).requires_grad_(False)
-            self.target_critic = mlp((obs_dim + n, *config.hidden, 1), nn.Identity()).requires_grad_(False)
-        self.target_actor.load_state_dict(self.actor.state_dict())
-        self.target_critic.load_state_dict(self.critic.state_dict())
+        self.target_actor, self.target_critic = (
+            copy.deepcopy(network).requires_grad_(False) for network in (self.actor, self.critic)
+        )
         self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=config.actor_lr, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr, fused=True)
         self._follow = get_ema_multi_avg_fn(1 - config.tau)  # type: ignore[no-untyped-call]
@@ -61,18 +61,15 @@ class DDPG(OffPolicy[D]):
         self.replay = ReplayBuffer(config.replay_size, obs_dim, n)
         self.steps = 0
 
-    # --- what a method may change ------------------------------------------------------------------------------
-
     def actor_outputs(self) -> int:
         """Width of the actor's tanh output."""
         return self.task.constraint.dim
 
-    def decode(self, output: Tensor, obs: Tensor) -> Tensor:
+    def decode(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
         """Actions (B, n) in the environment's units for the actor's outputs in [-1, 1] and raw observations.
 
         Observations come in the environment's precision: a constraint that is kept to the last bit is kept at these.
         """
-        del obs
         return self.action_middle + self.action_half * output
 
     def target_action(self, obs: Tensor) -> Tensor:
@@ -86,8 +83,6 @@ class DDPG(OffPolicy[D]):
     def shaped_reward(self, transition: Transition) -> float:
         """The reward that the critic learns from."""
         return transition.reward
-
-    # --- Method ------------------------------------------------------------------------------------------------
 
     def policy(self, obs: Tensor) -> Tensor:
         """The policy's action (B, n), differentiable in the actor's parameters."""

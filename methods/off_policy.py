@@ -70,8 +70,6 @@ class OffPolicy(Method[S]):
         self.obs_middle, self.obs_half = observation_scale(task)
         self.noise_generator = make_generator(seed, "noise")
 
-    # --- what a learner says -----------------------------------------------------------------------------------
-
     @property
     def _counted(self) -> Any:
         """What has the counters."""
@@ -97,8 +95,6 @@ class OffPolicy(Method[S]):
     @abstractmethod
     def _load_replay_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore it; raises KeyError, RuntimeError or ValueError if an entry is missing or does not fit."""
-
-    # --- Method ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def act(self, obs: Tensor, explore: bool) -> Tensor:

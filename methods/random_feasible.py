@@ -22,9 +22,8 @@ class RandomFeasible(Method[MethodConfig]):
         super().__init__(task, config, seed)
         self.generator = make_generator(seed, "random feasible actions")
 
-    def act(self, obs: Tensor, explore: bool) -> Tensor:
+    def act(self, obs: Tensor, explore: bool) -> Tensor:  # noqa: ARG002
         """See :meth:`Method.act`."""
-        del explore
         return self.task.constraint.sample(obs, self.generator)
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -34,7 +33,6 @@ class RandomFeasible(Method[MethodConfig]):
 
     def observe(self, transition: Transition) -> None:
         """Forget it; see :meth:`Method.observe`."""
-        del transition
 
     def update(self) -> dict[str, float]:
         """Nothing to learn; see :meth:`Method.update`."""

@@ -33,12 +33,7 @@ __all__ = ["NoisyConfig", "OffPolicyConfig", "StableBaselines3"]
 
 
 class Spaces(gymnasium.Env[Any, Any]):
-    """An environment that has the spaces of the scaled task, which is all that an algorithm is made from.
-
-    Args:
-        task: The task.
-        obs_dim: Observation dimension o.
-    """
+    """An environment that has the spaces of the scaled task, which is all that an algorithm is made from."""
 
     def __init__(self, task: TaskSpec, obs_dim: int) -> None:
         lower, upper = (np.asarray(bound, dtype=np.float32) for bound in (task.constraint.lower, task.constraint.upper))
@@ -49,9 +44,8 @@ class Spaces(gymnasium.Env[Any, Any]):
 class StableBaselines3(OffPolicy[S]):
     """A stable-baselines3 off-policy algorithm behind the contract of :class:`Method`.
 
-    Observations are scaled to [-1, 1] where their space is bounded, as for DDPG, and stored in float32. Actions are
-    scaled by the action box, which stable-baselines3 does by itself. A policy explores by being sampled; where the
-    settings are a :class:`NoisyConfig` it is deterministic, and Gaussian noise is added to it.
+    Observations are stored in float32, and actions scaled by the action box, which stable-baselines3 does by itself. A
+    policy explores by being sampled; where the settings are a :class:`NoisyConfig`, Gaussian noise is added to it.
 
     Any other off-policy algorithm of stable-baselines3, or of a package on top of it such as sb3-contrib, takes a
     subclass that names its class, its settings, and what its constructor takes besides; docs/methods.md has one.
@@ -61,7 +55,6 @@ class StableBaselines3(OffPolicy[S]):
     survive an interruption.
 
     Attributes:
-        counters: Numbers of the algorithm that change while it trains.
         model: The algorithm.
 
     Raises:
@@ -79,8 +72,6 @@ class StableBaselines3(OffPolicy[S]):
         with self.streams.lent():
             self.model = self._make_model(algorithm)
 
-    # --- what a subclass says ----------------------------------------------------------------------------------
-
     @abstractmethod
     def algorithm(self) -> type[OffPolicyAlgorithm]:
         """The algorithm's class, imported in here so that methods are listed without it."""
@@ -95,8 +86,6 @@ class StableBaselines3(OffPolicy[S]):
             "tau": self.config.tau,
             "policy_kwargs": {"net_arch": list(self.config.hidden)},
         }
-
-    # --- Method ------------------------------------------------------------------------------------------------
 
     @property
     def _counted(self) -> OffPolicyAlgorithm:

@@ -25,11 +25,7 @@ States = tuple[Tensor, dict[str, Any], tuple[Any, ...]]
 
 
 class Streams:
-    """Lends states of its own to the global generators for the duration of a call.
-
-    Args:
-        seed: Source of all three.
-    """
+    """Lends states of its own, made from a seed, to the global generators for the duration of a call."""
 
     def __init__(self, seed: int) -> None:
         self._own: States = (
@@ -61,13 +57,7 @@ class Streams:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what :meth:`state_dict` gave.
-
-        Raises:
-            KeyError: If an entry is missing.
-            RuntimeError: If torch's entry is no state of its generator.
-            ValueError: If another entry has another length.
-        """
+        """Restore what :meth:`state_dict` gave; raises as :func:`methods.networks.unpack` says."""
         torch_state = torch.Generator().set_state(state["torch"]).get_state()
         if any(state[name].shape != (ENTRIES,) for name in ("numpy", "python")):
             raise ValueError(f"the state of a generator does not have {ENTRIES} entries")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.torch as torch_namespace
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.exact import ExactConstraint, Limits, Variable
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -22,9 +22,6 @@ from envs.constraints.knapsack import (
 )
 from envs.constraints.notation import total
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class Allocation(ExactConstraint):
@@ -57,8 +54,6 @@ class Allocation(ExactConstraint):
         self._inside = self.lower + share * (self.upper - self.lower)
         numbers = np.concatenate([[self.total], self.lower, self.upper])
         self._integral = bool((numbers == np.round(numbers)).all())
-
-    # --- integer allocations -----------------------------------------------------------------------------------
 
     def project_integer(self, action: Tensor, obs: Tensor) -> Tensor:
         """Nearest integer allocation in Euclidean distance, among equally near ones that with the first coordinates up.
@@ -99,8 +94,6 @@ class Allocation(ExactConstraint):
         feasible = self.contains(action, obs)
         return feasible & (action == action.round()).all(dim=1) if self._integral else feasible
 
-    # --- the plane ---------------------------------------------------------------------------------------------
-
     @property
     def free_dim(self) -> int:
         """The last coordinate follows from the others."""
@@ -126,13 +119,11 @@ class Allocation(ExactConstraint):
         lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self._tight_box())
         return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         import cvxpy as cp
 
         return [cp.sum(x) == self.total, x >= self.lower, x <= self.upper]
-
-    # --- formulas ----------------------------------------------------------------------------------------------
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         limits = self._limits(action)
@@ -162,9 +153,6 @@ class Allocation(ExactConstraint):
         room = limits.upper - limits.lower
         share = fractional_knapsack(xp, gradient, room, self.total - float(self.lower.sum()))
         return limits.lower + share * room
-
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         # A direction in the plane never leaves it.

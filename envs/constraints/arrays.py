@@ -81,9 +81,12 @@ def log_ball_volume(dim: int, radius_squared: float) -> float:
     return dim / 2 * math.log(math.pi * radius_squared) - math.lgamma(dim / 2 + 1)
 
 
-def draw_in_ball(shape: tuple[int, int], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
-    """Uniform draws from the unit ball: (B, n), on the generator's device."""
+def draw_in_ball(
+    shape: tuple[int, int], dtype: torch.dtype, generator: torch.Generator, least: float = 0.0, most: float = 1.0
+) -> Tensor:
+    """Uniform draws from the ball, or shell, where ``least <= length^n <= most``: (B, n), on the generator's device."""
     direction = torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)
     u = torch.rand((shape[0], 1), generator=generator, dtype=dtype, device=generator.device)
-    draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * u.pow(1 / shape[1])
+    length = (least + u * (most - least)).pow(1 / shape[1])
+    draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * length
     return draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import draw_in_ball, log_ball_volume, root
-from envs.constraints.exact import ExactConstraint, Limits
+from envs.constraints.exact import ExactConstraint, Limits, Variable
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.notation import total
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class Ball(ExactConstraint):
@@ -45,7 +42,12 @@ class Ball(ExactConstraint):
         self._nearest_to_centre = np.clip(0.0, self.lower, self.upper)
         if not (self._nearest_to_centre**2).sum() < radius_squared:
             raise UserError("Ball: ball and action box share no interior; enlarge one of them")
-        self._inside = self._strictly_inside()
+        # On the way from the point nearest to 0 to the box's middle.
+        start, towards = self._nearest_to_centre, (self.lower + self.upper) / 2 - self._nearest_to_centre
+        share = 1.0
+        while ((start + share * towards) ** 2).sum() >= (self.radius_squared + (start**2).sum()) / 2:
+            share /= 2
+        self._inside = np.asarray(start + share * towards)
         self._margin = 4 * self.dim * self.radius_squared
         self._centred = bool((self.lower == -self.upper).all())
         self._within_box = bool((np.minimum(-self.lower, self.upper) >= math.sqrt(radius_squared)).all())
@@ -57,7 +59,7 @@ class Ball(ExactConstraint):
         farthest = np.sqrt(self.radius_squared - others)
         return np.maximum(self.lower, -farthest), np.minimum(self.upper, farthest)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         import cvxpy as cp
 
@@ -83,9 +85,6 @@ class Ball(ExactConstraint):
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:  # noqa: ARG002
         return self._scaled(xp, gradient)
-
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         square = xp.vecdot(direction, direction)
@@ -130,14 +129,6 @@ class Ball(ExactConstraint):
         length = xp.vecdot(shrinking, shrinking)[:, None]
         scale = xp.sqrt(xp.maximum(room, TINY) / (length + (length <= 0)))
         return self._clip(xp, xp.maximum(scale, start) * direction)
-
-    def _strictly_inside(self) -> NDArray[np.float64]:
-        """A point within the box and the ball: (n,), on the way from the point nearest to 0 to the box's middle."""
-        start, towards = self._nearest_to_centre, (self.lower + self.upper) / 2 - self._nearest_to_centre
-        share = 1.0
-        while ((start + share * towards) ** 2).sum() >= (self.radius_squared + (start**2).sum()) / 2:
-            share /= 2
-        return np.asarray(start + share * towards)
 
     def formula(self) -> str:
         """See :meth:`Constraint.formula`."""

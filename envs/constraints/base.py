@@ -298,8 +298,7 @@ class Constraint(ABC):
 
     def box_violation(self, action: Tensor) -> Tensor:
         """Signed distance to the action box, a column a coordinate: (B, n)."""
-        lower = torch.as_tensor(self.lower, dtype=action.dtype, device=action.device)
-        upper = torch.as_tensor(self.upper, dtype=action.dtype, device=action.device)
+        lower, upper = (torch.as_tensor(end).to(action) for end in (self.lower, self.upper))
         return torch.maximum(lower - action, action - upper)
 
     def _solve_rows(self, name: str, objective: Objective, parameter: Tensor, obs: Tensor) -> Tensor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from envs.constraints.exact import ExactConstraint, Limits
@@ -65,6 +66,12 @@ class Bounded(ExactConstraint):
             return limits.upper_row
         ends = zip(direction, limits.lower_row, limits.upper_row, strict=True)
         return [-low if d < 0 else up for d, low, up in ends]
+
+    def derived(self, obs_row: Any, formula: Callable[[Array], Array]) -> Any:
+        """Coefficients for cvxpy, which the formula gives from the state variables (1, k)."""
+        from envs.constraints.solver import derived
+
+        return derived(obs_row, lambda row: np.asarray(formula(row[None, list(self.context_indices)])))
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
         return self._value(xp, action, context) - self.bound

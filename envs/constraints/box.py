@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from envs.constraints.exact import ExactConstraint
+from envs.constraints.exact import ExactConstraint, Variable
 from envs.constraints.knapsack import Array, Namespace
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class Box(ExactConstraint):
@@ -28,7 +25,7 @@ class Box(ExactConstraint):
         super().__init__(lower, upper)
         self._centred = bool((self.lower == -self.upper).all())
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         return [x >= self.lower, x <= self.upper]
 

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from operator import mul
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import array_api_compat.torch as torch_namespace
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import Limits
+from envs.constraints.exact import Limits, Variable
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -24,9 +24,6 @@ from envs.constraints.knapsack import (
     quadratic_knapsack_row,
 )
 from envs.constraints.notation import entries, total
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class Budget(Bounded):
@@ -117,7 +114,7 @@ class WeightedL1(Budget):
 
     _term = "|w{i}a{i}|"
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         import cvxpy as cp
 
@@ -159,7 +156,7 @@ class Power(Budget):
 
     _term = "max(w{i}a{i}, 0)"
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         import cvxpy as cp
 

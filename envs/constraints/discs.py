@@ -47,6 +47,7 @@ class Discs(NonConvex):
         if (touching & ~np.eye(count, dtype=bool)).any():
             raise UserError("Discs: two of them touch or overlap; move them apart")
         self._margin = 4 * self.dim * float(((np.abs(self.centres).max(axis=1) + self._radius) ** 2).max())
+        self._inside = self.centres[0]
         self._check_box()
 
     @property
@@ -91,9 +92,6 @@ class Discs(NonConvex):
     def _best(xp: Namespace, score: Array, points: Array) -> Array:
         """Of points (B, k, n) those with the largest score (B, k), the first of equals: (B, n)."""
         return xp.concat(pick(xp, score, *(points[:, :, i] for i in range(points.shape[2]))), axis=1)
-
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        return self._discs(xp, action)[0][:, 0, :]
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         rows = obs.shape[0]

@@ -17,12 +17,15 @@ import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.arrays import any_column, as_tensor, in_memory, some, sum_of_squares, view
 from envs.constraints.base import Constraint
 from envs.constraints.knapsack import Array, Namespace, constant
+
+# One of cvxpy, which only solving needs and which has no static types.
+Variable = Any
 
 SMALL_BATCH = 16
 # The same for families that search step by step, so that many small calls add up.
@@ -57,14 +60,16 @@ class Limits(NamedTuple):
 class ExactConstraint(Constraint):
     """A constraint whose projection and linear oracle have closed or finite forms.
 
-    Subclasses give ``_violation``, ``_project``, ``_linear_oracle`` and ``_interior``. These take the array namespace
-    first, then arrays (B, n) and the state variables (B, k) in the action's precision. They must hold for every row,
-    whether or not the answer is used, without NaN: its gradient would reach the rows that are used.
+    Subclasses give ``_violation``, ``_project``, ``_linear_oracle``, and ``_interior`` or ``_inside``. These take the
+    array namespace first, then arrays (B, n) and the state variables (B, k) in the action's precision. They must hold
+    for every row, whether or not the answer is used, without NaN: its gradient would reach the rows that are used.
     """
 
     # By how many eps in the constraint's units an answer stays inside, so that a sum taken in another order (another
     # batch size, another device) finds it feasible as well.
     _margin = 0.0
+    # A strictly feasible point (n,), where the same one serves every state.
+    _inside: NDArray[np.float64]
     # Whether the interior point is 0 and the box lies evenly around it.
     _centred = False
     # Up to so many rows are answered through NumPy.
@@ -88,9 +93,9 @@ class ExactConstraint(Constraint):
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         """Support point, within the box, for gradients whose largest entry is 1 in magnitude, or all 0: (B, n)."""
 
-    @abstractmethod
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """A strictly feasible point in the precision of ``action``: (B, n) or (1, n)."""
+    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
+        """A strictly feasible point in the precision of ``action``: (B, n) or (1, n); here ``_inside``."""
+        return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
         """The projection of one action in plain numbers, or None where the formulas for arrays are to decide.
@@ -242,19 +247,16 @@ class ExactConstraint(Constraint):
     def _limits(self, like: Array) -> Limits:
         key = (like.dtype, like.device)
         if key not in self._cached_limits:
-            self._cached_limits[key] = self._make_limits(like)
+            xp: Namespace = numpy_namespace if isinstance(like, np.ndarray) else torch_namespace
+            kind = {"dtype": like.dtype, "device": like.device}
+            lower, upper = (xp.asarray(end, **kind)[None, :] for end in (self.lower, self.upper))
+            eps = float(xp.finfo(like.dtype).eps)
+            largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
+            # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
+            reach = largest * eps**-0.6
+            rows, ones = (lower[0].tolist(), upper[0].tolist()), xp.ones((self.dim, 1), **kind)
+            self._cached_limits[key] = Limits(lower, upper, *rows, 0 * lower, ones, eps, reach)
         return self._cached_limits[key]
-
-    def _make_limits(self, like: Array) -> Limits:
-        xp: Namespace = numpy_namespace if isinstance(like, np.ndarray) else torch_namespace
-        kind = {"dtype": like.dtype, "device": like.device}
-        lower, upper = (xp.asarray(end, **kind)[None, :] for end in (self.lower, self.upper))
-        eps = float(xp.finfo(like.dtype).eps)
-        largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
-        # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
-        reach = largest * eps**-0.6
-        rows = lower[0].tolist(), upper[0].tolist()
-        return Limits(lower, upper, *rows, 0 * lower, xp.ones((self.dim, 1), **kind), eps, reach)
 
     def _arrays(self, action: Tensor, obs: Tensor) -> tuple[Namespace, Array, Array, float]:
         """Namespace, action (B, n), state variables (B, k) and Euclidean norm of all of ``action``."""

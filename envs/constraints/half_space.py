@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import Limits
+from envs.constraints.exact import Limits, Variable
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -25,9 +24,6 @@ from envs.constraints.knapsack import (
     quadratic_knapsack_row,
 )
 from envs.constraints.notation import entries
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
@@ -58,14 +54,10 @@ class HalfSpace(Bounded):
         end = (self.bound - least.sum(dim=1, keepdim=True) + least) / normal.where(normal != 0, TINY)
         return lower.maximum(end).where(normal < 0, lower), upper.minimum(end).where(normal > 0, upper)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
-        from envs.constraints.solver import derived
-
-        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(self._normal(numpy_namespace, row[None, list(self.context_indices)])[0])
-
-        return [derived(obs_row, formula) @ x <= self.bound, x >= self.lower, x <= self.upper]
+        normal = self.derived(obs_row, lambda context: self._normal(numpy_namespace, context)[0])
+        return [normal @ x <= self.bound, x >= self.lower, x <= self.upper]
 
     def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
         return xp.vecdot(self._normal(xp, context), action)[:, None]

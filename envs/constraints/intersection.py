@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph
 from envs.constraints.budget import WeightedL1
-from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits
+from envs.constraints.exact import SEARCHED_BATCH, ExactConstraint, Limits, Variable
 from envs.constraints.knapsack import Array, Namespace, constant
 from envs.constraints.multipliers import Problem, find_multipliers, look, nearest, newton
 from envs.constraints.multipliers_row import nearest_row
 from envs.constraints.quadratic import DiagonalQuadratic
 from envs.constraints.support import find_support, in_float64
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 # Strength of the ridge that makes the support point a nearest point, in units of sqrt(eps): below it, rounding counts.
 RIDGE = 2.0
@@ -65,7 +62,7 @@ class Intersection(ExactConstraint):
         (first_lower, first_upper), (lower, upper) = self.l1.bounding_box(obs), self.quadratic.bounding_box(obs)
         return first_lower.maximum(lower), first_upper.minimum(upper)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         return self.l1.cvxpy_constraints(x, obs_row)[:1] + self.quadratic.cvxpy_constraints(x, obs_row)
 
@@ -94,8 +91,6 @@ class Intersection(ExactConstraint):
         """See :meth:`ExactConstraint.draws_without_box`; on the cross-polytope and on the ellipsoid."""
         return [draw for part in (self.l1, self.quadratic) for draw in part.draws_without_box(obs, generator)]
 
-    # --- projection --------------------------------------------------------------------------------------------
-
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
         eps = limits.eps
         weight = list(map(abs, context[: self._split]))
@@ -104,20 +99,15 @@ class Intersection(ExactConstraint):
         room = self.l1.room_row(action, limits)
 
         moved = list(map(min, size, room))
-        excess = max(self._over_row(moved, weight, curvature, eps))
+        # By how many margins the magnitudes are outside.
+        over = (sum(map(mul, weight, moved)) - self.l1.bound) / (self.l1._margin * eps)
+        above = sum(map(mul, curvature, map(mul, moved, moved))) - self.quadratic.bound
+        excess = max(over, above / (self.quadratic._margin * eps))
         if excess > 1:
             items = list(zip(size, weight, curvature, room, strict=True))
             found = nearest_row(items, self.l1.aim(eps), self.quadratic.aim(eps), eps)
             return None if found is None else list(map(math.copysign, found, action))
         return list(map(math.copysign, moved, action)) if excess < -1 else None
-
-    def _over_row(
-        self, point: list[float], weight: list[float], curvature: list[float], eps: float
-    ) -> tuple[float, float]:
-        """By how many margins magnitudes are outside each constraint, in plain numbers."""
-        over = sum(map(mul, weight, point)) - self.l1.bound
-        above = sum(map(mul, curvature, map(mul, point, point))) - self.quadratic.bound
-        return over / (self.l1._margin * eps), above / (self.quadratic._margin * eps)
 
     def _problem(self, xp: Namespace, direction: Array, context: Array) -> Problem:
         """In the orthant of the direction."""

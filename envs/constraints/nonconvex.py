@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.constraints.exact import ExactConstraint
+from envs.constraints.exact import ExactConstraint, Variable
 from envs.constraints.knapsack import Array, Namespace
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class NonConvex(ExactConstraint):
@@ -30,7 +27,7 @@ class NonConvex(ExactConstraint):
     def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The smallest box around the set: (n,), (n,)."""
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """There are none.
 
         Raises:
@@ -43,11 +40,7 @@ class NonConvex(ExactConstraint):
         return self._project(xp, point, context)
 
     def _check_box(self) -> None:
-        """Refuse an action box that cuts the set.
-
-        Raises:
-            UserError: If the smallest box around the set is not within the action box.
-        """
+        """Refuse an action box that does not hold the smallest box around the set."""
         lower, upper = self.free_box
         if not ((self.lower <= lower).all() and (self.upper >= upper).all()):
             raise UserError(f"{type(self).__name__}: the action box cuts the set; enlarge it or move the set")

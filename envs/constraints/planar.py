@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, off_graph, pick, root
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import SEARCHED_BATCH, Limits
+from envs.constraints.exact import SEARCHED_BATCH, Limits, Variable
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.notation import entries
 from envs.constraints.secular import ROUNDS, rising_root
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class PlanarQuadratic(Bounded):
@@ -58,20 +55,18 @@ class PlanarQuadratic(Bounded):
         ends = [[self.linear_oracle(sign * axis, obs)[:, i] for i, axis in enumerate(axes)] for sign in (-1, 1)]
         return torch.stack(ends[0], dim=1), torch.stack(ends[1], dim=1)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         import cvxpy as cp
 
-        from envs.constraints.solver import derived
-
-        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
-            q = self._matrix(numpy_namespace, row[None, list(self.context_indices)])
-            first, cross, second = (float(entry.item()) for entry in q[:3])
-            values, vectors = np.linalg.eigh(np.array([[first, cross], [cross, second]]))
-            return np.asarray(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
-
-        length = cp.norm2(derived(obs_row, formula) @ x)
+        length = cp.norm2(self.derived(obs_row, self._root) @ x)
         return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
+
+    def _root(self, context: Array) -> Array:
+        """A matrix R with R'R = Q, (2, 2), for one row."""
+        first, cross, second = (float(entry.item()) for entry in self._matrix(numpy_namespace, context)[:3])
+        values, vectors = np.linalg.eigh(np.array([[first, cross], [cross, second]]))
+        return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
 
     def _value(self, xp: Namespace, action: Array, context: Array) -> Array:
         return form(self._matrix(xp, context), action[:, :1], action[:, 1:])

@@ -6,25 +6,22 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
 import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from envs.constraints.arrays import back_like, draw_in_ball, log_ball_volume, off_graph, root
 from envs.constraints.bounded import Bounded
-from envs.constraints.exact import SEARCHED_BATCH
+from envs.constraints.exact import SEARCHED_BATCH, Variable
 from envs.constraints.gauge import quadratic_gauge
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.notation import entries, total
 from envs.constraints.secular import rising_root
-
-if TYPE_CHECKING:
-    import cvxpy as cp
 
 
 class DiagonalQuadratic(Bounded):
@@ -55,16 +52,12 @@ class DiagonalQuadratic(Bounded):
         farthest = (self.bound / (self.curvature(torch_namespace, self.context(obs)) + TINY)).sqrt()
         return lower.maximum(-farthest), upper.minimum(farthest)
 
-    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+    def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
         import cvxpy as cp
 
-        from envs.constraints.solver import derived
-
-        def formula(row: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(np.sqrt(self.curvature(numpy_namespace, row[None, list(self.context_indices)])[0]))
-
-        length = cp.norm2(cp.multiply(derived(obs_row, formula), x))
+        weight = self.derived(obs_row, lambda context: np.sqrt(self.curvature(numpy_namespace, context)[0]))
+        length = cp.norm2(cp.multiply(weight, x))
         return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
 
     def multiplier(self, xp: Namespace, size: Array, curvature: Array, room: Array) -> Array:

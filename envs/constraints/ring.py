@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from envs.constraints.arrays import draw_in_ball
 from envs.constraints.exact import Limits
 from envs.constraints.knapsack import TINY, Array, Namespace, constant
 from envs.constraints.nonconvex import NonConvex
@@ -43,6 +44,8 @@ class Ring(NonConvex):
         self.inner_squared = float(inner_squared)
         self.outer_squared = float(outer_squared)
         self._margin = 4 * self.dim * self.outer_squared
+        self._inside = np.zeros(self.dim)
+        self._inside[0] = math.sqrt((self.inner_squared + self.outer_squared) / 2)
         self._check_box()
 
     @property
@@ -92,19 +95,9 @@ class Ring(NonConvex):
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:  # noqa: ARG002
         return self._radii(self._limits(gradient))[1] * self._polar(xp, gradient)[1]
 
-    def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        point = np.zeros((1, self.dim))
-        point[0, 0] = math.sqrt((self.inner_squared + self.outer_squared) / 2)
-        return xp.asarray(point, dtype=action.dtype, device=action.device)
-
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        shape, dim = (obs.shape[0], self.dim), self.dim
-        direction = torch.randn(shape, generator=generator, dtype=obs.dtype, device=generator.device)
-        u = torch.rand((shape[0], 1), generator=generator, dtype=obs.dtype, device=generator.device)
-        inner, outer = self.inner_squared ** (dim / 2), self.outer_squared ** (dim / 2)
-        length = (inner + u * (outer - inner)).pow(1 / dim)
-        draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * length
-        return draw.to(obs.device)
+        least, most = self.inner_squared ** (self.dim / 2), self.outer_squared ** (self.dim / 2)
+        return draw_in_ball((obs.shape[0], self.dim), obs.dtype, generator, least, most).to(obs.device)
 
     def formula(self) -> str:
         """See :meth:`Constraint.formula`."""

@@ -124,7 +124,7 @@ def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> t
     pivot = np.take_along_axis(leaves, np.argmax(stiff, axis=1, keepdims=True), axis=1)
     rest = np.where(leaves == pivot, 0.0, gain - pivot * weight)
     pull = np.where(free, rest / curvature, 0.0)
-    first, cross, second = _sum(stiff), _dot(pull, weight), _dot(pull, rest)
+    first, cross, second = np.sum(stiff, axis=1, keepdims=True), _dot(pull, weight), _dot(pull, rest)
     end = np.where(held, room, 0.0)
     budget_left, square_left = budget - _dot(weight, end), square - _dot(curvature, end * end)
 
@@ -145,7 +145,3 @@ def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> t
 
 def _dot(one: Array, other: Array) -> Array:
     return np.vecdot(one, other)[:, None]
-
-
-def _sum(array: Array) -> Array:
-    return np.sum(array, axis=1, keepdims=True)

@@ -39,14 +39,19 @@ def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
         return samples
     states = _same_state(constraint.context(obs))
     chosen = states[:: math.ceil(len(states) / MOST_STATES)]
+    # xarray, behind ArviZ, takes long to import, and only chains need it.
+    from arviz_stats.base import array_stats
+
     effective, size, disagreements = 0.0, 0, []
     for chains in chosen:
         # ArviZ wants chains and draws last: (n, chains, draws).
         values = np.ascontiguousarray(draws[:, chains].transpose(2, 1, 0))
-        effective += min(_effective(values), values[0].size)
+        bulk = array_stats.ess(values, chain_axis=1, draw_axis=2)
+        tail = array_stats.ess(values, chain_axis=1, draw_axis=2, method="tail", prob=TAIL)
+        effective += min(float(min(bulk.min(), tail.min())), values[0].size)
         size += values[0].size
         if len(chains) > 1:
-            disagreements.append(_rhat(values))
+            disagreements.append(float(array_stats.rhat(values, chain_axis=1, draw_axis=2).max()))
     ess = effective / size * len(samples.actions)
     return dataclasses.replace(samples, ess=ess, rhat=max(disagreements, default=None))
 
@@ -58,18 +63,3 @@ def _same_state(context: Tensor) -> list[NDArray[np.int64]]:
     _, state = torch.unique(context, dim=0, return_inverse=True)
     order = torch.argsort(state, stable=True).numpy()
     return np.split(order, np.bincount(state.numpy()).cumsum()[:-1])
-
-
-def _effective(values: NDArray[np.float64]) -> float:
-    # xarray, behind ArviZ, takes long to import, and only chains need it.
-    from arviz_stats.base import array_stats
-
-    bulk = array_stats.ess(values, chain_axis=1, draw_axis=2)
-    tail = array_stats.ess(values, chain_axis=1, draw_axis=2, method="tail", prob=TAIL)
-    return float(min(bulk.min(), tail.min()))
-
-
-def _rhat(values: NDArray[np.float64]) -> float:
-    from arviz_stats.base import array_stats
-
-    return float(array_stats.rhat(values, chain_axis=1, draw_axis=2).max())

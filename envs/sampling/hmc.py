@@ -12,6 +12,7 @@ from torch import Tensor
 
 from envs.constraints.base import Constraint
 from envs.errors import UserError
+from envs.sampling.rejection import ends
 from envs.sampling.samples import Samples
 
 # Chains that advance together, and share one step size.
@@ -101,20 +102,12 @@ def sample_hmc(
 
 
 class Space:
-    """C(s) in coordinates that run from -1 to 1 over the bounding box.
-
-    Args:
-        constraint: The set.
-        obs: (C, o) float64.
-    """
+    """C(s) at observations (C, o), float64, in coordinates that run from -1 to 1 over the bounding box."""
 
     def __init__(self, constraint: Constraint, obs: Tensor) -> None:
         self._constraint = constraint
         self._obs = obs
-        if constraint.free_dim < constraint.dim:
-            lower, upper = (torch.as_tensor(end).expand(len(obs), -1) for end in constraint.free_box)
-        else:
-            lower, upper = constraint.bounding_box(obs)
+        lower, upper = ends(constraint, obs, "bounding")
         self._middle, self._half = (lower + upper) / 2, (upper - lower) / 2
         self.shape = lower.shape
         self.all = torch.arange(len(obs))
@@ -166,8 +159,7 @@ def step(space: Space, position: Tensor, velocity: Tensor, size: float) -> tuple
     gradient is 0, n is 0 and the step passes straight through, both ways. Since |v| is kept, detailed balance holds for
     the uniform density times any isotropic density of v, without an acceptance beyond the cases (Betancourt 2011,
     "Nested sampling with constrained Hamiltonian Monte Carlo"; Skilling 2012, "Bayesian computation in big spaces:
-    nested sampling and Galilean Monte Carlo"). Afshar and Domke 2015 ("Reflection, refraction, and Hamiltonian Monte
-    Carlo") reflect at the boundary itself, which they have to locate for it.
+    nested sampling and Galilean Monte Carlo").
 
     Args:
         space: The set, for each chain.

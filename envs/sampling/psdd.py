@@ -129,7 +129,11 @@ class PSDD:
                 at[self._tree.right[node]] = split.subs[element]
             else:
                 coordinate, weight = self._places[self._tree.variable[node] - 1]
-                points[:, coordinate] += weight * _bit(self._ones[node], here, generator)
+                ones = self._ones[node]
+                share = ones[here]
+                if bool(((ones > 0) & (ones < 1)).any()):
+                    share = (torch.rand(count, generator=generator, dtype=torch.float64) < share).double()
+                points[:, coordinate] += weight * share.long()
         return points
 
 
@@ -180,13 +184,6 @@ class _Split:
         element = torch.searchsorted(self._ends, here + u, right=True)
         # The sum may round up to the next node's range.
         return element.minimum(self._last[here])
-
-
-def _bit(ones: Tensor, here: Tensor, generator: torch.Generator) -> Tensor:
-    share = ones[here]
-    if bool(((ones > 0) & (ones < 1)).any()):
-        share = (torch.rand(len(here), generator=generator, dtype=torch.float64) < share).double()
-    return share.long()
 
 
 def _compile(rows: list[list[int]], senses: list[str], bounds: list[int], upper: list[int], lower: list[int]) -> PSDD:

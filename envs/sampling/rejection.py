@@ -51,12 +51,12 @@ def sample_rejection(
     used = 0
     for start in range(0, len(obs), CHUNK):
         rows = obs[start : start + CHUNK].double()
-        ends = _ends(constraint, rows, box)
-        used += _fill(constraint, rows, ends, actions[start : start + CHUNK], generator, max_proposals)
+        bounds = ends(constraint, rows, box)
+        used += _fill(constraint, rows, bounds, actions[start : start + CHUNK], generator, max_proposals)
     return Samples(actions, proposals=used, acceptance=len(obs) / used)
 
 
-def _ends(constraint: Constraint, obs: Tensor, box: str) -> Ends:
+def ends(constraint: Constraint, obs: Tensor, box: str) -> Ends:
     """The box to draw from, in free coordinates: two tensors (N, d)."""
     if constraint.free_dim == constraint.dim and box == "bounding":
         return constraint.bounding_box(obs)
@@ -67,7 +67,7 @@ def _ends(constraint: Constraint, obs: Tensor, box: str) -> Ends:
 
 
 def _fill(
-    constraint: Constraint, obs: Tensor, ends: Ends, actions: Tensor, generator: torch.Generator, max_proposals: int
+    constraint: Constraint, obs: Tensor, box: Ends, actions: Tensor, generator: torch.Generator, max_proposals: int
 ) -> int:
     """Fill ``actions`` (M, n) in place from boxes (M, d), and count proposals.
 
@@ -83,7 +83,7 @@ def _fill(
                 "bounding box, or use hmc"
             )
         tries = min(tries, max(1, CHUNK // len(missing)))
-        lower, upper = (end[missing, None] for end in ends)
+        lower, upper = (end[missing, None] for end in box)
         u = torch.rand((len(missing), tries, lower.shape[-1]), generator=generator, dtype=torch.float64)
         draws = constraint.from_free((lower + u * (upper - lower)).flatten(0, 1))
         feasible = constraint.contains(draws, obs[missing].repeat_interleave(tries, dim=0)).view(len(missing), tries)

@@ -101,7 +101,12 @@ def value_nodes(manager: SddManager, bits: Sequence[int], upper: Sequence[int]) 
     for start, count, most in zip(first, bits, upper, strict=False):
         numbers = range(most + 1)
         signs = [[1 if number >> bit & 1 else -1 for bit in range(count)] for number in numbers]
-        values.append([_all(manager.literal(s * (start + bit)) for bit, s in enumerate(row)) for row in signs])
+        values.append(
+            [
+                functools.reduce(operator.and_, [manager.literal(s * (start + bit)) for bit, s in enumerate(row)])
+                for row in signs
+            ]
+        )
     return values
 
 
@@ -189,10 +194,6 @@ def _decide(
     """The coordinate takes one of a branch's values, and the later ones meet what that leaves."""
     parts = (_any(manager, (nodes[value] for value in values)) & below[rest] for rest, values in branches.items())
     return _any(manager, parts)
-
-
-def _all(nodes: Iterable[SddNode]) -> SddNode:
-    return functools.reduce(operator.and_, nodes)
 
 
 def _any(manager: SddManager, nodes: Iterable[SddNode]) -> SddNode:

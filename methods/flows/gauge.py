@@ -30,7 +30,7 @@ class GaugeConfig(SplineConfig):
 
     def build(self, constraint: Constraint) -> Flow:
         """See :meth:`FlowConfig.build`."""
-        return GaugeFlow(constraint, self.layers, self.hidden, self.bins, self.slope)
+        return GaugeFlow(constraint, self)
 
 
 class GaugeFlow(SplineFlow):

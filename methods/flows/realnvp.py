@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -41,7 +41,7 @@ class RealNVPConfig(FlowConfig):
 
     def build(self, constraint: Constraint) -> Flow:
         """See :meth:`FlowConfig.build`."""
-        return RealNVP(constraint, self.layers, self.hidden, halves=self.moves == "half", shares=self.shares)
+        return RealNVP(constraint, self)
 
 
 class RealNVP(Flow):
@@ -54,28 +54,23 @@ class RealNVP(Flow):
 
     Args:
         constraint: The set to map onto.
-        layers: Coupling layers.
-        hidden: Widths of each layer's network.
-        halves: Whether half of the coordinates move at a time.
-        shares: Whether networks see the shares of a budget.
+        config: Its architecture.
     """
 
-    def __init__(
-        self, constraint: Constraint, layers: int, hidden: Sequence[int], *, halves: bool, shares: bool
-    ) -> None:
+    def __init__(self, constraint: Constraint, config: RealNVPConfig) -> None:
         super().__init__(constraint)
-        budget = constraint if shares and isinstance(constraint, Budget) else None
+        budget = constraint if config.shares and isinstance(constraint, Budget) else None
         self.spend: Callable[[Tensor], Tensor] | None = budget.spend if budget else None
         self.bound = budget.bound if budget else 1.0
-        self.size = math.ceil(self.dim / (2 if halves else max(2, layers)))
+        self.size = math.ceil(self.dim / (2 if config.moves == "half" else max(2, config.layers)))
         sizes = [len(group) for group in torch.split(torch.arange(self.dim), self.size)]
         # The last group moves first.
-        self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(layers)]
+        self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(config.layers)]
         seen = 2 if self.spend else 1
         # A single coordinate in no context is moved by what is learned alone: its network sees a 0.
         inputs = [max(1, seen * (self.dim - sizes[turn]) + self.context_dim) for turn in self.turns]
         self.networks = nn.ModuleList(
-            mlp((width, *hidden, 2 * sizes[turn]), nn.Identity())
+            mlp((width, *config.hidden, 2 * sizes[turn]), nn.Identity())
             for turn, width in zip(self.turns, inputs, strict=True)
         )
 

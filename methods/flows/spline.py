@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -33,7 +32,7 @@ class SplineConfig(FlowConfig):
 
     def build(self, constraint: Constraint) -> Flow:
         """See :meth:`FlowConfig.build`."""
-        return SplineFlow(constraint, self.layers, self.hidden, self.bins, self.slope)
+        return SplineFlow(constraint, self)
 
 
 class SplineFlow(Flow):
@@ -44,21 +43,18 @@ class SplineFlow(Flow):
 
     Args:
         constraint: The set to map onto.
-        layers: Coupling layers.
-        hidden: Widths of each coupling's network.
-        bins: Bins of each spline.
-        slope: Least slope of a spline, and the inverse of the largest.
+        config: Its architecture.
     """
 
-    def __init__(self, constraint: Constraint, layers: int, hidden: Sequence[int], bins: int, slope: float) -> None:
+    def __init__(self, constraint: Constraint, config: SplineConfig) -> None:
         super().__init__(constraint)
         flow = NICE(
             self.dim,
             self.context_dim,
-            transforms=layers,
-            hidden_features=tuple(hidden),
-            univariate=partial(MonotonicRQSTransform, bound=1.0, slope=slope),
-            shapes=[(bins,), (bins,), (bins - 1,)],
+            transforms=config.layers,
+            hidden_features=config.hidden,
+            univariate=partial(MonotonicRQSTransform, bound=1.0, slope=config.slope),
+            shapes=[(config.bins,), (config.bins,), (config.bins - 1,)],
         )
         self.couplings = flow.transform
 

@@ -131,7 +131,7 @@ def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors, checkpoint:
             if training.at_look():
                 training.look()
                 checkpoint.save(training.state_dict())
-    return training.result()
+    return training.best.requires_grad_(False), training.curve
 
 
 class _Training:
@@ -188,9 +188,6 @@ class _Training:
             self.best.load_state_dict(self.averaged.state_dict())
         self.curve["update"].append(float(self.done))
         self.curve["test_nll"].append(loss)
-
-    def result(self) -> tuple[Flow, Curve]:
-        return self.best.requires_grad_(False), self.curve
 
     def _parts(self) -> dict[str, Any]:
         names = ("flow", "averaged", "best", "optimizer", "generator")

@@ -30,6 +30,8 @@ from methods.flows.training import (
     make_flow,
     train_flow,
 )
+from tests.golden.flows import Interrupting
+from tests.golden.harness import InterruptionError
 
 TASKS = ("R+L2", "H+M", "BSS-3")
 KINDS: dict[str, type[FlowConfig]] = {"realnvp": RealNVPConfig, "spline": SplineConfig, "gauge": GaugeConfig}
@@ -150,30 +152,13 @@ def test_a_kept_flow_is_the_same_flow_and_no_other_is_taken(trained: Trained) ->
             load_flow(trained.task, trained.config, other)
 
 
-class Interrupting:
-    """A checkpoint that stops the training when it has saved so often."""
-
-    def __init__(self, saves: int) -> None:
-        self.saves = saves
-        self.state: dict[str, Tensor] | None = None
-
-    def load(self) -> dict[str, Tensor] | None:
-        return self.state
-
-    def save(self, state: dict[str, Tensor]) -> None:
-        self.state = {name: value.clone() for name, value in state.items()}
-        self.saves -= 1
-        if self.saves == 0:
-            raise KeyboardInterrupt
-
-
 def test_an_interrupted_training_ends_as_one_that_was_not() -> None:
     task = make_task("H+M")
     samples = draw_dataset(task, 300, 100, 50, seed=0)
     config = SMALL.model_copy(update={"updates": 100})
     expected, curve = train_flow(task, config, samples, Checkpoint())
-    checkpoint = Interrupting(saves=17)
-    with pytest.raises(KeyboardInterrupt):
+    checkpoint = Interrupting(after=17)
+    with pytest.raises(InterruptionError):
         train_flow(task, config, samples, checkpoint)
     resumed, resumed_curve = train_flow(task, config, samples, checkpoint)
     assert resumed_curve == curve

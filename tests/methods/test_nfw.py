@@ -46,8 +46,3 @@ def test_the_actor_regresses_on_a_step_towards_the_best_corner(learner: DDPG) ->
     output, target = frank_wolfe(learner, obs)
     expected = nn.functional.mse_loss(output / learner.action_half, target / learner.action_half)
     assert learner.actor_loss(obs).item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-9)
-
-
-def test_the_critic_bootstraps_from_a_feasible_action(learner: DDPG) -> None:
-    obs = observations(learner.task, 50).float()
-    assert learner.task.constraint.contains(learner.target_action(obs), obs).all()

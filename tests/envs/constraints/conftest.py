@@ -14,8 +14,10 @@ from envs.constraints import (
     Ball,
     Box,
     Constraint,
+    Discs,
     Intersection,
     Power,
+    Ring,
     SineSquares,
     TwoLegs,
     TwoLinkTip,
@@ -61,7 +63,7 @@ def l1_and_sines(bounds: tuple[float, float], box: tuple[ArrayLike, ArrayLike], 
     return Intersection(WeightedL1(bounds[0], *box, w), SineSquares(bounds[1], *box, th))
 
 
-CASES = [
+CONVEX = [
     Case("box", Box([-1.0, 0.0, 2.0], [1.0, 0.5, 5.0])),
     Case("R+L2", Ball(0.05, *unit(2))),
     Case("ball-larger-than-box", Ball(2.0, *unit(8)), solver_error=5e-5),
@@ -86,7 +88,20 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+NOT_CONVEX = [
+    Case("R+Ring", Ring(0.02, 0.05, *unit(2))),
+    Case("R+2D", Discs([[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], *unit(2))),
+    Case("shell", Ring(0.5, 2.0, [-2.0] * 4, [1.5, 2.0, 3.0, 1.5])),
+    Case("balls", Discs([[0.0, 0.0, 0.6], [0.1, -0.4, 0.0], [0.5, 0.3, -0.6]], [0.04, 0.09, 0.1], *unit(3))),
+]
+
+
+@pytest.fixture(params=CONVEX, ids=lambda case: case.name)
+def convex(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(params=CONVEX + NOT_CONVEX, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 

@@ -82,10 +82,10 @@ def test_the_solver_forgets_what_it_solved_before(generator) -> None:
     assert torch.equal(together[-1:], fresh)
 
 
-def test_compiled_once_and_right_for_every_observation(case, generator) -> None:
-    constraint = case.constraint
+def test_compiled_once_and_right_for_every_observation(convex, generator) -> None:
+    constraint = convex.constraint
     program = ParametrisedProgram(constraint.dim, lambda x, p: cp.sum_squares(x - p), constraint.cvxpy_constraints)
-    action, obs = case.action(3, generator).numpy(), case.obs(3, generator).numpy()
+    action, obs = convex.action(3, generator).numpy(), convex.obs(3, generator).numpy()
     assert len({id(program._problem(row)) for row in obs}) == 1
     x = cp.Variable(constraint.dim)
     for target, row in zip(action, obs, strict=True):

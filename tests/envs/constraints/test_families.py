@@ -45,15 +45,15 @@ def corner_cases(case, generator) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
-def test_project_agrees_with_clarabel(case, generator) -> None:
-    action, obs = case.action(4 * SOLVES, generator), case.obs(4 * SOLVES, generator)
+def test_project_agrees_with_clarabel(convex, generator) -> None:
+    action, obs = convex.action(4 * SOLVES, generator), convex.obs(4 * SOLVES, generator)
     # Feasible actions have the answer known exactly, which is tested below.
-    outside = ~case.constraint.contains(action, obs)
+    outside = ~convex.constraint.contains(action, obs)
     action, obs = action[outside][:SOLVES], obs[outside][:SOLVES]
     assert len(action) == SOLVES
-    expected = solve_rows(case, lambda x, p: cp.sum_squares(x - p), action, obs)
-    found = case.constraint.project(action, obs)
-    assert (found - expected).abs().max() <= case.solver_error * max(1.0, box_size(case))
+    expected = solve_rows(convex, lambda x, p: cp.sum_squares(x - p), action, obs)
+    found = convex.constraint.project(action, obs)
+    assert (found - expected).abs().max() <= convex.solver_error * max(1.0, box_size(convex))
     # However far apart, ours is never the farther one, although it alone is feasible to the last bit.
     distance = (action - expected).norm(dim=1)
     assert ((action - found).norm(dim=1) <= distance + 1e-7 * (1 + distance)).all()
@@ -66,25 +66,25 @@ def test_project_keeps_feasible_actions_to_the_bit(case, generator) -> None:
     assert torch.equal(one_by_one(case.constraint.project, action[:200], obs[:200]), action[:200])
 
 
-def test_project_leaves_no_direction_that_leads_closer(case, generator) -> None:
+def test_project_leaves_no_direction_that_leads_closer(convex, generator) -> None:
     """The optimality condition <y - p, z - p> <= 0 at the support point z, where no solver is precise enough."""
-    c = case.constraint
-    action, obs = corner_cases(case, generator)
+    c = convex.constraint
+    action, obs = corner_cases(convex, generator)
     for point in (c.project(action, obs), one_by_one(c.project, action, obs)):
         assert c.contains(point, obs).all()
         gap = ((action - point) * (c.linear_oracle(action - point, obs) - point)).sum(dim=1)
         # An action at 7e6 has 9 digits after the point, and so has its projection.
-        assert (gap <= 2e-9 * box_size(case) * (1 + (action - point).norm(dim=1))).all()
+        assert (gap <= 2e-9 * box_size(convex) * (1 + (action - point).norm(dim=1))).all()
 
 
 @pytest.mark.parametrize("distance", [1e9, 1e150])
-def test_project_answers_however_far_the_action(case, generator, distance: float) -> None:
-    c = case.constraint
-    direction, obs = torch.randn((50, c.dim), generator=generator, dtype=torch.float64), case.obs(50, generator)
+def test_project_answers_however_far_the_action(convex, generator, distance: float) -> None:
+    c = convex.constraint
+    direction, obs = torch.randn((50, c.dim), generator=generator, dtype=torch.float64), convex.obs(50, generator)
     support = c.linear_oracle(direction, obs)
     for point in (c.project(direction * distance, obs), one_by_one(c.project, direction * distance, obs)):
         assert c.contains(point, obs).all()
-        assert ((direction * (support - point)).sum(dim=1) <= 1e-5 * box_size(case)).all()
+        assert ((direction * (support - point)).sum(dim=1) <= 1e-5 * box_size(convex)).all()
 
 
 def test_project_in_float32(case, generator) -> None:
@@ -111,22 +111,23 @@ def test_every_batch_size_agrees(case, generator, dtype: torch.dtype) -> None:
         assert ((one_by_one(function, action, obs) - many).abs() <= tolerance * scale).all()
     assert one_by_one(c.contains, c.project(action, obs), obs).all()
     assert c.contains(one_by_one(c.project, action, obs), obs).all()
+    assert c.contains(c.linear_oracle(action, obs), obs).all()
 
 
 # --- linear oracle and boxes -------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
-def test_linear_oracle_agrees_with_clarabel(case, generator) -> None:
+def test_linear_oracle_agrees_with_clarabel(convex, generator) -> None:
     rows = SOLVES // 2
-    gradient = torch.randn((rows, case.constraint.dim), generator=generator, dtype=torch.float64)
+    gradient = torch.randn((rows, convex.constraint.dim), generator=generator, dtype=torch.float64)
     gradient[::5] = gradient[::5].sign()
-    obs = case.obs(rows, generator)
-    expected = solve_rows(case, lambda x, p: -p @ x, gradient, obs)
-    found = case.constraint.linear_oracle(gradient, obs)
-    assert case.constraint.contains(found, obs).all()
+    obs = convex.obs(rows, generator)
+    expected = solve_rows(convex, lambda x, p: -p @ x, gradient, obs)
+    found = convex.constraint.linear_oracle(gradient, obs)
+    assert convex.constraint.contains(found, obs).all()
     difference = (gradient * (found - expected)).sum(dim=1).abs()
-    assert (difference <= 1e-7 * (1 + gradient.norm(dim=1) * box_size(case))).all()
+    assert (difference <= 1e-7 * (1 + gradient.norm(dim=1) * box_size(convex))).all()
 
 
 def test_linear_oracle_is_feasible_for_degenerate_gradients(case, generator) -> None:
@@ -165,7 +166,9 @@ def test_gradients_are_right_away_from_kinks(case, generator, name: str) -> None
 
 def test_gradients_are_finite_in_every_corner(case, generator) -> None:
     action, obs = (x.requires_grad_() for x in corner_cases(case, generator))
-    (case.constraint.project(action, obs).sum() + case.constraint.violation(action, obs).sum()).backward()
+    point = case.constraint.project(action, obs)
+    assert case.constraint.contains(point, obs).all()
+    (point.sum() + case.constraint.violation(action, obs).sum()).backward()
     assert torch.isfinite(action.grad).all()
     assert obs.grad is None or torch.isfinite(obs.grad).all()
 

@@ -1,9 +1,8 @@
-"""Ring and discs: against every point of a fine grid, and against closed forms."""
+"""Ring and discs beyond what every family must satisfy: against a fine grid, and against closed forms."""
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 from torch import Tensor
 
 from envs.constraints import Discs, Ring
@@ -14,11 +13,8 @@ RING = Ring(0.02, 0.05, -np.ones(2), np.ones(2))
 DISCS = Discs([[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], -np.ones(2), np.ones(2))
 SHELL = Ring(0.5, 2.0, [-2.0] * 4, [1.5, 2.0, 3.0, 1.5])
 BALLS = Discs([[0.0, 0.0, 0.6], [0.1, -0.4, 0.0], [0.5, 0.3, -0.6]], [0.04, 0.09, 0.1], [-1.0] * 3, [1.0] * 3)
-EVERY = pytest.mark.parametrize("c", [RING, DISCS, SHELL, BALLS], ids=["R+Ring", "R+2D", "shell", "balls"])
 PLANAR = pytest.mark.parametrize("c", [RING, DISCS], ids=["R+Ring", "R+2D"])
 
-ROWS = 20_000
-ALARM = 1e-4
 STEP = 4e-3
 
 
@@ -83,54 +79,6 @@ def test_ties_go_to_a_fixed_point(rows: int) -> None:
     assert (alike.linear_oracle(up, no_obs(rows))[:, 0] < 0).all()
     for c in (RING, alike):
         assert c.contains(c.linear_oracle(centre, no_obs(rows)), no_obs(rows)).all()
-
-
-@EVERY
-def test_project_is_feasible_and_keeps_what_is(c, generator) -> None:
-    near, far, tiny = actions(c, 5000, generator), 1e9 * actions(c, 100, generator), 1e-200 * torch.eye(c.dim).double()
-    for action in (near, far, tiny, near.float(), far.float()):
-        point = c.project(action, no_obs(len(action)))
-        assert c.contains(point, no_obs(len(action))).all()
-        assert torch.equal(c.project(point, no_obs(len(action))), point)
-    feasible = c.sample(no_obs(100), generator)
-    assert torch.equal(torch.cat([c.project(a[None], no_obs(1)) for a in feasible]), feasible)
-
-
-@EVERY
-def test_gradients(c, generator) -> None:
-    action, obs = actions(c, 10, generator).requires_grad_(), no_obs(10)
-    assert torch.autograd.gradcheck(lambda a: c.project(a, obs), action, eps=1e-7, atol=1e-5)
-    axes = torch.eye(c.dim, dtype=torch.float64)
-    corners = torch.cat([0 * axes, axes, -axes, 1e-200 * axes, 1e6 * axes]).requires_grad_()
-    c.project(corners, no_obs(len(corners))).sum().backward()
-    assert torch.isfinite(corners.grad).all()
-
-
-@EVERY
-def test_boxes_are_tight(c) -> None:
-    lower, upper = c.bounding_box(no_obs(1))
-    for i, axis in enumerate(torch.eye(c.dim, dtype=torch.float64)[:, None]):
-        assert torch.allclose(c.linear_oracle(axis, no_obs(1))[0, i], upper[0, i], atol=1e-12)
-        assert torch.allclose(c.linear_oracle(-axis, no_obs(1))[0, i], lower[0, i], atol=1e-12)
-
-
-def test_samples_are_uniform(generator) -> None:
-    for c in (RING, SHELL):
-        action = c.sample(no_obs(ROWS), generator)
-        inner, outer = c.inner_squared ** (c.dim / 2), c.outer_squared ** (c.dim / 2)
-        share = (action.norm(dim=1) ** c.dim - inner) / (outer - inner)
-        assert stats.kstest(share, "uniform").pvalue > ALARM
-    angle = torch.atan2(*RING.sample(no_obs(ROWS), generator).T) / (2 * torch.pi) + 0.5
-    assert stats.kstest(angle, "uniform").pvalue > ALARM
-    for c in (DISCS, BALLS):
-        offset = c.sample(no_obs(ROWS), generator)[:, None] - torch.as_tensor(c.centres)
-        share = offset.square().sum(dim=2) / torch.as_tensor(c.radius_squared)
-        disc = share.argmin(dim=1)
-        volume = c.radius_squared ** (c.dim / 2)
-        counts = np.bincount(disc.numpy(), minlength=len(volume))
-        assert stats.chisquare(counts, ROWS * volume / volume.sum()).pvalue > ALARM
-        for k in range(len(volume)):
-            assert stats.kstest(share[disc == k, k] ** (c.dim / 2), "uniform").pvalue > ALARM
 
 
 @PLANAR

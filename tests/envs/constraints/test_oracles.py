@@ -62,16 +62,6 @@ def test_degenerate_gradients(c, generator) -> None:
 
 
 @EVERY
-def test_in_float32(c, generator) -> None:
-    gradient, obs = (x.float() for x in draw(c, 300, generator))
-    exact = c.linear_oracle(gradient.double(), obs.double())
-    for point in both_ways(c, gradient, obs):
-        assert point.dtype == torch.float32
-        assert c.contains(point, obs).all()
-        assert (value(gradient.double(), exact - point).abs() <= 1e-3 * (1 + value(gradient.double(), exact))).all()
-
-
-@EVERY
 @pytest.mark.parametrize("rows", [1, 600])
 def test_the_value_has_the_point_as_its_gradient(c, generator, rows: int) -> None:
     """The envelope theorem: what the point adds to the gradient of its value is 0."""
