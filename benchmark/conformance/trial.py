@@ -207,9 +207,6 @@ def _tensor(observation: Any) -> Tensor:
     return torch.tensor(observation, dtype=torch.float64)[None]
 
 
-# --- in the harness ----------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Training:
     """What a method put out in its training, and what the harness made of that.

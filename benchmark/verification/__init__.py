@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
+from benchmark.records.config import Params, RunConfig, config_around, run_config
 from benchmark.records.keys import run_key
 from benchmark.records.provenance import changed_files, mixed_libraries
 from benchmark.records.results import RunResult
 from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
 from benchmark.records.selection import one_line
 from benchmark.records.submissions import Submission, is_of_repository
+from benchmark.records.yaml import unequal_settings
 from benchmark.training.harness import Progress
 from benchmark.verification import consistency, rerun
 from benchmark.verification.report import Findings, Source, Verification, listed, read_source, run_name

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from benchmark.records.config import RunConfig, flatten
+from benchmark.records.config import RunConfig
 from benchmark.records.results import (
     PARTS,
     TOLERANCE_KEYS,
     TOLERANCES,
     Evaluation,
-    Provenance,
     Returns,
     RunResult,
     Seconds,
@@ -21,6 +20,7 @@ from benchmark.records.results import (
     Violations,
 )
 from benchmark.records.submissions import is_plain
+from benchmark.records.yaml import flatten
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9
@@ -41,7 +41,9 @@ def problems(run: RunResult) -> Iterator[str]:
     if run.returns is None or run.violations is None or run.final_policy is None:
         yield "it is said to be complete and lacks returns, violations or the last policy"
         return
-    yield from _origin(run.provenance)
+    for name, text in flatten(run.provenance.model_dump(), "provenance."):
+        if not is_plain(f"{name} {text}"):
+            yield f"{name} is not one line of text without markup: {text}"
     yield from _returns(run.returns, config)
     for name, count in run.violations:
         yield from (f"violations.{name}: {problem}" for problem in _count(count))
@@ -54,12 +56,6 @@ def problems(run: RunResult) -> Iterator[str]:
     calls = run.calls
     if min(calls.project, calls.oracle) < 0 or calls.project_rows < calls.project or calls.oracle_rows < calls.oracle:
         yield "calls: fewer actions than calls"
-
-
-def _origin(provenance: Provenance) -> Iterator[str]:
-    for name, text in flatten(provenance.model_dump(), "provenance."):
-        if not is_plain(f"{name} {text}"):
-            yield f"{name} is not one line of text without markup: {text}"
 
 
 def _returns(returns: Returns, config: RunConfig) -> Iterator[str]:
