@@ -8,17 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    PrivateAttr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from benchmark.records.yaml import find_line, find_params, merge, read_yaml
 from envs.errors import UnknownIdError, UserError
@@ -111,8 +101,8 @@ class TaskSettings(Settings):
         methods_config: Settings of single methods.
     """
 
-    learner: dict[str, Any] = Field(default_factory=dict)
-    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    learner: dict[str, Any] = {}
+    methods_config: dict[str, dict[str, Any]] = {}
 
 
 class Profile(TaskSettings):
@@ -136,13 +126,13 @@ class Profile(TaskSettings):
     seeds: tuple[NonNegativeInt, ...]
     unconstrained: tuple[str, ...] = ()
     steps: PositiveInt | None = None
-    task_steps: dict[str, PositiveInt] = Field(default_factory=dict)
+    task_steps: dict[str, PositiveInt] = {}
     evaluation: EvaluationSettings
     update_at: Literal["episode", "step"] = "episode"
     timeout_seconds: PositiveFloat | None = None
     flow_draws: PositiveInt = 1_000_000
-    experiments: ExperimentSettings = Field(default_factory=ExperimentSettings)
-    timing: TimingSettings = Field(default_factory=TimingSettings)
+    experiments: ExperimentSettings = ExperimentSettings()
+    timing: TimingSettings = TimingSettings()
 
     @model_validator(mode="after")
     def _each_method_once(self) -> Profile:
@@ -158,10 +148,10 @@ class Profile(TaskSettings):
 class Params(Settings):
     """The whole of params.yaml; ``shared`` only holds YAML anchors."""
 
-    _file: Path | None = PrivateAttr(None)
+    _file: Path | None = None
 
     shared: Any = None
-    task_settings: dict[str, TaskSettings] = Field(default_factory=dict)
+    task_settings: dict[str, TaskSettings] = {}
     profiles: dict[str, Profile]
 
     def profile(self, name: str) -> Profile:

@@ -75,7 +75,7 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
         kind=source.kind,
         runs=len(source.runs),
         findings=found.all,
-        verdict="failed" if found.failed else "verified",
+        verdict="failed" if any(one.level == "failed" for one in found.all) else "verified",
     )
 
 
