@@ -114,18 +114,14 @@ def read_selection(
     found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted)
     _read_runs(found, folder)
     for task, method in itertools.product(tasks, methods):
-        path = report_path(folder, method, task)
-        if path.exists():
+        if (path := report_path(folder, method, task)).exists():
             found.flows[task, method] = _read_flow(path, FlowReport, profile, task, method)
-        path = report_path(folder, method, task, "visited")
-        if path.exists():
+        if (path := report_path(folder, method, task, "visited")).exists():
             found.visited[task, method] = _read_flow(path, VisitedReport, profile, task, method)
     for task in tasks:
-        path = timing_path(folder, task)
-        if path.exists():
+        if (path := timing_path(folder, task)).exists():
             found.timing[task] = _read_timing(path, profile, task)
-        path = coverage_path(folder, task)
-        if path.exists():
+        if (path := coverage_path(folder, task)).exists():
             found.coverage[task] = read_record(path, CoverageReport)
             _check_report(path, "coverage", found.coverage[task], profile, task)
     arrange(found)

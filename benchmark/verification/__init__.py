@@ -233,11 +233,8 @@ def check_rerun(runs: list[RunResult], current: set[Identity], options: Options,
     stretch = rerun.choose_stretch(run, options.rerun_steps)
     reasons = rerun.differences(run, _identity(run) in current)
     others = [one for one in runs if (one.profile, one.task, one.method) == (run.profile, run.task, run.method)]
+    progress = functools.partial(options.make_progress, f"{run_name(run)}, again")
     started = time.perf_counter()
-
-    def progress(steps: int) -> Progress:
-        return options.make_progress(f"{run_name(run)}, again", steps)
-
     try:
         again = rerun.repeat(run, stretch, options.results / run.profile, progress)
     except UserError as error:
