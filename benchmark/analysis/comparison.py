@@ -12,10 +12,10 @@ from typing import Literal
 from benchmark.analysis.comparison_inputs import Side
 from benchmark.analysis.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.analysis.summaries import prepares, total, training
-from benchmark.records.config import unequal_settings
 from benchmark.records.provenance import mixed_libraries, one_machine
 from benchmark.records.results import TOLERANCES, Record, digest
 from benchmark.records.selection import CompleteRun
+from benchmark.records.yaml import unequal_settings
 from envs.errors import UserError
 
 SHARES = (-1.0, 1.0)

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel
 
-Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -40,7 +39,7 @@ class Group(click.Group):
                 formatter.write_dl([(str(one.name), one.get_short_help_str(sys.maxsize)) for one in shown])
 
 
-def completer(source: str) -> Completer:
+def completer(source: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     """What click asks for the names that begin like the word being typed.
 
     Args:

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.commands import (
-    json_option,
-    method_option,
-    profile_options,
-    results_option,
-    show,
-    task_option,
-)
+from benchmark.commands import json_option, method_option, profile_options, results_option, show, task_option
 from benchmark.commands.publish import database_path
 
 if TYPE_CHECKING:

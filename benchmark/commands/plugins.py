@@ -132,13 +132,7 @@ def _write_outside(kind: str, name: str, group: str, as_json: bool) -> None:
 
 
 def _write(files: dict[Path, str], commands: list[str], entry_point: str, as_json: bool) -> None:
-    """Write all files, contents by path, or none, and say what to do next.
-
-    ``entry_point`` are lines for a package's pyproject.toml; empty where none is needed.
-
-    Raises:
-        UserError: If a file is there already, or cannot be written.
-    """
+    """Write all files, contents by path, or none, and say what to do next; ``entry_point`` is for a pyproject.toml."""
     from benchmark.records.files import check_writable, write_text
     from envs.errors import UserError
 
@@ -157,11 +151,7 @@ def _write(files: dict[Path, str], commands: list[str], entry_point: str, as_jso
 
 
 def _module(name: str, importable: bool) -> str:
-    """The module of a method or task; ``importable`` is whether it is one by itself, and not in a package.
-
-    Raises:
-        UserError: If the name or the module's is taken.
-    """
+    """The module of a method or task; ``importable`` is whether it is one by itself, and not in a package."""
     from envs.errors import UserError
     from envs.registry import list_tasks
     from methods.base import list_methods

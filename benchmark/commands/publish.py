@@ -31,7 +31,7 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     params = load_params()
     check_runs(profile, results)
     board = read_leaderboard(results / profile, params.profile(profile))
-    warn_of_stale(params, board.found, results)
+    _warn_of_stale(params, board.found, results)
     folder = results / profile
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
     paths += write_claims(evaluate_claims(board.found, folder), folder)
@@ -51,7 +51,7 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
 
     params = load_params()
     board = read_leaderboard(results / profile, params.profile(profile))
-    warn_of_stale(params, board.found, results)
+    _warn_of_stale(params, board.found, results)
     drawn: list[PictureFile] = []
     if pictures or episodes:
         from benchmark.publishing.pictures import write_pictures
@@ -67,12 +67,8 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     show_paths(paths, as_json, profile=profile, pictures=made, left_out=left_out)
 
 
-def warn_of_stale(params: Params, found: Selection, results: Path) -> None:
-    """Say on stderr how many runs, flows and timings of a profile are stale, and how to see or mend it.
-
-    Raises:
-        UserError: If the profile is unknown or a file is damaged.
-    """
+def _warn_of_stale(params: Params, found: Selection, results: Path) -> None:
+    """Say on stderr how many runs, flows and timings of a profile are stale, and how to see or mend it."""
     from benchmark.records.provenance import mixed_libraries
     from benchmark.records.runs import is_stale
     from benchmark.training.flows import flow_states

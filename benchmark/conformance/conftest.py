@@ -99,8 +99,7 @@ def pytest_runtest_makereport(
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what a gate that failed explains."""
-    gate = item.config.stash[GATES].get(_subject(item))
-    if gate:
+    if gate := item.config.stash[GATES].get(_subject(item)):
         pytest.skip(f"see {gate}")
 
 

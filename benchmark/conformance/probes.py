@@ -69,9 +69,6 @@ def rollout(task: TaskSpec, seed: int, steps: int = 60, policy: Policy | None = 
     return Rollout(np.array(observations, dtype=np.float64), np.array(rewards), ended)
 
 
-# --- constraints -------------------------------------------------------------------------------------------------
-
-
 class ConstraintProbe:
     """A task's constraint, with observations of real episodes and actions from inside it to far outside.
 
@@ -179,9 +176,6 @@ class ConstraintProbe:
         return self.constraint.violation(action, obs).clamp(min=0).sum(dim=1)
 
 
-# --- random generators -------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
     """Seed the three global generators inside, and put them back afterwards."""
@@ -218,9 +212,6 @@ def _states() -> dict[str, bytes]:
         "numpy": pickle.dumps(np.random.get_state()),  # noqa: NPY002
         "random": pickle.dumps(random.getstate()),
     }
-
-
-# --- tampering ---------------------------------------------------------------------------------------------------
 
 
 @contextmanager

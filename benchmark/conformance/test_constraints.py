@@ -30,9 +30,6 @@ SAME = 1e-6
 DOUBT = 1e-5
 
 
-# --- the set -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.gate
 def test_shapes(probe: ConstraintProbe) -> None:
     """Every answer has one row an action, is finite, and is in the precision that it was asked for in."""
@@ -122,9 +119,6 @@ def test_arguments_unchanged(probe: ConstraintProbe) -> None:
         ask(action, obs)
         kept = torch.equal(action, probe.actions) and torch.equal(obs, probe.obs)
         assert kept, f"{name} wrote into its arguments; work on a copy"
-
-
-# --- answers -----------------------------------------------------------------------------------------------------
 
 
 # What each is asked with, and what of that and a point it makes least.

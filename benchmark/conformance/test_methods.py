@@ -39,9 +39,6 @@ GROWTH, BUFFER_GROWTH = 256, 8192
 OBJECT = 64
 
 
-# --- actions -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.gate
 def test_act_answers(trial: MethodTrial) -> None:
     """``act`` and ``act_pair`` give one row an observation and one column a coordinate, as floats without gradient.
@@ -111,9 +108,6 @@ def test_settings_refused(trial: MethodTrial) -> None:
     raise AssertionError("an unknown setting is accepted in silence; let Config inherit from MethodConfig as it is")
 
 
-# --- randomness --------------------------------------------------------------------------------------------------
-
-
 def test_global_generators_untouched(trial: MethodTrial) -> None:
     """No global random generator is used: not in the constructor, nor in preparing, acting, observing, updating."""
     for what, used in trial.run.disturbed.items():
@@ -137,9 +131,6 @@ def test_different_seeds(trial: MethodTrial) -> None:
     )
     same = first[: len(second)] == second
     assert not same, "runs of two seeds act the same; derive the generators from the seed that is passed in"
-
-
-# --- state -------------------------------------------------------------------------------------------------------
 
 
 def test_checkpoint_resumes(trial: MethodTrial) -> None:
@@ -206,9 +197,6 @@ def _overwrite(state: dict[str, Tensor]) -> None:
 def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str:
     names = [name for name, value in before.items() if name not in after or not torch.equal(after[name], value)]
     return ", ".join(f"'{name}'" for name in names[:3])
-
-
-# --- in the harness ----------------------------------------------------------------------------------------------
 
 
 def test_violations_counted(trial: MethodTrial) -> None:

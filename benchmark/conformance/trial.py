@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -57,12 +57,10 @@ def small_settings(method_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, value in SMALL.items():
         if name in cls.Config.model_fields:
-            try:
+            # It may mean something else by this name.
+            with suppress(UserError):
                 parse_config(cls, {**settings, name: value})
-            except UserError:
-                # It means something else by this name.
-                continue
-            settings[name] = value
+                settings[name] = value
     return parse_config(cls, merge(settings, given)).model_dump(mode="json")
 
 
@@ -205,9 +203,6 @@ def clones(state: Mapping[str, Tensor]) -> Tensors:
 
 def _tensor(observation: Any) -> Tensor:
     return torch.tensor(observation, dtype=torch.float64)[None]
-
-
-# --- in the harness ----------------------------------------------------------------------------------------------
 
 
 @dataclass

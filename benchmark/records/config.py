@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    PrivateAttr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from benchmark.records.yaml import find_line, find_params, merge, read_yaml
 from envs.errors import UnknownIdError, UserError
@@ -37,7 +26,7 @@ class Settings(BaseModel):
     @classmethod
     def _without_repeats(cls, value: Any) -> Any:
         if isinstance(value, tuple):
-            refuse_repeats(value)
+            _refuse_repeats(value)
         return value
 
 
@@ -104,7 +93,19 @@ class TimingSettings(Settings):
     rounds: PositiveInt = 5
 
 
-class Profile(Settings):
+class TaskSettings(Settings):
+    """Settings of methods; those that ``task_settings`` has for one task are the papers', whatever the profile.
+
+    Attributes:
+        learner: Settings shared by all methods that have them.
+        methods_config: Settings of single methods.
+    """
+
+    learner: dict[str, Any] = {}
+    methods_config: dict[str, dict[str, Any]] = {}
+
+
+class Profile(TaskSettings):
     """A budget and a choice of runs.
 
     Attributes:
@@ -115,8 +116,6 @@ class Profile(Settings):
         task_steps: Steps of single tasks that differ from ``steps``.
         update_at: Whether the updates of an episode are made at its end, as published, or after each step.
         timeout_seconds: Training time after which a run is given up.
-        learner: Settings shared by all methods that have them.
-        methods_config: Settings of single methods.
         experiments: Sizes of the experiments.
         timing: Sizes of the timing of training steps.
     """
@@ -127,19 +126,17 @@ class Profile(Settings):
     seeds: tuple[NonNegativeInt, ...]
     unconstrained: tuple[str, ...] = ()
     steps: PositiveInt | None = None
-    task_steps: dict[str, PositiveInt] = Field(default_factory=dict)
+    task_steps: dict[str, PositiveInt] = {}
     evaluation: EvaluationSettings
     update_at: Literal["episode", "step"] = "episode"
     timeout_seconds: PositiveFloat | None = None
     flow_draws: PositiveInt = 1_000_000
-    experiments: ExperimentSettings = Field(default_factory=ExperimentSettings)
-    timing: TimingSettings = Field(default_factory=TimingSettings)
-    learner: dict[str, Any] = Field(default_factory=dict)
-    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    experiments: ExperimentSettings = ExperimentSettings()
+    timing: TimingSettings = TimingSettings()
 
     @model_validator(mode="after")
     def _each_method_once(self) -> Profile:
-        refuse_repeats(self.methods)
+        _refuse_repeats(self.methods)
         return self
 
     @property
@@ -148,20 +145,13 @@ class Profile(Settings):
         return (*self.flow_methods, *self.plain_methods)
 
 
-class TaskSettings(Settings):
-    """What the papers set for one task, whatever the profile."""
-
-    learner: dict[str, Any] = Field(default_factory=dict)
-    methods_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
-
-
 class Params(Settings):
     """The whole of params.yaml; ``shared`` only holds YAML anchors."""
 
-    _file: Path | None = PrivateAttr(None)
+    _file: Path | None = None
 
     shared: Any = None
-    task_settings: dict[str, TaskSettings] = Field(default_factory=dict)
+    task_settings: dict[str, TaskSettings] = {}
     profiles: dict[str, Profile]
 
     def profile(self, name: str) -> Profile:
@@ -185,12 +175,8 @@ class RunConfig(Settings):
     method: dict[str, Any]
 
 
-def refuse_repeats(values: Sequence[Any]) -> None:
-    """Refuse what would be run and counted several times.
-
-    Raises:
-        ValueError: If a value is in it more than once.
-    """
+def _refuse_repeats(values: Sequence[Any]) -> None:
+    """Refuse what would be run and counted several times."""
     for value, count in Counter(values).items():
         if count > 1:
             raise ValueError(f"{value} is in it {count} times; leave it there once")
@@ -229,7 +215,7 @@ def run_config(
     make_task(task_id)
     cls = method_class(method_id)
     own = params.task_settings.get(task_id, TaskSettings())
-    check_names(params, profile_name)
+    _check_names(params, profile_name)
     settings: dict[str, Any] = {}
     for level in (own, profile):
         shared = {key: value for key, value in level.learner.items() if key in cls.Config.model_fields}
@@ -263,14 +249,10 @@ def config_around(params: Params, profile_name: str, task_id: str, method: dict[
     )
 
 
-def check_names(params: Params, profile_name: str) -> None:
-    """Refuse settings that would be ignored in silence.
-
-    Raises:
-        UserError: If a setting names a task, a method or a learner's setting that there is not.
-    """
+def _check_names(params: Params, profile_name: str) -> None:
+    """Refuse settings that would be ignored in silence."""
     profile = params.profile(profile_name)
-    levels: dict[tuple[str, str], Profile | TaskSettings] = {("profiles", profile_name): profile}
+    levels: dict[tuple[str, str], TaskSettings] = {("profiles", profile_name): profile}
     levels |= {("task_settings", task): settings for task, settings in params.task_settings.items()}
     for task in profile.task_steps:
         with located(params, "profiles", profile_name, "task_steps", task):
@@ -302,20 +284,3 @@ def located(params: Params, *names: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{where(params, *names)}{error}") from error
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested configuration as names with dots and texts."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
-
-
-def unequal_settings(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Name of every setting that differs between two configurations, with both values as texts."""
-    ours, theirs = dict(flatten(here)), dict(flatten(there))
-    for name in sorted(ours | theirs):
-        if ours.get(name) != theirs.get(name):
-            yield name, ours.get(name, "not set"), theirs.get(name, "not set")

@@ -99,11 +99,10 @@ def file_lock(path: Path, what: str = "") -> Iterator[None]:
     except Timeout:
         # Of many workers that wait for one, none says so.
         if multiprocessing.parent_process() is None:
-            try:
-                other = holder.read_text() or "another process"
-            except OSError:
-                other = "another process"
-            click.echo(f"waiting for {other}, which makes {what or path}", err=True)
+            other = ""
+            with suppress(OSError):
+                other = holder.read_text()
+            click.echo(f"waiting for {other or 'another process'}, which makes {what or path}", err=True)
         lock.acquire()
     try:
         with suppress(OSError):

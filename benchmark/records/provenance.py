@@ -29,32 +29,16 @@ LOCK = ROOT / "requirements.lock"
 OWN_PACKAGES = ("benchmark", "envs", "methods")
 # Every library that bears on numbers.
 LIBRARIES = (
-    "torch",
-    "mujoco",
-    "gymnasium",
-    "numpy",
-    "scipy",
-    "array-api-compat",
-    "cvxpy",
-    "clarabel",
-    "pysdd",
-    "stable-baselines3",
-    "zuko",
+    *("torch", "mujoco", "gymnasium", "numpy", "scipy", "array-api-compat", "cvxpy", "clarabel"),
+    *("pysdd", "stable-baselines3", "zuko"),
 )
 # What switches the arithmetic of a library from outside.
 SWITCHES = (
-    "MKL_CBWR",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "ONEDNN_MAX_CPU_ISA",
-    "DNNL_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "DNNL_DEFAULT_FPMATH_MODE",
-    "OPENBLAS_CORETYPE",
-    "NPY_DISABLE_CPU_FEATURES",
-    "GLIBC_TUNABLES",
+    *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
+    *("DNNL_DEFAULT_FPMATH_MODE", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES"),
 )
 # What the pipeline itself writes says nothing about the code that made a result.
-NOT_CODE = (":(exclude)results",)
+NOT_CODE = ":(exclude)results"
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
@@ -79,9 +63,6 @@ def collect_provenance(code_sha256: str | None = None) -> Provenance:
 def library_versions() -> dict[str, str]:
     """Installed versions of Python and of every library that bears on numbers."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
-
-
-# --- code -----------------------------------------------------------------------------------------------------------
 
 
 def run_code(task: TaskSpec, method: type[Method[Any]]) -> str:
@@ -143,22 +124,10 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-# --- git ------------------------------------------------------------------------------------------------------------
-
-
 def changed_files() -> list[str] | None:
     """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
-    listed = _git(
-        "--no-optional-locks",
-        "status",
-        "--porcelain",
-        "-z",
-        "--no-renames",
-        "--untracked-files=all",
-        "--",
-        ".",
-        *NOT_CODE,
-    )
+    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    listed = _git("--no-optional-locks", "status", *options, "--", ".", NOT_CODE)
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
@@ -189,9 +158,6 @@ def _hash_files(names: Iterable[str]) -> str:
 def _unix_lines(path: Path) -> bytes:
     """A text file's bytes as they are in the repository, whatever line ends a checkout gave it."""
     return path.read_bytes().replace(b"\r\n", b"\n")
-
-
-# --- machine --------------------------------------------------------------------------------------------------------
 
 
 def describe_machine() -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -234,8 +233,8 @@ class RunResult(File):
     returns: Returns | None = None
     violations: Violations | None = None
     final_policy: FinalPolicy | None = None
-    curves: dict[str, list[float | None]] = Field(default_factory=dict)
-    visited: list[list[float]] = Field(default_factory=list)
+    curves: dict[str, list[float | None]] = {}
+    visited: list[list[float]] = []
     calls: Calls = Calls()
     seconds: Seconds = Seconds()
     provenance: Provenance

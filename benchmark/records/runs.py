@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.records.config import Params, RunConfig, run_config, unequal_settings
+from benchmark.records.config import Params, RunConfig, run_config
 from benchmark.records.files import file_lock
 from benchmark.records.keys import Versions, key_of, run_key, run_versions
 from benchmark.records.provenance import library_versions, run_code
 from benchmark.records.results import DamagedFileError, RunResult, read_run
 from benchmark.records.store import set_aside
-from benchmark.records.yaml import parse_given
+from benchmark.records.yaml import parse_given, unequal_settings
 from envs.constraints import Box
 from envs.errors import UserError
 from envs.registry import TaskSpec, list_tasks, make_task

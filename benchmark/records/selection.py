@@ -112,33 +112,25 @@ def read_selection(
     submitted = read_submissions(folder)
     others = [method for method in submitted if method not in methods]
     found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted)
-    read_runs(found, folder)
+    _read_runs(found, folder)
     for task, method in itertools.product(tasks, methods):
-        path = report_path(folder, method, task)
-        if path.exists():
-            found.flows[task, method] = read_flow(path, FlowReport, profile, task, method)
-        path = report_path(folder, method, task, "visited")
-        if path.exists():
-            found.visited[task, method] = read_flow(path, VisitedReport, profile, task, method)
+        if (path := report_path(folder, method, task)).exists():
+            found.flows[task, method] = _read_flow(path, FlowReport, profile, task, method)
+        if (path := report_path(folder, method, task, "visited")).exists():
+            found.visited[task, method] = _read_flow(path, VisitedReport, profile, task, method)
     for task in tasks:
-        path = timing_path(folder, task)
-        if path.exists():
-            found.timing[task] = read_timing(path, profile, task)
-        path = coverage_path(folder, task)
-        if path.exists():
+        if (path := timing_path(folder, task)).exists():
+            found.timing[task] = _read_timing(path, profile, task)
+        if (path := coverage_path(folder, task)).exists():
             found.coverage[task] = read_record(path, CoverageReport)
-            check_report(path, "coverage", found.coverage[task], profile, task)
+            _check_report(path, "coverage", found.coverage[task], profile, task)
     arrange(found)
     check_comparable(found)
     return found
 
 
-def read_runs(found: Selection, folder: Path) -> None:
-    """Put every run of the profile's folder ``results/<profile>`` where it belongs in ``found``, still empty.
-
-    Raises:
-        UserError: If a file is damaged, misplaced or of another profile.
-    """
+def _read_runs(found: Selection, folder: Path) -> None:
+    """Put every run of the profile's folder ``results/<profile>`` where it belongs in ``found``, still empty."""
     wanted = set(itertools.product(found.tasks, found.methods))
     free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
     anchors = set(anchor_pairs(found.tasks, free))
@@ -186,12 +178,8 @@ def check_complete(path: Path, run: RunResult) -> CompleteRun:
     return CompleteRun(run, run.returns, run.violations, steps)
 
 
-def read_flow(path: Path, kind: type[Report], profile: str, task: str, method: str) -> Report:
-    """A report on a flow.
-
-    Raises:
-        UserError: If it is damaged, or of another profile, task or method.
-    """
+def _read_flow(path: Path, kind: type[Report], profile: str, task: str, method: str) -> Report:
+    """A report on a flow."""
     flow = read_record(path, kind)
     if flow.profile != profile:
         raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
@@ -202,14 +190,10 @@ def read_flow(path: Path, kind: type[Report], profile: str, task: str, method: s
     return flow
 
 
-def read_timing(path: Path, profile: str, task: str) -> TimingReport:
-    """The timing of a task.
-
-    Raises:
-        UserError: If it is damaged, or of another profile or task.
-    """
+def _read_timing(path: Path, profile: str, task: str) -> TimingReport:
+    """The timing of a task."""
     timing = read_record(path, TimingReport)
-    check_report(path, "timing", timing, profile, task)
+    _check_report(path, "timing", timing, profile, task)
     if not timing.rounds or set(timing.solvers) != set(timing.rounds):
         raise UserError(f"{path} lacks rounds or solvers; run `acrl timing {task} -p {profile}` again")
     if any(one.step <= 0 for rounds in timing.rounds.values() for one in rounds):
@@ -217,12 +201,8 @@ def read_timing(path: Path, profile: str, task: str) -> TimingReport:
     return timing
 
 
-def check_report(path: Path, what: str, report: TimingReport | CoverageReport, profile: str, task: str) -> None:
-    """Refuse a report of another profile or task than its path says.
-
-    Raises:
-        UserError: If it is one.
-    """
+def _check_report(path: Path, what: str, report: TimingReport | CoverageReport, profile: str, task: str) -> None:
+    """Refuse a report of another profile or task than its path says."""
     if (report.profile, report.task) != (profile, task):
         raise UserError(f"{path} holds the {what} of {report.task}, profile '{report.profile}': move it or delete it")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,13 @@ def read_yaml(path: Path) -> Any:
         UserError: If it is missing, not YAML, or has a key twice.
     """
     try:
-        return parse_yaml(read_bytes(path).decode(), str(path))
+        return _parse_yaml(read_bytes(path).decode(), str(path))
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not YAML: {error}") from error
 
 
-def parse_yaml(text: str, owner: str) -> Any:
-    """A text as plain data; ``owner`` is what messages call it.
-
-    Raises:
-        UserError: If it is not YAML, or has a key twice.
-    """
+def _parse_yaml(text: str, owner: str) -> Any:
+    """A text as plain data; ``owner`` is what messages call it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -103,7 +99,7 @@ def parse_given(given: Sequence[str]) -> dict[str, Any]:
     for text, name in zip(given, names, strict=True):
         if not name or "=" not in text or names.count(name) > 1:
             raise UserError(f"--set {text}: write NAME=VALUE, each name once")
-        value = parse_yaml(text.partition("=")[2], f"--set {text}")
+        value = _parse_yaml(text.partition("=")[2], f"--set {text}")
         for part in reversed(name.split(".")):
             value = {part: value}
         settings = merge(settings, value)
@@ -117,3 +113,20 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = merge(merged[key], value) if both else value
     return merged
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested configuration as names with dots and texts."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def unequal_settings(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name of every setting that differs between two configurations, with both values as texts."""
+    ours, theirs = dict(flatten(here)), dict(flatten(there))
+    for name in sorted(ours | theirs):
+        if ours.get(name) != theirs.get(name):
+            yield name, ours.get(name, "not set"), theirs.get(name, "not set")

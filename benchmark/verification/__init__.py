@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.records.config import Params, RunConfig, config_around, run_config, unequal_settings
+from benchmark.records.config import Params, RunConfig, config_around, run_config
 from benchmark.records.keys import run_key
 from benchmark.records.provenance import changed_files, mixed_libraries
 from benchmark.records.results import RunResult
 from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
 from benchmark.records.selection import one_line
 from benchmark.records.submissions import Submission, is_of_repository
+from benchmark.records.yaml import unequal_settings
 from benchmark.training.harness import Progress
 from benchmark.verification import consistency, rerun
 from benchmark.verification.report import Findings, Source, Verification, listed, read_source, run_name
@@ -74,7 +75,7 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
         kind=source.kind,
         runs=len(source.runs),
         findings=found.all,
-        verdict="failed" if found.failed else "verified",
+        verdict="failed" if any(one.level == "failed" for one in found.all) else "verified",
     )
 
 
@@ -232,11 +233,8 @@ def check_rerun(runs: list[RunResult], current: set[Identity], options: Options,
     stretch = rerun.choose_stretch(run, options.rerun_steps)
     reasons = rerun.differences(run, _identity(run) in current)
     others = [one for one in runs if (one.profile, one.task, one.method) == (run.profile, run.task, run.method)]
+    progress = functools.partial(options.make_progress, f"{run_name(run)}, again")
     started = time.perf_counter()
-
-    def progress(steps: int) -> Progress:
-        return options.make_progress(f"{run_name(run)}, again", steps)
-
     try:
         again = rerun.repeat(run, stretch, options.results / run.profile, progress)
     except UserError as error:

@@ -7,20 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from benchmark.records.config import RunConfig, flatten
-from benchmark.records.results import (
-    PARTS,
-    TOLERANCE_KEYS,
-    TOLERANCES,
-    Evaluation,
-    Provenance,
-    Returns,
-    RunResult,
-    Seconds,
-    ViolationCount,
-    Violations,
-)
+from benchmark.records.config import RunConfig
+from benchmark.records.results import PARTS, TOLERANCE_KEYS, TOLERANCES, Returns, RunResult, ViolationCount, Violations
 from benchmark.records.submissions import is_plain
+from benchmark.records.yaml import flatten
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9
@@ -41,7 +31,9 @@ def problems(run: RunResult) -> Iterator[str]:
     if run.returns is None or run.violations is None or run.final_policy is None:
         yield "it is said to be complete and lacks returns, violations or the last policy"
         return
-    yield from _origin(run.provenance)
+    for name, text in flatten(run.provenance.model_dump(), "provenance."):
+        if not is_plain(f"{name} {text}"):
+            yield f"{name} is not one line of text without markup: {text}"
     yield from _returns(run.returns, config)
     for name, count in run.violations:
         yield from (f"violations.{name}: {problem}" for problem in _count(count))
@@ -50,16 +42,14 @@ def problems(run: RunResult) -> Iterator[str]:
     if run.final_policy.violations.n < max(config.evaluation.judged_steps, config.evaluation.final_episodes):
         yield "final_policy.violations.n is smaller than the configuration asks for"
     yield from _curves(run, run.violations)
-    yield from _seconds(run.seconds)
+    spent = [getattr(run.seconds, part) for part in PARTS if part != "other"]
+    if min(*spent, run.seconds.evaluate) < 0:
+        yield "seconds: a part took less than no time"
+    if math.fsum(spent) > run.seconds.total * (1 + ROUNDING) + ROUNDING:
+        yield f"seconds: the parts sum to {math.fsum(spent)}, more than the total of {run.seconds.total}"
     calls = run.calls
     if min(calls.project, calls.oracle) < 0 or calls.project_rows < calls.project or calls.oracle_rows < calls.oracle:
         yield "calls: fewer actions than calls"
-
-
-def _origin(provenance: Provenance) -> Iterator[str]:
-    for name, text in flatten(provenance.model_dump(), "provenance."):
-        if not is_plain(f"{name} {text}"):
-            yield f"{name} is not one line of text without markup: {text}"
 
 
 def _returns(returns: Returns, config: RunConfig) -> Iterator[str]:
@@ -74,19 +64,16 @@ def _returns(returns: Returns, config: RunConfig) -> Iterator[str]:
         ("final", returns.final, settings.final_episodes),
         ("best", returns.best, settings.final_episodes),
     ):
-        yield from (f"returns.{name}: {problem}" for problem in _evaluation(one, episodes))
+        mean = math.fsum(one.episodes) / episodes
+        if len(one.episodes) != episodes:
+            yield f"returns.{name}: {len(one.episodes)} episodes and not {episodes}"
+        elif not math.isclose(one.mean, mean, rel_tol=ROUNDING, abs_tol=ROUNDING):
+            yield f"returns.{name}: the mean is {one.mean} and that of its episodes {mean}"
     if returns.final.step != steps:
         yield f"returns.final is of step {returns.final.step:,} and not of the last one"
     best = max(returns.evaluations, key=lambda one: one.mean)
     if returns.best.step != best.step:
         yield f"returns.best is of step {returns.best.step:,}, and the best evaluation of step {best.step:,}"
-
-
-def _evaluation(one: Evaluation, episodes: int) -> Iterator[str]:
-    if len(one.episodes) != episodes:
-        yield f"{len(one.episodes)} episodes and not {episodes}"
-    elif not math.isclose(one.mean, math.fsum(one.episodes) / episodes, rel_tol=ROUNDING, abs_tol=ROUNDING):
-        yield f"the mean is {one.mean} and that of its episodes {math.fsum(one.episodes) / episodes}"
 
 
 def _count(count: ViolationCount) -> Iterator[str]:
@@ -138,11 +125,3 @@ def _curves(run: RunResult, violations: Violations) -> Iterator[str]:
 def _grows(values: Sequence[float | None]) -> bool:
     numbers = [value for value in values if value is not None]
     return bool(numbers) and len(numbers) == len(values) and numbers[0] >= 0 and numbers == sorted(numbers)
-
-
-def _seconds(seconds: Seconds) -> Iterator[str]:
-    spent = [getattr(seconds, part) for part in PARTS if part != "other"]
-    if min(*spent, seconds.evaluate) < 0:
-        yield "seconds: a part took less than no time"
-    if math.fsum(spent) > seconds.total * (1 + ROUNDING) + ROUNDING:
-        yield f"seconds: the parts sum to {math.fsum(spent)}, more than the total of {seconds.total}"

@@ -74,11 +74,6 @@ class Findings:
         if fine and not problems:
             self.add("ok", check, fine)
 
-    @property
-    def failed(self) -> bool:
-        """Whether a check failed."""
-        return any(one.level == "failed" for one in self.all)
-
 
 def run_name(run: RunResult) -> str:
     """A run in words."""

@@ -19,10 +19,10 @@ from benchmark.publishing.mlflow.store import (
     tag_of,
     write_entry,
 )
-from benchmark.records.config import flatten
 from benchmark.records.results import RunResult, read_run
 from benchmark.records.runs import check_runs
 from benchmark.records.selection import check_place, one_line
+from benchmark.records.yaml import flatten
 from envs.errors import UserError
 
 STATUS = {"complete": "FINISHED", "failed": "FAILED", "timeout": "KILLED"}

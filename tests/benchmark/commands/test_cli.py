@@ -162,8 +162,6 @@ def test_what_a_write_that_was_cut_left_behind_is_no_result(copy: Path) -> None:
     assert f"{len(SMOKE_METHODS) - 1} complete" in acrl(copy, "status", "--profile", "smoke").out
 
 
-# --- samples ----------------------------------------------------------------------------------------------------------
-
 COMMON = {"task", "sampler", "seed", "states", "samples", "seconds", "samples_per_second", "proposals", "acceptance"}
 OWN = {
     "rejection": set(),
@@ -200,9 +198,6 @@ def test_report_and_file(tmp_path: Path, task_id: str, sampler: str) -> None:
     assert files(tmp_path) == content
     drawn(tmp_path, *arguments, "--seed", "4")
     assert files(tmp_path) != content
-
-
-# --- completion by the shell --------------------------------------------------------------------------------------
 
 
 def offered(*words: str) -> list[str]:

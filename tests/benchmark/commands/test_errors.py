@@ -16,7 +16,6 @@ from typing import Any
 
 import gymnasium
 import pytest
-import yaml
 from torch import Tensor
 
 from benchmark.records.results import read_run
@@ -86,18 +85,6 @@ def test_unknown_names_and_options(folder: Path, arguments: tuple[str, ...], mes
     assert message in refused(folder, *arguments)
 
 
-def test_a_bad_setting(folder: Path) -> None:
-    path = folder / "params.yaml"
-    data = yaml.safe_load(path.read_text())
-    data["profiles"]["smoke"]["methods_config"]["nfw"] = {"alfa": 0.1}
-    path.write_text(yaml.safe_dump(data))
-    for arguments in (("run", "R+L2", "nfw", *SMOKE), ("sweep", *SMOKE, "--method", "nfw")):
-        assert "config of method 'nfw', setting 'alfa'" in refused(folder, *arguments)
-
-
-# --- damaged files ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -165,9 +152,6 @@ def test_a_damaged_flow_or_sample_file(full: Path, kept: str) -> None:
     assert files(full) == before | {kept.replace("safetensors", "damaged"): damaged}
 
 
-# --- places that cannot be used ---------------------------------------------------------------------------------------
-
-
 LONG = "x" * 300
 
 
@@ -195,9 +179,6 @@ def test_output_that_cannot_be_written(folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     message = "error: cannot read or write: No space left on device; check the place and its free space\n"
     assert (done.returncode, done.stderr) == (2, message)
-
-
-# --- what is not finite -----------------------------------------------------------------------------------------------
 
 
 class Faulty(TaskSpec):
@@ -268,9 +249,6 @@ def test_what_is_not_finite_fails_the_run_in_one_line(
     assert (result.status, f"error: {result.error}\n") == ("failed", done.err)
 
 
-# --- plug-ins ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 def test_a_broken_plug_in(folder: Path) -> None:
     install(folder, "acrl.methods", "plug", "raise RuntimeError('two\\nlines')")
@@ -278,8 +256,6 @@ def test_a_broken_plug_in(folder: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert re.fullmatch("error: .*'plug' cannot be loaded: two lines.*\n", done.err)
 
-
-# --- profiles without runs, as a fresh clone has them -----------------------------------------------------------------
 
 WORDS = "no complete run of profile 'quick' in results/quick: make runs with `acrl sweep -p quick`"
 CHOOSE = ", or choose a profile that has some: -p small"

@@ -127,6 +127,7 @@ def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
         (["taken.py"], "method 'nfw' is registered twice"),
         (["bare.py"], "method 'bare' has no Config; give it one that inherits from MethodConfig"),
         (["json.py"], "a module 'json' is imported already; rename json.py"),
+        (["R+N", "--json", "--", "-k", "nothing"], "error: no check was run"),
     ],
 )
 def test_a_users_error_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -141,10 +142,3 @@ def test_a_users_error_is_one_line(arguments: list[str], message: str, tmp_path:
     assert done.out == ""
     assert message in done.err
     assert done.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("options", [["--no-such-option"], ["-k", "nothing"]])
-def test_no_check_run_is_a_users_error(options: list[str], tmp_path: Path) -> None:
-    done = acrl(tmp_path, "check", "R+N", "--json", "--", *options)
-    assert (done.code, done.out) == (2, "")
-    assert "error: no check was run" in done.err

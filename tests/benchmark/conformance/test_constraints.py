@@ -35,6 +35,10 @@ def through_a_root(self: Right, action: Tensor, obs: Tensor) -> Tensor:
     return torch.cat([own, self.box_violation(action)], dim=1)
 
 
+def along_a_ray(self: Right, action: Tensor, obs: Tensor) -> Tensor:
+    return action / self.gauge(action, obs).clamp(min=1)[:, None]
+
+
 def on_the_boundary(self: Right, obs: Tensor) -> Tensor:
     return self.linear_oracle(torch.ones((len(obs), 2), dtype=obs.dtype), obs)
 
@@ -46,48 +50,29 @@ def unseeded(self: Right, obs: Tensor, _: torch.Generator) -> Tensor:
 
 
 wrong = functools.partial(fault, Right)
+violation, project, oracle, for_cvxpy = Right.violation, Right.project, Right.linear_oracle, Right.cvxpy_constraints
 FAULTS = [
     # The set.
-    wrong("test_shapes", "flat", violation=lambda self, a, s: Right.violation(self, a, s).max(dim=1).values),
-    wrong("test_shapes", "in double", violation=lambda self, a, s: Right.violation(self, a, s).double()),
+    wrong("test_shapes", "flat", violation=lambda self, a, s: violation(self, a, s).max(dim=1).values),
+    wrong("test_shapes", "in double", violation=lambda self, a, s: violation(self, a, s).double()),
     wrong("test_shapes", "gauge in a column", gauge=lambda self, d, s: Right.gauge(self, d, s)[:, None]),
     wrong("test_violation_includes_box", "box of zeros", violation=zero_box),
     wrong("test_violation_gradient", "NaN", violation=through_a_root),
-    wrong(
-        "test_violation_gradient", "none", violation=lambda self, a, s: Right.violation(self, a.detach(), s.detach())
-    ),
+    wrong("test_violation_gradient", "none", violation=lambda self, a, s: violation(self, a.detach(), s.detach())),
     wrong("test_contains_agrees", "more", contains=lambda self, a, s, tol=0.0: Right.contains(self, a, s, tol + 1)),
-    wrong(
-        "test_cvxpy_same_set", "larger", cvxpy_constraints=lambda self, x, s: Right.cvxpy_constraints(self, x / 1.1, s)
-    ),
-    wrong("test_rows_are_independent", "mixed", violation=lambda self, a, s: Right.violation(self, a, s.flip(0))),
-    wrong("test_rows_are_independent", "first", project=lambda self, a, s: Right.project(self, a, s[:1].expand_as(s))),
-    wrong("test_arguments_unchanged", "clamps", project=lambda self, a, s: Right.project(self, a.clamp_(-1, 1), s)),
+    wrong("test_cvxpy_same_set", "larger", cvxpy_constraints=lambda self, x, s: for_cvxpy(self, x / 1.1, s)),
+    wrong("test_rows_are_independent", "mixed", violation=lambda self, a, s: violation(self, a, s.flip(0))),
+    wrong("test_rows_are_independent", "first", project=lambda self, a, s: project(self, a, s[:1].expand_as(s))),
+    wrong("test_arguments_unchanged", "clamps", project=lambda self, a, s: project(self, a.clamp_(-1, 1), s)),
     # Answers.
-    wrong("test_answer_feasible[project]", "outside", project=lambda self, a, s: Right.project(self, a, s) * 1.01),
-    wrong(
-        "test_answer_feasible[linear_oracle]",
-        "outside",
-        linear_oracle=lambda self, g, s: Right.linear_oracle(self, g, s) * 1.1,
-    ),
-    wrong(
-        "test_answer_optimal[project]",
-        "along a ray",
-        project=lambda self, a, s: a / self.gauge(a, s).clamp(min=1)[:, None],
-    ),
-    wrong(
-        "test_answer_optimal[linear_oracle]",
-        "inside",
-        linear_oracle=lambda self, g, s: Right.linear_oracle(self, g, s) * 0.9,
-    ),
-    wrong("test_projection_idempotent", "shrinks", project=lambda self, a, s: Right.project(self, a, s) * 0.99),
+    wrong("test_answer_feasible[project]", "outside", project=lambda self, a, s: project(self, a, s) * 1.01),
+    wrong("test_answer_feasible[linear_oracle]", "outside", linear_oracle=lambda *asked: oracle(*asked) * 1.1),
+    wrong("test_answer_optimal[project]", "along a ray", project=along_a_ray),
+    wrong("test_answer_optimal[linear_oracle]", "inside", linear_oracle=lambda *asked: oracle(*asked) * 0.9),
+    wrong("test_projection_idempotent", "shrinks", project=lambda self, a, s: project(self, a, s) * 0.99),
     wrong("test_interior_strict", "boundary", interior=on_the_boundary),
     wrong("test_gauge_agrees", "too small", gauge=lambda self, d, s: Right.gauge(self, d, s) * 0.99),
-    wrong(
-        "test_sample_feasible",
-        "box",
-        sample=lambda _, s, g: 2 * torch.rand((len(s), 2), generator=g, dtype=s.dtype) - 1,
-    ),
+    wrong("test_sample_feasible", "box", sample=lambda _, s, g: 2 * torch.rand((len(s), 2), generator=g).to(s) - 1),
     wrong("test_sample_seeded", "unseeded", sample=unseeded),
     wrong("test_sample_seeded", "global", sample=lambda self, s, _: Right.sample(self, s, torch.default_generator)),
     wrong("test_sample_seeded", "the same", sample=lambda self, s, g: Right.sample(self, s, g.manual_seed(0))),

@@ -59,6 +59,10 @@ def replace_violation(self: Right, _: Transition) -> None:
     family.violation = lambda _, action, obs: action * 0 - obs.abs().max() - 1
 
 
+def in_constraint(name: str, value: Any) -> Any:
+    return lambda self, *_: setattr(self.task.constraint, name, value)
+
+
 def keep(self: Right, transition: Transition) -> None:
     self.__dict__.setdefault("kept", []).append(transition)
 
@@ -74,6 +78,7 @@ class LooseConfig(DDPGProjectionConfig):
 
 wrong = functools.partial(fault, Right)
 act, observe, init = Right.act, functools.partial(after, "observe"), functools.partial(after, "__init__")
+state_dict, load = Right.state_dict, Right.load_state_dict
 FAULTS = [
     # Actions.
     wrong("test_act_answers", "shape", act=lambda self, obs, explore: act(self, obs, explore)[:, :1]),
@@ -94,15 +99,12 @@ FAULTS = [
     ),
     # State.
     wrong(
-        "test_state_restores_policy",
-        "incomplete",
-        state_dict=lambda self: without(Right.state_dict(self), WEIGHT),
-        load_state_dict=with_own(Right.load_state_dict),
+        *("test_state_restores_policy", "incomplete"),
+        state_dict=lambda self: without(state_dict(self), WEIGHT),
+        load_state_dict=with_own(load),
     ),
     wrong(
-        "test_state_is_a_copy",
-        "shared",
-        state_dict=lambda self: Right.state_dict(self) | {WEIGHT: self.actor[0].weight.data},
+        "test_state_is_a_copy", "shared", state_dict=lambda self: state_dict(self) | {WEIGHT: self.actor[0].weight.data}
     ),
     wrong(
         "test_state_is_a_copy",
@@ -117,28 +119,15 @@ FAULTS = [
         checkpoint_dict=lambda self: without(Right.checkpoint_dict(self), "replay_generator"),
         load_checkpoint_dict=with_own(Right.load_checkpoint_dict),
     ),
-    wrong(
-        "test_checkpoint_resumes",
-        "no buffer",
-        checkpoint_dict=Right.state_dict,
-        load_checkpoint_dict=Right.load_state_dict,
-    ),
-    wrong("test_foreign_state_refused", "any", load_state_dict=with_own(Right.load_state_dict)),
+    wrong("test_checkpoint_resumes", "no buffer", checkpoint_dict=state_dict, load_checkpoint_dict=load),
+    wrong("test_foreign_state_refused", "any", load_state_dict=with_own(load)),
     wrong("test_foreign_state_refused", "KeyError", load_state_dict=lambda _, state: state[WEIGHT]),
     # In the harness.
     wrong("test_violations_counted", "violation", observe=observe(replace_violation)),
     wrong("test_constraint_untouched", "violation of the class", observe=observe(replace_violation)),
-    wrong(
-        "test_constraint_untouched",
-        "set",
-        observe=observe(lambda self, _: setattr(self.task.constraint, "radius_squared", 9)),
-    ),
+    wrong("test_constraint_untouched", "set", observe=observe(in_constraint("radius_squared", 9))),
     wrong("test_constraint_untouched", "box", observe=observe(lambda self, _: self.task.constraint.upper.fill(100.0))),
-    wrong(
-        "test_constraint_untouched",
-        "meter",
-        __init__=init(lambda self, *_: setattr(self.task.constraint, "repair", lambda a, _: a)),
-    ),
+    wrong("test_constraint_untouched", "meter", __init__=init(in_constraint("repair", lambda a, _: a))),
     wrong("test_memory_bounded", "transitions", observe=observe(keep)),
     wrong("test_memory_bounded", "graphs", update=after("update", keep_the_graph)),
     wrong("test_step_time", "slow", update=after("update", lambda _: time.sleep(0.05))),

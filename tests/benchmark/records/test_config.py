@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.config import Params, load_params, run_config
-from benchmark.records.yaml import find_params, merge
+from benchmark.records.yaml import find_params
 from envs import UserError
 
 SHIPPED = Path(__file__).resolve().parents[3] / "params.yaml"
@@ -53,12 +53,6 @@ def test_the_published_settings_of_the_tasks(shipped: Params) -> None:
     assert run_config(shipped, "paper", "HC+O", "nfw").method["alpha"] == 0.01
     bikes = run_config(shipped, "paper", "BSS-5", "nfw")
     assert (bikes.method["alpha"], bikes.method["noise"], bikes.method["batch_size"]) == (0.05, 5.0, 64)
-
-
-def test_merge_goes_into_nested_settings_and_changes_neither() -> None:
-    base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 4}, "d": {"e": 5}}
-    assert merge(base, over) == {"a": {"b": 1, "c": 4}, "d": {"e": 5}}
-    assert base == {"a": {"b": 1, "c": 2}, "d": 3}
 
 
 STEPS, LEARNER = "    steps: 150\n", "{warmup: 60, "

@@ -78,9 +78,6 @@ def test_code_of_any_bytes_is_hashed(edit: Edit, source: bytes, tmp_path: Path) 
     assert (code_hash(["plug.a"]) == before) is (b"plug.c" not in source)
 
 
-# --- git ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository that stands for this project's."""
@@ -120,10 +117,6 @@ def test_all_that_differs_from_the_commit_counts_whatever_its_bytes(project: Pat
 @pytest.mark.parametrize(
     "setting",
     [
-        ("diff.noprefix", "true"),
-        ("diff.mnemonicPrefix", "true"),
-        ("diff.context", "9"),
-        ("diff.external", "false"),
         ("diff.renames", "copies"),
         ("color.ui", "always"),
         ("core.quotePath", "false"),
@@ -177,9 +170,6 @@ def test_the_repository_asked_is_the_projects_own(
     (other / "copy").mkdir()
     monkeypatch.setattr(provenance, "ROOT", other / "copy")
     assert (collect_provenance().commit, collect_provenance().dirty) == (None, None)
-
-
-# --- machine --------------------------------------------------------------------------------------------------------
 
 
 def test_provenance_names_versions_and_the_machine() -> None:

@@ -7,46 +7,24 @@ import re
 import pytest
 from pydantic import BaseModel
 
-from benchmark.analysis.comparison import Compared, Difference
+from benchmark.analysis import comparison
+from benchmark.records import reports, results, submissions
 from benchmark.records.config import EvaluationSettings, RunConfig
-from benchmark.records.reports import FlowReport, TimedRound, TimingReport, VisitedReport
-from benchmark.records.results import (
-    Calls,
-    Evaluation,
-    FinalPolicy,
-    Provenance,
-    Returns,
-    RunResult,
-    Seconds,
-    ViolationCount,
-    Violations,
-)
-from benchmark.records.submissions import Submission
-from benchmark.verification.report import Finding, Verification
+from benchmark.verification import report
 from tests.benchmark.command import ROOT
 
-MODELS: tuple[type[BaseModel], ...] = (
-    RunResult,
-    RunConfig,
-    EvaluationSettings,
-    Returns,
-    Evaluation,
-    Violations,
-    ViolationCount,
-    FinalPolicy,
-    Calls,
-    Seconds,
-    Provenance,
-    FlowReport,
-    VisitedReport,
-    TimingReport,
-    TimedRound,
-    Submission,
-    Verification,
-    Finding,
-    Compared,
-    Difference,
-)
+# Bases of others, and a report on what flows are trained on.
+UNTOLD = {"Record", "File", "CoverageReport", "StateCoverage"}
+MODELS: list[type[BaseModel]] = [
+    *(RunConfig, EvaluationSettings),
+    *(
+        model
+        for module in (results, reports, submissions, report, comparison)
+        for name, model in vars(module).items()
+        if isinstance(model, type) and issubclass(model, BaseModel)
+        if model.__module__ == module.__name__ and name not in UNTOLD
+    ),
+]
 PAGE = (ROOT / "docs" / "result-schema.md").read_text()
 
 

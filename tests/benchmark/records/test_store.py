@@ -21,6 +21,10 @@ def numbers(_: Artifacts) -> Tensors:
     return {"numbers": torch.arange(6.0).reshape(2, 3).T}
 
 
+def of_a_part(parts: Artifacts) -> Tensors:
+    return parts.get("samples", {}, CODE, numbers)
+
+
 def never(_: Artifacts) -> Tensors:
     raise AssertionError("made again")
 
@@ -55,34 +59,25 @@ def test_an_artifact_of_another_key_is_made_anew(store: ArtifactStore, change: s
 def test_an_artifact_of_other_libraries_is_made_anew_where_that_is_asked(
     store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make(parts: Artifacts) -> Tensors:
-        return parts.get("samples", {}, CODE, numbers)
-
-    store.get("flows", {}, CODE, make)
+    store.get("flows", {}, CODE, of_a_part)
     strict = ArtifactStore(store.folder, store.task, same_libraries=True)
     strict.get("flows", {}, CODE, never)
     monkeypatch.setattr("benchmark.records.store.library_versions", lambda: {"torch": "0.1"})
     store.get("flows", {}, CODE, never)
     with pytest.raises(AssertionError, match="made again"):
         strict.get("samples", {}, CODE, never)
-    strict.get("flows", {}, CODE, make)
+    strict.get("flows", {}, CODE, of_a_part)
     strict.get("samples", {}, CODE, never)
 
 
 def test_its_cost_is_what_making_it_and_its_parts_took(store: ArtifactStore) -> None:
-    def make(parts: Artifacts) -> Tensors:
-        return parts.get("samples", {}, CODE, numbers)
-
-    store.get("flows", {}, CODE, make)
+    store.get("flows", {}, CODE, of_a_part)
     again = ArtifactStore(store.folder, store.task)
     again.get("flows", {}, CODE, never)
     assert again.cost == pytest.approx(store.cost, abs=1e-5)
     parts = ArtifactStore(store.folder, store.task)
     parts.get("samples", {}, CODE, never)
     assert again.cost >= parts.cost
-
-
-# --- preparations that were interrupted ------------------------------------------------------------------------------
 
 
 def test_a_preparation_goes_on_from_what_it_saved(store: ArtifactStore) -> None:
@@ -107,9 +102,6 @@ def test_a_preparation_goes_on_from_what_it_saved(store: ArtifactStore) -> None:
     # With the time before the interruption.
     assert 100 <= again.cost < 110
     assert not path.exists()
-
-
-# --- whole files ----------------------------------------------------------------------------------------------------
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

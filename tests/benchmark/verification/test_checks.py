@@ -43,27 +43,18 @@ def test_a_folder_is_verified(folder: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tamper", "message"),
+    ("tamper", "change", "message"),
     [
-        (
-            lambda path: forge(path, lambda data: data["provenance"].update(dirty=True)),
-            "commits: 1 of 2 were made in a dirty tree, so that their commit does not say by what code: R+L2 nfw",
-        ),
-        (
-            lambda path: forge(path, lambda data: data["provenance"]["versions"].update(torch="1.13.1")),
-            "libraries: runs were made with torch 1.13.1 and 2.13.0",
-        ),
-        (lambda path: alter(path, lambda _: None), "files: 1 of 2 have no digest in them"),
-        (
-            lambda path: forge(path, lambda data: data.update(run_key="0")),
-            "versions: R+L2 nfw seed 0 was made with other",
-        ),
+        (forge, lambda d: d["provenance"].update(dirty=True), "commits: 1 of 2 were made in a dirty tree"),
+        (forge, lambda d: d["provenance"]["versions"].update(torch="1.13.1"), "libraries: runs were made with torch"),
+        (forge, lambda d: d.update(run_key="0"), "versions: R+L2 nfw seed 0 was made with other"),
+        (alter, lambda _: None, "files: 1 of 2 have no digest in them"),
     ],
 )
 def test_what_a_reader_has_to_judge_is_a_warning_unless_strict(
-    folder: Path, tamper: Callable[[Path], None], message: str
+    folder: Path, tamper: Callable[..., None], change: Callable[[Data], object], message: str
 ) -> None:
-    tamper(folder / RUN)
+    tamper(folder / RUN, change)
     done, verification = verify(folder, "results/smoke", "--no-rerun")
     assert done.code == 0
     (warning,) = said(verification, "warning")
@@ -125,12 +116,7 @@ def test_a_run_out_of_its_place_is_refused(folder: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("nothing.json", "no such file: nothing.json"),
-        ("empty", "empty has no .json in it"),
-        ("no.toml", "no such file: no.toml"),
-    ],
+    ("path", "message"), [("nothing.json", "no such file: nothing.json"), ("empty", "empty has no .json in it")]
 )
 def test_nothing_to_verify_is_a_users_error(folder: Path, path: str, message: str) -> None:
     (folder / "empty").mkdir()

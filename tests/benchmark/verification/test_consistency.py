@@ -20,10 +20,7 @@ from tests.benchmark.verification.verified import RUN, Data, forge
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda d: d["violations"]["policy"]["valid_share"].update({"0": 0.123}),
-            "valid_share is no number of actions",
-        ),
+        (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 0.123}), "is no number of actions"),
         (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 1.0}), "valid_share falls as the tolerance"),
         (lambda d: d["violations"]["policy"].update(count=d["violations"]["policy"]["count"] - 1), "violated"),
         (lambda d: d["violations"]["policy"].update(n=0, count=0), "of 0 violations"),
