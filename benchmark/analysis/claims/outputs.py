@@ -11,6 +11,7 @@ from benchmark.analysis.statistics import Estimate, point
 from benchmark.records.reports import of_flow, of_runs
 from benchmark.records.results import TOLERANCES
 from benchmark.records.selection import Selection
+from envs.registry import make_task
 
 CLAIMED_VALIDITY = 0.9998
 SAMPLED = ("sampled", "uniform")
@@ -84,9 +85,8 @@ def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tol
     if source == POLICY:
         final = [run.record.final_policy for run in found.runs(task, flow)]
         counts = [policy.violations for policy in final if policy and policy.violations.n]
-        return evidence.share_over_seeds(
-            [count.valid_at(float(tolerance)) for count in counts], [count.n for count in counts]
-        )
+        shares = [count.valid_at(float(tolerance)) for count in counts]
+        return evidence.share_over_seeds(shares, [count.n for count in counts])
     visited = found.visited.get((task, flow))
     report = found.flows.get((task, flow)) if states == "sampled" else visited
     if report is None or latents not in report.validity:
@@ -135,8 +135,9 @@ def _violation_finding(found: Selection, task: str, baseline: str, tolerance: fl
     budget, wanted = evidence.steps_of(found, task), len(found.seeds)
     solver, sources = evidence.solver_of(found, task, baseline), (of_runs(task, FLOW), of_runs(task, baseline))
     outcome: Outcome = "not counted"
-    why, note = "", BY_CONSTRUCTION
-    if not evidence.has_equality(task):
+    why, note, constraint = "", BY_CONSTRUCTION, make_task(task).constraint
+    # An equality takes freedom away.
+    if constraint.free_dim == constraint.dim:
         unusable = evidence.gap(found, task, FLOW, baseline) or evidence.short_of(budget, LEAST_SHARE)
         outcome, why = decide(effect, TIMES_FEWER, unusable, unusable)
         note = ""

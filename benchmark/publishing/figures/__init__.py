@@ -49,12 +49,9 @@ LINEAR_UP_TO = 10
 
 
 def write_figures(board: Leaderboard, folder: Path) -> list[Path]:
-    """Draw every figure of a profile below ``folder`` (``results/<profile>``).
+    """Draw every figure of a profile below ``folder`` (``results/<profile>``), and return their paths.
 
     The same results give the same bytes.
-
-    Returns:
-        The files written.
 
     Raises:
         UserError: If a file cannot be written.
@@ -123,15 +120,9 @@ def draw_profiles(panel: Axes, board: Leaderboard, methods: list[str]) -> None:
     """A falling curve a method, with its band."""
     for method in methods:
         style = styles.style_of(method)
-        points = [threshold for threshold, _ in board.profiles[method]]
-        curve = [estimate for _, estimate in board.profiles[method]]
-        panel.plot(
-            points,
-            [estimate.mean or 0.0 for estimate in curve],
-            color=style.colour,
-            linestyle=style.dashes,
-            linewidth=1.8,
-        )
+        points, curve = zip(*board.profiles[method], strict=True)
+        means = [estimate.mean or 0.0 for estimate in curve]
+        panel.plot(points, means, color=style.colour, linestyle=style.dashes, linewidth=1.8)
         if len(board.found.seeds) < styles.SEEDS_FOR_BAND:
             continue
         low, high = zip(*(estimate.band for estimate in curve), strict=True)
