@@ -40,6 +40,11 @@ class Column:
     quantity: str
     tolerance: float | None = None
 
+    @property
+    def key(self) -> tuple[str, float | None]:
+        """What a cell of the tidy frame is found by."""
+        return self.quantity, self.tolerance
+
 
 def valid_columns(quantity: str) -> list[Column]:
     """A column for the valid share at each tolerance."""
@@ -58,8 +63,7 @@ def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], r
     for key, cells in cells_by_row(frame, keys).items():
         found, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
         row = dict(zip(keys, (text or DASH for text in key), strict=True)) | {runs: f"{found}/{wanted}"}
-        texts = {one.header: format_cell(cells[one.quantity, one.tolerance], found) for one in columns}
-        rows.append(row | texts)
+        rows.append(row | {column.header: format_cell(cells[column.key], found) for column in columns})
     return pd.DataFrame(rows, columns=[*keys, runs, *(column.header for column in columns)])
 
 
