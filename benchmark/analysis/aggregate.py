@@ -74,10 +74,7 @@ def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Genera
 def probability_of_improvement(ours: Values, theirs: Values, generator: np.random.Generator) -> Estimate:
     """How likely a run of ours is better than one of theirs on the same task, ties counting half: a mean over tasks.
 
-    Args:
-        ours: One value a seed, a sequence a task; more is better.
-        theirs: The same tasks in the same order.
-        generator: Draws the resamples.
+    More is better, and tasks come in the same order on both sides.
 
     Raises:
         ValueError: If the tasks are not as many.

@@ -46,16 +46,10 @@ class Choice:
 
 
 def make_sides(first: str, second: str, params: Params, choice: Choice) -> tuple[Side, Side]:
-    """Both sides of a comparison.
+    """Both sides of a comparison, each named by the path of a run's JSON, the id of a method or a git revision.
 
     A revision holds the runs of many methods: of these only those of ``choice.methods`` are taken, or those of the
     other side if that is a method or a run.
-
-    Args:
-        first: Path of a run's JSON, id of a method, or git revision.
-        second: The same.
-        params: Settings.
-        choice: Where runs are looked for.
 
     Raises:
         UserError: If one is none of these, has no complete run, or a file is damaged.

@@ -16,15 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.analysis import anchors, summaries, timing
-from benchmark.analysis.aggregate import (
-    Values,
-    interquartile_mean,
-    interquartile_mean_of_other_tasks,
-    mean_of_tasks,
-    performance_profile,
-    probability_of_improvement,
-)
+from benchmark.analysis import aggregate, anchors, summaries, timing
 from benchmark.analysis.statistics import Estimate, mean_interval, point
 from benchmark.analysis.summaries import SHARE, Cell, make_cell, make_frame, over_runs
 from benchmark.records.config import Profile
@@ -86,7 +78,7 @@ class Leaderboard:
         whole = [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
         return [m for m in self.found.methods if m in self.ranked_methods or m in whole]
 
-    def values(self, method: str) -> Values:
+    def values(self, method: str) -> aggregate.Values:
         """Scores of a method, a sequence for each scored task."""
         return [self.scores[task, method] for task in self.scored_tasks]
 
@@ -97,7 +89,7 @@ class Leaderboard:
         """One tidy frame: rows of single tasks, and of all tasks together for each method that has them."""
         found = self.found
         single = {
-            task: {m: interquartile_mean([self.scores[task, m]], generator()) for m in found.methods}
+            task: {m: aggregate.interquartile_mean([self.scores[task, m]], generator()) for m in found.methods}
             for task in found.tasks
         }
         ranks_by_task = {task: rank_ranges(estimates) for task, estimates in single.items()}
@@ -106,13 +98,13 @@ class Leaderboard:
             return self._task_cells(task, method, single[task][method], ranks_by_task[task].get(method))
 
         rows = over_runs(found, cells)
-        whole = {m: interquartile_mean(self.values(m), generator()) for m in self.ranked_methods}
+        whole = {m: aggregate.interquartile_mean(self.values(m), generator()) for m in self.ranked_methods}
         ranks = rank_ranges(whole)
         shared = {"task": ALL_TASKS, "profile": found.profile, "seeds": " ".join(map(str, found.seeds)), "steps": None}
         for method in self.whole_methods:
             scored = self._aggregate_cells(method, whole.get(method, point(None, 0)), ranks.get(method))
             runs = [found.runs(task, method) for task in found.begun()]
-            valid = validity_cells(runs, lambda shares: mean_of_tasks(shares, generator(), SHARE))
+            valid = validity_cells(runs, lambda shares: aggregate.mean_of_tasks(shares, generator(), SHARE))
             for cells_of_all, count in ((scored, len(self.scored_tasks)), (valid, len(found.begun()))):
                 row = shared | {"method": method, "N": count * len(found.seeds)}
                 rows += [cell | row for cell in cells_of_all]
@@ -123,7 +115,7 @@ class Leaderboard:
         """For every pair of ranked methods: how likely a run of the first is better than one of the second."""
         rows = []
         for first, second in itertools.permutations(self.ranked_methods, 2):
-            better = probability_of_improvement(self.values(first), self.values(second), generator())
+            better = aggregate.probability_of_improvement(self.values(first), self.values(second), generator())
             row = {"method": first, "other": second, "N": len(self.scored_tasks) * len(self.found.seeds)}
             rows.append(row | make_cell("improvement", "share", better))
         return make_frame(("method", "other"), rows).drop(columns=["steps", "seeds", "profile"])
@@ -136,52 +128,18 @@ class Leaderboard:
             return {}
         low, high = math.floor(10 * min(values)) / 10, math.ceil(10 * max(values)) / 10
         points = [round(float(value), 6) for value in np.linspace(low, high, THRESHOLDS)]
-        return {m: performance_profile(self.values(m), points, generator()) for m in self.ranked_methods}
+        return {m: aggregate.performance_profile(self.values(m), points, generator()) for m in self.ranked_methods}
 
-    @cached_property
-    def anchors(self) -> pd.DataFrame:
-        """The anchors of every task; see :mod:`benchmark.analysis.anchors`."""
-        return anchors.anchor_frame(self.found)
-
-    @cached_property
-    def flows(self) -> pd.DataFrame:
-        """Quality of the flows."""
-        return summaries.flows(self.found)
-
-    @cached_property
-    def violations(self) -> pd.DataFrame:
-        """Violations in training."""
-        return summaries.violations(self.found)
-
-    @cached_property
-    def wallclock(self) -> pd.DataFrame:
-        """Where the time went."""
-        return summaries.wallclock(self.found)
-
-    @cached_property
-    def returns(self) -> pd.DataFrame:
-        """Returns of the last and of the best policy."""
-        return summaries.returns(self.found)
-
-    @cached_property
-    def timing(self) -> pd.DataFrame:
-        """What a training step costs; see :mod:`benchmark.analysis.timing`."""
-        return timing.timing_frame(self.found)
-
-    @cached_property
-    def coverage(self) -> pd.DataFrame:
-        """States visited and states trained on."""
-        return summaries.coverage_frame(self.found)
-
-    @cached_property
-    def learning(self) -> summaries.Curves:
-        """Evaluation returns over training."""
-        return summaries.learning_curves(self.found)
-
-    @cached_property
-    def missed(self) -> summaries.Curves:
-        """Violations of the policy's own output so far, over training."""
-        return summaries.violation_curves(self.found)
+    # What is derived from the results alone, each by the function that says what it is.
+    anchors = cached_property(lambda board: anchors.anchor_frame(board.found))
+    coverage = cached_property(lambda board: summaries.coverage_frame(board.found))
+    flows = cached_property(lambda board: summaries.flows(board.found))
+    learning = cached_property(lambda board: summaries.learning_curves(board.found))
+    missed = cached_property(lambda board: summaries.violation_curves(board.found))
+    returns = cached_property(lambda board: summaries.returns(board.found))
+    timing = cached_property(lambda board: timing.timing_frame(board.found))
+    violations = cached_property(lambda board: summaries.violations(board.found))
+    wallclock = cached_property(lambda board: summaries.wallclock(board.found))
 
     # --- cells -------------------------------------------------------------------------------------------------
 
@@ -195,14 +153,14 @@ class Leaderboard:
 
     def _aggregate_cells(self, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
         """A method on all scored tasks together; without a score there is nothing but its place."""
-        values: Values = self.values(method) if score.n else []
+        values: aggregate.Values = self.values(method) if score.n else []
         yield make_cell("score", "score", score)
-        yield make_cell("score, other tasks", "score", interquartile_mean_of_other_tasks(values, generator()))
+        yield make_cell("score, other tasks", "score", aggregate.interquartile_mean_of_other_tasks(values, generator()))
         yield from rank_cells(score, rank)
         theirs = self.values(BASELINE) if BASELINE in self.found.methods else []
         better = point(None, 0)
         if method != BASELINE and score.n and theirs and all(theirs):
-            better = probability_of_improvement(values, theirs, generator())
+            better = aggregate.probability_of_improvement(values, theirs, generator())
         yield make_cell("improvement", "share", better)
 
 

@@ -65,11 +65,8 @@ def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUND
     """Mean of one value a seed with the 95% interval of Student's t.
 
     One seed says nothing about the spread, and seeds that are all equal would give an interval of width zero, a
-    certainty that a few runs cannot have: both get no interval, and say why.
-
-    Args:
-        values: One value a seed.
-        bounds: What the mean can be at all ((0, 1) of a share); the interval is cut there.
+    certainty that a few runs cannot have: both get no interval, and say why. The interval is cut at ``bounds``, what
+    the mean can be at all ((0, 1) of a share).
     """
     if not values:
         return point(None, 0)
@@ -109,16 +106,12 @@ def mean_intervals(points: pd.DataFrame, bounds: tuple[float, float] = UNBOUNDED
 
 
 def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
-    """Ratio of the geometric means of two independent samples of positive values, with its 95% interval.
+    """Ratio of the geometric means of two independent samples of positive values, one a seed, with its 95% interval.
 
     The interval is Welch's t for the difference of the mean logarithms. A bootstrap of two or three seeds can only
     repeat what it has seen, and so gives an interval far too narrow; the logarithm makes the ratio a difference, keeps
     it positive and makes a / b and b / a agree. Geometric means are what that interval is about; they differ from
     arithmetic ones by a fraction of the spread, which is small for times of the same program.
-
-    Args:
-        numerator: One positive value a seed.
-        denominator: The same of the reference.
 
     Raises:
         ValueError: If a value is not positive.
@@ -136,12 +129,8 @@ def difference_interval(
 ) -> Estimate:
     """Mean of ``second`` less that of ``first``, two independent samples, with the 95% interval of Welch's t.
 
-    Seeds of the same number are no pairs: two methods draw different randomness from the same seed.
-
-    Args:
-        second: One value a seed.
-        first: The same of what it is compared with.
-        bounds: What the difference can be at all ((-1, 1) of shares); the interval is cut there.
+    A sample has one value a seed. Seeds of the same number are no pairs: two methods draw different randomness from the
+    same seed. The interval is cut at ``bounds``, what the difference can be at all ((-1, 1) of shares).
     """
     n = min(len(second), len(first))
     if n == 0:

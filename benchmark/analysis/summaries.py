@@ -9,15 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.analysis.statistics import (
-    OTHER_MACHINES,
-    UNBOUNDED,
-    Estimate,
-    mean_interval,
-    mean_intervals,
-    point,
-    ratio_interval,
-)
+from benchmark.analysis import statistics
+from benchmark.analysis.statistics import Estimate, mean_interval, point, ratio_interval
 from benchmark.records.provenance import one_machine
 from benchmark.records.reports import FlowReport
 from benchmark.records.results import PARTS, TOLERANCES, ViolationCount
@@ -136,7 +129,7 @@ def wallclock(found: Selection) -> pd.DataFrame:
         for quantity, clock in (("total ratio", total), ("training ratio", training)):
             estimate = point(1.0 if runs else None, len(runs), "none: the reference itself")
             if note:
-                estimate = Estimate(None, None, None, min(len(runs), len(reference)), OTHER_MACHINES)
+                estimate = Estimate(None, None, None, min(len(runs), len(reference)), statistics.OTHER_MACHINES)
             elif method != REFERENCE:
                 estimate = ratio_interval([clock(run) for run in runs], [clock(run) for run in reference])
             yield make_cell(quantity, "ratio", estimate, note=note)
@@ -269,7 +262,9 @@ class Curves:
 
 def learning_curves(found: Selection) -> Curves:
     """Returns of the evaluations during training."""
-    return _curves(found, lambda run: [(float(one.step), one.mean) for one in run.returns.evaluations], UNBOUNDED)
+    return _curves(
+        found, lambda run: [(float(one.step), one.mean) for one in run.returns.evaluations], statistics.UNBOUNDED
+    )
 
 
 def violation_curves(found: Selection) -> Curves:
@@ -293,7 +288,7 @@ def _curves(
             rows += [(*name, step, value) for step, value in points(run)]
     seeds = pd.DataFrame(rows, columns=["task", "method", "seed", "step", "value"])
     means = [
-        pd.DataFrame({"task": task, "method": method, **mean_intervals(group, bounds)})
+        pd.DataFrame({"task": task, "method": method, **statistics.mean_intervals(group, bounds)})
         for (task, method), group in seeds.groupby(["task", "method"], sort=False)
     ]
     columns = ["task", "method", "step", "mean", "low", "high", "n"]

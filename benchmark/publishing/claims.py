@@ -25,12 +25,9 @@ LEGEND = (
 
 
 def write_claims(claims: Claims, folder: Path) -> list[Path]:
-    """Write claims.md and claims.csv below ``folder`` (``results/<profile>``).
+    """Write claims.md and claims.csv below ``folder`` (``results/<profile>``), and return their paths.
 
     The same results give the same bytes.
-
-    Returns:
-        The files written.
 
     Raises:
         UserError: If a file cannot be written.

@@ -17,22 +17,14 @@ from benchmark.records.reports import FlowReport, TimedRound, TimingReport, Visi
 from benchmark.records.results import TOLERANCES, FinalPolicy, Returns, RunResult, Seconds, ViolationCount, Violations
 from benchmark.records.selection import Selection, check_complete
 from envs.registry import make_task
-from tests.benchmark.synthetic_results import (
-    PROCESSOR,
-    TASKS,
-    make_evaluation,
-    make_flow,
-    make_provenance,
-    make_run,
-    make_timing,
-    make_visited,
-)
+from tests.benchmark import synthetic_results as synthetic
+from tests.benchmark.synthetic_results import PROCESSOR, TASKS, make_evaluation, make_provenance
 
 FLOW, QP = "flowpg", "ddpg-projection-qp"
 BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty")
 FLOWS = (FLOW, "flowpg-spline")
 METHODS = (*FLOWS, *BASELINES, QP)
-TEMPLATE = make_run()
+TEMPLATE = synthetic.make_run()
 SEEDS = (0, 1, 2)
 JUDGED, FINAL_JUDGED, DRAWS = 90_000, 300_000, 1_000_000
 
@@ -124,8 +116,8 @@ class World:
         arm, shared = self.arms[task, flow], {"profile": self.profile, "draws": DRAWS, "validity": validity}
         curve = {"update": [float(self.updates)], "test_nll": [1.0]}
         own = {"curve": curve, "seconds": arm.prepare, "provenance": make_provenance(processor=arm.machine)}
-        visited = make_visited(task, flow, **shared, seeds=list(self.seeds), states=100)
-        return make_flow(task, flow, **shared, **own, recall=0.99), visited
+        visited = synthetic.make_visited(task, flow, **shared, seeds=list(self.seeds), states=100)
+        return synthetic.make_flow(task, flow, **shared, **own, recall=0.99), visited
 
     def timing(self, task: str) -> TimingReport:
         """What a training step of each method costs; it is all update."""
@@ -136,7 +128,9 @@ class World:
             for method in METHODS
         }
         solvers = {method: "cvxpy" if method == QP else "exact" for method in METHODS}
-        return make_timing(task, METHODS, profile=self.profile, rounds=rounds, solvers=solvers, flows=list(FLOWS))
+        return synthetic.make_timing(
+            task, METHODS, profile=self.profile, rounds=rounds, solvers=solvers, flows=list(FLOWS)
+        )
 
     def run(self, task: str, method: str, seed: int, place: int) -> RunResult:
         """One run."""

@@ -13,29 +13,8 @@ import pandas as pd
 
 from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.tables import write_tables
-from benchmark.records.reports import (
-    CoverageReport,
-    FlowReport,
-    TimedRound,
-    TimingReport,
-    VisitedReport,
-    coverage_path,
-    report_path,
-    timing_path,
-)
-from benchmark.records.results import (
-    TOLERANCE_KEYS,
-    TOLERANCES,
-    Calls,
-    Evaluation,
-    FinalPolicy,
-    Provenance,
-    Returns,
-    RunResult,
-    Seconds,
-    ViolationCount,
-    Violations,
-)
+from benchmark.records import reports, results
+from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, Provenance, RunResult, Seconds, Violations
 from benchmark.records.selection import read_selection
 
 PROFILE = "quick"
@@ -59,7 +38,7 @@ METHODS = ("flowpg", "ddpg-projection", "nfw", "ddpg-penalty", "ddpg-projection-
 SEEDS = (0, 1)
 # Tasks with their unconstrained ones, and returns near which those that count as 0 and as 1 lie.
 ENDS = {"R+L2": ("R+N", -60.0, -5.0), "HC+O": ("HC+N", -300.0, 4500.0)}
-Record = RunResult | FlowReport | VisitedReport | TimingReport | CoverageReport
+Record = RunResult | reports.FlowReport | reports.VisitedReport | reports.TimingReport | reports.CoverageReport
 
 
 def generator(*key: object) -> np.random.Generator:
@@ -72,11 +51,11 @@ def make_provenance(**changes: Any) -> Provenance:
     return PROVENANCE.model_copy(update=changes)
 
 
-def make_count(rng: np.random.Generator, n: int, share: float, size: float) -> ViolationCount:
+def make_count(rng: np.random.Generator, n: int, share: float, size: float) -> results.ViolationCount:
     sizes = rng.exponential(size, int(n * share))
     valid = {key: 1 - float((sizes > tol).sum()) / n for key, tol in zip(TOLERANCE_KEYS, TOLERANCES, strict=True)}
     found = {"mean": float(sizes.mean()), "max": float(sizes.max())} if sizes.size else {"mean": 0.0, "max": 0.0}
-    return ViolationCount(n=n, count=sizes.size, valid_share=valid, **found)
+    return results.ViolationCount(n=n, count=sizes.size, valid_share=valid, **found)
 
 
 def make_violations(rng: np.random.Generator, method: str, steps: int) -> Violations:
@@ -88,11 +67,11 @@ def make_violations(rng: np.random.Generator, method: str, steps: int) -> Violat
     )
 
 
-def make_evaluation(step: int, *episodes: float) -> Evaluation:
-    return Evaluation(step=step, mean=float(np.mean(episodes)), episodes=list(episodes))
+def make_evaluation(step: int, *episodes: float) -> results.Evaluation:
+    return results.Evaluation(step=step, mean=float(np.mean(episodes)), episodes=list(episodes))
 
 
-def make_returns(rng: np.random.Generator, task: str, steps: int) -> Returns:
+def make_returns(rng: np.random.Generator, task: str, steps: int) -> results.Returns:
     low, high = {"R+L2": (-50.0, -6.0), "HC+O": (-200.0, 4000.0)}.get(task, (-2000.0, -700.0))
     speed, top = rng.uniform(3, 6), high - (high - low) * rng.uniform(0.0, 0.3)
     evaluations = []
@@ -100,7 +79,7 @@ def make_returns(rng: np.random.Generator, task: str, steps: int) -> Returns:
         level = low + (top - low) * (1 - np.exp(-speed * step / steps))
         evaluations.append(make_evaluation(int(step), *rng.normal(level, abs(top - low) / 20, 5).round(6).tolist()))
     best = max(evaluations, key=lambda evaluation: evaluation.mean)
-    return Returns(final=evaluations[-1], best=best, evaluations=evaluations)
+    return results.Returns(final=evaluations[-1], best=best, evaluations=evaluations)
 
 
 def make_seconds(rng: np.random.Generator, method: str) -> Seconds:
@@ -147,10 +126,10 @@ def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **change
         "config": {"steps": STEPS, "gamma": 0.98, "network": {"hidden": [400, 300], "rate": 1e-3}},
         "returns": make_returns(rng, task, STEPS),
         "violations": violations,
-        "final_policy": FinalPolicy(violations=make_count(rng, 500, 0.1, 0.05), contexts=[]),
+        "final_policy": results.FinalPolicy(violations=make_count(rng, 500, 0.1, 0.05), contexts=[]),
         "curves": make_curves(rng, STEPS, violations),
         "visited": rng.normal(size=(4, 2)).tolist(),
-        "calls": Calls(project=STEPS, project_rows=STEPS),
+        "calls": results.Calls(project=STEPS, project_rows=STEPS),
         "seconds": make_seconds(rng, method),
         "provenance": PROVENANCE,
     }
@@ -173,7 +152,7 @@ def make_failure(task: str, method: str, seed: int, **changes: Any) -> RunResult
     return make_run(task, method, seed, **(failed | changes))
 
 
-def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> FlowReport:
+def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> reports.FlowReport:
     """A report on the flow of a task."""
     rng = generator(task, method, "flow")
     fields: dict[str, Any] = {
@@ -187,27 +166,27 @@ def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> Flo
         "seconds": float(rng.uniform(80, 120)),
         "provenance": PROVENANCE,
     }
-    return FlowReport(**(fields | changes))
+    return reports.FlowReport(**(fields | changes))
 
 
-def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> VisitedReport:
+def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> reports.VisitedReport:
     """A report on the flow of a task at visited states."""
     fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "seeds": list(SEEDS), "states": 8}
     validity = make_validity(generator(task, method, "visited"))
     fields |= {"draws": 100_000, "validity": validity, "provenance": PROVENANCE}
-    return VisitedReport(**(fields | changes))
+    return reports.VisitedReport(**(fields | changes))
 
 
-def make_timing(task: str = "R+L2", methods: tuple[str, ...] = METHODS, **changes: Any) -> TimingReport:
+def make_timing(task: str = "R+L2", methods: tuple[str, ...] = METHODS, **changes: Any) -> reports.TimingReport:
     """What a training step of these methods costs."""
     rounds = {}
     for method in methods:
         seconds = [make_seconds(generator(task, method, "round", number), method) for number in range(3)]
         parts = [{name: getattr(one, name) / STEPS for name in ("act", "project", "env", "update")} for one in seconds]
-        rounds[method] = [TimedRound(**one, other=0.0001, busy_cores=0.01) for one in parts]
+        rounds[method] = [reports.TimedRound(**one, other=0.0001, busy_cores=0.01) for one in parts]
     fields: dict[str, Any] = {"task": task, "profile": PROFILE, "steps": 200, "rounds": rounds, "flows": ["flowpg"]}
     fields |= {"solvers": dict.fromkeys(methods, "exact"), "keys": dict.fromkeys(methods, "0")}
-    return TimingReport(**(fields | {"provenance": PROVENANCE} | changes))
+    return reports.TimingReport(**(fields | {"provenance": PROVENANCE} | changes))
 
 
 def path_of(folder: Path, record: Record) -> Path:
@@ -215,13 +194,13 @@ def path_of(folder: Path, record: Record) -> Path:
     match record:
         case RunResult():
             return folder / "runs" / record.task / record.method / f"seed-{record.seed}.json"
-        case FlowReport() | VisitedReport():
-            states = "sampled" if isinstance(record, FlowReport) else "visited"
-            return report_path(folder, record.flow, record.task, states)
-        case TimingReport():
-            return timing_path(folder, record.task)
-        case CoverageReport():
-            return coverage_path(folder, record.task)
+        case reports.FlowReport() | reports.VisitedReport():
+            states = "sampled" if isinstance(record, reports.FlowReport) else "visited"
+            return reports.report_path(folder, record.flow, record.task, states)
+        case reports.TimingReport():
+            return reports.timing_path(folder, record.task)
+        case reports.CoverageReport():
+            return reports.coverage_path(folder, record.task)
 
 
 def save(folder: Path, *records: Record) -> Path:

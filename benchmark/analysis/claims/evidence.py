@@ -11,16 +11,9 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
+from benchmark.analysis import statistics
 from benchmark.analysis.claims.rule import NOT_RUN, Budget
-from benchmark.analysis.statistics import (
-    ALL_EQUAL,
-    CONFIDENCE,
-    ONE_SEED,
-    Estimate,
-    mean_interval,
-    point,
-    ratio_interval,
-)
+from benchmark.analysis.statistics import Estimate, mean_interval, point, ratio_interval
 from benchmark.records.selection import Selection
 from envs.errors import UserError
 from envs.registry import make_task
@@ -76,12 +69,6 @@ def solver_of(found: Selection, task: str, method: str) -> str:
     """Who projects in the runs of a method: "exact", or a solver; empty without a complete run."""
     settings = [run.record.config.get("method", {}) for run in found.runs(task, method)]
     return str(settings[0].get("solver", "exact")) if settings else ""
-
-
-def has_equality(task: str) -> bool:
-    """Whether an equality is part of the constraint, which an output that does not know of it misses almost surely."""
-    constraint = make_task(task).constraint
-    return constraint.free_dim < constraint.dim
 
 
 def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFrame | None:
@@ -156,7 +143,7 @@ def exact_share(share: float, draws: int, n: int) -> Estimate:
 def share_over_seeds(shares: Sequence[float], judged: Sequence[int]) -> Estimate:
     """Mean share over seeds by Student's t; where all seeds are equal, the exact interval of all actions judged."""
     estimate = mean_interval(shares, (0.0, 1.0))
-    if estimate.method != ALL_EQUAL:
+    if estimate.method != statistics.ALL_EQUAL:
         return estimate
     return exact_share(shares[0], sum(judged), len(shares))
 
@@ -181,7 +168,7 @@ def count_ratio(above: Sequence[Count], below: Sequence[Count]) -> Estimate:
         return Estimate(None, None, None, n, NO_EVENTS)
     ratio = top.share / bottom.share if bottom.missed else math.inf
     if n == 1:
-        return point(ratio, n, ONE_SEED)
+        return point(ratio, n, statistics.ONE_SEED)
     up, down = sorted(above, key=lambda count: count.share), sorted(below, key=lambda count: count.share)
     low, _ = poisson_ratio(up[0], down[-1])
     _, high = poisson_ratio(up[-1], down[0])
@@ -215,7 +202,7 @@ def quotient(above: Estimate, below: Estimate) -> Estimate:
 
 @functools.cache
 def _clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
-    interval = stats.binomtest(hits, trials).proportion_ci(CONFIDENCE, method="exact")
+    interval = stats.binomtest(hits, trials).proportion_ci(statistics.CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 
 

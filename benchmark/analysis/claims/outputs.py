@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.analysis.claims.evidence import (
-    BASELINES,
-    DECIDING_TOLERANCES,
-    FLOW,
-    LEAST_SHARE,
-    PAPER_TASKS,
-    Count,
-    count_ratio,
-    exact_share,
-    gap,
-    has_equality,
-    share_over_seeds,
-    short_of,
-    solver_of,
-    steps_of,
-    updates_of,
-)
+from benchmark.analysis.claims import evidence
+from benchmark.analysis.claims.evidence import BASELINES, DECIDING_TOLERANCES, FLOW, LEAST_SHARE, PAPER_TASKS, Count
 from benchmark.analysis.claims.rule import NOT_RUN, Claim, Finding, Outcome, Reading, decide
 from benchmark.analysis.statistics import Estimate, point
 from benchmark.records.reports import of_flow, of_runs
 from benchmark.records.results import TOLERANCES
 from benchmark.records.selection import Selection
+from envs.registry import make_task
 
 CLAIMED_VALIDITY = 0.9998
 SAMPLED = ("sampled", "uniform")
@@ -81,14 +67,14 @@ def _reading(found: Selection, flow: str, states: str, latents: str, tolerance: 
 
 def _validity_finding(found: Selection, task: str, flow: str, source: tuple[str, str], tolerance: str) -> Finding:
     effect = _effect(found, task, flow, source, tolerance)
-    updates = updates_of(found, task, flow)
+    updates = evidence.updates_of(found, task, flow)
     if source[0] == "sampled":
         budget, wanted = updates, 1
         no_support = "" if effect.n else NOT_RUN
     else:
-        budget, wanted = steps_of(found, task), len(found.seeds)
-        no_support = gap(found, task, flow) or short_of(budget, LEAST_SHARE)
-    no_contradiction = no_support or short_of(updates, LEAST_SHARE)
+        budget, wanted = evidence.steps_of(found, task), len(found.seeds)
+        no_support = evidence.gap(found, task, flow) or evidence.short_of(budget, LEAST_SHARE)
+    no_contradiction = no_support or evidence.short_of(updates, LEAST_SHARE)
     outcome, why = decide(effect, CLAIMED_VALIDITY, no_support, no_contradiction)
     sources = (of_runs(task, flow) if source == POLICY else of_flow(task, flow, source[0]),)
     return Finding(task, effect, CLAIMED_VALIDITY, outcome, why, wanted, "share", budget, sources=sources)
@@ -99,13 +85,14 @@ def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tol
     if source == POLICY:
         final = [run.record.final_policy for run in found.runs(task, flow)]
         counts = [policy.violations for policy in final if policy and policy.violations.n]
-        return share_over_seeds([count.valid_at(float(tolerance)) for count in counts], [count.n for count in counts])
+        shares = [count.valid_at(float(tolerance)) for count in counts]
+        return evidence.share_over_seeds(shares, [count.n for count in counts])
     visited = found.visited.get((task, flow))
     report = found.flows.get((task, flow)) if states == "sampled" else visited
     if report is None or latents not in report.validity:
         return point(None, 0)
     flows_or_seeds = len(visited.seeds) if states == "visited" and visited else 1
-    return exact_share(report.validity[latents][tolerance], report.draws, flows_or_seeds)
+    return evidence.exact_share(report.validity[latents][tolerance], report.draws, flows_or_seeds)
 
 
 TIMES_FEWER = 10.0
@@ -144,13 +131,14 @@ def evaluate_violations(found: Selection) -> Claim:
 
 
 def _violation_finding(found: Selection, task: str, baseline: str, tolerance: float) -> Finding:
-    effect = count_ratio(counts(found, task, baseline, tolerance), counts(found, task, FLOW, tolerance))
-    budget, wanted = steps_of(found, task), len(found.seeds)
-    solver, sources = solver_of(found, task, baseline), (of_runs(task, FLOW), of_runs(task, baseline))
+    effect = evidence.count_ratio(counts(found, task, baseline, tolerance), counts(found, task, FLOW, tolerance))
+    budget, wanted = evidence.steps_of(found, task), len(found.seeds)
+    solver, sources = evidence.solver_of(found, task, baseline), (of_runs(task, FLOW), of_runs(task, baseline))
     outcome: Outcome = "not counted"
-    why, note = "", BY_CONSTRUCTION
-    if not has_equality(task):
-        unusable = gap(found, task, FLOW, baseline) or short_of(budget, LEAST_SHARE)
+    why, note, constraint = "", BY_CONSTRUCTION, make_task(task).constraint
+    # An equality takes freedom away.
+    if constraint.free_dim == constraint.dim:
+        unusable = evidence.gap(found, task, FLOW, baseline) or evidence.short_of(budget, LEAST_SHARE)
         outcome, why = decide(effect, TIMES_FEWER, unusable, unusable)
         note = ""
     return Finding(task, effect, TIMES_FEWER, outcome, why, wanted, "ratio", budget, solver, note, sources)

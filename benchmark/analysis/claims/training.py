@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import math
 
-from benchmark.analysis.claims.evidence import (
-    BASELINES,
-    FLOW,
-    LEAST_SHARE,
-    PAPER_TASKS,
-    gap,
-    short_of,
-    solver_of,
-    steps_of,
-    updates_of,
-)
+from benchmark.analysis.claims import evidence
+from benchmark.analysis.claims.evidence import BASELINES, FLOW, LEAST_SHARE, PAPER_TASKS, gap
 from benchmark.analysis.claims.rule import Claim, Finding, Reading, decide
 from benchmark.analysis.statistics import difference_interval, point, ratio_interval
 from benchmark.analysis.summaries import REFERENCE
@@ -71,9 +62,9 @@ def _cost_finding(found: Selection, task: str, baseline: str, column: str) -> Fi
     else:
         above, below = (training_seconds(found, task, method) or [] for method in (baseline, FLOW))
     # A flow that is trained less costs less.
-    updates = updates_of(found, task, FLOW) if column == WITH else None
+    updates = evidence.updates_of(found, task, FLOW) if column == WITH else None
     effect = ratio_interval(above, below)
-    outcome, why = decide(effect, THRESHOLD, unusable or short_of(updates, LEAST_SHARE), unusable)
+    outcome, why = decide(effect, THRESHOLD, unusable or evidence.short_of(updates, LEAST_SHARE), unusable)
     solver, sources = timing.solvers[baseline], (of_timing(task), *([of_flow(task, FLOW)] if column == WITH else []))
     return Finding(task, effect, THRESHOLD, outcome, why, len(below), "ratio", updates, solver, sources=sources)
 
@@ -137,13 +128,13 @@ def rise(found: Selection, task: str) -> float | None:
 
 def _return_finding(found: Selection, task: str, baseline: str, policy: str) -> Finding:
     effect = difference_interval(_returns(found.runs(task, FLOW), policy), _returns(found.runs(task, baseline), policy))
-    budget, scale = steps_of(found, task), rise(found, task)
-    unusable = gap(found, task, FLOW, baseline) or short_of(budget, 1.0)
+    budget, scale = evidence.steps_of(found, task), rise(found, task)
+    unusable = gap(found, task, FLOW, baseline) or evidence.short_of(budget, 1.0)
     if not unusable and (scale is None or scale <= 0):
         unusable = "no method rose, so that there is no scale"
     threshold = -MARGIN * scale if scale is not None and scale > 0 else None
     outcome, why = decide(effect, threshold or 0.0, unusable, unusable)
-    solver = solver_of(found, task, baseline)
+    solver = evidence.solver_of(found, task, baseline)
     # The threshold is of all methods that are compared.
     sources = tuple(of_runs(task, method) for method in (FLOW, *BASELINES))
     return Finding(task, effect, threshold, outcome, why, len(found.seeds), "return", budget, solver, sources=sources)

@@ -17,22 +17,15 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.analysis.summaries import Curves, different_machines, part_seconds, total
-from benchmark.publishing.figures.styles import (
-    PART_COLOURS,
-    SEEDS_FOR_BAND,
-    SETTINGS,
-    add_legend,
-    save_figure,
-    style_of,
-)
+from benchmark.publishing.figures import styles
 from benchmark.records.files import write_bytes
 from benchmark.records.results import PARTS, TOLERANCES
 from benchmark.records.selection import Selection
 
 SPREAD = (
     "Thick line: mean over seeds. Thin lines: single seeds. Band: 95% interval of Student's t, at each step by itself, "
-    f"from {SEEDS_FOR_BAND} seeds on (that of two would cover the panel; the tables give it at the end of training). "
-    "Axes follow the single seeds, and cut off a wider band."
+    f"from {styles.SEEDS_FOR_BAND} seeds on (that of two would cover the panel; the tables give it at the end of "
+    "training). Axes follow the single seeds, and cut off a wider band."
 )
 FIGURES = {
     "leaderboard": (
@@ -40,7 +33,7 @@ FIGURES = {
         "without the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid "
         "at each tolerance, mean over all tasks with runs (those of bike sharing have an equality, which outputs of "
         "methods that do not know of it miss at tolerance 0). Right: share of runs with a score above each threshold, "
-        f"with 95% bands at each threshold by itself from {SEEDS_FOR_BAND} seeds on."
+        f"with 95% bands at each threshold by itself from {styles.SEEDS_FOR_BAND} seeds on."
     ),
     "learning": f"Evaluation return of the policy without noise, over training. {SPREAD}",
     "violations": (
@@ -56,21 +49,18 @@ LINEAR_UP_TO = 10
 
 
 def write_figures(board: Leaderboard, folder: Path) -> list[Path]:
-    """Draw every figure of a profile below ``folder`` (``results/<profile>``).
+    """Draw every figure of a profile below ``folder`` (``results/<profile>``), and return their paths.
 
     The same results give the same bytes.
-
-    Returns:
-        The files written.
 
     Raises:
         UserError: If a file cannot be written.
     """
     drawings = (draw_leaderboard, draw_learning, draw_violations, draw_time)
     paths = []
-    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
+    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(styles.SETTINGS):
         for name, draw in zip(FIGURES, drawings, strict=True):
-            for kind, content in save_figure(draw(board)).items():
+            for kind, content in styles.save_figure(draw(board)).items():
                 paths.append(folder / "figures" / f"{name}.{kind}")
                 write_bytes(paths[-1], content)
     return paths
@@ -97,14 +87,14 @@ def draw_leaderboard(board: Leaderboard) -> Figure:
     draw_scores(score, rows)
     draw_validity(valid, whole[whole["quantity"] == "final valid share"], list(rows.index))
     draw_profiles(profile, board, list(rows.index))
-    add_legend(figure, list(rows.index))
+    styles.add_legend(figure, list(rows.index))
     return figure
 
 
 def draw_scores(panel: Axes, rows: pd.DataFrame) -> None:
     """A point and an interval a method, the highest on top."""
     for place, (method, row) in enumerate(rows.iterrows()):
-        style = style_of(str(method))
+        style = styles.style_of(str(method))
         if pd.notna(row["low"]):
             panel.plot([row["low"], row["high"]], [place, place], color=style.colour, linewidth=2)
         panel.plot(row["mean"], place, color=style.colour, marker=style.marker, markersize=7)
@@ -117,7 +107,7 @@ def draw_validity(panel: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
     """A line a method over the tolerances, on an axis of the share that is not valid."""
     places = range(len(TOLERANCES))
     for method in methods:
-        style = style_of(method)
+        style = styles.style_of(method)
         shares = frame[frame["method"] == method].sort_values("tolerance")["mean"]
         panel.plot(places, 100 * shares, color=style.colour, marker=style.marker, linestyle=style.dashes)
     panel.set_xticks(places, [f"{tolerance:g}" for tolerance in TOLERANCES])
@@ -129,17 +119,11 @@ def draw_validity(panel: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
 def draw_profiles(panel: Axes, board: Leaderboard, methods: list[str]) -> None:
     """A falling curve a method, with its band."""
     for method in methods:
-        style = style_of(method)
-        points = [threshold for threshold, _ in board.profiles[method]]
-        curve = [estimate for _, estimate in board.profiles[method]]
-        panel.plot(
-            points,
-            [estimate.mean or 0.0 for estimate in curve],
-            color=style.colour,
-            linestyle=style.dashes,
-            linewidth=1.8,
-        )
-        if len(board.found.seeds) < SEEDS_FOR_BAND:
+        style = styles.style_of(method)
+        points, curve = zip(*board.profiles[method], strict=True)
+        means = [estimate.mean or 0.0 for estimate in curve]
+        panel.plot(points, means, color=style.colour, linestyle=style.dashes, linewidth=1.8)
+        if len(board.found.seeds) < styles.SEEDS_FOR_BAND:
             continue
         low, high = zip(*(estimate.band for estimate in curve), strict=True)
         panel.fill_between(points, low, high, color=style.colour, alpha=0.12, linewidth=0)
@@ -180,7 +164,7 @@ def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> f
         seeds, means = curves.of(task, method)
         if means.empty:
             continue
-        style, several = style_of(method), len(board.found.runs(task, method)) >= SEEDS_FOR_BAND
+        style, several = styles.style_of(method), len(board.found.runs(task, method)) >= styles.SEEDS_FOR_BAND
         for _, one in seeds.groupby("seed"):
             panel.plot(one["step"], one["value"], color=style.colour, linewidth=0.6, alpha=0.25 if several else 0.6)
         (line,) = panel.plot(means["step"], means["mean"], color=style.colour, linewidth=1.8, linestyle=style.dashes)
@@ -222,7 +206,7 @@ def draw_time(board: Leaderboard) -> Figure:
         panel.grid(visible=False, axis="y")
         panel.xaxis.set_major_locator(MaxNLocator(5))
     label_outer(found, panels, "seconds", "")
-    handles = [Patch(color=PART_COLOURS[part], label=part) for part in PARTS]
+    handles = [Patch(color=styles.PART_COLOURS[part], label=part) for part in PARTS]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
@@ -236,7 +220,7 @@ def draw_bar(panel: Axes, row: int, found: Selection, task: str, method: str) ->
     end = 0.0
     for part in PARTS:
         width = float(np.mean([max(part_seconds(run, part), 0.0) for run in runs]))
-        panel.barh(row, width, left=end, height=0.7, color=PART_COLOURS[part], linewidth=0)
+        panel.barh(row, width, left=end, height=0.7, color=styles.PART_COLOURS[part], linewidth=0)
         end += width
     mean = float(np.mean([total(run) for run in runs]))
     text = f"{mean:,.0f} s" if mean >= 10 else f"{mean:.2g} s"
@@ -290,4 +274,4 @@ def add_method_legend(figure: Figure, found: Selection) -> None:
     """A legend of the methods that are drawn, below the panels."""
     methods = [method for method in found.methods if any(found.runs(task, method) for task in shown(found))]
     if methods:
-        add_legend(figure, methods, columns=4 if panels_in_a_row(found) == 3 else 3)
+        styles.add_legend(figure, methods, columns=4 if panels_in_a_row(found) == 3 else 3)

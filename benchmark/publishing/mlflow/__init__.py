@@ -10,15 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.comparison import Compared, Difference
-from benchmark.publishing.mlflow.store import (
-    NAME_LENGTH,
-    Entry,
-    is_whole,
-    list_runs,
-    open_experiment,
-    tag_of,
-    write_entry,
-)
+from benchmark.publishing.mlflow import store
 from benchmark.records.results import RunResult, read_run
 from benchmark.records.runs import check_runs
 from benchmark.records.selection import check_place, one_line
@@ -50,15 +42,15 @@ def import_runs(folder: Path, profile: str, database: Path, server: str | None =
         UserError: If the folder is missing, a run is damaged or of another profile, or the store cannot be used.
     """
     wanted = read_files(folder, profile)
-    with open_experiment(profile, database, server) as (client, experiment):
-        for row in list_runs(client, experiment):
-            identity = (tag_of(row, "run_key"), tag_of(row, "json_sha256"))
-            if is_whole(row) and identity in wanted:
+    with store.open_experiment(profile, database, server) as (client, experiment):
+        for row in store.list_runs(client, experiment):
+            identity = (store.tag_of(row, "run_key"), store.tag_of(row, "json_sha256"))
+            if store.is_whole(row) and identity in wanted:
                 del wanted[identity]
-            elif tag_of(row, "run_key"):
+            elif store.tag_of(row, "run_key"):
                 client.delete_run(row.info.run_id)
         for (_, sha256), (path, run) in wanted.items():
-            write_entry(client, experiment, run_entry(path, run, sha256))
+            store.write_entry(client, experiment, run_entry(path, run, sha256))
     return len(wanted)
 
 
@@ -90,7 +82,7 @@ def started_ms(path: Path, run: RunResult) -> int:
         raise UserError(f"{path} is damaged at 'provenance.started': not a time; run it again") from error
 
 
-def run_entry(path: Path, run: RunResult, sha256: str) -> Entry:
+def run_entry(path: Path, run: RunResult, sha256: str) -> store.Entry:
     """What MLflow shows of a run and its file."""
     start, seconds, origin = started_ms(path, run), run.seconds, run.provenance
     asked = ("run_key", "task", "method", "seed", "profile", "status")
@@ -98,7 +90,7 @@ def run_entry(path: Path, run: RunResult, sha256: str) -> Entry:
     tags = {name: getattr(run, name) for name in asked} | {name: getattr(origin, name) for name in made}
     tags |= {f"version.{name}": version for name, version in origin.versions.items()}
     tags |= {"json_sha256": sha256, "error": one_line(run.error) if run.error else None}
-    return Entry(
+    return store.Entry(
         name=f"{run.task} {run.method} seed {run.seed}",
         tags={name: str(value) for name, value in tags.items() if value is not None},
         params=list(flatten(run.config)),
@@ -145,21 +137,21 @@ def log_comparison(compared: Compared, database: Path, server: str | None) -> bo
     Raises:
         UserError: If the store cannot be used.
     """
-    with open_experiment(compared.profile, database, server) as (client, experiment):
-        for row in list_runs(client, experiment):
-            if tag_of(row, COMPARISON_KEY) == compared.key:
-                if is_whole(row):
+    with store.open_experiment(compared.profile, database, server) as (client, experiment):
+        for row in store.list_runs(client, experiment):
+            if store.tag_of(row, COMPARISON_KEY) == compared.key:
+                if store.is_whole(row):
                     return False
                 client.delete_run(row.info.run_id)
         tags = {"kind": "comparison", "a": compared.a, "b": compared.b, "profile": compared.profile}
-        entry = Entry(
-            name=f"{compared.a} / {compared.b}"[:NAME_LENGTH],
+        entry = store.Entry(
+            name=f"{compared.a} / {compared.b}"[: store.NAME_LENGTH],
             tags={COMPARISON_KEY: compared.key, **tags},
             metrics=[number for one in compared.differences for number in difference_metrics(one)],
             file=("comparison.json", compared.model_dump_json(indent=1)),
             started_ms=int(time.time() * 1000),
         )
-        write_entry(client, experiment, entry)
+        store.write_entry(client, experiment, entry)
         return True
 
 

@@ -10,14 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.publishing.mlflow.store import (
-    HINTS,
-    artifact_root,
-    check_database,
-    connect,
-    one_line_errors,
-    sqlite_uri,
-)
+from benchmark.publishing.mlflow import store
+from benchmark.publishing.mlflow.store import artifact_root, sqlite_uri
 from benchmark.training.processes import import_variables, stop_on_sigterm
 from envs.errors import UserError
 
@@ -62,9 +56,9 @@ def ui_links(database: Path, port: int) -> dict[str, str]:
     if answers(port):
         # The server would say it with a traceback.
         raise UserError(f"port {port} is in use: choose another with --port")
-    with one_line_errors(f"the MLflow database {database}", HINTS):
-        check_database(database)
-        experiments = connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
+    with store.one_line_errors(f"the MLflow database {database}", store.HINTS):
+        store.check_database(database)
+        experiments = store.connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
     return {
         experiment.name: f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs"
         for experiment in sorted(experiments, key=lambda experiment: experiment.name)

@@ -111,10 +111,8 @@ def is_whole(row: Run) -> bool:
 def open_experiment(profile: str, database: Path, server: str | None) -> Iterator[tuple[MlflowClient, str]]:
     """A client of the store, and the id of the profile's experiment there, which is made or restored as needed.
 
-    Args:
-        profile: Name of the profile.
-        database: SQLite file, made if it is missing; artifacts are kept beside it.
-        server: Address of a store to use instead; where its artifacts go is its own affair.
+    The store is the database, made if it is missing, with artifacts beside it; or, if there is one, the server, which
+    keeps artifacts where it likes.
 
     Raises:
         UserError: If the database is locked, damaged or cannot be written, or the server does not answer or refuses.

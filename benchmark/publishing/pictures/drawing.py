@@ -23,16 +23,8 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.publishing.figures.styles import COLOURS
-from benchmark.publishing.pictures.action_planes import (
-    FINE,
-    Slice,
-    choose_slice,
-    choose_states,
-    grid,
-    share,
-    visited_states,
-    window,
-)
+from benchmark.publishing.pictures import action_planes
+from benchmark.publishing.pictures.action_planes import FINE, Slice, grid, share
 from benchmark.publishing.tables.rendering import percent
 from envs.constraints import Allocation
 from envs.registry import TaskSpec
@@ -82,10 +74,10 @@ class View:
     @classmethod
     def of(cls, task: TaskSpec) -> View:
         """The view of a task that its constraint is seen best in, at states of some episodes."""
-        states = visited_states(task, SEED)
-        plane = choose_slice(task.constraint, states)
-        chosen = choose_states(plane, states)
-        return cls(task, plane, chosen, *window(plane, chosen))
+        states = action_planes.visited_states(task, SEED)
+        plane = action_planes.choose_slice(task.constraint, states)
+        chosen = action_planes.choose_states(plane, states)
+        return cls(task, plane, chosen, *action_planes.window(plane, chosen))
 
     def describe(self) -> str:
         """Plane and states in words."""

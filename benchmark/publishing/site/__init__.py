@@ -16,17 +16,8 @@ from markupsafe import Markup, escape
 from benchmark.analysis.claims import Claims
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.pictures import alt_path
-from benchmark.publishing.site import charts
+from benchmark.publishing.site import charts, parts
 from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
-from benchmark.publishing.site.parts import (
-    claim_page,
-    describe_method,
-    flow_grids,
-    provenance_page,
-    settings_of,
-    sources,
-    step_grid,
-)
 from benchmark.publishing.tables import describe, describe_failures
 from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.records.files import write_bytes, write_text
@@ -79,7 +70,7 @@ def remove(path: Path) -> None:
 
 def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, str | bytes]:
     """Every file of the site by its path."""
-    found, behind = board.found, sources(board.found, folder)
+    found, behind = board.found, parts.sources(board.found, folder)
     tasks = found.begun()
     methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
     render = make_renderer(
@@ -88,8 +79,8 @@ def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, st
     pictures = picture_files(folder, tasks)
     files: dict[str, str | bytes] = {
         "index.html": render("index", "", index_page(board, methods)),
-        "claims.html": render("claims", "", {"claims": [claim_page(one, behind) for one in claims.all]}),
-        "provenance.html": render("provenance", "", provenance_page(found, behind)),
+        "claims.html": render("claims", "", {"claims": [parts.claim_page(one, behind) for one in claims.all]}),
+        "provenance.html": render("provenance", "", parts.provenance_page(found, behind)),
     }
     for task in tasks:
         page = task_page(board, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
@@ -201,17 +192,17 @@ def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
     found, timed = board.found, board.timing[board.timing["method"] == method]
     tasks = [task for task in found.tasks if found.runs(task, method)]
     times = [(task, task, method) for task in tasks]
-    step = step_grid(found, timed, method)
-    parts = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
+    step = parts.step_grid(found, timed, method)
+    split = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
     return {
         "method": method,
-        "about": describe_method(found, method),
+        "about": parts.describe_method(found, method),
         "submission": found.submitted[method].model_dump(exclude_none=True) if method in found.submitted else None,
         "rows": leaderboard_rows(board, board.frame[board.frame["method"] == method]),
-        "settings": {task: settings_of(found.runs(task, method)[0]) for task in tasks},
-        "flows": flow_grids(board.flows, method),
+        "settings": {task: parts.settings_of(found.runs(task, method)[0]) for task in tasks},
+        "flows": parts.flow_grids(board.flows, method),
         "step": step,
-        "split": charts.step_chart(timed, parts) if step else None,
+        "split": charts.step_chart(timed, split) if step else None,
         "charts": {
             "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by part, by task.")
         },

@@ -73,13 +73,7 @@ def number(text: str, sources: Iterable[str], about: str, sort: float = NOTHING)
 
 
 def make_grid(view: pd.DataFrame, plain: Sequence[str], origin: Callable[[dict[str, str], str], Sequence[str]]) -> Grid:
-    """The table of a view.
-
-    Args:
-        view: Texts.
-        plain: Its columns that hold no numbers.
-        origin: Gives the sources of a number by its row and column.
-    """
+    """The table of a view: ``plain`` columns hold no numbers, ``origin`` gives the sources of a number by its place."""
     rows = []
     for texts in view.to_dict("records"):
         row = {str(name): str(text) for name, text in texts.items()}

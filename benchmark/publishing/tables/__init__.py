@@ -8,18 +8,9 @@ import pandas as pd
 
 from benchmark.analysis import summaries
 from benchmark.analysis.leaderboard import Leaderboard
+from benchmark.publishing.tables import rendering
 from benchmark.publishing.tables.leaderboard import anchor_table, leaderboard_table, timing_tables
-from benchmark.publishing.tables.rendering import (
-    DIGITS,
-    Column,
-    Table,
-    View,
-    bullets,
-    latex,
-    make_view,
-    markdown,
-    valid_columns,
-)
+from benchmark.publishing.tables.rendering import Column, Table, View, make_view, valid_columns
 from benchmark.records.files import write_text
 from benchmark.records.provenance import mixed_libraries
 from benchmark.records.results import PARTS
@@ -49,12 +40,9 @@ FLOW_COSTS = [
 
 
 def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
-    """Write every table of a profile below ``folder`` (``results/<profile>``), and a page with all of them.
+    """Write tables of a profile and a page of them all below ``folder`` (``results/<profile>``); return their paths.
 
     The same results give the same bytes.
-
-    Returns:
-        The files written.
 
     Raises:
         UserError: If a file cannot be written.
@@ -73,9 +61,9 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
     texts: dict[str, str] = {}
     for table in tables:
         notes = table.notes if table.name in ("anchors", "flows", "timing") else table.notes + failures
-        texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
-        texts[f"{table.name}.md"] = markdown(table, notes, "#")
-        texts[f"{table.name}.tex"] = latex(table, notes)
+        texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, float_format=rendering.DIGITS, lineterminator="\n")
+        texts[f"{table.name}.md"] = rendering.markdown(table, notes, "#")
+        texts[f"{table.name}.tex"] = rendering.latex(table, notes)
     texts["README.md"] = page(found, tables, failures)
     for name, text in texts.items():
         write_text(folder / "tables" / name, text)
@@ -257,8 +245,8 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
         f"# Results of profile {found.profile}",
         describe(found),
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
-        bullets([*facts, *describe_submissions(found.submitted), *failures]),
-        *(markdown(table, table.notes, "##").rstrip() for table in tables),
+        rendering.bullets([*facts, *describe_submissions(found.submitted), *failures]),
+        *(rendering.markdown(table, table.notes, "##").rstrip() for table in tables),
         "## Figures",
         *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),
     ]

@@ -10,17 +10,9 @@ import pytest
 from benchmark.analysis.comparison import Compared, Difference, in_words
 from benchmark.analysis.statistics import ALL_EQUAL, DIFFERENCE, ONE_SEED, OTHER_MACHINES, Estimate, difference_interval
 from benchmark.training.meter import Tally
+from tests.benchmark import synthetic_results as synthetic
 from tests.benchmark.command import acrl, git, workplace
-from tests.benchmark.synthetic_results import (
-    PROFILE,
-    TWO_TASKS,
-    make_failure,
-    make_provenance,
-    make_run,
-    row_of,
-    save,
-    tables_of,
-)
+from tests.benchmark.synthetic_results import PROFILE, TWO_TASKS, make_run, save
 
 SEEDS = (0, 1, 2)
 RUNS = f"results/{PROFILE}/runs/R+L2"
@@ -85,7 +77,7 @@ def test_one_seed_has_no_interval(folder: Path) -> None:
 
 
 def test_seconds_of_different_machines_are_not_compared(folder: Path) -> None:
-    other = make_provenance(processor="Another CPU", versions={"torch": "1.13.1"})
+    other = synthetic.make_provenance(processor="Another CPU", versions={"torch": "1.13.1"})
     save(folder / "results" / PROFILE, *(make_run("R+L2", "nfw", seed, provenance=other) for seed in SEEDS))
     compared = compare(folder, "flowpg", "nfw")
     for quantity in ("total", "total without prepare"):
@@ -111,7 +103,7 @@ def test_policies_that_were_never_judged_do_not_compare(folder: Path) -> None:
     compared = compare(folder, "flowpg", "nfw", "--task", "R+L2")
     for quantity in ("violations in training", "valid share in training"):
         assert one(compared, "R+L2", quantity, 0.0).shown == "not compared: no data"
-    row = row_of(tables_of(folder / "results" / PROFILE)["violations.md"], "R+L2", "nfw")
+    row = synthetic.row_of(synthetic.tables_of(folder / "results" / PROFILE)["violations.md"], "R+L2", "nfw")
     assert set(row[3:]) == {"—"}
 
 
@@ -123,7 +115,7 @@ def test_what_does_not_compare_is_left_out_and_said(folder: Path) -> None:
         save(folder / "results" / PROFILE, run.model_copy(update={"seconds": seconds}))
         run = make_run("HC+O", "nfw", seed)
         save(folder / "results" / PROFILE, run.model_copy(update={"config": run.config | {"steps": 500}}))
-    save(folder / "results" / PROFILE, make_failure("R+L2", "nfw", 2))
+    save(folder / "results" / PROFILE, synthetic.make_failure("R+L2", "nfw", 2))
     compared = compare(folder, "flowpg", "nfw")
     assert {d.task for d in compared.differences} == {"R+L2"}
     assert "HC+O: budgets of 20,000 and 500 steps, which do not compare" in compared.notes

@@ -13,13 +13,7 @@ from rliable import metrics
 from scipy import stats
 
 from benchmark.analysis import aggregate, statistics
-from benchmark.analysis.aggregate import (
-    interquartile_mean,
-    interquartile_mean_of_other_tasks,
-    mean_of_tasks,
-    performance_profile,
-    probability_of_improvement,
-)
+from benchmark.analysis.aggregate import interquartile_mean, interquartile_mean_of_other_tasks
 from benchmark.analysis.statistics import DIFFERENCE, Estimate, difference_interval, mean_interval, ratio_interval
 
 values = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=8)
@@ -104,8 +98,8 @@ def test_means_and_probabilities_agree_with_rliable_and_profiles_with_counting(s
     scores = np.asarray(ours).T
     assert interquartile_mean(ours, rng()).mean == pytest.approx(float(metrics.aggregate_iqm(scores)))
     better = metrics.probability_of_improvement(scores, np.asarray(theirs).T)
-    assert probability_of_improvement(ours, theirs, rng()).mean == pytest.approx(float(better))
-    for threshold, share in performance_profile(ours, (0.0, 0.5, 1.0), rng()):
+    assert aggregate.probability_of_improvement(ours, theirs, rng()).mean == pytest.approx(float(better))
+    for threshold, share in aggregate.performance_profile(ours, (0.0, 0.5, 1.0), rng()):
         assert share.mean == pytest.approx(float((np.asarray(ours) > threshold).mean()))
 
 
@@ -123,7 +117,9 @@ def test_mean_of_shares_is_covered_over_seeds_and_not_over_steps(monkeypatch: py
     # Seeds differ by far more than the steps of one would suggest.
     monkeypatch.setattr(aggregate, "RESAMPLES", 999)
     draw = rng(2)
-    found = [ends(mean_of_tasks([draw.beta(8, 2, 3).tolist() for _ in range(3)], draw, (0, 1))) for _ in range(200)]
+    found = [
+        ends(aggregate.mean_of_tasks([draw.beta(8, 2, 3).tolist() for _ in range(3)], draw, (0, 1))) for _ in range(200)
+    ]
     assert np.mean([low <= 0.8 <= high for low, high in found]) >= 0.88
 
 
@@ -166,13 +162,13 @@ def test_no_interval_over_tasks_of_width_zero(estimate: Callable[..., Estimate],
 
 
 def test_probabilities_of_improvement_at_their_ends() -> None:
-    assert probability_of_improvement([], [], rng()).mean is None
-    assert probability_of_improvement([[1.0]], [[0.0]], rng()).method == aggregate.ONE_SEED_OF_A_TASK
-    assert probability_of_improvement([[2.0, 3.0]], [[0.0, 1.0]], rng()).method == aggregate.ONE_SIDED
+    assert aggregate.probability_of_improvement([], [], rng()).mean is None
+    assert aggregate.probability_of_improvement([[1.0]], [[0.0]], rng()).method == aggregate.ONE_SEED_OF_A_TASK
+    assert aggregate.probability_of_improvement([[2.0, 3.0]], [[0.0, 1.0]], rng()).method == aggregate.ONE_SIDED
     # As often better as worse.
-    found = probability_of_improvement([[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]], rng())
+    found = aggregate.probability_of_improvement([[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]], rng())
     low, high = ends(found)
     assert found.mean == 0.5
     assert low < 0.4 < 0.6 < high
     with pytest.raises(ValueError, match="argument 2"):
-        probability_of_improvement(square(1), square(1)[:2], rng())
+        aggregate.probability_of_improvement(square(1), square(1)[:2], rng())

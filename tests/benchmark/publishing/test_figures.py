@@ -7,43 +7,21 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.analysis.leaderboard import Leaderboard
-from benchmark.publishing.figures import (
-    FIGURES,
-    LINEAR_UP_TO,
-    draw_leaderboard,
-    draw_learning,
-    draw_time,
-    draw_violations,
-    write_figures,
-)
+from benchmark.publishing import figures
+from benchmark.publishing.figures import FIGURES, draw_leaderboard, draw_learning, draw_time
 from benchmark.publishing.figures.styles import style_of
-from tests.benchmark.synthetic_results import (
-    METHODS,
-    PROFILE,
-    TASKS,
-    TWO_TASKS,
-    board_of,
-    fill,
-    make_failure,
-    make_provenance,
-    make_run,
-    save,
-)
+from tests.benchmark import synthetic_results as synthetic
+from tests.benchmark.synthetic_results import METHODS, PROFILE, TASKS, board_of, make_run, save
 
-DRAW = (draw_learning, draw_violations, draw_time)
+DRAW = (draw_learning, figures.draw_violations, draw_time)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures") / PROFILE
-    fill(folder)
-    save(folder, make_failure("HC+O", "nfw", 1))
+    synthetic.fill(folder)
+    save(folder, synthetic.make_failure("HC+O", "nfw", 1))
     return folder
-
-
-def select(folder: Path, tasks: tuple[str, ...] = TWO_TASKS, methods: tuple[str, ...] = METHODS) -> Leaderboard:
-    return board_of(folder, tasks, methods)
 
 
 def lines_by_colour(figure: Figure, panel: int) -> dict[object, int]:
@@ -52,14 +30,14 @@ def lines_by_colour(figure: Figure, panel: int) -> dict[object, int]:
 
 def test_figures_state_profile_seeds_budget_and_what_is_missing(folder: Path) -> None:
     for draw in DRAW:
-        figure = draw(select(folder, ("R+L2", "HC+O", "R+T")))
+        figure = draw(board_of(folder, ("R+L2", "HC+O", "R+T")))
         assert "profile quick, seeds 0, 1" in figure.get_suptitle()
         titles = [axes.get_title() for axes in figure.axes]
         assert titles == ["R+L2: 20,000 steps", "HC+O: 20,000 steps (9 of 10 runs)"]
 
 
 def test_single_seeds_and_their_mean_are_drawn_and_the_legend_names_methods_with_runs_alone(folder: Path) -> None:
-    figure = draw_learning(select(folder, methods=(*METHODS, "td3-projection")))
+    figure = draw_learning(board_of(folder, methods=(*METHODS, "td3-projection")))
     counts = lines_by_colour(figure, 1)
     assert counts == {style_of(method).colour: 2 if method == "nfw" else 3 for method in METHODS}
     (legend,) = figure.legends
@@ -67,7 +45,7 @@ def test_single_seeds_and_their_mean_are_drawn_and_the_legend_names_methods_with
 
 
 def test_a_method_looks_the_same_whichever_others_there_are(folder: Path) -> None:
-    alone = draw_learning(select(folder, methods=("nfw",)))
+    alone = draw_learning(board_of(folder, methods=("nfw",)))
     assert set(lines_by_colour(alone, 0)) == {style_of("nfw").colour}
     assert style_of("my-method") == style_of("my-method")
     assert len({style_of(method).colour for method in METHODS}) == len(METHODS)
@@ -95,13 +73,13 @@ def test_a_run_without_violations_is_drawn_at_zero(tmp_path: Path) -> None:
     run = make_run("R+L2", "flowpg", 0)
     run.curves["violations/policy"] = [0.0] * 49 + [None]
     save(tmp_path, run)
-    figure = draw_violations(board_of(tmp_path, ("R+L2",), ("flowpg",), (0,)))
-    assert figure.axes[0].get_ylim() == (0, LINEAR_UP_TO)
+    figure = figures.draw_violations(board_of(tmp_path, ("R+L2",), ("flowpg",), (0,)))
+    assert figure.axes[0].get_ylim() == (0, figures.LINEAR_UP_TO)
 
 
 @pytest.mark.parametrize("number", [1, 4, 6])
 def test_nothing_is_cut_off_or_overlaps(folder: Path, number: int) -> None:
-    board = select(folder, TASKS[:number])
+    board = board_of(folder, TASKS[:number])
     for figure in (draw(board) for draw in (draw_learning, draw_time)):
         figure.draw_without_rendering()
         width, height = figure.bbox.width, figure.bbox.height
@@ -117,7 +95,7 @@ def test_nothing_is_cut_off_or_overlaps(folder: Path, number: int) -> None:
 
 def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
     board = board_of(tmp_path, ("R+L2",))
-    paths = write_figures(board, tmp_path)
+    paths = figures.write_figures(board, tmp_path)
     assert [path.name for path in paths] == [f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")]
     assert paths[0].read_bytes().startswith(b"<?xml")
     assert paths[1].read_bytes().startswith(b"\x89PNG")
@@ -126,6 +104,6 @@ def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
 
 def test_bars_of_different_machines_are_said_not_to_compare(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder, tmp_path / PROFILE))
-    save(other, make_run("HC+O", "flowpg", 0, provenance=make_provenance(processor="Another CPU")))
-    titles = [panel.get_title() for panel in draw_time(select(other)).axes]
+    save(other, make_run("HC+O", "flowpg", 0, provenance=synthetic.make_provenance(processor="Another CPU")))
+    titles = [panel.get_title() for panel in draw_time(board_of(other)).axes]
     assert ["different machines: times do not compare" in title for title in titles[:2]] == [False, True]

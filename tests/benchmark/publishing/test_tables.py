@@ -19,13 +19,12 @@ from benchmark.publishing.tables.rendering import like, percent
 from benchmark.records.reports import CoverageReport, StateCoverage, coverage_path
 from benchmark.records.results import TOLERANCE_KEYS
 from envs.errors import UserError
+from tests.benchmark import synthetic_results as synthetic
 from tests.benchmark.synthetic_results import (
     PROFILE,
     SEEDS,
     STEPS,
     board_of,
-    make_failure,
-    make_provenance,
     make_run,
     make_run_with_return,
     read_table,
@@ -78,7 +77,7 @@ def test_every_table_is_written_three_times_and_on_a_page_and_states_what_it_is_
 
 
 def test_latex_is_well_formed(folder: Path) -> None:
-    save(folder, make_failure("R+L2", "nfw", 0, error="a_b^c & 100% $x$ {y} ~ # \\z <t>"))
+    save(folder, synthetic.make_failure("R+L2", "nfw", 0, error="a_b^c & 100% $x$ {y} ~ # \\z <t>"))
     for name, text in tables_of(folder).items():
         if not name.endswith(".tex"):
             continue
@@ -94,7 +93,7 @@ def test_latex_is_well_formed(folder: Path) -> None:
 
 
 def test_every_table_of_runs_says_that_their_libraries_differ(folder: Path) -> None:
-    old = make_provenance(versions={"torch": "1.13.1"})
+    old = synthetic.make_provenance(versions={"torch": "1.13.1"})
     save(folder, make_run("R+L2", "nfw", 0, provenance=old))
     said = [name for name, text in tables_of(folder).items() if "libraries: torch 1.13.1 and 2.13.0" in text]
     assert said == [
@@ -115,10 +114,8 @@ def test_an_infeasible_executed_action_is_seen_and_sizes_are_of_seeds_that_had_v
     executed.valid_share |= dict.fromkeys(("0", "1e-06", "0.001"), 0.9999999)
     save(folder, run)
     text = tables_of(folder)["violations.md"]
-    assert (
-        row_of(text, "R+L2", "nfw")[5]
-        == f"{like(other.violations.policy.mean, True)(other.violations.policy.mean)} (1/2)"
-    )
+    mean = other.violations.policy.mean
+    assert row_of(text, "R+L2", "nfw")[5] == f"{like(mean, True)(mean)} (1/2)"
     row = row_of(text[text.index("after repair") :], "R+L2", "nfw")
     assert row[3].startswith("99.99999")
     assert row[-1] == "0.00200"
@@ -166,7 +163,7 @@ def test_times_of_different_machines_have_no_ratio(
     folder: Path, seeds: tuple[int, ...], own_times_compare: bool
 ) -> None:
     for seed in seeds:
-        save(folder, make_run("R+L2", "nfw", seed, provenance=make_provenance(threads=2)))
+        save(folder, make_run("R+L2", "nfw", seed, provenance=synthetic.make_provenance(threads=2)))
     text = tables_of(folder)["wallclock.md"]
     machines = "times of different machines: Example CPU 3000, 1 thread; Example CPU 3000, 2 threads."
     row = row_of(text, "R+L2", "nfw")

@@ -11,20 +11,8 @@ import pytest
 from benchmark.analysis.claims.rule import Claim
 from benchmark.publishing.claims import WHY, effect_rows, verdict_rows, write_claims
 from benchmark.records.results import TOLERANCES
-from tests.benchmark.synthetic_claims import (
-    BASELINES,
-    FLOW,
-    METHODS,
-    QP,
-    TASKS,
-    World,
-    circle_rows,
-    gradient_rows,
-    growth_rows,
-    reading,
-    write_experiment,
-    write_experiments,
-)
+from tests.benchmark import synthetic_claims as synthetic
+from tests.benchmark.synthetic_claims import BASELINES, FLOW, METHODS, QP, TASKS, World, reading
 
 UNTESTABLE = "not testable at this budget"
 EQUALITY = ("BSS-3", "BSS-5")
@@ -47,7 +35,7 @@ def verdicts(claims: dict[str, Claim], *ids: str) -> set[str]:
 
 
 def test_a_world_as_the_paper_says_reproduces_every_claim(tmp_path: Path) -> None:
-    write_experiments(tmp_path)
+    synthetic.write_experiments(tmp_path)
     claims = World().claims(tmp_path)
     assert list(claims) == ["C1", "C2", "C3", "C4", "C5", "C6"]
     assert verdicts(claims) == {"reproduced"}
@@ -63,9 +51,9 @@ def test_a_world_against_the_paper_reproduces_none(tmp_path: Path) -> None:
     world.change(
         [FLOW], missed=(1500, 1540, 1475), seconds=(300.0, 303.0, 298.0), valid=0.99, returns=(50.0, 50.5, 49.6)
     )
-    write_experiment(tmp_path, "e2", circle_rows(900.0))
-    write_experiment(tmp_path, "n2", growth_rows(100.0))
-    write_experiment(tmp_path, "c6", gradient_rows((0.2, 0.1, 0.3), (0.4, 0.3, 0.5)))
+    synthetic.write_experiment(tmp_path, "e2", synthetic.circle_rows(900.0))
+    synthetic.write_experiment(tmp_path, "n2", synthetic.growth_rows(100.0))
+    synthetic.write_experiment(tmp_path, "c6", synthetic.gradient_rows((0.2, 0.1, 0.3), (0.4, 0.3, 0.5)))
     assert verdicts(world.claims(tmp_path)) == {"not reproduced"}
 
 
@@ -252,7 +240,7 @@ def test_a_task_on_which_nobody_rose_has_no_scale() -> None:
 
 
 def test_the_page_and_the_csv_have_every_claim_and_say_how_its_verdict_came_about(tmp_path: Path) -> None:
-    write_experiments(tmp_path)
+    synthetic.write_experiments(tmp_path)
     page_path, csv_path = write_claims(World(tasks=TASKS[:2]).evaluate(tmp_path), tmp_path)
     table, page = pd.read_csv(csv_path), page_path.read_text()
     ids = ["C1", "C2", "C3", "C4", "C5", "C6"]

@@ -10,16 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.analysis.claims.evidence import (
-    MANY,
-    NO_EVENTS,
-    Count,
-    count_ratio,
-    exact_share,
-    poisson_ratio,
-    quotient,
-    share_over_seeds,
-)
+from benchmark.analysis.claims import evidence
+from benchmark.analysis.claims.evidence import Count, count_ratio, exact_share, quotient
 from benchmark.analysis.claims.rule import BOTH_SIDES, Outcome, decide
 from benchmark.analysis.statistics import Estimate, point, ratio_interval
 
@@ -70,9 +62,9 @@ def test_the_interval_of_a_share_cuts_off_its_tails(missed: int) -> None:
 
 
 def test_seeds_that_are_all_equal_are_pooled() -> None:
-    assert share_over_seeds([1.0, 1.0], [400, 600]).low == exact_share(1.0, 1000, 2).low
-    assert share_over_seeds([1.0], [400]).low is None
-    apart = share_over_seeds([0.51, 0.5, 0.49], [10, 10, 10])
+    assert evidence.share_over_seeds([1.0, 1.0], [400, 600]).low == exact_share(1.0, 1000, 2).low
+    assert evidence.share_over_seeds([1.0], [400]).low is None
+    apart = evidence.share_over_seeds([0.51, 0.5, 0.49], [10, 10, 10])
     half = stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3)
     assert (apart.low, apart.high) == pytest.approx((0.5 - half, 0.5 + half))
 
@@ -81,7 +73,7 @@ def test_seeds_that_are_all_equal_are_pooled() -> None:
 def test_the_ratio_of_two_poisson_counts_has_the_ends_of_its_conditional_binomial(
     above: tuple[int, int], below: tuple[int, int]
 ) -> None:
-    low, high = poisson_ratio(Count(*above), Count(*below))
+    low, high = evidence.poisson_ratio(Count(*above), Count(*below))
     total = above[0] + below[0]
 
     def share(ratio: float) -> float:
@@ -107,7 +99,7 @@ def test_many_violations_give_the_ratio_of_geometric_means() -> None:
 
 def test_counts_of_nothing_or_of_one_seed_have_no_interval_and_none_on_one_side_a_one_sided_one() -> None:
     nothing = [Count(0, N), Count(0, N)]
-    assert count_ratio(nothing, nothing) == Estimate(None, None, None, 2, NO_EVENTS)
+    assert count_ratio(nothing, nothing) == Estimate(None, None, None, 2, evidence.NO_EVENTS)
     assert count_ratio([], nothing).mean is None
     one = count_ratio([Count(9, N)], [Count(0, N)])
     assert (one.mean, one.low) == (math.inf, None)
@@ -126,7 +118,7 @@ def test_the_interval_of_few_counts_holds_the_ratio_and_inverts(above: list[Coun
         assert inverse.low is None
         return
     assert found.low <= found.mean <= found.high
-    few = min(count.missed for count in (*above, *below)) < MANY
+    few = min(count.missed for count in (*above, *below)) < evidence.MANY
     if few and found.low > 0:
         assert inverse.high == pytest.approx(1 / found.low)
 

@@ -8,14 +8,8 @@ import pytest
 
 from benchmark.analysis.claims.rule import Claim
 from envs.errors import UserError
-from tests.benchmark.synthetic_claims import (
-    World,
-    circle_rows,
-    gradient_rows,
-    growth_rows,
-    reading,
-    write_experiment,
-)
+from tests.benchmark import synthetic_claims as synthetic
+from tests.benchmark.synthetic_claims import World, growth_rows, reading, write_experiment
 
 UNTESTABLE = "not testable at this budget"
 CURVED, LINEAR = "hmc against rejection on non-convex sets", "psdd against rejection on linear sets"
@@ -34,7 +28,7 @@ def test_missing_experiments_are_named_with_the_command_that_makes_them(tmp_path
 
 
 def test_half_of_the_samplers_is_partly_and_which_rejection_is_meant_is_a_reading(tmp_path: Path) -> None:
-    write_experiment(tmp_path, "e2", circle_rows(900.0))
+    write_experiment(tmp_path, "e2", synthetic.circle_rows(900.0))
     write_experiment(tmp_path, "n2", growth_rows(500.0, naive=1.0))
     claim = claim_of(tmp_path, "C5")
     found = [reading(claim, name).verdict for name in (CURVED, LINEAR, NAIVE)]
@@ -48,13 +42,13 @@ def test_half_of_the_samplers_is_partly_and_which_rejection_is_meant_is_a_readin
     ("hmc", "ring", "expected"), [(20_000.0, 500.0, "partly"), (10_500.0, None, UNTESTABLE), (None, None, UNTESTABLE)]
 )
 def test_hmc_is_judged_set_by_set(tmp_path: Path, hmc: float | None, ring: float | None, expected: str) -> None:
-    rows = circle_rows(hmc or 1.0, ring)
+    rows = synthetic.circle_rows(hmc or 1.0, ring)
     write_experiment(tmp_path, "e2", rows if hmc else [row for row in rows if row["sampler"] == "rejection"])
     assert reading(claim_of(tmp_path, "C5"), CURVED).verdict == expected
 
 
 def test_hmc_that_has_not_settled_supports_nothing(tmp_path: Path) -> None:
-    write_experiment(tmp_path, "e2", circle_rows(50_000.0, rhat=1.2))
+    write_experiment(tmp_path, "e2", synthetic.circle_rows(50_000.0, rhat=1.2))
     found = reading(claim_of(tmp_path, "C5"), CURVED)
     assert (found.verdict, {finding.why for finding in found.findings}) == (UNTESTABLE, {"R-hat is too large"})
 
@@ -92,12 +86,12 @@ def test_independent_samplers_need_no_effective_number(tmp_path: Path) -> None:
     ],
 )
 def test_vanishing_gradients(tmp_path: Path, flow: tuple[float, ...], layer: tuple[float, ...], expected: str) -> None:
-    write_experiment(tmp_path, "c6", gradient_rows(flow, layer))
+    write_experiment(tmp_path, "c6", synthetic.gradient_rows(flow, layer))
     assert claim_of(tmp_path, "C6").verdict == expected
 
 
 def test_one_task_or_one_seed_decides_nothing_of_gradients(tmp_path: Path) -> None:
-    rows = gradient_rows((0.0,), (0.4, 0.3, 0.5))
+    rows = synthetic.gradient_rows((0.0,), (0.4, 0.3, 0.5))
     write_experiment(tmp_path, "c6", [row for row in rows if row["task"] == "R+L2"])
     assert "measured on one task" in claim_of(tmp_path, "C6").reason
     write_experiment(tmp_path, "c6", [row | {"n": 1} for row in rows])

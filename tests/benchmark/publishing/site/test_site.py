@@ -14,19 +14,9 @@ from benchmark.publishing.site.cells import Cell, leaderboard_rows, pair_grid, s
 from benchmark.publishing.site.parts import sources
 from benchmark.publishing.tables.rendering import percent
 from envs.errors import UserError
+from tests.benchmark import synthetic_results as synthetic
 from tests.benchmark.publishing.site.conftest import write
-from tests.benchmark.synthetic_results import (
-    METHODS,
-    PROFILE,
-    TWO_TASKS,
-    board_of,
-    make_failure,
-    make_flow,
-    make_provenance,
-    make_run,
-    make_timing,
-    save,
-)
+from tests.benchmark.synthetic_results import METHODS, PROFILE, TWO_TASKS, board_of, save
 
 
 def text_of(page: Path) -> str:
@@ -100,7 +90,7 @@ def test_a_method_says_what_it_is_what_its_steps_cost_and_how_good_its_flow_is(s
     for text in (flow, other):
         assert "act [ms] project [ms] env [ms] update [ms] other [ms]" in text
         assert "HC+O 3/3 " in text
-    report = make_flow("R+L2")
+    report = synthetic.make_flow("R+L2")
     assert f"R+L2 1/1 {percent(report.recall)} " in flow
     assert f"R+L2 sampled uniform 1/1 {percent(report.validity['uniform']['0'])} " in flow
     assert "R+L2 visited policy 2/2 " in flow
@@ -115,7 +105,7 @@ def test_open_cells_of_claims_say_why(filled: Path, site: Path) -> None:
 
 
 def test_a_profile_without_a_complete_run_is_refused(tmp_path: Path) -> None:
-    save(tmp_path / PROFILE, make_failure("R+L2", "nfw", 0))
+    save(tmp_path / PROFILE, synthetic.make_failure("R+L2", "nfw", 0))
     with pytest.raises(UserError, match=f"no complete run of profile '{PROFILE}'"):
         write(tmp_path / PROFILE)
     assert not (tmp_path / PROFILE / "site").exists()
@@ -131,12 +121,13 @@ def test_another_report_shows_what_is_there_today(filled: Path, tmp_path: Path) 
     site, stray = folder / "site", folder / "site" / "tasks" / "Old.html"
     stray.parent.mkdir(parents=True, exist_ok=True)
     stray.write_text("old")
-    save(folder, make_failure("R+L2", "nfw", 1, error="<script>alert(1)</script>"))
-    save(folder, make_run("HC+O", "flowpg", 0, provenance=make_provenance(processor="Another CPU")))
+    save(folder, synthetic.make_failure("R+L2", "nfw", 1, error="<script>alert(1)</script>"))
+    other = synthetic.make_provenance(processor="Another CPU")
+    save(folder, synthetic.make_run("HC+O", "flowpg", 0, provenance=other))
     (folder / "pictures").mkdir()
     (folder / "pictures" / "R+L2.png").write_bytes(b"\x89PNG")
     shutil.rmtree(folder / "timing")
-    save(folder, make_timing("R+L2", methods=("nfw",)))
+    save(folder, synthetic.make_timing("R+L2", methods=("nfw",)))
     write(folder)
     assert not stray.exists()
     index = (site / "index.html").read_text()
