@@ -151,8 +151,8 @@ def test_tables_and_report_show_it_with_its_author_and_source(folder: Path) -> N
 def test_its_runs_are_neither_stale_nor_missing_and_can_be_compared(folder: Path) -> None:
     done = acrl(folder, "status", "-p", "smoke", "--method", "theirs")
     assert done.out.splitlines() == [
-        "R+L2     theirs               seed 0  submitted: A. Nonymous (a@example.org)",
         "profile smoke: 1 submitted",
+        "R+L2     theirs               seed 0  submitted: A. Nonymous (a@example.org)",
     ]
     assert json.loads(acrl(folder, "status", "-p", "smoke", "--json").out)["counts"]["submitted"] == 1
     done = acrl(folder, "compare", "theirs", "nfw", "-p", "smoke")
