@@ -228,7 +228,8 @@ def intact(constraint: Constraint) -> Iterator[list[str]]:
         yield replaced
     finally:
         for cls, members in before.items():
-            for name in sorted({*vars(cls), *members}):
+            # What copy.deepcopy notes in the class of whatever it copies.
+            for name in sorted({*vars(cls), *members} - {"__slotnames__"}):
                 if vars(cls).get(name) is members.get(name):
                     continue
                 replaced.append(f"{cls.__name__}.{name}")
