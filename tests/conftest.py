@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.preloaded import serve, write_program
 
 
 def pytest_configure() -> None:
@@ -14,6 +19,21 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests first: two processes that share the files then end at about the same time."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Put the files with most slow tests first: two processes that share the files then end at about the same time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Of a process that runs commands in forks, for those whose start is not what is tested."""
+    with serve() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def program(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``acrl``, run so."""
+    path = tmp_path_factory.mktemp("programs") / "acrl"
+    write_program(path, "benchmark.cli:main", address)
+    return path

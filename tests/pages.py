@@ -1,6 +1,6 @@
 """Runs what a page of the documentation shows, in order, in one folder: its commands by a shell, its Python as one.
 
-``python -m tests.pages PAGE`` runs a page in the folder that it is started in; ``make_folder`` makes such a folder.
+``make_folder`` makes the folder, with a program ``page`` that runs one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import NamedTuple
 import yaml
 from markdown_it import MarkdownIt
 
+from tests.preloaded import write_program
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
 # Shown, and run by nobody: a file's contents (with a title: a file that is written), what a program prints.
@@ -29,13 +31,6 @@ FEW = {
     "flow_methods": ["flowpg", "flowpg-gauge"],
     "plain_methods": ["ddpg-projection", "nfw"],
 }
-# Guarded, since worker processes import it.
-PROGRAM = """#!/usr/bin/env python
-import sys
-from {module} import main
-if __name__ == "__main__":
-    sys.exit(main())
-"""
 
 
 class Block(NamedTuple):
@@ -99,11 +94,12 @@ def is_run(block: Block) -> bool:
     return block.language == "python" or (block.language == "sh" and bool(script(block).strip()))
 
 
-def make_folder(folder: Path) -> dict[str, str]:
+def make_folder(folder: Path, address: str) -> dict[str, str]:
     """Make what a page is read with: settings, a Python environment in ``.venv``; returns the variables to set.
 
     Every profile has the sizes of profile smoke, and one task and few methods, so that commands can be run as they are
     written. The environment has all that this one has, and what a page installs goes into it, without a network.
+    Commands run in forks of the process at this address.
     """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["profiles"] = dict.fromkeys(params["profiles"], params["profiles"]["smoke"] | FEW)
@@ -112,10 +108,10 @@ def make_folder(folder: Path) -> dict[str, str]:
     programs = folder / ".venv" / "bin"
     (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
     (packages / "shared.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    for name, module in (("acrl", "benchmark.cli"), ("pip", "pip._internal.cli.main")):
-        program = programs / name
-        program.write_text(PROGRAM.format(module=module))
-        program.chmod(0o755)
+    write_program(programs / "acrl", "benchmark.cli:main", address)
+    write_program(programs / "page", "tests.pages:main", address)
+    (programs / "pip").write_text("#!/usr/bin/env python\nfrom pip._internal.cli.main import main\nmain()\n")
+    (programs / "pip").chmod(0o755)
     return os.environ | {
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         # What a page writes for its reader's shell stays in the folder.
@@ -129,12 +125,13 @@ def make_folder(folder: Path) -> dict[str, str]:
     }
 
 
-def run_page(page: Path) -> None:
-    """Run the blocks of a page in this folder; the first that fails ends it.
+def main() -> None:
+    """Run the blocks of a page, the one argument, in this folder; the first that fails ends it.
 
     Raises:
         subprocess.CalledProcessError: If a command fails; what it printed is on stdout and stderr.
     """
+    page = Path(sys.argv[1])
     shared = types.ModuleType("page")
     sys.modules[shared.__name__] = shared
     for block in blocks(page):
@@ -149,7 +146,3 @@ def run_page(page: Path) -> None:
             sys.stdout.write(f"{page.name}, line {block.line}\n")
             sys.stdout.flush()
             subprocess.run(["bash", "-euxo", "pipefail", "-c", script(block)], check=True)
-
-
-if __name__ == "__main__":
-    run_page(Path(sys.argv[1]))

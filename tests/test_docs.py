@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -36,12 +35,13 @@ def shown_commands(page: Path) -> list[str]:
     return [*lines, *(" ".join(token.content.split()) for token in inline(page, "code_inline"))]
 
 
-def follow(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def follow(page: Path, folder: Path, address: str) -> subprocess.CompletedProcess[str]:
     """Run a page in a folder; stdout and stderr together."""
+    variables = make_folder(folder, address)
     return subprocess.run(
-        [sys.executable, "-m", "tests.pages", str(page)],
+        [folder / ".venv/bin/page", page],
         cwd=folder,
-        env=make_folder(folder),
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -53,12 +53,12 @@ def follow(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_run, blocks(page)))], ids=lambda page: page.name)
-def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
-    done = follow(page, tmp_path)
+def test_what_a_page_shows_runs(page: Path, tmp_path: Path, address: str) -> None:
+    done = follow(page, tmp_path, address)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
-def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path) -> None:
+def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path, address: str) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         '```toml title="sub/a.toml"\nx = 1\n```\n'
@@ -66,14 +66,14 @@ def test_blocks_of_a_page_share_names_files_and_their_order(tmp_path: Path) -> N
         "```sh\nmake test\necho more >> sub/a.toml\n```\n"
         "```python\nassert read == 'x = 1\\n'\nassert Path('sub/a.toml').read_text() == read + 'more\\n'\n```\n"
     )
-    done = follow(page, tmp_path)
+    done = follow(page, tmp_path, address)
     assert done.returncode == 0, done.stdout
     # A page that does not work is found, a command that fails before a pipe and an indented block included.
     with page.open("a") as file:
         file.write("```sh\nfalse | true\n```\n")
-    assert follow(page, tmp_path).returncode == 1
+    assert follow(page, tmp_path, address).returncode == 1
     page.write_text("- a list\n\n  ```python\n  undefined\n  ```\n")
-    assert follow(page, tmp_path).returncode == 1
+    assert follow(page, tmp_path, address).returncode == 1
 
 
 @EVERY_PAGE

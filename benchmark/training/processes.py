@@ -26,8 +26,8 @@ from benchmark.training.runs import error_line, execute_missing, record_failure
 from envs.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# What a worker has imported before it starts.
-PRELOADED = ["benchmark.training.runs", "methods.flowpg"]
+# What a worker has imported before it starts. Of torch: what a process imports when it makes its first optimizer.
+PRELOADED = ["benchmark.training.runs", "envs.constraints.solver", "methods.flowpg", "torch._dynamo"]
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")

@@ -52,11 +52,14 @@ def acrl(folder: Path, *arguments: str | Path) -> Done:
     return Done(code, out.getvalue(), err.getvalue())
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """``acrl`` in a process and a process group of its own, with the packages in ``folder / "site"`` installed."""
+def start(folder: Path, *arguments: str, program: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+    """``acrl`` in a process and a process group of its own, with the packages in ``folder / "site"`` installed.
+
+    The fixture ``program`` starts sooner, and is not reached by signals to the group.
+    """
     path = os.pathsep.join([str(folder / "site"), str(ROOT)])
     variables = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment}
-    command = [sys.executable, "-c", MAIN, *arguments]
+    command = [*([program] if program else [sys.executable, "-c", MAIN]), *arguments]
     return subprocess.Popen(
         command,
         cwd=folder,

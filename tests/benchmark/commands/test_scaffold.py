@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,12 +92,12 @@ def test_outside_a_checkout_its_test_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_in_a_checkout_all_of_it_works(tmp_path: Path) -> None:
+def test_in_a_checkout_all_of_it_works(tmp_path: Path, program: Path) -> None:
     workplace(tmp_path)
     for package in ("benchmark", "envs", "methods"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    own = {"PYTHONPATH": str(tmp_path)}
-    written = finish(start(tmp_path, *METHOD, **own))
+    in_checkout = partial(start, tmp_path, program=program, PYTHONPATH=str(tmp_path))
+    written = finish(in_checkout(*METHOD))
     assert written.out.splitlines() == [
         "methods/my_method.py",
         "tests/methods/test_my_method.py",
@@ -104,7 +105,7 @@ def test_in_a_checkout_all_of_it_works(tmp_path: Path) -> None:
         "  acrl check my-method",
         "  acrl run R+L2 my-method -p smoke",
     ]
-    done = finish(start(tmp_path, "run", "R+L2", "my-method", "-p", "smoke", **own))
+    done = finish(in_checkout("run", "R+L2", "my-method", "-p", "smoke"))
     assert done.code == 0, done.out + done.err
-    done = finish(start(tmp_path, "check", "methods/my_method.py", "--task", "R+L2", **own))
-    assert "16 passed, 1 skipped in" in done.out
+    done = finish(in_checkout("check", "methods/my_method.py", "--task", "R+L2"))
+    assert "16 passed, 1 skipped" in done.out

@@ -36,11 +36,11 @@ def write(path: Path, text: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(nfw_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def elsewhere(nfw_runs: Path, tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
     """A folder where a plug-in is installed for processes, with a run of its method and its TOML. To be read only."""
     folder = Path(shutil.copytree(nfw_runs, tmp_path_factory.mktemp("elsewhere") / "copy"))
     install(folder, "acrl.methods", "theirs", PLUGIN)
-    done = finish(start(folder, "run", "R+L2", "theirs", "-p", "smoke"))
+    done = finish(start(folder, "run", "R+L2", "theirs", "-p", "smoke", program=program))
     assert done.code == 0, done.err
     write(folder / PLACE, TOML)
     return folder
@@ -91,8 +91,8 @@ def refused(folder: Path, path: Path) -> str:
     return done.err
 
 
-def test_where_the_package_is_installed_a_run_is_made_again(elsewhere: Path) -> None:
-    done = finish(start(elsewhere, "verify", PLACE, "--json"))
+def test_where_the_package_is_installed_a_run_is_made_again(elsewhere: Path, program: Path) -> None:
+    done = finish(start(elsewhere, "verify", PLACE, "--json", program=program))
     assert (done.code, done.err) == (0, ""), done.out
     document = json.loads(done.out)
     assert (document["kind"], document["runs"], document["verdict"]) == ("submission", 1, "verified")

@@ -88,11 +88,13 @@ def result(folder: Path, method: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["local", "ray"])
-def swept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done, str]:
+def swept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, program: Path
+) -> tuple[Path, Done, str]:
     """A sweep of good methods, with and without preparation, and of bad ones."""
     folder = with_methods(tmp_path_factory.mktemp("swept"))
-    options = ["-j", "2", "--checkpoint-every", "0", "--executor", request.param]
-    return folder, finish(start(folder, "sweep", *CIRCLE, *options, *choose(*COMPLETE, *REASONS))), request.param
+    options = ["-j", "2", "--checkpoint-every", "0", "--executor", request.param, *choose(*COMPLETE, *REASONS)]
+    return folder, finish(start(folder, "sweep", *CIRCLE, *options, program=program)), request.param
 
 
 def test_failures_are_told_and_recorded_and_the_others_are_complete(swept: tuple[Path, Done, str]) -> None:
@@ -111,12 +113,12 @@ def test_failures_are_told_and_recorded_and_the_others_are_complete(swept: tuple
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
     """Runs one by one, of which nothing is killed."""
     folder = with_methods(tmp_path_factory.mktemp("alone"))
     (folder / "died").touch()
     acrl(folder, "run", "R+L2", "flowpg-gauge", "-p", "smoke")
-    assert finish(start(folder, "sweep", *CIRCLE, *choose("dies-once"))).err == ""
+    assert finish(start(folder, "sweep", *CIRCLE, *choose("dies-once"), program=program)).err == ""
     return folder
 
 
@@ -128,20 +130,19 @@ def test_results_are_those_of_runs_alone(swept: tuple[Path, Done, str], alone: P
     assert found == expected
 
 
-def test_a_sweep_again_leaves_the_complete_ones_alone(swept: tuple[Path, Done, str]) -> None:
+def test_a_sweep_again_leaves_the_complete_ones_alone(swept: tuple[Path, Done, str], program: Path) -> None:
     folder, *_ = swept
     before = files(folder)
-    done = finish(start(folder, "sweep", *CIRCLE, *choose("nfw", "raises")))
+    done = finish(start(folder, "sweep", *CIRCLE, *choose("nfw", "raises"), program=program))
     assert (done.code, done.out) == (1, "2 runs of profile smoke: 1 complete, 1 to do\n")
     changed = {name for name, content in files(folder).items() if before.get(name) != content}
     assert changed <= {"results/smoke/runs/R+L2/raises/seed-0.json"}
 
 
-def test_two_sweeps_at_once_run_everything_once(tmp_path: Path) -> None:
+def test_two_sweeps_at_once_run_everything_once(tmp_path: Path, program: Path) -> None:
     folder = with_methods(tmp_path)
-    both = [
-        start(folder, "sweep", *CIRCLE, *choose("counts"), "--seed", "0", "--seed", "1", "-j", "2") for _ in range(2)
-    ]
+    command = ["sweep", *CIRCLE, *choose("counts"), "--seed", "0", "--seed", "1", "-j", "2"]
+    both = [start(folder, *command, program=program) for _ in range(2)]
     assert [(done.code, done.err) for done in map(finish, both)] == [(0, "")] * 2
     assert (folder / "prepared").read_text().splitlines() == ["once", "once"]
     assert {result(folder, "counts")["status"]} == {"complete"}

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -31,9 +32,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
     """The copy, with one task and one seed."""
     folder = tmp_path_factory.mktemp("project")
+    (folder / "bin").symlink_to(program.parent)
     (folder / ".dvc").mkdir()
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -51,7 +53,8 @@ def interrupted(project: Path) -> tuple[str, str, list[str]]:
     nfw = project / "methods/nfw.py"
     whole = replace(nfw, LOSS, f'        open("at-work", "w").close()\n        __import__("time").sleep(600)\n{LOSS}')
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    variables = environment(project)
+    # The installed program, which Ctrl-C reaches.
+    variables = environment(project, programs=())
     process = subprocess.Popen(["acrl", "repro"], cwd=project, env=variables, start_new_session=True, **pipes)
     while not (project / "at-work").exists():
         assert process.poll() is None
@@ -85,9 +88,9 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+def environment(folder: Path, programs: Sequence[str] = ("bin",)) -> dict[str, str]:
+    paths = [*(str(folder / name) for name in programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return os.environ | {"PATH": os.pathsep.join(paths), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
 
 
 def stages_of(printed: str) -> list[str]:
