@@ -1,4 +1,4 @@
-"""Runs an hour of two workers against one: the same runs, once with ``-j 1`` and once with ``-j 2``.
+"""Runs an hour of two workers against one, the same runs with ``-j 1`` and ``-j 2``; and what a worker's start costs.
 
 Run ``python benchmarks/workers.py [--runs N] [--steps N]`` on a machine with two cores that does nothing else.
 """
@@ -11,9 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import yaml
+
+from benchmark.training.processes import prepared_context
+from envs import make_task
+from methods import make_method
 
 ROOT = Path(__file__).resolve().parents[1]
 ACRL = (sys.executable, "-c", "from benchmark.cli import main; main()")
@@ -33,6 +38,22 @@ def seconds_of(jobs: int, runs: int, steps: int) -> float:
         return time.perf_counter() - started
 
 
+def start_costs() -> tuple[float, float]:
+    """Seconds until the first worker of a sweep has a method to train, and of CPU that each worker takes for that."""
+    started = time.perf_counter()
+    with ProcessPoolExecutor(1, prepared_context()) as pool:
+        pool.submit(cpu_seconds_to_a_method).result()
+        seconds = time.perf_counter() - started
+    with ProcessPoolExecutor(1, prepared_context()) as pool:
+        return seconds, pool.submit(cpu_seconds_to_a_method).result()
+
+
+def cpu_seconds_to_a_method() -> float:
+    """Make one; the seconds of CPU that this process has taken."""
+    make_method("nfw", make_task("R+L2"))
+    return time.process_time()
+
+
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description="Two workers against one.")
@@ -43,6 +64,8 @@ def main() -> int:
     for jobs, spent in seconds.items():
         print(f"{jobs} at a time: {given.runs} runs of {given.steps:,} steps in {spent:.1f} s")
     print(f"runs an hour: {seconds[1] / seconds[2]:.2f}x")
+    first, each = start_costs()
+    print(f"first worker ready after {first:.1f} s; each takes {each:.2f} s of CPU for it")
     return 0
 
 

@@ -41,13 +41,13 @@ def repro(as_json: bool) -> int:
 
     Stages that do not depend on one that failed are made, and tables and report of what there is. Exits with 1 then.
     """
-    from benchmark.training.pipeline import Pipeline, output_to, title
+    from benchmark.training.pipeline import Pipeline, alone, output_to, title
     from envs.errors import UserError
 
     if not Path("dvc.yaml").exists():
         raise UserError("there is no pipeline here: run this in a clone of the repository")
     started = time.perf_counter()
-    with output_to(Path("results/repro.log")) as console:
+    with alone(), output_to(Path("results/repro.log")) as console:
         pipeline = Pipeline(lambda line: None if as_json else click.echo(line, file=console))
         pipeline.run()
     seconds = time.perf_counter() - started
@@ -61,7 +61,7 @@ def repro(as_json: bool) -> int:
         if names:
             lines.append(f"{words}: {', '.join(map(title, names))}")
     show(stages | {"seconds": seconds}, lines, as_json)
-    return 1 if pipeline.failed else 0
+    return 1 if pipeline.failed or pipeline.skipped or pipeline.partial else 0
 
 
 @click.command()

@@ -17,6 +17,7 @@ from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
+from filelock import FileLock, Timeout
 
 from envs.errors import UserError
 
@@ -122,6 +123,20 @@ class Pipeline:
 def title(name: str) -> str:
     """A stage's name as a person reads it: ``train HC+O`` for ``train@HC+O``."""
     return name.replace("@", " ")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other processes from running the pipeline: DVC locks its stages, of which each would lose some.
+
+    Raises:
+        UserError: If another one is running it.
+    """
+    try:
+        with FileLock("results/.repro.lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError("another `acrl repro` is at work here: wait for it, or stop it") from None
 
 
 @contextmanager

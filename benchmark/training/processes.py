@@ -107,7 +107,7 @@ def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> 
     # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        context = _prepared_context()
+        context = prepared_context()
         reports, sender = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
         process.start()
@@ -117,7 +117,7 @@ def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> 
     return _Worker(run, process, reports)
 
 
-def _prepared_context() -> ForkServerContext:
+def prepared_context() -> ForkServerContext:
     """Processes forked from one that has imported everything: imports are paid once, threads are not inherited."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
@@ -184,7 +184,7 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int 
         return
     use_one_thread()
     failures = list[Exception]()
-    with stop_on_sigterm(), ProcessPoolExecutor(jobs, _prepared_context(), _leave_in_order) as pool:
+    with stop_on_sigterm(), ProcessPoolExecutor(jobs, prepared_context(), _leave_in_order) as pool:
         try:
             for done in [pool.submit(_plain_errors, work, item) for item in items]:
                 try:

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests.benchmark.command import ROOT, files
 
@@ -143,6 +144,15 @@ def test_with_nothing_to_do_nothing_is_run(reproduced: Path) -> None:
     assert run(reproduced, "acrl", "repro").stdout == "nothing to do\n"
     plain = run(reproduced, sys.executable, "-m", "dvc", "repro")
     assert (plain.returncode, "Running stage" in plain.stdout) == (0, False)
+
+
+def test_beside_another_one_it_is_refused(reproduced: Path) -> None:
+    log = (reproduced / "results/repro.log").read_bytes()
+    with FileLock(reproduced / "results/.repro.lock"):
+        done = run(reproduced, "acrl", "repro")
+    message = "error: another `acrl repro` is at work here: wait for it, or stop it\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    assert (reproduced / "results/repro.log").read_bytes() == log
 
 
 def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path) -> None:
