@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.command import finish, start
+from tests.benchmark.command import ROOT, finish, start
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmark", "envs", "methods")
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "params.yaml")
 INSTALL = ("install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import tomllib
 from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.benchmark.command import ROOT, git
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK, MAKEFILE, DOCKERFILE = ((ROOT / name).read_text() for name in ("requirements.lock", "Makefile", "Dockerfile"))
 
@@ -38,10 +38,9 @@ def test_a_clone_has_the_same_bytes_whatever_it_does_to_line_ends(tmp_path: Path
     for name in names:
         (tmp_path / "first" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "first" / name)
-    commit = ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "first"]
     clone = ["clone", "-q", "-c", "core.autocrlf=true", ".", "../second"]
-    for arguments in (["init", "-q"], ["add", "-A"], commit, clone):
-        subprocess.run(["git", *arguments], cwd=tmp_path / "first", check=True)
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"], clone):
+        git(tmp_path / "first", *arguments)
     for name in names:
         assert (tmp_path / "second" / name).read_bytes() == (ROOT / name).read_bytes()
 

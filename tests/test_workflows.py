@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.benchmark.command import ROOT, git
+
 WORKFLOW = ROOT / ".github" / "workflows" / "submission.yml"
 CHECK = "A submission changes nothing that it is measured by"
 TOML = "results/small/submissions/mine.toml"
@@ -24,11 +25,6 @@ def script(name: str) -> str:
     steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["verify"]["steps"]
     (found,) = (step["run"] for step in steps if step.get("name") == name)
     return str(found)
-
-
-def git(folder: Path, *arguments: str) -> None:
-    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture

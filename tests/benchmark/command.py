@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from benchmark.cli import main
+from benchmark.records.yaml import merge
 
 ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "params.yaml"
@@ -50,6 +53,16 @@ def acrl(folder: Path, *arguments: str | Path) -> Done:
     code = left.value.code
     assert isinstance(code, int)
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def refused(folder: Path, *arguments: str | Path) -> str:
+    """The one line that these arguments give, after checking that it is one, and that nothing else was written."""
+    before = files(folder)
+    done = acrl(folder, *arguments)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert re.fullmatch("error: .*\n", done.err)
+    assert files(folder) == before
+    return done.err.removeprefix("error: ").rstrip("\n")
 
 
 def start(folder: Path, *arguments: str, program: Path | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -101,10 +114,14 @@ def shadow(folder: Path) -> None:
         (folder / f"{name}.py").write_text("raise RuntimeError('not ours')\n")
 
 
-def workplace(folder: Path) -> Path:
-    """A folder to run ``acrl`` in."""
+def workplace(folder: Path, **smoke: Any) -> Path:
+    """A folder to run ``acrl`` in, with these settings on top of profile smoke."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(PARAMS, folder)
+    if smoke:
+        data = yaml.safe_load(PARAMS.read_text())
+        data["profiles"]["smoke"] = merge(data["profiles"]["smoke"], smoke)
+        (folder / "params.yaml").write_text(yaml.safe_dump(data))
     return folder
 
 

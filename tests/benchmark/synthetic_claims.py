@@ -28,6 +28,7 @@ TEMPLATE = synthetic.make_run()
 SEEDS = (0, 1, 2)
 JUDGED, FINAL_JUDGED, DRAWS = 90_000, 300_000, 1_000_000
 
+UNTESTABLE = "not testable at this budget"
 Shares = Mapping[float, float] | float
 
 

@@ -11,11 +11,9 @@ import gymnasium
 import pytest
 from gymnasium.envs import registration
 
-import envs
 from envs import UserError, list_tasks, make_task, register_task
 from envs.errors import UnknownIdError
-
-REPOSITORY = Path(envs.__file__).parents[1]
+from tests.benchmark.command import ROOT, install
 
 PLUGIN = """
 import dataclasses
@@ -93,25 +91,16 @@ def test_a_parameter_that_is_no_data_is_refused() -> None:
 # --- tasks of other packages ----------------------------------------------------------------------------------
 
 
-def install(site: Path, name: str, source: str) -> None:
-    """What a package manager leaves behind for a package with one module and one entry point."""
-    (site / f"{name}.py").write_text(source)
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[acrl.tasks]\n{name}-tasks = {name}\n")
-
-
-def run_python(site: Path, code: str) -> list[str]:
-    """Lines that ``code`` prints in a fresh interpreter that has ``site`` on its path."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY)])}
+def run_python(folder: Path, code: str) -> list[str]:
+    """Lines that ``code`` prints in a fresh interpreter that has the packages in ``folder / "site"`` installed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)])}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, cwd=site, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
     return done.stdout.splitlines()
 
 
 def test_a_task_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    install(tmp_path, "circles", PLUGIN)
+    install(tmp_path, "acrl.tasks", "circles", PLUGIN)
     # The other package is imported first.
     code = """
 import circles, envs, gymnasium
@@ -133,7 +122,7 @@ print(gymnasium.make("acrl/My+Circle-v0").action_space.shape)
 )
 def test_broken_packages_give_one_line_that_names_them(tmp_path: Path, sources: dict[str, str]) -> None:
     for number, source in enumerate(sources):
-        install(tmp_path, f"broken{number}", source)
+        install(tmp_path, "acrl.tasks", f"broken{number}", source)
     code = """
 import envs, gymnasium
 gymnasium.make("acrl/HC+O-v0").close()
@@ -146,7 +135,7 @@ for ask in (envs.list_tasks, lambda: envs.make_task("HC+O")):
     lines = run_python(tmp_path, code)
     assert len(lines) == 2
     for number, cause in enumerate(sources.values()):
-        assert all(f"'broken{number}-tasks' (broken{number})" in line and cause in line for line in lines)
+        assert all(f"'broken{number}' (broken{number})" in line and cause in line for line in lines)
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "osmesa", "egl"])

@@ -16,11 +16,13 @@ from benchmark.publishing.tables.rendering import DASH
 from benchmark.records.runs import unconstrained_task
 from envs import list_tasks, make_task
 from envs.errors import UserError
+from tests.benchmark import synthetic_results as synthetic
 from tests.benchmark.synthetic_results import PROFILE, TWO_TASKS, alter, board_of, make_run_with_return, save
 
 METHODS = ("ddpg-projection", "nfw")
 SEEDS = (0, 1, 2)
-ENDS = {"R+L2": (-60.0, -10.0), "HC+O": (-300.0, 4700.0)}
+# Means of the anchors over the three seeds.
+ENDS = {task: (low + 1, high + 1) for task, (_, low, high) in synthetic.ENDS.items()}
 
 
 def save_scores(folder: Path, method: str, scores: tuple[float, ...], tasks: tuple[str, ...] = TWO_TASKS) -> None:
@@ -34,10 +36,7 @@ def save_scores(folder: Path, method: str, scores: tuple[float, ...], tasks: tup
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / PROFILE
-    for task, free in (("R+L2", "R+N"), ("HC+O", "HC+N")):
-        for seed in SEEDS:
-            save(folder, make_run_with_return(task, "random-feasible", seed, ENDS[task][0] + seed - 1))
-            save(folder, make_run_with_return(free, "ddpg-projection", seed, ENDS[task][1] + seed - 1))
+    synthetic.save_anchors(folder, SEEDS)
     save_scores(folder, "ddpg-projection", (0.5, 0.51, 0.52))
     save_scores(folder, "nfw", (0.8, 0.82, 0.84))
     return folder

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmark.analysis.reproduction import QUANTITIES, Reproduction, compare_with_reference
-from benchmark.records.config import load_params
+from benchmark.records.config import Params
 from benchmark.records.results import RunResult
 from benchmark.records.runs import select
 from envs import UserError
-from tests.benchmark.command import PARAMS, ROOT, acrl, workplace
-from tests.benchmark.synthetic_results import PROFILE, SEEDS, make_failure, make_provenance, make_run, save
+from tests.benchmark import synthetic_results as synthetic
+from tests.benchmark.command import ROOT, acrl, workplace
+from tests.benchmark.synthetic_results import PROFILE, SEEDS, make_failure, make_run, make_run_with_return, save
 
 METHODS = ("flowpg", "nfw")
 # The reference has a seed more than the profile.
@@ -23,19 +24,13 @@ FINAL = "final return"
 SHARE = "valid share at tolerance 0.001"
 
 
-def with_return(run: RunResult, final: float) -> RunResult:
-    assert run.returns is not None
-    run.returns.final.mean = final
-    return run
-
-
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """Results that are those of the reference, whose returns are 10, 12 and 14."""
     folder = workplace(tmp_path) / "results"
     for method in METHODS:
         for seed in REFERENCE_SEEDS:
-            run = with_return(make_run("R+L2", method, seed), 10.0 + 2 * seed)
+            run = make_run_with_return("R+L2", method, seed, 10.0 + 2 * seed)
             save(folder / "reference" / PROFILE, run)
             if seed in SEEDS:
                 save(folder / PROFILE, run)
@@ -61,7 +56,7 @@ def verdicts(results: Path) -> dict[tuple[str, str], str]:
     ],
 )
 def test_a_return_is_compared_with_the_spread_of_the_seeds(results: Path, final: float, verdict: str) -> None:
-    save(results / PROFILE, with_return(make_run("R+L2", "nfw", 0), final))
+    save(results / PROFILE, make_run_with_return("R+L2", "nfw", 0, final))
     found = verdicts(results)
     assert found.pop(("nfw", FINAL)) == verdict
     assert set(found.values()) == {"equal"}
@@ -69,18 +64,17 @@ def test_a_return_is_compared_with_the_spread_of_the_seeds(results: Path, final:
 
 def test_last_digits_are_within_even_where_all_seeds_are_equal(results: Path) -> None:
     for seed in REFERENCE_SEEDS:
-        save(results / "reference" / PROFILE, with_return(make_run("R+L2", "nfw", seed), 10.0))
+        save(results / "reference" / PROFILE, make_run_with_return("R+L2", "nfw", seed, 10.0))
     for seed, final in zip(SEEDS, (10.0, 10.0 + 1e-7), strict=True):
-        save(results / PROFILE, with_return(make_run("R+L2", "nfw", seed), final))
+        save(results / PROFILE, make_run_with_return("R+L2", "nfw", seed, final))
     assert verdicts(results)["nfw", FINAL] == "within"
-    save(results / PROFILE, with_return(make_run("R+L2", "nfw", 1), 10.01))
+    save(results / PROFILE, make_run_with_return("R+L2", "nfw", 1, 10.01))
     assert verdicts(results)["nfw", FINAL] == "outside"
 
 
 def test_shares_at_each_tolerance_and_violations_are_compared_apart(results: Path) -> None:
-    run = make_run("R+L2", "flowpg", 0)
+    run = make_run_with_return("R+L2", "flowpg", 0, 10.0)
     assert run.violations is not None
-    run = with_return(run, 10.0)
     run.violations.policy.valid_share["0.001"] = 0.0
     run.violations.behaviour.count = 10**9
     save(results / PROFILE, run)
@@ -123,8 +117,8 @@ def test_the_command_answers_in_its_last_line_and_by_its_exit_code(results: Path
     told = f"did {PROFILE} reproduce? yes: of {cells} cells {cells} equal to the bit, 0 within the spread of seeds, "
     assert (done.code, done.out) == (0, told + "0 outside of it, 0 missing\n")
 
-    other = make_run("R+L2", "nfw", 0, provenance=make_provenance(processor="Other"))
-    save(results / PROFILE, with_return(other, -1e6))
+    elsewhere = synthetic.make_provenance(processor="Other")
+    save(results / PROFILE, make_run_with_return("R+L2", "nfw", 0, -1e6, provenance=elsewhere))
     done = acrl(results.parent, "reproduced")
     named, made, answer = done.out.splitlines()
     assert done.code == 1
@@ -136,8 +130,8 @@ def test_the_command_answers_in_its_last_line_and_by_its_exit_code(results: Path
     assert Reproduction.model_validate(json.loads(document.out)).counts == {"equal": cells - 1, "outside": 1}
 
 
-def test_the_committed_reference_is_of_today() -> None:
-    params, folder = load_params(PARAMS), ROOT / "results" / "reference"
+def test_the_committed_reference_is_of_today(params: Params) -> None:
+    folder = ROOT / "results" / "reference"
     found = {path: json.loads(path.read_text()) for path in (folder / "quick" / "runs").glob("*/*/*.json")}
     seeds = sorted({run["seed"] for run in found.values()})
     assert set(params.profile("quick").seeds) < set(seeds)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -20,61 +21,32 @@ from tests.benchmark.conformance.checks import checks_of
 CHECKS = checks_of(test_environments)
 
 
-class Faulty(ReacherEnv):
-    # The check that is meant for what a subclass does wrong.
-    caught_by: ClassVar[str]
+def reseeding(seed_of: Callable[[int], int]) -> Any:
+    """A ``reset`` that takes another seed for the one that it is given."""
+
+    def reset(self: ReacherEnv, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return ReacherEnv.reset(self, seed=None if seed is None else seed_of(seed), options=options)
+
+    return reset
 
 
-class Unseeded(Faulty):
-    caught_by = "test_same_seed"
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return super().reset(seed=None if seed is None else np.random.SeedSequence().entropy % 2**32, options=options)
+def wider(self: ReacherEnv, **arguments: Any) -> None:
+    ReacherEnv.__init__(self, **arguments)
+    self.action_space = spaces.Box(-2.0, 2.0, (2,), np.float32)
 
 
-class SeedIgnored(Faulty):
-    caught_by = "test_different_seeds"
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return super().reset(seed=0 if seed is None else seed * 0, options=options)
+def nan_later(self: ReacherEnv, action: Any) -> Any:
+    observation, *rest = ReacherEnv.step(self, action)
+    return (np.where(np.abs(observation) > 1, np.nan, observation), *rest)
 
 
-class GlobalNumpy(Faulty):
-    caught_by = "test_global_generators_untouched"
-
-    def step(self, action: Any) -> Any:
-        return super().step(action + np.random.normal())  # noqa: NPY002
+def noisy(self: ReacherEnv, action: Any) -> Any:
+    return ReacherEnv.step(self, action + np.random.normal())  # noqa: NPY002
 
 
-class OtherBox(Faulty):
-    caught_by = "test_action_box"
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.action_space = spaces.Box(-2.0, 2.0, (2,), np.float32)
-
-
-class NanLater(Faulty):
-    caught_by = "test_observations_finite"
-
-    def step(self, action: Any) -> Any:
-        observation, *rest = super().step(action)
-        return (np.where(np.abs(observation) > 1, np.nan, observation), *rest)
-
-
-class ResetGivesNoInfo(Faulty):
-    caught_by = "test_gymnasium_checker"
-
-    def reset(self, **arguments: Any) -> Any:
-        return super().reset(**arguments)[0]
-
-
-class FailsLater(Faulty):
-    caught_by = "test_method_applies"
-
-    def step(self, action: Any) -> Any:
-        assert self.data.time == 0, "a second step"
-        return super().step(action)
+def fails_later(self: ReacherEnv, action: Any) -> Any:
+    assert self.data.time == 0, "a second step"
+    return ReacherEnv.step(self, action)
 
 
 class WithoutLimit(TaskSpec):
@@ -86,9 +58,23 @@ class WithoutLimit(TaskSpec):
 
 
 TASK = replace(make_task("R+L2"), id="faulty")
+
+
+def wrong(**members: Any) -> TaskSpec:
+    """The task with these members in place of its environment's own."""
+    environment: Any = type("Faulty", (ReacherEnv,), members)
+    return replace(TASK, entry_point=environment)
+
+
 # Checks, and tasks that they are meant for.
 FAULTS: list[tuple[str, TaskSpec]] = [
-    *((cls.caught_by, replace(TASK, entry_point=f"{__name__}:{cls.__name__}")) for cls in Faulty.__subclasses__()),
+    ("test_same_seed", wrong(reset=reseeding(lambda _: int(np.random.SeedSequence().generate_state(1)[0])))),
+    ("test_different_seeds", wrong(reset=reseeding(lambda _: 0))),
+    ("test_global_generators_untouched", wrong(step=noisy)),
+    ("test_action_box", wrong(__init__=wider)),
+    ("test_observations_finite", wrong(step=nan_later)),
+    ("test_gymnasium_checker", wrong(reset=lambda *args, **kwargs: ReacherEnv.reset(*args, **kwargs)[0])),
+    ("test_method_applies", wrong(step=fails_later)),
     ("test_action_box", replace(TASK, constraint=Ball(0.05, -np.ones(3), np.ones(3)))),
     ("test_context_in_observation", replace(TASK, constraint=WeightedL1(1.0, -np.ones(2), np.ones(2), (1, 99)))),
     ("test_episodes_end", replace(TASK, max_episode_steps=None)),  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from benchmark.experiments.base import Context
 from benchmark.records.config import load_params
@@ -31,10 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_everything(folder: Path) -> None:
     """With a circle and a set that depends on the state, with and without flows."""
-    path = workplace(folder) / "params.yaml"
-    data = yaml.safe_load(path.read_text())
-    data["profiles"]["smoke"] |= {"tasks": list(TASKS), "plain_methods": list(PLAIN)}
-    path.write_text(yaml.safe_dump(data))
+    workplace(folder, tasks=list(TASKS), plain_methods=list(PLAIN))
     runs = [("run", task, method) for task in TASKS for method in (*FLOWS, *PLAIN)]
     for arguments in (("flows",), *runs, ("experiment",)):
         done = acrl(folder, *arguments, "--profile", "smoke")

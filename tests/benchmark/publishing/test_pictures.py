@@ -18,11 +18,10 @@ from benchmark.publishing.pictures import kept_flow, write_pictures
 from benchmark.publishing.pictures.action_planes import Slice, choose_slice, grid, visited_states
 from benchmark.publishing.pictures.drawing import View, draw_constraint, draw_flow, draw_region, draw_repairs
 from benchmark.publishing.pictures.episodes import MOST_FRAMES, NoRendererError, play, record_episode
-from benchmark.records.config import load_params
+from benchmark.records.config import Params, load_params
 from envs import make_task
 from envs.constraints import Allocation
 from envs.seeding import make_generator
-from tests.benchmark.command import PARAMS
 
 PNG_BYTES, GIF_BYTES = 60_000, 300_000
 # One of each family of sets.
@@ -161,20 +160,15 @@ def test_what_is_played_is_feasible_and_goes_on_after_a_fall(task_id: str) -> No
     assert (episode.ended > 0) == (task_id == "H+M")
 
 
-def test_without_a_renderer_episodes_are_left_out_and_said_to_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_drawn_is_left_out_and_said_to_be(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MUJOCO_GL", "none-such")
-    made = list(write_pictures(load_params(PARAMS), "smoke", "R+L2", tmp_path, episodes=True))
+    made = list(write_pictures(params, "smoke", "R+L2", tmp_path, episodes=True))
     assert [one.path for one in made] == [tmp_path / "smoke/pictures/R+L2.png", None]
     assert made[1].reason.startswith("no episode: no off-screen renderer; install EGL or OSMesa")
-
-
-def test_a_set_on_a_line_has_no_picture_and_its_episode_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    # A set on a line has no picture, and its episode is asked for.
     line = dataclasses.replace(make_task("R+L2"), constraint=Allocation(0.1, [-1.0, -1.0], [1.0, 1.0]))
-    monkeypatch.setenv("MUJOCO_GL", "none-such")
     monkeypatch.setattr("benchmark.publishing.pictures.make_task", lambda _: line)
-    made = [one.reason for one in write_pictures(load_params(PARAMS), "smoke", "R+L2", tmp_path, episodes=True)]
-    assert [reason.partition(":")[0] for reason in made] == ["no picture of its constraint", "no episode"]
+    reasons = [one.reason for one in write_pictures(params, "smoke", "R+L2", tmp_path, episodes=True)]
+    assert [reason.partition(":")[0] for reason in reasons] == ["no picture of its constraint", "no episode"]

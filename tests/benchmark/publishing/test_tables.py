@@ -36,11 +36,6 @@ from tests.benchmark.synthetic_results import (
 NAMES = ("leaderboard", "flows", "violations", "wallclock", "returns", "anchors")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, made_up: Path) -> Path:
-    return Path(shutil.copytree(made_up, tmp_path / PROFILE))
-
-
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0, "0"), (1, "100"), (0.5, "50.00"), (0.99999, "99.999"), (1 - 1e-9, "99.9999999"), (1e-7, "0.00001")],
@@ -60,8 +55,8 @@ def test_interval_has_the_digits_of_its_mean(mean: float, value: float, text: st
 # --- all tables -------------------------------------------------------------------------------------------------------
 
 
-def test_every_table_is_written_three_times_and_on_a_page_and_states_what_it_is_of(folder: Path) -> None:
-    written = tables_of(folder)
+def test_every_table_is_written_three_times_and_on_a_page_and_states_what_it_is_of(copied: Path) -> None:
+    written = tables_of(copied)
     assert set(written) == {f"{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")} | {"README.md"}
     page = written["README.md"]
     assert page.startswith(f"# Results of profile {PROFILE}\n")
@@ -73,12 +68,12 @@ def test_every_table_is_written_three_times_and_on_a_page_and_states_what_it_is_
         for text in (written[f"{name}.md"], written[f"{name}.tex"]):
             assert "Profile quick" in text
             assert f"{STEPS:,} steps; seeds: 0, 1 (N = 2)" in text or name in ("flows", "anchors")
-        assert set(read_table(folder, name)["profile"]) == {PROFILE}
+        assert set(read_table(copied, name)["profile"]) == {PROFILE}
 
 
-def test_latex_is_well_formed(folder: Path) -> None:
-    save(folder, synthetic.make_failure("R+L2", "nfw", 0, error="a_b^c & 100% $x$ {y} ~ # \\z <t>"))
-    for name, text in tables_of(folder).items():
+def test_latex_is_well_formed(copied: Path) -> None:
+    save(copied, synthetic.make_failure("R+L2", "nfw", 0, error="a_b^c & 100% $x$ {y} ~ # \\z <t>"))
+    for name, text in tables_of(copied).items():
         if not name.endswith(".tex"):
             continue
         begun, ended = re.findall(r"\\begin\{(\w+)\}", text), re.findall(r"\\end\{(\w+)\}", text)
@@ -92,10 +87,10 @@ def test_latex_is_well_formed(folder: Path) -> None:
             assert "%" not in line[1:-1]
 
 
-def test_every_table_of_runs_says_that_their_libraries_differ(folder: Path) -> None:
+def test_every_table_of_runs_says_that_their_libraries_differ(copied: Path) -> None:
     old = synthetic.make_provenance(versions={"torch": "1.13.1"})
-    save(folder, make_run("R+L2", "nfw", 0, provenance=old))
-    said = [name for name, text in tables_of(folder).items() if "libraries: torch 1.13.1 and 2.13.0" in text]
+    save(copied, make_run("R+L2", "nfw", 0, provenance=old))
+    said = [name for name, text in tables_of(copied).items() if "libraries: torch 1.13.1 and 2.13.0" in text]
     assert said == [
         f"{name}.{kind}" for name in ("leaderboard", "violations", "wallclock", "returns") for kind in ("md", "tex")
     ] + ["README.md"]
@@ -104,7 +99,7 @@ def test_every_table_of_runs_says_that_their_libraries_differ(folder: Path) -> N
 # --- violations -------------------------------------------------------------------------------------------------------
 
 
-def test_an_infeasible_executed_action_is_seen_and_sizes_are_of_seeds_that_had_violations(folder: Path) -> None:
+def test_an_infeasible_executed_action_is_seen_and_sizes_are_of_seeds_that_had_violations(copied: Path) -> None:
     run, other = make_run("R+L2", "nfw", 0), make_run("R+L2", "nfw", 1)
     assert run.violations is not None
     assert other.violations is not None
@@ -112,8 +107,8 @@ def test_an_infeasible_executed_action_is_seen_and_sizes_are_of_seeds_that_had_v
     executed = run.violations.executed
     executed.count, executed.mean, executed.max = 1, 0.002, 0.002
     executed.valid_share |= dict.fromkeys(("0", "1e-06", "0.001"), 0.9999999)
-    save(folder, run)
-    text = tables_of(folder)["violations.md"]
+    save(copied, run)
+    text = tables_of(copied)["violations.md"]
     mean = other.violations.policy.mean
     assert row_of(text, "R+L2", "nfw")[5] == f"{like(mean, True)(mean)} (1/2)"
     row = row_of(text[text.index("after repair") :], "R+L2", "nfw")
@@ -126,27 +121,27 @@ def test_an_infeasible_executed_action_is_seen_and_sizes_are_of_seeds_that_had_v
 # --- wall-clock -------------------------------------------------------------------------------------------------------
 
 
-def test_a_preparation_is_shown_where_there_is_one_and_has_no_interval_where_seeds_share_a_flow(folder: Path) -> None:
+def test_a_preparation_is_shown_where_there_is_one_and_has_no_interval_where_seeds_share_a_flow(copied: Path) -> None:
     settings = {"samples": {"train": 10}, "flow": {"updates": 5}}
     for seed in SEEDS:
         for method, prepare in (("flowpg", 95.0 + seed / 1000), ("nfw", 1e-5 * (1 + seed))):
             run = make_run("R+L2", method, seed)
             seconds = run.seconds.model_copy(update={"prepare": prepare, "total": run.seconds.total + 100})
             own = {"method": settings} if method == "flowpg" else {}
-            save(folder, run.model_copy(update={"seconds": seconds, "config": run.config | own}))
-    parts = tables_of(folder)["wallclock.md"].split("## Parts")[1]
+            save(copied, run.model_copy(update={"seconds": seconds, "config": run.config | own}))
+    parts = tables_of(copied)["wallclock.md"].split("## Parts")[1]
     assert row_of(parts, "R+L2", "flowpg")[3] == "95.0"
     assert row_of(parts, "R+L2", "nfw")[3] == "—"
     # Without settings of a flow nothing says that seeds shared one.
     assert "[" in row_of(parts, "HC+O", "flowpg")[3]
-    table = read_table(folder, "wallclock").query("task == 'R+L2' and quantity == 'prepare'")
+    table = read_table(copied, "wallclock").query("task == 'R+L2' and quantity == 'prepare'")
     found = table.set_index("method")["interval"]
     assert (found["flowpg"], found["nfw"]) == (SHARED_FLOW, NOTHING_PREPARED)
 
 
-def test_wallclock_parts_add_up_and_are_compared_with_the_reference(folder: Path) -> None:
-    tables_of(folder)
-    table = read_table(folder, "wallclock").set_index(["task", "method", "quantity"])["mean"].unstack()
+def test_wallclock_parts_add_up_and_are_compared_with_the_reference(copied: Path) -> None:
+    tables_of(copied)
+    table = read_table(copied, "wallclock").set_index(["task", "method", "quantity"])["mean"].unstack()
     parts = table[["prepare", "act", "project", "env", "update", "other"]].sum(axis=1)
     assert parts.to_numpy() == pytest.approx(table["total"].to_numpy())
     assert (table["total"] - table["prepare"].fillna(0)).to_numpy() == pytest.approx(table["training"].to_numpy())
@@ -154,17 +149,17 @@ def test_wallclock_parts_add_up_and_are_compared_with_the_reference(folder: Path
     ratio = math.sqrt(math.prod(totals["flowpg"]) / math.prod(totals[REFERENCE]))
     assert table.loc[("R+L2", "flowpg"), "total ratio"] == pytest.approx(ratio)
     assert table.loc[("R+L2", REFERENCE), "total ratio"] == 1.0
-    methods = read_table(folder, "wallclock").query("quantity == 'total ratio' and method != @REFERENCE")["interval"]
+    methods = read_table(copied, "wallclock").query("quantity == 'total ratio' and method != @REFERENCE")["interval"]
     assert set(methods) == {WELCH}
 
 
 @pytest.mark.parametrize(("seeds", "own_times_compare"), [((0,), False), (SEEDS, True)])
 def test_times_of_different_machines_have_no_ratio(
-    folder: Path, seeds: tuple[int, ...], own_times_compare: bool
+    copied: Path, seeds: tuple[int, ...], own_times_compare: bool
 ) -> None:
     for seed in seeds:
-        save(folder, make_run("R+L2", "nfw", seed, provenance=synthetic.make_provenance(threads=2)))
-    text = tables_of(folder)["wallclock.md"]
+        save(copied, make_run("R+L2", "nfw", seed, provenance=synthetic.make_provenance(threads=2)))
+    text = tables_of(copied)["wallclock.md"]
     machines = "times of different machines: Example CPU 3000, 1 thread; Example CPU 3000, 2 threads."
     row = row_of(text, "R+L2", "nfw")
     assert row[3].endswith("†") is not own_times_compare
@@ -172,22 +167,22 @@ def test_times_of_different_machines_have_no_ratio(
     assert (f"† R+L2, nfw: {machines}" in text) is not own_times_compare
     assert f"No ratio: R+L2, nfw: {machines}" in text
     assert row_of(text, "R+L2", "flowpg")[4] not in ("", "—")
-    ratios = read_table(folder, "wallclock").query("task == 'R+L2' and method == 'nfw' and unit == 'ratio'")
+    ratios = read_table(copied, "wallclock").query("task == 'R+L2' and method == 'nfw' and unit == 'ratio'")
     assert set(ratios["interval"]) == {"none: different machines"}
 
 
 # --- anchors ----------------------------------------------------------------------------------------------------------
 
 
-def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(folder: Path) -> None:
+def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(copied: Path) -> None:
     # Whole on one task, and of one seed on one side alone on the other.
     anchors = [("R+L2", "random-feasible", (-60.0, -50.0)), ("R+N", "ddpg-projection", (-10.0, -6.0))]
     for task, method, returns in (*anchors, ("HC+N", "ddpg-projection", (4000.0,))):
-        save(folder, *(make_run_with_return(task, method, seed, value) for seed, value in enumerate(returns)))
-    texts = tables_of(folder)
-    frame = pd.read_csv(folder / "tables/anchors.csv", dtype={"score": str})
+        save(copied, *(make_run_with_return(task, method, seed, value) for seed, value in enumerate(returns)))
+    texts = tables_of(copied)
+    frame = pd.read_csv(copied / "tables/anchors.csv", dtype={"score": str})
     cells = frame.set_index(["task", "score", "quantity"])
-    assert board_of(folder).scales["R+L2"] == (-55.0, -8.0)
+    assert board_of(copied).scales["R+L2"] == (-55.0, -8.0)
     facts = cells.loc[("R+L2", "1", "final return"), ["mean", "measured on", "method", "n", "N", "steps", "seeds"]]
     assert facts.tolist() == [-8.0, "R+N", "ddpg-projection", 2, 2, STEPS, "0 1"]
     zero = cells.loc[("R+L2", "0", "final return")]
@@ -202,28 +197,28 @@ def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(folde
     assert [[cell.strip() for cell in row] for row in rows] == [["R+L2", "0"], ["R+L2", "1"], ["HC+O", "1"]]
     assert "5 of 8 runs that returns are measured by, made at commit" in texts["README.md"]
 
-    shutil.rmtree(folder / "runs/R+L2/nfw")
-    tables_of(folder)
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "tables/anchors.csv", dtype={"score": str}), frame)
+    shutil.rmtree(copied / "runs/R+L2/nfw")
+    tables_of(copied)
+    pd.testing.assert_frame_equal(pd.read_csv(copied / "tables/anchors.csv", dtype={"score": str}), frame)
 
 
 # --- coverage ---------------------------------------------------------------------------------------------------------
 
 
-def test_coverage_is_of_the_seeds_of_the_selection(folder: Path) -> None:
-    assert coverage_tables(board_of(folder)) == []
+def test_coverage_is_of_the_seeds_of_the_selection(copied: Path) -> None:
+    assert coverage_tables(board_of(copied)) == []
     found = {
         seed: StateCoverage(within_range=share, near=share / 2, valid=dict.fromkeys(TOLERANCE_KEYS, share))
         for seed, share in (("0", 0.8), ("1", 0.6), ("9", 0.0))
     }
     report = CoverageReport(task="HC+O", profile=PROFILE, draws=100, runs={"nfw": found})
-    save(folder, report)
-    frame = board_of(folder).coverage
+    save(copied, report)
+    frame = board_of(copied).coverage
     assert set(zip(frame["task"], frame["method"], strict=True)) == {("HC+O", "nfw")}
     means = frame.set_index(["quantity", "tolerance"])["mean"]
     assert means["valid there", 0.1] == pytest.approx(0.7)
     assert means["near"].item() == pytest.approx(0.35)
-    assert row_of(tables_of(folder)["coverage.md"], "HC+O", "nfw")[3].startswith("70.00 [")
-    report.model_copy(update={"profile": "paper"}).write(coverage_path(folder, "HC+O"))
+    assert row_of(tables_of(copied)["coverage.md"], "HC+O", "nfw")[3].startswith("70.00 [")
+    report.model_copy(update={"profile": "paper"}).write(coverage_path(copied, "HC+O"))
     with pytest.raises(UserError, match="holds the coverage of"):
-        board_of(folder)
+        board_of(copied)

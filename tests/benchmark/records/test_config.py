@@ -9,20 +9,14 @@ import pytest
 from benchmark.records.config import Params, load_params, run_config
 from benchmark.records.yaml import find_params
 from envs import UserError
-
-SHIPPED = Path(__file__).resolve().parents[3] / "params.yaml"
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Params:
-    return load_params(SHIPPED)
+from tests.benchmark.command import PARAMS
 
 
-def test_every_run_of_every_shipped_profile_has_a_configuration(shipped: Params) -> None:
-    for name, profile in shipped.profiles.items():
+def test_every_run_of_every_shipped_profile_has_a_configuration(params: Params) -> None:
+    for name, profile in params.profiles.items():
         for task in profile.tasks:
             for method in profile.methods:
-                assert run_config(shipped, name, task, method).steps >= 1
+                assert run_config(params, name, task, method).steps >= 1
 
 
 def test_defaults_give_way_to_the_task_and_both_to_the_profile() -> None:
@@ -46,12 +40,12 @@ def test_defaults_give_way_to_the_task_and_both_to_the_profile() -> None:
     assert run_config(params, "p", "R+L2", "ddpg-projection").method["gamma"] == 0.75
 
 
-def test_the_published_settings_of_the_tasks(shipped: Params) -> None:
-    reacher = run_config(shipped, "paper", "R+L2", "ddpg-penalty")
+def test_the_published_settings_of_the_tasks(params: Params) -> None:
+    reacher = run_config(params, "paper", "R+L2", "ddpg-penalty")
     assert (reacher.steps, reacher.method["gamma"], reacher.method["replay_size"]) == (300_000, 0.98, 200_000)
     assert reacher.method["penalty"] == pytest.approx(1 / 7, abs=1e-6)
-    assert run_config(shipped, "paper", "HC+O", "nfw").method["alpha"] == 0.01
-    bikes = run_config(shipped, "paper", "BSS-5", "nfw")
+    assert run_config(params, "paper", "HC+O", "nfw").method["alpha"] == 0.01
+    bikes = run_config(params, "paper", "BSS-5", "nfw")
     assert (bikes.method["alpha"], bikes.method["noise"], bikes.method["batch_size"]) == (0.05, 5.0, 64)
 
 
@@ -84,7 +78,7 @@ STEPS, LEARNER = "    steps: 150\n", "{warmup: 60, "
     ],
 )
 def test_what_is_wrong_in_a_file_is_refused_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
-    text, path = SHIPPED.read_text(), tmp_path / "params.yaml"
+    text, path = PARAMS.read_text(), tmp_path / "params.yaml"
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=message) as refused:
@@ -95,7 +89,7 @@ def test_what_is_wrong_in_a_file_is_refused_with_its_line(tmp_path: Path, old: s
 
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(SHIPPED.read_text().replace("steps: 150", "steps: 0150").replace("{warmup: 60,", "{tau: 1e-4,"))
+    path.write_text(PARAMS.read_text().replace("steps: 150", "steps: 0150").replace("{warmup: 60,", "{tau: 1e-4,"))
     config = run_config(load_params(path), "smoke", "R+L2", "nfw")
     assert (config.steps, config.method["tau"]) == (150, 0.0001)
 
@@ -105,12 +99,12 @@ def test_params_are_those_of_the_nearest_folder_or_the_package(tmp_path: Path, m
     folder = project / "folder"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    assert find_params() == SHIPPED
+    assert find_params() == PARAMS
     (tmp_path / "params.yaml").touch()
     assert find_params() == tmp_path / "params.yaml"
     # Those of the folders around a project are not its own.
     (project / ".dvc").mkdir()
-    assert find_params() == SHIPPED
+    assert find_params() == PARAMS
     (project / "params.yaml").touch()
     assert find_params() == project / "params.yaml"
     (folder / "params.yaml").touch()

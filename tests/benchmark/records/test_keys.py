@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from benchmark.records import keys
-from benchmark.records.config import EvaluationSettings, Params, RunConfig, load_params
+from benchmark.records.config import EvaluationSettings, Params, RunConfig
 from benchmark.records.keys import run_key
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run, select, state_of, why_stale
@@ -17,14 +16,9 @@ from envs.sampling import dataset
 from methods import flowpg
 from methods.base import method_class
 from methods.flows.realnvp import RealNVPConfig
+from tests.benchmark.command import ROOT
 
-ROOT = Path(__file__).parents[3]
 NFW, FLOWPG = method_class("nfw"), method_class("flowpg")
-
-
-@pytest.fixture(scope="module")
-def params() -> Params:
-    return load_params(ROOT / "params.yaml")
 
 
 def config(**method: object) -> RunConfig:

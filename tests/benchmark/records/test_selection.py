@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from envs.errors import UserError
 from tests.benchmark.synthetic_results import (
-    PROFILE,
     SEEDS,
     STEPS,
     TWO_TASKS,
@@ -25,38 +23,33 @@ from tests.benchmark.synthetic_results import (
 )
 
 
-@pytest.fixture
-def folder(tmp_path: Path, made_up: Path) -> Path:
-    return Path(shutil.copytree(made_up, tmp_path / PROFILE))
-
-
-def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(folder: Path) -> None:
-    save(folder, make_flow("BSS-3"))
-    save(folder, make_timing("BSS-3"))
-    save(folder, make_timing("BSS-5"))
-    written = tables_of(folder, (*TWO_TASKS, "BSS-3", "BSS-5", "H+M"))
+def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(copied: Path) -> None:
+    save(copied, make_flow("BSS-3"))
+    save(copied, make_timing("BSS-3"))
+    save(copied, make_timing("BSS-5"))
+    written = tables_of(copied, (*TWO_TASKS, "BSS-3", "BSS-5", "H+M"))
     expected = "No run yet, only flows and timing: BSS-3. No run yet, only timing: BSS-5. No run yet, left out: H+M."
     assert expected in written["README.md"]
     assert expected in written["returns.md"]
     assert "| BSS-3" in written["timing.md"]
 
 
-def test_a_run_outside_of_the_selection_is_named_and_not_used(folder: Path) -> None:
-    save(folder, make_run("R+L2", "nfw", 7))
-    written = tables_of(folder)
+def test_a_run_outside_of_the_selection_is_named_and_not_used(copied: Path) -> None:
+    save(copied, make_run("R+L2", "nfw", 7))
+    written = tables_of(copied)
     assert row_of(written["returns.md"], "R+L2", "nfw")[2] == "2/2"
     assert "not shown: runs/R+L2/nfw/seed-7.json" in written["returns.md"]
 
 
-def test_profiles_never_mix(folder: Path) -> None:
-    path = save(folder, make_run("R+L2", "nfw", 1, profile="paper"))
+def test_profiles_never_mix(copied: Path) -> None:
+    path = save(copied, make_run("R+L2", "nfw", 1, profile="paper"))
     with pytest.raises(UserError, match=re.escape(str(path)) + ".*'paper'"):
-        tables_of(folder)
-    assert not (folder / "tables").exists()
-    save(folder, make_run("R+L2", "nfw", 1))
-    save(folder, make_flow("R+L2", profile="paper"))
+        tables_of(copied)
+    assert not (copied / "tables").exists()
+    save(copied, make_run("R+L2", "nfw", 1))
+    save(copied, make_flow("R+L2", profile="paper"))
     with pytest.raises(UserError, match=re.escape("flows/flowpg/R+L2.json") + ".*'paper'"):
-        tables_of(folder)
+        tables_of(copied)
 
 
 @pytest.mark.parametrize(
@@ -70,18 +63,18 @@ def test_profiles_never_mix(folder: Path) -> None:
         ({"seconds": {}}, "took no time"),
     ],
 )
-def test_a_file_that_would_spoil_a_table_is_refused(folder: Path, changes: dict[str, object], message: str) -> None:
-    alter(folder / "runs/R+L2/nfw/seed-1.json", lambda data: data.update(**changes))
+def test_a_file_that_would_spoil_a_table_is_refused(copied: Path, changes: dict[str, object], message: str) -> None:
+    alter(copied / "runs/R+L2/nfw/seed-1.json", lambda data: data.update(**changes))
     with pytest.raises(UserError, match=message) as caught:
-        tables_of(folder)
+        tables_of(copied)
     assert "\n" not in str(caught.value)
-    assert not (folder / "tables").exists()
+    assert not (copied / "tables").exists()
 
 
-def test_failed_and_timed_out_runs_are_missing_and_listed(folder: Path) -> None:
-    save(folder, make_failure("R+L2", "nfw", 0))
-    save(folder, make_failure("HC+O", "nfw", 1, status="timeout", error="gave up after 60 s"))
-    written = tables_of(folder)
+def test_failed_and_timed_out_runs_are_missing_and_listed(copied: Path) -> None:
+    save(copied, make_failure("R+L2", "nfw", 0))
+    save(copied, make_failure("HC+O", "nfw", 1, status="timeout", error="gave up after 60 s"))
+    written = tables_of(copied)
     for name in ("violations", "wallclock", "returns"):
         assert row_of(written[f"{name}.md"], "R+L2", "nfw")[2] == "1/2"
         expected = "R+L2, nfw, seed 0 failed and counts as missing: RuntimeError: loss is not \\| finite"
@@ -90,18 +83,18 @@ def test_failed_and_timed_out_runs_are_missing_and_listed(folder: Path) -> None:
     assert written["README.md"].count("R+L2, nfw, seed 0 failed") == 1
 
 
-def test_seeds_are_in_numeric_order(folder: Path) -> None:
+def test_seeds_are_in_numeric_order(copied: Path) -> None:
     for seed in (2, 10):
-        save(folder, make_failure("R+L2", "nfw", seed))
-    text = tables_of(folder, seeds=(0, 1, 2, 10))["returns.md"]
+        save(copied, make_failure("R+L2", "nfw", seed))
+    text = tables_of(copied, seeds=(0, 1, 2, 10))["returns.md"]
     assert text.index("seed 2 failed") < text.index("seed 10 failed")
 
 
-def test_a_missing_run_is_counted_and_a_missing_row_shown(folder: Path) -> None:
-    (folder / "runs/R+L2/nfw/seed-1.json").unlink()
+def test_a_missing_run_is_counted_and_a_missing_row_shown(copied: Path) -> None:
+    (copied / "runs/R+L2/nfw/seed-1.json").unlink()
     for seed in SEEDS:
-        (folder / f"runs/R+L2/flowpg/seed-{seed}.json").unlink()
-    written = tables_of(folder, (*TWO_TASKS, "BSS-3"))
+        (copied / f"runs/R+L2/flowpg/seed-{seed}.json").unlink()
+    written = tables_of(copied, (*TWO_TASKS, "BSS-3"))
     assert row_of(written["returns.md"], "R+L2", "nfw")[2] == "1/2"
     assert "[" not in row_of(written["returns.md"], "R+L2", "nfw")[3]
     assert row_of(written["returns.md"], "R+L2", "flowpg")[2:] == ["0/2", "—", "—"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.command import acrl, finish, install, start, workplace
+from tests.benchmark.command import acrl, finish, install, refused, start, workplace
 from tests.benchmark.synthetic_results import make_run, save
 from tests.benchmark.verification.verified import said, verify
 
@@ -69,7 +69,8 @@ def folder(elsewhere: Path, tmp_path: Path) -> Path:
 def test_a_bad_submission_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     save(tmp_path / "results/smoke", make_run(method="theirs", profile="smoke"))
     assert old in TOML
-    assert message in refused(tmp_path, write(tmp_path / PLACE, TOML.replace(old, new, 1)))
+    path = write(tmp_path / PLACE, TOML.replace(old, new, 1))
+    assert message in refused(workplace(tmp_path), "verify", path)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +82,7 @@ def test_a_bad_submission_is_one_line(tmp_path: Path, old: str, new: str, messag
     ],
 )
 def test_a_submission_without_runs_or_out_of_its_place_is_refused(tmp_path: Path, place: str, message: str) -> None:
-    assert message in refused(tmp_path, write(tmp_path / place, TOML))
-
-
-def refused(folder: Path, path: Path) -> str:
-    """The one line of the error with which ``acrl verify`` refuses a submission."""
-    done = acrl(workplace(folder), "verify", path)
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    return done.err
+    assert message in refused(workplace(tmp_path), "verify", write(tmp_path / place, TOML))
 
 
 def test_where_the_package_is_installed_a_run_is_made_again(elsewhere: Path, program: Path) -> None:

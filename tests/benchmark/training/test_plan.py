@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from benchmark.records.yaml import merge
 from tests.benchmark.command import acrl, files, workplace
 
 TASKS = ("R+L2", "BSS-3")
@@ -18,11 +16,7 @@ RUNS = TRAINED | {"train/R+N.key", "train/BSS-3+N.key"}
 
 def plan(folder: Path, change: dict[str, Any]) -> dict[str, bytes]:
     """The keys with ``change`` on top of profile smoke."""
-    path = workplace(folder) / "params.yaml"
-    data = yaml.safe_load(path.read_text())
-    data["profiles"]["smoke"] = merge(data["profiles"]["smoke"], change)
-    path.write_text(yaml.safe_dump(data))
-    assert acrl(folder, "plan", "--profile", "smoke").code == 0
+    assert acrl(workplace(folder, **change), "plan", "--profile", "smoke").code == 0
     return files(folder / "results" / "smoke" / "plan")
 
 

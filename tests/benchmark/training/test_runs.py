@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmark.records.config import Params, load_params
+from benchmark.records.config import Params
 from benchmark.records.runs import Run, restore, select, state_of
 from benchmark.training.runs import evaluate_checkpoint, execute
 from envs import UserError
-from tests.benchmark.command import PARAMS, files
+from tests.benchmark.command import files
+from tests.benchmark.conftest import changed
 
 NFW, OTHER = Run("smoke", "R+L2", "nfw", 0), Run("smoke", "R+L2", "nfw", 7)
-
-
-@pytest.fixture(scope="module")
-def params() -> Params:
-    return load_params(PARAMS)
-
-
-def changed(params: Params, **settings: Any) -> Params:
-    """The same with other settings of profile smoke."""
-    return params.model_copy(update={"profiles": {"smoke": params.profile("smoke").model_copy(update=settings)}})
 
 
 @pytest.fixture

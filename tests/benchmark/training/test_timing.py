@@ -9,22 +9,19 @@ from typing import Any
 
 import pytest
 
-from benchmark.records.config import Params, load_params
+from benchmark.records.config import Params
 from benchmark.records.reports import TimingReport, timing_path
 from benchmark.records.results import read_record
 from benchmark.training.timing import busy_seconds, time_steps, timing_state, turns
+from tests.benchmark.conftest import changed
 
 FEW = ("flowpg", "ddpg-projection-qp", "ddpg-penalty")
 
 
 @pytest.fixture(scope="module")
-def params() -> Params:
+def params(params: Params) -> Params:
     """Profile smoke on R+L2 with three methods."""
-    whole = load_params()
-    smoke = whole.profiles["smoke"].model_copy(
-        update={"tasks": ("R+L2",), "flow_methods": FEW[:1], "plain_methods": FEW[1:]}
-    )
-    return whole.model_copy(update={"profiles": {"smoke": smoke}})
+    return changed(params, tasks=("R+L2",), flow_methods=FEW[:1], plain_methods=FEW[1:])
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +60,9 @@ def test_every_method_has_its_rounds_and_every_part_its_time(params: Params, tim
 def test_is_stale_when_settings_change_and_missing_before(
     params: Params, timed: Path, tmp_path: Path, change: dict[str, Any], state: str
 ) -> None:
-    smoke = params.profiles["smoke"]
-    changed = params.model_copy(update={"profiles": {"smoke": smoke.model_copy(update=change)}})
-    assert timing_state(changed, "smoke", "R+L2", timed) == state
-    assert timing_state(changed, "smoke", "R+L2", tmp_path) == "missing"
+    altered = changed(params, **change)
+    assert timing_state(altered, "smoke", "R+L2", timed) == state
+    assert timing_state(altered, "smoke", "R+L2", tmp_path) == "missing"
 
 
 def test_other_work_is_seen_and_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmark.publishing.mlflow import metrics
 from benchmark.records.results import RunResult, read_run
@@ -54,11 +53,7 @@ def test_numbers_that_do_not_fit_each_other_are_named(
 
 
 def test_a_policy_that_was_never_judged_is_neither_valid_nor_not(tmp_path: Path) -> None:
-    path = workplace(tmp_path) / "params.yaml"
-    data = yaml.safe_load(path.read_text())
-    data["profiles"]["smoke"]["learner"]["warmup"] = 1000
-    path.write_text(yaml.safe_dump(data))
-    assert acrl(tmp_path, "run", "R+L2", "nfw", "-p", "smoke").code == 0
+    assert acrl(workplace(tmp_path, learner={"warmup": 1000}), "run", "R+L2", "nfw", "-p", "smoke").code == 0
     policy = json.loads((tmp_path / RUN).read_text())["violations"]["policy"]
     assert (policy["n"], set(policy["valid_share"].values())) == (0, {None})
     run = read_run(tmp_path / RUN)

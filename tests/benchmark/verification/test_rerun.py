@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from benchmark.records.config import Params, RunConfig, load_params
+from benchmark.records.config import Params, RunConfig
 from benchmark.records.results import RunResult
 from benchmark.records.runs import Run
 from benchmark.training.harness import train
 from benchmark.training.runs import execute
 from benchmark.verification import rerun
 from envs.registry import make_task
-from tests.benchmark.command import PARAMS, finish, start
+from tests.benchmark.command import finish, start
+from tests.benchmark.conftest import changed
 from tests.benchmark.verification.verified import RUN, Data, forge, said, verify
 
 # A run as it would come from elsewhere: the same seeds, in other floating-point numbers.
 WHOLE = rerun.Stretch(150, 3, whole=True)
-
-
-@pytest.fixture(scope="module")
-def params() -> Params:
-    return load_params(PARAMS)
-
-
-@pytest.fixture
-def folder(nfw_runs: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(nfw_runs, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +35,9 @@ def again(seeds: list[RunResult], tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 @pytest.mark.parametrize("steps", [1, 149])
-def test_a_run_made_again_in_part_agrees_up_to_there(folder: Path, steps: int) -> None:
+def test_a_run_made_again_in_part_agrees_up_to_there(nfw_copy: Path, steps: int) -> None:
     # Updates are made at the end of an episode: 50 steps here, but not the step before the run's last one.
-    done, verification = verify(folder, RUN, "--rerun-steps", str(steps))
+    done, verification = verify(nfw_copy, RUN, "--rerun-steps", str(steps))
     assert done.code == 0, done.out
     last = max(50, steps // 50 * 50)
     assert f"rerun: agrees: R+L2 nfw seed 0 made again up to step {last} of 150" in said(verification, "ok")[-1]
@@ -56,9 +46,7 @@ def test_a_run_made_again_in_part_agrees_up_to_there(folder: Path, steps: int) -
 def test_an_evaluation_within_an_episode_is_made_again_as_it_was(params: Params, tmp_path: Path) -> None:
     # Bike sharing's episodes have 100 steps, and updates are made at their end: an evaluation at step 50 is of a policy
     # that has learned nothing yet, unless the run itself ends there.
-    profile = params.profile("smoke")
-    early = profile.model_copy(update={"learner": profile.learner | {"warmup": 20}})
-    altered = params.model_copy(update={"profiles": {"smoke": early}})
+    altered = changed(params, learner=params.profile("smoke").learner | {"warmup": 20})
     result = execute(Run("smoke", "BSS-3", "nfw", 0), altered, tmp_path, lambda _: None)
     stretch = rerun.choose_stretch(result, 50)
     again = rerun.repeat(result, stretch, tmp_path / "smoke", lambda _: lambda _: None)
@@ -79,19 +67,19 @@ def test_how_much_of_a_long_run_is_made_again(seeds: list[RunResult]) -> None:
     assert rerun.choose_stretch(result, None) == rerun.Stretch(150, 3, whole=True)
 
 
-def test_a_return_changed_with_its_digest_is_caught_by_making_the_run_again(folder: Path) -> None:
+def test_a_return_changed_with_its_digest_is_caught_by_making_the_run_again(nfw_copy: Path) -> None:
     def change(data: Data) -> None:
         best = data["returns"]["best"]
         best["episodes"] = [value + 1 for value in best["episodes"]]
         best["mean"] = sum(best["episodes"]) / len(best["episodes"])
 
-    forge(folder / RUN, change)
-    done, verification = verify(folder, RUN)
+    forge(nfw_copy / RUN, change)
+    done, verification = verify(nfw_copy, RUN)
     assert done.code == 1
     (problem,) = said(verification, "failed")
     assert problem.startswith("rerun: differs: R+L2 nfw seed 0 made again whole")
     assert "the first returns.best." in problem
-    assert verify(folder, RUN, "--no-rerun")[0].code == 0
+    assert verify(nfw_copy, RUN, "--no-rerun")[0].code == 0
 
 
 def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
@@ -113,8 +101,8 @@ def test_elsewhere_why_digits_may_differ(seeds: list[RunResult]) -> None:
 
 
 @pytest.mark.parametrize("switch", [{"ATEN_CPU_CAPABILITY": "default"}, {"MKL_CBWR": "COMPATIBLE"}])
-def test_another_code_path_of_the_same_processor_is_no_forgery(folder: Path, switch: dict[str, str]) -> None:
-    done = finish(start(folder, "verify", RUN, **switch))
+def test_another_code_path_of_the_same_processor_is_no_forgery(nfw_copy: Path, switch: dict[str, str]) -> None:
+    done = finish(start(nfw_copy, "verify", RUN, **switch))
     assert (done.code, done.err) == (0, "")
     assert "every number within 0.0001, relatively; made with another code path of the processor" in done.out
 

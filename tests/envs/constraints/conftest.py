@@ -63,6 +63,11 @@ def l1_and_sines(bounds: tuple[float, float], box: tuple[ArrayLike, ArrayLike], 
     return Intersection(WeightedL1(bounds[0], *box, w), SineSquares(bounds[1], *box, th))
 
 
+def no_obs(rows: int) -> Tensor:
+    """Observations for a constraint that reads none."""
+    return torch.zeros((rows, 0), dtype=torch.float64)
+
+
 CONVEX = [
     Case("box", Box([-1.0, 0.0, 2.0], [1.0, 0.5, 5.0])),
     Case("R+L2", Ball(0.05, *unit(2))),

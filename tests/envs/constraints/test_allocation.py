@@ -8,13 +8,10 @@ import torch
 
 from envs.constraints import Allocation
 from envs.errors import UserError
+from tests.envs.constraints.conftest import no_obs
 
 BSS3 = Allocation(90, np.zeros(3), np.full(3, 35.0))
 BSS5 = Allocation(150, np.zeros(5), np.full(5, 35.0))
-
-
-def no_obs(rows: int) -> torch.Tensor:
-    return torch.zeros((rows, 0), dtype=torch.float64)
 
 
 @pytest.fixture(scope="module", params=[(BSS3, 136, 2000), (BSS5, 23_751, 200)], ids=["BSS-3", "BSS-5"])

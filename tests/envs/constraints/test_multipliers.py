@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from envs.constraints import Intersection, SineSquares, WeightedL1
+from envs.constraints import SineSquares
 from envs.constraints.multipliers import Problem, _search, find_multipliers, nearest
 from envs.constraints.multipliers_row import nearest_row
 from envs.constraints.secular import bracketed_root
 from envs.constraints.support import find_support
+from tests.envs.constraints.conftest import l1_and_sines, uneven
 
 EPS = float(np.finfo(np.float64).eps)
 BUDGET, SQUARE = 10.0, 0.1
@@ -91,8 +92,7 @@ def test_a_root_behind_a_plateau_is_found() -> None:
 @pytest.mark.parametrize("rows", [1, 600])
 def test_a_zero_of_either_sign_stays_in_a_box_that_begins_there(rows: int) -> None:
     """Far actions under bounds near the rounding of float32, where the last Newton step leads below 0."""
-    box = [-2.0, 0.0, -0.1, -1.0, -1.0, -0.3], [0.5, 1.0, 3.0, 0.0, 0.2, 1.0]
-    c = Intersection(WeightedL1(1e-8, *box, range(6)), SineSquares(1e-8, *box, range(6, 12)))
+    c = l1_and_sines((1e-8, 1e-8), uneven(6), range(6), range(6, 12))
     action = torch.tensor([[-2.7917494982432345e-09, -0.0, -6662.0625, 0.001737401937134564, 0.0, -8481064.0]])
     obs = [0.0, -9.428903579711914, 0.5526131987571716, 4.702325820922852, -5.238062381744385, -4.18901252746582]
     obs += [-5.693029880523682, 0.8491004705429077, 11.825533866882324, 3.6311068534851074, -7.279339790344238]

@@ -5,21 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from envs.constraints import Discs, Ring
+from envs.constraints import Discs
 from envs.constraints.nonconvex import NonConvex
 from envs.errors import UserError
+from tests.envs.constraints.conftest import NOT_CONVEX, no_obs
 
-RING = Ring(0.02, 0.05, -np.ones(2), np.ones(2))
-DISCS = Discs([[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], -np.ones(2), np.ones(2))
-SHELL = Ring(0.5, 2.0, [-2.0] * 4, [1.5, 2.0, 3.0, 1.5])
-BALLS = Discs([[0.0, 0.0, 0.6], [0.1, -0.4, 0.0], [0.5, 0.3, -0.6]], [0.04, 0.09, 0.1], [-1.0] * 3, [1.0] * 3)
+RING, DISCS, SHELL, BALLS = (case.constraint for case in NOT_CONVEX)
 PLANAR = pytest.mark.parametrize("c", [RING, DISCS], ids=["R+Ring", "R+2D"])
 
 STEP = 4e-3
-
-
-def no_obs(rows: int) -> Tensor:
-    return torch.zeros((rows, 0), dtype=torch.float64)
 
 
 def actions(c: NonConvex, rows: int, generator: torch.Generator) -> Tensor:

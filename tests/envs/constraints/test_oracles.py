@@ -6,16 +6,15 @@ import torch
 from torch import Tensor
 
 from envs import make_task
-from envs.constraints import Constraint, Intersection, SineSquares, TwoLegs, TwoLinkTip, WeightedL1
+from envs.constraints import Constraint, TwoLinkTip
 from envs.constraints.solver import TIGHT, ParametrisedProgram
+from tests.envs.constraints.conftest import CONVEX, l1_and_sines, uneven
 
 WIDTH = 17
-SIX = [-2.0, 0.0, -0.1, -1.0, -1.0, -0.3], [0.5, 1.0, 3.0, 0.0, 0.2, 1.0]
 FAMILIES: dict[str, Constraint] = {
     **{name: make_task(name).constraint for name in ("R+T", "HC+MA", "W+O+S")},
-    "tip-uneven-box": TwoLinkTip(0.3, [-0.1, -2.0], [1.0, 0.2], [3]),
-    "legs-uneven-box": TwoLegs(1.0, *SIX, range(8)),
-    "both-uneven-box": Intersection(WeightedL1(1.0, *SIX, range(6)), SineSquares(0.3, *SIX, range(6, 12))),
+    **{case.name: case.constraint for case in CONVEX if case.name in ("tip-uneven-box", "legs-uneven-box")},
+    "both-uneven-box": l1_and_sines((1.0, 0.3), uneven(6), range(6), range(6, 12)),
 }
 EVERY = pytest.mark.parametrize("c", FAMILIES.values(), ids=FAMILIES.keys())
 BOTH = FAMILIES["W+O+S"]

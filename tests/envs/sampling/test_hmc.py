@@ -13,10 +13,9 @@ from envs.sampling import hmc
 from envs.sampling.hmc import HMCConfig, Space, sample_hmc, step
 from envs.sampling.rejection import sample_rejection
 from envs.sampling.samples import Samples
-from tests.envs.sampling.two_sample import ALARM, FAMILIES, energy_pvalue, task_states
+from tests.envs.sampling.two_sample import ALARM, FAMILIES, NO_STATE, energy_pvalue, task_states
 
 CHAINS = 600
-NO_STATE = torch.zeros((1, 1), dtype=torch.float64)
 RING, DISCS = make_task("R+Ring").constraint, make_task("R+2D").constraint
 # One draw of each chain: independent, as the two-sample test needs them.
 LAST = HMCConfig(draws=1, warmup=50)

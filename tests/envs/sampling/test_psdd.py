@@ -14,14 +14,11 @@ from envs import make_task
 from envs.constraints import Allocation
 from envs.errors import UserError
 from envs.sampling.psdd import PSDD, compile_allocation, compile_linear
+from tests.envs.sampling.two_sample import generator
 
 DRAWS = 200_000
 LEAST_PVALUE = 0.01
 HOLDS = {"=": np.equal, "<=": np.less_equal, ">=": np.greater_equal}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def enumerate_points(upper: list[int]) -> np.ndarray:

@@ -10,14 +10,9 @@ from envs import make_task
 from envs.constraints import Ball, WeightedL1
 from envs.errors import UserError
 from envs.sampling.rejection import sample_rejection
-from tests.envs.sampling.two_sample import task_states
+from tests.envs.sampling.two_sample import NO_STATE, generator, task_states
 
 ROWS = 100_000
-NO_STATE = torch.zeros((1, 1), dtype=torch.float64)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("box", ["action", "bounding"])

@@ -16,8 +16,13 @@ from envs.sampling.dataset import embed, rollout_contexts
 PERMUTATIONS = 999
 # Chance of a false alarm in one comparison; seeds are fixed, so that it is drawn once and for all.
 ALARM = 0.002
+NO_STATE = torch.zeros((1, 1), dtype=torch.float64)
 # A task of each family of constraints.
 FAMILIES = list({type(make_task(task).constraint): task for task in reversed(list_tasks())}.values())
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def energy_pvalue(first: Tensor, second: Tensor, seed: int = 0) -> float:
@@ -36,7 +41,7 @@ def task_states(task_id: str, count: int = 2) -> Tensor:
     """States (count, o) that random feasible actions lead to: the farthest from 0 first, then others."""
     task = make_task(task_id)
     if not task.constraint.context_indices:
-        return torch.zeros((1, 1), dtype=torch.float64)
+        return NO_STATE
     visited = rollout_contexts(task, 60, seed=3)
     order = visited.norm(dim=1).argsort(descending=True)
     return embed(task.constraint, visited[order[:: len(order) // count][:count]])

@@ -12,9 +12,8 @@ from benchmark.analysis.claims.rule import Claim
 from benchmark.publishing.claims import WHY, effect_rows, verdict_rows, write_claims
 from benchmark.records.results import TOLERANCES
 from tests.benchmark import synthetic_claims as synthetic
-from tests.benchmark.synthetic_claims import BASELINES, FLOW, METHODS, QP, TASKS, World, reading
+from tests.benchmark.synthetic_claims import BASELINES, FLOW, METHODS, QP, TASKS, UNTESTABLE, World, reading
 
-UNTESTABLE = "not testable at this budget"
 EQUALITY = ("BSS-3", "BSS-5")
 FREE = tuple(task for task in TASKS if task not in EQUALITY)
 

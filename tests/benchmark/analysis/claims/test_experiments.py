@@ -9,9 +9,8 @@ import pytest
 from benchmark.analysis.claims.rule import Claim
 from envs.errors import UserError
 from tests.benchmark import synthetic_claims as synthetic
-from tests.benchmark.synthetic_claims import World, growth_rows, reading, write_experiment
+from tests.benchmark.synthetic_claims import UNTESTABLE, World, growth_rows, reading, write_experiment
 
-UNTESTABLE = "not testable at this budget"
 CURVED, LINEAR = "hmc against rejection on non-convex sets", "psdd against rejection on linear sets"
 NAIVE = "psdd against rejection-naive on linear sets"
 
