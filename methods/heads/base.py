@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from envs.constraints.base import Constraint
 from envs.errors import UserError
+from methods.heads.density import log_gaussian
 from methods.rowwise import rowwise
 
 
@@ -72,6 +75,37 @@ class Head(ABC):
         if not self.has_density:
             raise UserError(f"{type(self).__name__} has no density, as it maps many outputs to one action")
         return rowwise(self._log_det)(output, obs).to(output.dtype)
+
+    def log_prob(self, latent: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
+        """Log density of the action of a Gaussian latent, by the units above: (B,).
+
+        Args:
+            latent: A draw (B, k): the output, or where outputs are squashed what the tanh is taken of.
+            mean: Of the Gaussian, (B, k).
+            log_std: Of its coordinates, (B, k) or (k,).
+            obs: (B, o).
+
+        Raises:
+            UserError: If the head has no density.
+        """
+        gaussian = log_gaussian(latent - mean, log_std.expand_as(latent))
+        if not self.squashed:
+            return gaussian - self.log_det(latent, obs)
+        # log(1 - tanh(x)^2), without the loss of digits far from 0.
+        slope = 2 * (math.log(2) - latent - softplus(-2 * latent))
+        return gaussian - slope.sum(dim=1) - self.log_det(latent.tanh(), obs)
+
+    def shifted(self, output: Tensor, offset: Tensor) -> Tensor:
+        """Outputs of points moved by ``offset``, (B, k), in the environment's units (or in free coordinates)."""
+        return output + offset / self._half.to(output.dtype)
+
+    def again(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The head's action (B, n) for the outputs that stand for some actions (B, n), such as its own with noise."""
+        return rowwise(self._again)(action, obs)
+
+    def _again(self, action: Tensor, obs: Tensor) -> Tensor:
+        point = self.constraint.to_free(action.double()) if self.in_plane else action
+        return self._action((point - self._middle) / self._half, obs)
 
     @abstractmethod
     def _action(self, output: Tensor, obs: Tensor) -> Tensor:
