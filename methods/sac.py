@@ -54,7 +54,8 @@ class SAC(Learner[S]):
         sizes = (obs_dim + action_dim, *self.config.hidden, 1)
         state = {"actor": new_network((obs_dim, *self.config.hidden, 2 * self.head.outputs))}
         state["critics"] = new_network(sizes) + new_network(sizes)
-        state |= {"target_critics": state["critics"], "log_temperature": [torch.zeros(())]}
+        state["target_critics"] = [parameter.clone() for parameter in state["critics"]]
+        state["log_temperature"] = [torch.zeros(())]
         for name in ("actor", "critics", "log_temperature"):
             state = with_adam(state, name)
         return state

@@ -57,7 +57,8 @@ class TD3(Learner[T]):
         actor = new_network((obs_dim, *self.config.hidden, self.head.outputs))
         sizes = (obs_dim + action_dim, *self.config.hidden, 1)
         critics = new_network(sizes) + new_network(sizes)
-        state = {"actor": actor, "critics": critics, "target_actor": actor, "target_critics": critics}
+        state = {"actor": actor, "critics": critics}
+        state |= {f"target_{name}": [parameter.clone() for parameter in state[name]] for name in NETWORKS}
         return with_adam(with_adam(state, "actor"), "critics")
 
     def output(self, actor: Parameters, obs: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from methods import list_methods, make_method
 from methods.base import method_class
 from methods.functional import by_transform
 from methods.learner import Learner
-from tests.methods.bandit import bandit_task, error_after
 from tests.methods.learners import SMALL, feed
 
 ROWS = [id for id in list_methods() if issubclass(method_class(id), Learner)]
