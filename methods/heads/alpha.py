@@ -18,8 +18,18 @@ class AlphaHead(RayHead):
     :meth:`log_prob` has the density of what a Gaussian becomes.
     """
 
+    def shorten(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The same of points (B, n) in the environment's units, such as another head's actions with noise: (B, n)."""
+        return rowwise(self._shorten)(action, obs)
+
+    def _shorten(self, action: Tensor, obs: Tensor) -> Tensor:
+        return self._on_ray(self.constraint.to_free(action.double()), obs)
+
     def _action(self, output: Tensor, obs: Tensor) -> Tensor:
-        ray = self._ray(output, obs)
+        return self._on_ray(self._scaled(output.double()), obs)
+
+    def _on_ray(self, point: Tensor, obs: Tensor) -> Tensor:
+        ray = self._ray(point, obs)
         return self.constraint.from_free(ray.centre + ray.step / ((1 + SHORT) * ray.gauge).clamp(min=1))
 
     def log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
@@ -40,7 +50,7 @@ class AlphaHead(RayHead):
 
     def _log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         output, mean, log_std = output.double(), mean.double(), log_std.double()
-        ray = self._ray(output, obs)
+        ray = self._ray(self._scaled(output), obs)
         middle, half = self._middle.to(output.device), self._half.to(output.device)
         outside = (1 + SHORT) * ray.gauge > 1
         # Where the output is feasible, any ray will do: its mass is not used.

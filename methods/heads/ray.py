@@ -11,7 +11,7 @@ from methods.rays import free_centre, free_gauge
 
 
 class Ray(NamedTuple):
-    """The ray from c(s) through the point that an output stands for, in free coordinates and float64.
+    """The ray from c(s) through a point, in free coordinates and float64.
 
     Attributes:
         centre: c, (B, d).
@@ -34,8 +34,9 @@ class RayHead(Head):
     needs_convex: ClassVar[str] = "rays from one point do not reach all of it"
     in_plane: ClassVar[bool] = True
 
-    def _ray(self, output: Tensor, obs: Tensor) -> Ray:
+    def _ray(self, point: Tensor, obs: Tensor) -> Ray:
+        """The ray through a point (B, d) in free coordinates."""
         obs = obs.double()
         centre = free_centre(self.constraint, obs)
-        step = self._scaled(output.double()) - centre
+        step = point - centre
         return Ray(centre, step, free_gauge(self.constraint, centre, step, obs))
