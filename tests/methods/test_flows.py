@@ -30,6 +30,7 @@ from methods.flows.training import (
     make_flow,
     train_flow,
 )
+from methods.rays import free_gauge, stretch
 from tests.golden.flows import Interrupting
 from tests.golden.harness import InterruptionError
 
@@ -200,9 +201,10 @@ def test_the_middle_of_the_latent_box_is_the_interior_point() -> None:
     zero = torch.zeros((1, 2), dtype=torch.float64, requires_grad=True)
     step = flow.box_half.double() * zero
     centre = torch.zeros((1, 2), dtype=torch.float64)
-    stretch = flow._stretch(zero, flow._gauge(centre, step, torch.zeros((1, 1), dtype=torch.float64)))
-    assert stretch.item() == 1
-    (gradient,) = torch.autograd.grad((stretch * step).sum(), zero)
+    gauge = free_gauge(task.constraint, centre, step, torch.zeros((1, 1), dtype=torch.float64))
+    reach = stretch(zero, gauge)
+    assert reach.item() == 1
+    (gradient,) = torch.autograd.grad((reach * step).sum(), zero)
     assert gradient.isfinite().all()
 
 

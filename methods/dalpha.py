@@ -1,0 +1,29 @@
+"""DAlpha: TD3 whose outputs are drawn back along rays to the boundary of C(s), where they lie outside.
+
+Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from methods.base import register_method
+from methods.heads.alpha import AlphaHead
+from methods.learner import HeadName
+from methods.td3 import TD3, TD3Config
+
+
+class DAlphaConfig(TD3Config):
+    """Settings of DAlpha."""
+
+    head: HeadName = "alpha"
+    noise_at: Literal["action", "output"] = "output"
+    target: Literal["raw", "projected", "head"] = "head"
+
+
+@register_method("dalpha", version=1)
+class DAlpha(TD3[DAlphaConfig]):
+    """TD3 behind alpha projection; noise is added before it."""
+
+    Config = DAlphaConfig
+    needs_convex = AlphaHead.needs_convex

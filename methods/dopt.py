@@ -1,0 +1,38 @@
+"""DOpt and DOpt+: TD3 whose actor ends in a projection, through which it learns.
+
+Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743), after OptLayer (Pham et al., ICRA 2018, arXiv 1709.07643).
+"""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat
+
+from methods.base import register_method
+from methods.learner import HeadName
+from methods.td3 import TD3, TD3Config
+
+
+class DOptConfig(TD3Config):
+    """Settings of DOpt."""
+
+    head: HeadName = "projection"
+
+
+@register_method("dopt", version=1)
+class DOpt(TD3[DOptConfig]):
+    """TD3 behind a projection layer."""
+
+    Config = DOptConfig
+
+
+class DOptPlusConfig(DOptConfig):
+    """Settings of DOpt+."""
+
+    raw_penalty: NonNegativeFloat = 1.0
+
+
+@register_method("dopt+", version=1)
+class DOptPlus(TD3[DOptPlusConfig]):
+    """DOpt with the penalty as released: on the layer's output, so that it is next to nothing."""
+
+    Config = DOptPlusConfig

@@ -1,0 +1,36 @@
+"""DPro and DPro+: TD3 whose actions are projected before they are executed, and whose critics learn from these.
+
+Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743);
+targets are bootstrapped from the target actor's output, unprojected.
+"""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat
+
+from methods.base import register_method
+from methods.td3 import TD3, TD3Config
+
+
+class DProConfig(TD3Config):
+    """Settings of DPro."""
+
+
+@register_method("dpro", version=1)
+class DPro(TD3[DProConfig]):
+    """TD3 whose actions the harness projects."""
+
+    Config = DProConfig
+
+
+class DProPlusConfig(DProConfig):
+    """Settings of DPro+."""
+
+    raw_penalty: NonNegativeFloat = 1.0
+
+
+@register_method("dpro+", version=1)
+class DProPlus(TD3[DProPlusConfig]):
+    """DPro whose actor is punished for violations of its output."""
+
+    Config = DProPlusConfig

@@ -1,0 +1,29 @@
+"""DRad: TD3 whose outputs are squashed along rays into C(s).
+
+Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from methods.base import register_method
+from methods.heads.radial import RadialHead
+from methods.learner import HeadName
+from methods.td3 import TD3, TD3Config
+
+
+class DRadConfig(TD3Config):
+    """Settings of DRad."""
+
+    head: HeadName = "radial"
+    noise_at: Literal["action", "output"] = "output"
+    target: Literal["raw", "projected", "head"] = "head"
+
+
+@register_method("drad", version=1)
+class DRad(TD3[DRadConfig]):
+    """TD3 behind radial squashing; noise is added before it."""
+
+    Config = DRadConfig
+    needs_convex = RadialHead.needs_convex

@@ -1,0 +1,59 @@
+"""Alpha projection, DAlpha's and SAlpha's head (Kasaura et al., 2023, arXiv 2304.08743)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from methods.heads.density import log_gaussian, log_ray_mass
+from methods.heads.ray import RayHead
+from methods.rays import SHORT
+from methods.rowwise import rowwise
+
+
+class AlphaHead(RayHead):
+    """``l(u) = c + (u - c) / max(1, L)``: R^d onto C(s).
+
+    A feasible point stays, any other moves along its ray to the boundary. So there is no log-determinant, but
+    :meth:`log_prob` has the density of what a Gaussian becomes.
+    """
+
+    def shorten(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The same of points (B, n) in the environment's units, such as another head's actions with noise: (B, n)."""
+        return rowwise(self._shorten)(action, obs)
+
+    def _shorten(self, action: Tensor, obs: Tensor) -> Tensor:
+        return self._on_ray(self.constraint.to_free(action.double()), obs)
+
+    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+        return self._on_ray(self._scaled(output.double()), obs)
+
+    def _on_ray(self, point: Tensor, obs: Tensor) -> Tensor:
+        ray = self._ray(point, obs)
+        return self.constraint.from_free(ray.centre + ray.step / ((1 + SHORT) * ray.gauge).clamp(min=1))
+
+    def log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
+        """Log density of the action when outputs are Gaussian: (B,), in the precision of ``output``.
+
+        Inside C(s) it is the Gaussian's own, by volume. On the boundary it is that of all outputs on the ray beyond, by
+        area across the ray: of the directions' solid angle times the distance from c to the power of d - 1. Together
+        they integrate to 1 (see :func:`methods.heads.density.log_ray_mass`).
+
+        Args:
+            output: A draw, (B, d).
+            mean: Of the Gaussian, (B, d).
+            log_std: Of its coordinates, (B, d) or (d,).
+            obs: (B, o).
+        """
+        spread = log_std.expand_as(output)
+        return rowwise(self._log_prob)(output, mean, spread, obs).to(output.dtype)
+
+    def _log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
+        output, mean, log_std = output.double(), mean.double(), log_std.double()
+        ray = self._ray(self._scaled(output), obs)
+        middle, half = self._middle.to(output.device), self._half.to(output.device)
+        outside = (1 + SHORT) * ray.gauge > 1
+        # Where the output is feasible, any ray will do: its mass is not used.
+        edge = torch.where(outside, ray.step / torch.where(outside, ray.gauge, 1.0), half) / half
+        mass = log_ray_mass(edge, mean - (ray.centre - middle) / half, log_std)
+        return torch.where(outside.squeeze(1), mass, log_gaussian(output - mean, log_std))

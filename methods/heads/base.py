@@ -1,0 +1,121 @@
+"""What an action head is: the map from an actor's output, and the observation, to an action."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from envs.constraints.base import Constraint
+from envs.errors import UserError
+from methods.heads.density import log_gaussian
+from methods.rowwise import rowwise
+
+
+class Head(ABC):
+    """A differentiable map from outputs (B, k) and observations (B, o) to actions (B, n), row by row.
+
+    It is a pure function, and ``torch.func`` maps and differentiates it (see ``methods/rowwise.py``).
+
+    An output of 0 stands for the middle of a box and one of 1 for its upper end. It is the action box; where C(s) lies
+    in a plane and the head works in its free coordinates, it is the box around C(s) there, and k < n. Densities are in
+    these units too, so that an entropy does not depend on the environment's: over half-widths of that box, in free
+    coordinates.
+
+    Args:
+        constraint: The set to map to.
+
+    Attributes:
+        squashed: Whether outputs lie in [-1, 1]^k, as of a tanh, or anywhere in R^k, as of a linear layer.
+        has_density: Whether there is a :meth:`log_det`.
+        needs_convex: Why the head is for convex sets only; empty if it is not.
+        in_plane: Whether outputs are free coordinates.
+        outputs: k.
+
+    Raises:
+        UserError: If the head does not apply to the constraint.
+    """
+
+    squashed: ClassVar[bool]
+    has_density: ClassVar[bool] = False
+    needs_convex: ClassVar[str] = ""
+    in_plane: ClassVar[bool] = False
+
+    def __init__(self, constraint: Constraint) -> None:
+        if self.needs_convex and not constraint.convex:
+            name = type(self).__name__
+            raise UserError(f"{name} does not apply to {type(constraint).__name__}, not convex: {self.needs_convex}")
+        self.constraint = constraint
+        flat = self.in_plane and constraint.free_dim < constraint.dim
+        lower, upper = constraint.free_box if flat else (constraint.lower, constraint.upper)
+        self.outputs = len(lower)
+        self._middle, self._half = torch.as_tensor((upper + lower) / 2), torch.as_tensor((upper - lower) / 2)
+
+    def __call__(self, output: Tensor, obs: Tensor) -> Tensor:
+        """Actions (B, n) in the environment's units.
+
+        In float64, where a constraint is kept to the last bit, unless the head does nothing about the constraint.
+
+        Args:
+            output: (B, k).
+            obs: (B, o), raw, in the environment's precision.
+        """
+        return rowwise(self._action)(output, obs)
+
+    def log_det(self, output: Tensor, obs: Tensor) -> Tensor:
+        """Log |det da/du| of action by output, in the units above: (B,), in the precision of ``output``.
+
+        Raises:
+            UserError: If the head has no density.
+        """
+        if not self.has_density:
+            raise UserError(f"{type(self).__name__} has no density, as it maps many outputs to one action")
+        return rowwise(self._log_det)(output, obs).to(output.dtype)
+
+    def log_prob(self, latent: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
+        """Log density of the action of a Gaussian latent, by the units above: (B,).
+
+        Args:
+            latent: A draw (B, k): the output, or where outputs are squashed what the tanh is taken of.
+            mean: Of the Gaussian, (B, k).
+            log_std: Of its coordinates, (B, k) or (k,).
+            obs: (B, o).
+
+        Raises:
+            UserError: If the head has no density.
+        """
+        gaussian = log_gaussian(latent - mean, log_std.expand_as(latent))
+        if not self.squashed:
+            return gaussian - self.log_det(latent, obs)
+        # log(1 - tanh(x)^2), without the loss of digits far from 0.
+        slope = 2 * (math.log(2) - latent - softplus(-2 * latent))
+        return gaussian - slope.sum(dim=1) - self.log_det(latent.tanh(), obs)
+
+    def shifted(self, output: Tensor, offset: Tensor) -> Tensor:
+        """Outputs of points moved by ``offset``, (B, k), in the environment's units (or in free coordinates)."""
+        return output + offset / self._half.to(output.dtype)
+
+    def again(self, action: Tensor, obs: Tensor) -> Tensor:
+        """The head's action (B, n) for the outputs that stand for some actions (B, n), such as its own with noise."""
+        return rowwise(self._again)(action, obs)
+
+    def _again(self, action: Tensor, obs: Tensor) -> Tensor:
+        point = self.constraint.to_free(action.double()) if self.in_plane else action
+        return self._action((point - self._middle) / self._half, obs)
+
+    @abstractmethod
+    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`__call__`."""
+
+    def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`log_det`; of heads with a density."""
+        raise NotImplementedError
+
+    def _scaled(self, output: Tensor) -> Tensor:
+        """``middle + half output``: (B, k), in the precision of ``output``."""
+        middle, half = (part.to(output.device, output.dtype) for part in (self._middle, self._half))
+        return middle + half * output

@@ -1,0 +1,39 @@
+"""The gauge head: the box stretched onto C(s) along rays, with nothing to prepare."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from envs.constraints.base import Constraint
+from methods.heads.base import Head
+from methods.rays import free_centre, free_gauge, stretch, stretch_onto
+
+
+class GaugeHead(Head):
+    """``a = c(s) + r(u) half u``: [-1, 1]^k onto C(s), one to one (see :func:`methods.rays.stretch_onto`).
+
+    ``half`` is that of the box around C(s) at all states. It is the last step of a gauge flow, without the flow.
+    """
+
+    squashed: ClassVar[bool] = True
+    has_density: ClassVar[bool] = True
+    needs_convex: ClassVar[str] = "rays from one point do not reach all of it"
+    in_plane: ClassVar[bool] = True
+
+    def __init__(self, constraint: Constraint) -> None:
+        super().__init__(constraint)
+        lower, upper = (torch.as_tensor(end, dtype=torch.float64) for end in constraint.free_box)
+        self._reach = (upper - lower) / 2
+        self._log_scale = float((self._reach / self._half).log().sum())
+
+    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+        return stretch_onto(self.constraint, output.double(), self._reach.to(output.device), obs.double())
+
+    def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:
+        u, obs = output.double(), obs.double()
+        step = self._reach.to(output.device) * u
+        gauge = free_gauge(self.constraint, free_centre(self.constraint, obs), step, obs)
+        return self.outputs * stretch(u, gauge).squeeze(1).log() + self._log_scale

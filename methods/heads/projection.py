@@ -1,0 +1,39 @@
+"""The projection layer of OptLayer (Pham et al., 2018, arXiv 1709.07643), exact."""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from envs.constraints.base import Constraint
+from envs.errors import UserError
+from envs.sampling.dataset import embed
+from methods.heads.base import Head
+
+
+class ProjectionHead(Head):
+    """``a = P(middle + half u)`` onto C(s): the nearest feasible action, with the gradient through the projection.
+
+    Where the output lies outside C(s), what of a gradient points out of the set is cut off.
+    """
+
+    squashed: ClassVar[bool] = True
+
+    def __init__(self, constraint: Constraint) -> None:
+        super().__init__(constraint)
+        obs = embed(constraint, torch.zeros((1, len(constraint.context_indices)), dtype=torch.float64))
+        output = torch.zeros((1, constraint.dim), dtype=torch.float64, requires_grad=True)
+        # Asked of a copy: a method's calls are counted, and this is none of its learning.
+        if not copy.deepcopy(constraint).project(self._scaled(output), obs).requires_grad:
+            name = type(constraint).__name__
+            raise UserError(
+                f"the projection of {name} has no gradient: write one in torch operations, or inherit from "
+                "ExactConstraint"
+            )
+
+    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+        # In double precision a gradient that is cut off comes out as 0.
+        return self.constraint.project(self._scaled(output).double(), obs.double())

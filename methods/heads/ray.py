@@ -1,0 +1,42 @@
+"""What heads share that take a linear output for a step from the interior point of C(s)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from methods.heads.base import Head
+from methods.rays import free_centre, free_gauge
+
+
+class Ray(NamedTuple):
+    """The ray from c(s) through a point, in free coordinates and float64.
+
+    Attributes:
+        centre: c, (B, d).
+        step: From c to the point, (B, d).
+        gauge: L, the step's gauge, (B, 1): at most 1 where the point is feasible.
+    """
+
+    centre: Tensor
+    step: Tensor
+    gauge: Tensor
+
+
+class RayHead(Head):
+    """A head that moves ``u = middle + half output``, anywhere in R^d, along the ray from the interior point c(s).
+
+    The gauge is that of the whole of C(s), the action box included, around ``Constraint.interior``.
+    """
+
+    squashed: ClassVar[bool] = False
+    needs_convex: ClassVar[str] = "rays from one point do not reach all of it"
+    in_plane: ClassVar[bool] = True
+
+    def _ray(self, point: Tensor, obs: Tensor) -> Ray:
+        """The ray through a point (B, d) in free coordinates."""
+        obs = obs.double()
+        centre = free_centre(self.constraint, obs)
+        step = point - centre
+        return Ray(centre, step, free_gauge(self.constraint, centre, step, obs))

@@ -1,0 +1,170 @@
+"""What our learners share: an action head, a replay buffer, and an update that is one pure function of the state."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+import torch
+from pydantic import NonNegativeFloat
+from torch import Tensor
+
+from envs.registry import TaskSpec
+from envs.seeding import derive_seed, make_generator
+from methods.base import Tensors, Transition
+from methods.functional import Gradient, Parameters, State, by_autograd, perceptron
+from methods.heads.alpha import AlphaHead
+from methods.heads.base import Head
+from methods.heads.gauge import GaugeHead
+from methods.heads.identity import IdentityHead
+from methods.heads.projection import ProjectionHead
+from methods.heads.radial import RadialHead
+from methods.off_policy import OffPolicy, OffPolicyConfig
+from methods.replay import Batch, ReplayBuffer
+from methods.rowwise import rowwise
+
+HeadName: TypeAlias = Literal["identity", "projection", "alpha", "radial", "gauge"]
+HEADS: dict[HeadName, type[Head]] = {
+    "identity": IdentityHead,
+    "projection": ProjectionHead,
+    "alpha": AlphaHead,
+    "radial": RadialHead,
+    "gauge": GaugeHead,
+}
+
+
+class LearnerConfig(OffPolicyConfig):
+    """What published methods on one learner differ in (docs/methods.md has the table).
+
+    Attributes:
+        head: From the actor's output to the action.
+        critic_action: Which action the critic learns from: the executed one, or the raw one, what the policy asked for.
+        target: What the critics bootstrap from: the target policy's action, clipped to the action box (``"raw"``),
+            projected onto C(s) (``"projected"``), or put through the head once more (``"head"``).
+        raw_penalty: Weight in the actor's loss of the violation of what the policy asks for: the Euclidean norm of the
+            positive parts of ``Constraint.violation``. 1 in the variants that ACRL-bench marks "+".
+    """
+
+    head: HeadName = "identity"
+    critic_action: Literal["executed", "raw"] = "executed"
+    target: Literal["raw", "projected", "head"] = "raw"
+    raw_penalty: NonNegativeFloat = 0.0
+
+
+L = TypeVar("L", bound=LearnerConfig)
+
+
+class Learner(OffPolicy[L]):
+    """An actor behind a head, and two critics, of which the smaller counts.
+
+    Networks see observations as :class:`OffPolicy` scales them and actions scaled by the action box to [-1, 1]. An
+    episode that was truncated is bootstrapped from, one that was terminated is not.
+
+    Attributes:
+        head: The map from outputs to actions.
+        state: Networks and the moments of their optimisers.
+    """
+
+    counters: ClassVar[tuple[str, ...]] = ("steps", "updates")
+
+    def __init__(self, task: TaskSpec, config: L, seed: int) -> None:
+        super().__init__(task, config, seed)
+        self.head = HEADS[config.head](task.constraint)
+        self.replay_generator = make_generator(seed, "replay")
+        self.update_generator = make_generator(seed, "update")
+        # torch initialises layers from its global generator: lend it a seeded state and give the old one back.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "networks"))
+            self.state = self._new_state(len(self.obs_middle), task.constraint.dim)
+        self.replay = ReplayBuffer(config.replay_size, len(self.obs_middle), task.constraint.dim)
+        self.steps = self.updates = 0
+
+    @abstractmethod
+    def _new_state(self, obs_dim: int, action_dim: int) -> State:
+        """Networks as they begin, and the moments of their optimisers."""
+
+    @abstractmethod
+    def update_state(
+        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd
+    ) -> tuple[State, Tensors]:
+        """One update: a pure function of state, batch and noise, which reads nothing else but the settings.
+
+        Args:
+            state: See :attr:`state`.
+            batch: Transitions.
+            noise: What :meth:`draw_noise` drew.
+            turn: Number of the update, from 1.
+            gradient: How to differentiate; under torch.func.vmap it is :func:`methods.functional.by_transform`.
+
+        Returns:
+            The state after it, and losses.
+        """
+
+    @abstractmethod
+    def draw_noise(self, count: int) -> tuple[Tensor, ...]:
+        """What one update on so many transitions needs of randomness."""
+
+    def observe(self, transition: Transition) -> None:
+        """See :meth:`Method.observe`."""
+        if self.config.critic_action == "raw":
+            transition = transition._replace(action=transition.behaviour)
+        self.replay.add(transition)
+        self.steps += 1
+
+    def update(self) -> dict[str, float]:
+        """One step of the critics and, where it is their turn, of the actor and the targets."""
+        if self.warming_up or not len(self.replay):
+            return {}
+        self.updates += 1
+        batch = self.replay.sample(self.config.batch_size, self.replay_generator)
+        noise = self.draw_noise(self.config.batch_size)
+        self.state, losses = self.update_state(self.state, batch, noise, self.updates)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def to_box(self, action: Tensor) -> Tensor:
+        """The nearest actions in the action box."""
+        ends = self.action_middle - self.action_half, self.action_middle + self.action_half
+        return torch.clamp(action, *(end.to(action.dtype) for end in ends))
+
+    def target(self, action: Tensor, obs: Tensor) -> Tensor:
+        """What the critics bootstrap from in place of the target policy's action: (B, n)."""
+        if self.config.target == "raw":
+            return self.to_box(action)
+        if self.config.target == "projected":
+            return rowwise(self.task.constraint.project)(action, obs)
+        return self.head.again(action, obs)
+
+    def values(self, critics: Parameters, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Both critics' Q(s, a), (B, 1) each, for raw observations and actions in the environment's units."""
+        scaled = (action - self.action_middle) / self.action_half
+        inputs = torch.cat([self.scale_obs(obs), scaled.float()], dim=-1)
+        half = len(critics) // 2
+        return perceptron(critics[:half], inputs), perceptron(critics[half:], inputs)
+
+    def penalty(self, action: Tensor, obs: Tensor) -> Tensor:
+        """What the actor's loss grows by for violations: a number."""
+        if self.config.raw_penalty == 0:
+            return torch.zeros(())
+        size = partial(_violation, self.task.constraint)
+        return self.config.raw_penalty * rowwise(size)(action, obs).mean()
+
+    def _parts(self) -> dict[str, Any]:
+        networks = {f"{name}.{index}": tensor for name, some in self.state.items() for index, tensor in enumerate(some)}
+        names = ("noise_generator", "replay_generator", "update_generator")
+        return networks | {name: getattr(self, name) for name in names}
+
+    def _replay_state(self) -> Tensors:
+        return self.replay.state_dict()
+
+    def _load_replay_state(self, state: Mapping[str, Tensor]) -> None:
+        self.replay.load_state_dict(state)
+
+
+def _violation(constraint: Any, action: Tensor, obs: Tensor) -> Tensor:
+    over = constraint.violation(action, obs).clamp(min=0)
+    # The root of a sum of squares has no slope at 0.
+    square = over.square().sum(dim=1, keepdim=True)
+    some = square > 0
+    return torch.where(some, torch.where(some, square, 1.0).sqrt(), 0.0)

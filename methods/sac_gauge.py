@@ -1,0 +1,22 @@
+"""SAC-gauge: SAC whose samples, in a box, are stretched onto C(s) along rays, with the log-determinant of that."""
+
+from __future__ import annotations
+
+from methods.base import register_method
+from methods.heads.gauge import GaugeHead
+from methods.learner import HeadName
+from methods.sac import SAC, SACConfig
+
+
+class SACGaugeConfig(SACConfig):
+    """Settings of SAC-gauge."""
+
+    head: HeadName = "gauge"
+
+
+@register_method("sac-gauge", version=1)
+class SACGauge(SAC[SACGaugeConfig]):
+    """SAC behind the gauge map."""
+
+    Config = SACGaugeConfig
+    needs_convex = GaugeHead.needs_convex

@@ -1,0 +1,26 @@
+"""SAlpha: SAC whose samples are drawn back along rays to the boundary of C(s), where they lie outside.
+
+Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). Its density on the boundary has the power of the distance
+that the released code leaves out.
+"""
+
+from __future__ import annotations
+
+from methods.base import register_method
+from methods.heads.alpha import AlphaHead
+from methods.learner import HeadName
+from methods.sac import SAC, SACConfig
+
+
+class SAlphaConfig(SACConfig):
+    """Settings of SAlpha."""
+
+    head: HeadName = "alpha"
+
+
+@register_method("salpha", version=1)
+class SAlpha(SAC[SAlphaConfig]):
+    """SAC behind alpha projection."""
+
+    Config = SAlphaConfig
+    needs_convex = AlphaHead.needs_convex

@@ -1,0 +1,25 @@
+"""SRad: SAC whose samples are squashed along rays into C(s).
+
+Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+"""
+
+from __future__ import annotations
+
+from methods.base import register_method
+from methods.heads.radial import RadialHead
+from methods.learner import HeadName
+from methods.sac import SAC, SACConfig
+
+
+class SRadConfig(SACConfig):
+    """Settings of SRad."""
+
+    head: HeadName = "radial"
+
+
+@register_method("srad", version=1)
+class SRad(SAC[SRadConfig]):
+    """SAC behind radial squashing."""
+
+    Config = SRadConfig
+    needs_convex = RadialHead.needs_convex

@@ -1,0 +1,28 @@
+"""TD3-gauge: TD3 whose outputs, in a box, are stretched onto C(s) along rays. There is no flow to train.
+
+Noise is added after the head, as FlowPG adds it after the flow.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from methods.base import register_method
+from methods.heads.gauge import GaugeHead
+from methods.learner import HeadName
+from methods.td3 import TD3, TD3Config
+
+
+class TD3GaugeConfig(TD3Config):
+    """Settings of TD3-gauge."""
+
+    head: HeadName = "gauge"
+    target: Literal["raw", "projected", "head"] = "projected"
+
+
+@register_method("td3-gauge", version=1)
+class TD3Gauge(TD3[TD3GaugeConfig]):
+    """TD3 behind the gauge map."""
+
+    Config = TD3GaugeConfig
+    needs_convex = GaugeHead.needs_convex
