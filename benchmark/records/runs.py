@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.records.config import Params, RunConfig, run_config
+from benchmark.records.config import Params, RunConfig, recorded_config, run_config
 from benchmark.records.files import file_lock
 from benchmark.records.keys import Versions, key_of, run_key, run_versions
 from benchmark.records.provenance import library_versions, run_code
@@ -169,7 +169,8 @@ def why_stale(result: RunResult, run: Run, params: Params) -> str:
     raised = [(name, version) for name, version in run.versions(params).items() if then.get(name) != version]
     if raised:
         return "; ".join(f"version of {name} is {version}, was {then.get(name, 'none')}" for name, version in raised)
-    changed = list(unequal_settings(run.config(params).model_dump(mode="json"), result.config))
+    recorded = recorded_config(result.config, run.method)
+    changed = list(unequal_settings(run.config(params).model_dump(mode="json"), recorded))
     told = [f"{name} is {now}, was {then}" for name, now, then in changed[:SETTINGS_NAMED]]
     if len(changed) > SETTINGS_NAMED:
         told.append(f"and {len(changed) - SETTINGS_NAMED} more settings")

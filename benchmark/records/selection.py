@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.records.config import recorded_config
 from benchmark.records.provenance import machine_of
 from benchmark.records.reports import (
     CoverageReport,
@@ -229,8 +230,11 @@ def check_comparable(found: Selection) -> None:
     for (task, method), runs in found.complete.items():
         first = runs[0].record
         for run in (run.record for run in runs[1:]):
-            if run.config != first.config:
-                keys = sorted(k for k in first.config | run.config if first.config.get(k) != run.config.get(k))
+            if run.config == first.config:
+                continue
+            one, other = (recorded_config(each.config, method) for each in (first, run))
+            if one != other:
+                keys = sorted(k for k in one | other if one.get(k) != other.get(k))
                 raise UserError(
                     f"{method} on {task}: seeds {first.seed} and {run.seed} were run with different {', '.join(keys)}; "
                     f"run the older of both again"
