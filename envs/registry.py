@@ -61,6 +61,8 @@ class TaskSpec:
         source: Paper that defines the task.
         notes: In what it differs from environments of the same name in the literature.
         env_kwargs: Passed to the environment's constructor.
+        idle: Entries of the observation that are the action which changes nothing, such as the present allocation, a
+            coordinate each; left out, that action is 0, as no torque is.
     """
 
     id: str
@@ -73,6 +75,7 @@ class TaskSpec:
     source: str
     notes: str
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    idle: tuple[int, ...] = ()
 
     @property
     def gym_id(self) -> str:
@@ -98,11 +101,15 @@ class TaskSpec:
             raise RunFailedError(f"the environment of task '{self.id}' gave an observation with NaN or infinity")
         return obs
 
+    def idle_action(self, obs: Tensor) -> Tensor:
+        """The action (B, n) that changes nothing, for observations (B, o); it need not be feasible."""
+        return obs[:, list(self.idle)] if self.idle else obs.new_zeros((len(obs), self.constraint.dim))
+
     def fingerprint(self) -> dict[str, Any]:
         """Everything in this row that bears on a run's result, as data that ``json`` can write.
 
-        ``source`` and ``notes`` only inform, where the code is found says nothing of what it does, and the steps
-        trained are part of a run's configuration.
+        ``source`` and ``notes`` only inform, where the code is found says nothing of what it does, the steps trained
+        are part of a run's configuration, and ``idle`` bears on one method alone.
 
         Raises:
             UserError: If a parameter of the constraint or of the environment is no plain data.

@@ -38,6 +38,7 @@ class Simulator:
     max_episode_steps: int
     notes: str
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    idle: tuple[int, ...] = ()
 
 
 def mujoco(env_id: str, steps: int, notes: str) -> Simulator:
@@ -76,6 +77,8 @@ def bike_sharing(zones: int) -> Simulator:
             "executed action is an integer allocation. NFWPO trains for 500,000 steps."
         ),
         env_kwargs={"zones": zones},
+        # The present allocation follows last step's demand.
+        idle=tuple(range(zones, 2 * zones)),
     )
 
 

@@ -62,7 +62,7 @@ class DDPG(OffPolicy[D]):
         self.steps = 0
 
     def actor_outputs(self) -> int:
-        """Width of the actor's tanh output."""
+        """See :meth:`OffPolicy.actor_outputs`; the actor ends in a tanh."""
         return self.task.constraint.dim
 
     def decode(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002

@@ -1,7 +1,8 @@
 """NFW: Neural Frank-Wolfe policy optimisation (NFWPO, Lin et al., UAI 2021, arXiv 2102.11055).
 
 No gradient passes through a projection. For each state of the batch, with a the projected actor output:
-c = argmax over C(s) of <c, grad_a Q(s, a)>, and the actor regresses on a + alpha (c - a), a feasible point.
+c = argmax over C(s) of <c, grad_a Q(s, a)>, and the actor regresses on a + alpha (c - a), a feasible point. As in both
+released codes (NFWPO's and ACRL-bench's) the critic bootstraps from the target actor's raw output.
 """
 
 from __future__ import annotations
@@ -24,16 +25,13 @@ class NFWConfig(DDPGConfig):
     alpha: float = Field(default=0.01, gt=0, le=1)
 
 
-@register_method("nfw", version=1)
+# Version 1 projected its target action, and is `nfw-target` today.
+@register_method("nfw", version=2)
 class NFW(DDPG[NFWConfig]):
-    """DDPG whose actor regresses on a Frank-Wolfe step; the critic bootstraps from the projected target policy."""
+    """DDPG whose actor regresses on a Frank-Wolfe step."""
 
     Config = NFWConfig
     needs_convex = "the way to the support point leaves the set"
-
-    def target_action(self, obs: Tensor) -> Tensor:
-        """See :meth:`DDPG.target_action`."""
-        return self.task.constraint.project(super().target_action(obs), obs)
 
     def actor_loss(self, obs: Tensor) -> Tensor:
         """Mean squared distance to the Frank-Wolfe target, in scaled action units."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ class OffPolicyConfig(MethodConfig):
     Attributes:
         actor_lr: Learning rate of all but the critic; SAC's learned entropy temperature has it too.
         critic_lr: Learning rate of the critic.
-        warmup: Steps of uniformly random actions before learning starts.
+        warmup: Steps of random actions before learning starts.
+        warmup_actions: What these are uniform on: the action box, the feasible set C(s), or the actor's output box,
+            whose points become actions as any output of the actor does (FlowPG: latents through the flow).
     """
 
     hidden: tuple[PositiveInt, ...] = (400, 300)
@@ -36,6 +38,7 @@ class OffPolicyConfig(MethodConfig):
     tau: float = Field(default=0.005, gt=0, le=1)
     replay_size: PositiveInt = 1_000_000
     warmup: PositiveInt = 10_000
+    warmup_actions: Literal["box", "feasible", "latent"] = "box"
 
 
 class NoisyConfig(OffPolicyConfig):
@@ -52,18 +55,23 @@ S = TypeVar("S", bound=OffPolicyConfig)
 
 
 class OffPolicy(Method[S]):
-    """A learner whose first actions are uniform on the action box, and whose state is that of its parts.
+    """A learner whose first actions are random, and whose state is that of its parts.
 
     Observations are scaled to [-1, 1] where their space is bounded.
 
     Attributes:
         counters: Numbers that change while it trains, first that of the steps seen.
+
+    Raises:
+        UserError: If the warm-up is to draw latents, and the learner has none.
     """
 
     counters: ClassVar[tuple[str, ...]]
 
     def __init__(self, task: TaskSpec, config: S, seed: int) -> None:
         super().__init__(task, config, seed)
+        if config.warmup_actions == "latent" and not self.actor_outputs():
+            raise UserError(f"method '{self.id}' has no latents to draw: set warmup_actions to box or feasible")
         constraint = task.constraint
         self.action_middle = torch.as_tensor((constraint.upper + constraint.lower) / 2, dtype=torch.float32)
         self.action_half = torch.as_tensor((constraint.upper - constraint.lower) / 2, dtype=torch.float32)
@@ -79,6 +87,14 @@ class OffPolicy(Method[S]):
     def warming_up(self) -> bool:
         """Whether actions are still random."""
         return bool(getattr(self._counted, self.counters[0]) < self.config.warmup)
+
+    def actor_outputs(self) -> int:
+        """Size k of the actor's output in [-1, 1]^k that :meth:`decode` takes; 0 where there is no such output."""
+        return 0
+
+    def decode(self, output: Tensor, obs: Tensor) -> Tensor:
+        """Actions (B, n) in the environment's units for the actor's outputs (B, k) and raw observations."""
+        raise NotImplementedError
 
     @abstractmethod
     def policy(self, obs: Tensor) -> Tensor:
@@ -103,13 +119,20 @@ class OffPolicy(Method[S]):
 
     @torch.no_grad()
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """See :meth:`Method.act_pair`; the warm-up's random actions are uniform on the action box."""
-        shape = (len(obs), self.task.constraint.dim)
+        """See :meth:`Method.act_pair`; in the warm-up the policy has no say."""
         if self.warming_up:
-            uniform = 2 * torch.rand(shape, generator=self.noise_generator) - 1
-            return None, self.action_middle + self.action_half * uniform
+            return None, self._random_actions(obs)
         policy = self.policy(obs)
         return policy, self._explored(policy, obs)
+
+    def _random_actions(self, obs: Tensor) -> Tensor:
+        """Actions (B, n) of the warm-up."""
+        chosen = self.config.warmup_actions
+        if chosen == "feasible":
+            return self.task.constraint.sample(obs, self.noise_generator)
+        size = self.actor_outputs() if chosen == "latent" else self.task.constraint.dim
+        uniform = 2 * torch.rand((len(obs), size), generator=self.noise_generator) - 1
+        return self.decode(uniform, obs) if chosen == "latent" else self.action_middle + self.action_half * uniform
 
     def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
         """The policy's actions with exploration: here with noise."""

@@ -33,7 +33,7 @@ def test_citation_and_changelog_are_of_this_version() -> None:
 
 
 def test_a_clone_has_the_same_bytes_whatever_it_does_to_line_ends(tmp_path: Path) -> None:
-    results = ("results/small/runs/R+L2/nfw/seed-0.json", "results/small/figures/time.png")
+    results = ("results/small/runs/R+L2/nfw-target/seed-0.json", "results/small/figures/time.png")
     names = (".gitattributes", "requirements.lock", "params.yaml", "methods/nfw.py", "install_libraries.sh", *results)
     for name in names:
         (tmp_path / "first" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The anchors that scores are conditional on: what they are, how many runs they are of, and how wide they are."""
+"""The anchors that scores are conditional on, and doing nothing: what they are, of how many runs, and how wide."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.analysis.statistics import mean_interval, point
 from benchmark.analysis.summaries import Cell, make_cell, make_frame
-from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
+from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD, unconstrained_task
 from benchmark.records.selection import CompleteRun, Selection, commits
 from envs.registry import make_task
 
@@ -37,17 +37,22 @@ def scale(found: Selection, task: str) -> tuple[float, float] | str:
 
 
 def anchor_frame(found: Selection) -> pd.DataFrame:
-    """The anchors of every task, each with its return, and half of its interval on the scale that the two span."""
+    """The anchors of every task and doing nothing, each with its return, and half of its interval as a score."""
     return make_frame(ANCHOR_KEYS, [cell for task in found.tasks for cell in _task_cells(found, task)])
 
 
 def _task_cells(found: Selection, task: str) -> Iterator[Cell]:
     low, high = found.anchors(task)
+    idle = found.idle(task)
     free = unconstrained_task(make_task(task)) or ""
     ends = scale(found, task)
-    for score, place, method, runs in (("0", task, LOW_METHOD, low), ("1", free, HIGH_METHOD, high)):
+    score = ""
+    if idle and not isinstance(ends, str):
+        score = f"{(np.mean(final_returns(idle)) - ends[0]) / (ends[1] - ends[0]):.2f}"
+    references = (("0", task, LOW_METHOD, low), ("1", free, HIGH_METHOD, high), (score, task, IDLE_METHOD, idle))
+    for value, place, method, runs in references:
         made = commits([run.record.provenance for run in runs]) if runs else ""
-        row = {"task": task, "score": score, "measured on": place, "method": method, "commits": made}
+        row = {"task": task, "score": value, "measured on": place, "method": method, "commits": made}
         row |= {"profile": found.profile, "seeds": " ".join(str(run.record.seed) for run in runs)}
         size = {"N": len(found.seeds), "steps": runs[0].steps if runs else None}
         mean = mean_interval(final_returns(runs))

@@ -12,6 +12,7 @@ from typing import Literal
 from benchmark.analysis.comparison_inputs import Side
 from benchmark.analysis.statistics import ALL_EQUAL, OTHER_MACHINES, UNBOUNDED, Estimate, difference_interval
 from benchmark.analysis.summaries import prepares, total, training
+from benchmark.records.config import recorded_config
 from benchmark.records.provenance import mixed_libraries, one_machine
 from benchmark.records.results import TOLERANCES, Record, digest
 from benchmark.records.selection import CompleteRun
@@ -140,7 +141,8 @@ def compare(a: Side, b: Side) -> Compared:
             budgets = f"{first[0].steps:,} and {second[0].steps:,} steps"
             notes.append(f"{task}: budgets of {budgets}, which do not compare")
             continue
-        unequal = [name for name, *_ in unequal_settings(first[0].record.config, second[0].record.config)]
+        one, other = (recorded_config(runs[0].record.config, method_a) for runs in (first, second))
+        unequal = [name for name, *_ in unequal_settings(one, other)]
         if method_a == method_b and unequal:
             notes.append(f"{task}, {method_a}: different settings: {', '.join(unequal)}")
         prepared = any(prepares(run) for run in (*first, *second))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from benchmark.analysis.statistics import Estimate, mean_interval, point, ratio_
 from benchmark.records.provenance import one_machine
 from benchmark.records.reports import FlowReport
 from benchmark.records.results import PARTS, TOLERANCES, ViolationCount
+from benchmark.records.runs import IDLE_METHOD, LOW_METHOD
 from benchmark.records.selection import CompleteRun, Selection
 
 # The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.
@@ -54,13 +55,18 @@ def make_cell(quantity: str, unit: str, estimate: Estimate, tolerance: float | N
     }
 
 
-def over_runs(found: Selection, cells: Callable[[str, str], Iterable[Cell]]) -> list[Cell]:
-    """The cells of every task and method, with the profile, budget and seeds that they belong to."""
+def over_runs(
+    found: Selection, cells: Callable[[str, str], Iterable[Cell]], references: Sequence[str] = ()
+) -> list[Cell]:
+    """The cells of every task and method, with the profile, budget and seeds that they belong to.
+
+    ``references`` are methods shown after those of the selection.
+    """
     rows = []
     seeds = " ".join(str(seed) for seed in found.seeds)
     for task in found.tasks:
         steps = found.steps(task)
-        for method in found.methods:
+        for method in dict.fromkeys([*found.methods, *references]):
             row = {"task": task, "method": method, "profile": found.profile, "seeds": seeds}
             rows += [cell | row | {"N": len(found.seeds), "steps": steps} for cell in cells(task, method)]
     return rows
@@ -101,7 +107,7 @@ def returns(found: Selection) -> pd.DataFrame:
         yield make_cell("final", "return", mean_interval([run.returns.final.mean for run in runs]))
         yield make_cell("best", "return", mean_interval([run.returns.best.mean for run in runs]))
 
-    return make_frame(("task", "method"), over_runs(found, cells))
+    return make_frame(("task", "method"), over_runs(found, cells, [LOW_METHOD, IDLE_METHOD]))
 
 
 def part_seconds(run: CompleteRun, part: str) -> float:
@@ -261,10 +267,18 @@ class Curves:
 
 
 def learning_curves(found: Selection) -> Curves:
-    """Returns of the evaluations during training."""
-    return _curves(
+    """Returns of the evaluations during training, and a level line for what doing nothing returns."""
+    curves = _curves(
         found, lambda run: [(float(one.step), one.mean) for one in run.returns.evaluations], statistics.UNBOUNDED
     )
+    levels = []
+    for task, seeds in curves.seeds.groupby("task", sort=False):
+        runs = found.idle(str(task))
+        if runs and IDLE_METHOD not in found.methods:
+            level = mean_interval([run.returns.final.mean for run in runs])
+            row = {"task": task, "method": IDLE_METHOD, "mean": level.mean, "low": level.low, "high": level.high}
+            levels += [row | {"step": step, "n": level.n} for step in (seeds["step"].min(), seeds["step"].max())]
+    return Curves(curves.seeds, pd.concat([curves.means, pd.DataFrame(levels)])) if levels else curves
 
 
 def violation_curves(found: Selection) -> Curves:

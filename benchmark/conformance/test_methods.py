@@ -125,6 +125,8 @@ def test_same_seed(trial: MethodTrial) -> None:
 
 def test_different_seeds(trial: MethodTrial) -> None:
     """Another seed gives other actions in the same episodes."""
+    if not trial.run.early:
+        pytest.skip("state_dict() is empty: the method has no generator")
     other = trial.play(trial.make(SEED + 1), 0, HALF)
     first, second = (
         [action.tolist() for step in steps for action in step.actions] for steps in (trial.run.steps, other)

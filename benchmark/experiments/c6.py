@@ -32,7 +32,7 @@ from methods.ddpg import DDPG
 from methods.nfw import NFW
 
 TASKS = ("R+L2", "HC+O")
-LAYER, OWN, REGRESSION = "ddpg-projection-layer", "ddpg-projection", "nfw"
+LAYER, OWN, REGRESSION = "ddpg-projection-layer", "ddpg-projection", "nfw-target"
 # A norm below this, relative to the median norm of dQ/da, is no gradient: it is far below what Adam could tell from
 # the noise of a batch, and far above the rounding of double precision.
 VANISHING = 1e-8
@@ -124,7 +124,7 @@ def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
     (gradient,) = torch.autograd.grad(loss * len(obs), outputs[0])
     # Of the tanh that gave the output, in the precision of training.
     slope = 1 - outputs[0].detach().square()
-    # The actor of nfw learns from a distance, which no gradient of Q is to be compared with.
+    # The actor of NFW learns from a distance, which no gradient of Q is to be compared with.
     at_action = None if isinstance(agent, NFW) else critic_gradient(agent, obs, agent.policy(obs.float()))
     return Signal(norm(gradient), norm(gradient * slope), at_action)
 
@@ -164,9 +164,9 @@ def caption(context: Context) -> str:
         f"critic is given. Vanishing: a norm below {VANISHING:g} times that median; before tanh: the same with the "
         "factor 1 - u² of the tanh, as in single precision, in which a saturated actor's is 0. "
         f"{OWN}: the gradient at the actor's own output, wherever that lies. {LAYER}: trained through the exact "
-        "projection, and its gradient taken through it. nfw learns from a distance: its norm is that of the gradient "
-        "of its squared distance, does not compare with the others, and vanishes relative to a half-width of the "
-        "action box. Mean over seeds with its 95% interval (Student's t); no tolerance enters."
+        f"projection, and its gradient taken through it. {REGRESSION} learns from a distance: its norm is that of the "
+        "gradient of its squared distance, does not compare with the others, and vanishes relative to a half-width of "
+        "the action box. Mean over seeds with its 95% interval (Student's t); no tolerance enters."
     )
 
 

@@ -249,6 +249,20 @@ def config_around(params: Params, profile_name: str, task_id: str, method: dict[
     )
 
 
+def recorded_config(config: Mapping[str, Any], method_id: str) -> dict[str, Any]:
+    """A recorded configuration with the settings that its method has got since, at their defaults.
+
+    Such a setting changes no earlier run (:func:`methods.base.changed_settings`). What has no settings of a method, or
+    is of one that is not installed here, is given back as it is.
+    """
+    method = config.get("method")
+    try:
+        defaults = method_class(method_id).Config.model_construct().model_dump(mode="json")
+    except UserError:
+        return dict(config)
+    return {**config, "method": merge(defaults, method)} if isinstance(method, Mapping) else dict(config)
+
+
 def _check_names(params: Params, profile_name: str) -> None:
     """Refuse settings that would be ignored in silence."""
     profile = params.profile(profile_name)

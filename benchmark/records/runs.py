@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.records.config import Params, RunConfig, run_config
+from benchmark.records.config import Params, RunConfig, recorded_config, run_config
 from benchmark.records.files import file_lock
 from benchmark.records.keys import Versions, key_of, run_key, run_versions
 from benchmark.records.provenance import library_versions, run_code
@@ -121,14 +121,14 @@ def select(
 ) -> Iterator[Run]:
     """The runs of a profile, or those of the given tasks, methods and seeds at its budget.
 
-    Without methods, a task of the profile has all runs that the profile asks of it: those that returns are measured by
-    are among them, and of an unconstrained task they are all. Any other task has the profile's methods.
+    Without methods, a task of the profile has all runs that the profile asks of it: those of the references are among
+    them, and of an unconstrained task they are all. Any other task has the profile's methods.
 
     Raises:
         UnknownIdError: If a profile, task or method is unknown.
     """
     chosen = params.profile(profile)
-    asked = [*itertools.product(chosen.tasks, chosen.methods), *anchor_pairs(chosen.tasks, chosen.unconstrained)]
+    asked = [*itertools.product(chosen.tasks, chosen.methods), *reference_pairs(chosen.tasks, chosen.unconstrained)]
     if methods:
         pairs = list(itertools.product(tasks or chosen.tasks, methods))
     elif tasks:
@@ -137,7 +137,7 @@ def select(
         pairs = [pair for task in tasks for pair in of_task[task] or others[task]]
     else:
         pairs = asked
-    # A profile's methods may be those that returns are measured by.
+    # A profile's methods may be references.
     for task, method in dict.fromkeys(pairs):
         make_task(task)
         method_class(method)
@@ -169,7 +169,8 @@ def why_stale(result: RunResult, run: Run, params: Params) -> str:
     raised = [(name, version) for name, version in run.versions(params).items() if then.get(name) != version]
     if raised:
         return "; ".join(f"version of {name} is {version}, was {then.get(name, 'none')}" for name, version in raised)
-    changed = list(unequal_settings(run.config(params).model_dump(mode="json"), result.config))
+    recorded = recorded_config(result.config, run.method)
+    changed = list(unequal_settings(run.config(params).model_dump(mode="json"), recorded))
     told = [f"{name} is {now}, was {then}" for name, now, then in changed[:SETTINGS_NAMED]]
     if len(changed) > SETTINGS_NAMED:
         told.append(f"and {len(changed) - SETTINGS_NAMED} more settings")
@@ -207,6 +208,8 @@ def restore(run: Run, params: Params, results: Path) -> bool:
 LOW_METHOD = "random-feasible"
 # On a task with its action box alone this is plain DDPG: nothing is left to project.
 HIGH_METHOD = "ddpg-projection"
+# Does nothing: what learning has to beat. It enters no scale.
+IDLE_METHOD = "hold"
 
 
 def unconstrained_task(task: TaskSpec) -> str | None:
@@ -222,6 +225,12 @@ def unconstrained_task(task: TaskSpec) -> str | None:
 def anchor_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tuple[str, str]]:
     """Task and method of every run that the returns of ``tasks`` are measured by."""
     return [(task, LOW_METHOD) for task in tasks] + [(task, HIGH_METHOD) for task in unconstrained]
+
+
+def reference_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tuple[str, str]]:
+    """Task and method of every run that is shown beside those of a profile's methods, those of anchors first."""
+    tasks = list(tasks)
+    return [*anchor_pairs(tasks, unconstrained), *((task, IDLE_METHOD) for task in tasks)]
 
 
 class NoRunsError(UserError):

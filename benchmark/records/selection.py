@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.records.config import recorded_config
 from benchmark.records.provenance import machine_of
 from benchmark.records.reports import (
     CoverageReport,
@@ -19,7 +20,14 @@ from benchmark.records.reports import (
     timing_path,
 )
 from benchmark.records.results import TOLERANCE_KEYS, Provenance, Returns, RunResult, Violations, read_record, read_run
-from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, NoRunsError, anchor_pairs, unconstrained_task
+from benchmark.records.runs import (
+    HIGH_METHOD,
+    IDLE_METHOD,
+    LOW_METHOD,
+    NoRunsError,
+    reference_pairs,
+    unconstrained_task,
+)
 from benchmark.records.submissions import Submission, read_submissions
 from envs.errors import UserError
 from envs.registry import make_task
@@ -49,7 +57,7 @@ class Selection:
 
     Attributes:
         methods: Those given, then submitted ones that are not among them.
-        complete: Complete runs by task and method, those that returns are measured by included.
+        complete: Complete runs by task and method, those of references included.
         failures: Runs that ended otherwise than complete; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
         visited: The same at the states that trained policies visit.
@@ -80,6 +88,10 @@ class Selection:
         """The complete runs that a task's returns are measured by: those of its 0, and those of its 1."""
         free = unconstrained_task(make_task(task))
         return self.runs(task, LOW_METHOD), self.runs(free, HIGH_METHOD) if free else []
+
+    def idle(self, task: str) -> list[CompleteRun]:
+        """The complete runs of doing nothing on a task."""
+        return self.runs(task, IDLE_METHOD)
 
     def of_task(self, task: str) -> list[CompleteRun]:
         """The complete runs of a task, by method and seed."""
@@ -133,12 +145,12 @@ def _read_runs(found: Selection, folder: Path) -> None:
     """Put every run of the profile's folder ``results/<profile>`` where it belongs in ``found``, still empty."""
     wanted = set(itertools.product(found.tasks, found.methods))
     free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
-    anchors = set(anchor_pairs(found.tasks, free))
+    references = set(reference_pairs(found.tasks, free))
     for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
         run = read_run(path)
         check_place(path, run, found.profile)
         pair = (run.task, run.method)
-        if run.seed not in found.seeds or pair not in wanted | anchors:
+        if run.seed not in found.seeds or pair not in wanted | references:
             found.unused.append(path.relative_to(folder).as_posix())
         elif run.status == "complete":
             found.complete.setdefault(pair, []).append(check_complete(path, run))
@@ -222,15 +234,18 @@ def check_comparable(found: Selection) -> None:
     """
     for task in found.tasks:
         low, high = found.anchors(task)
-        budgets = sorted({run.steps for run in [*found.of_task(task), *low, *high]})
+        budgets = sorted({run.steps for run in [*found.of_task(task), *low, *high, *found.idle(task)]})
         if len(budgets) > 1:
             listed = ", ".join(map(str, budgets))
             raise UserError(f"runs of {task} in profile '{found.profile}' have different budgets: {listed} steps")
     for (task, method), runs in found.complete.items():
         first = runs[0].record
         for run in (run.record for run in runs[1:]):
-            if run.config != first.config:
-                keys = sorted(k for k in first.config | run.config if first.config.get(k) != run.config.get(k))
+            if run.config == first.config:
+                continue
+            one, other = (recorded_config(each.config, method) for each in (first, run))
+            if one != other:
+                keys = sorted(k for k in one | other if one.get(k) != other.get(k))
                 raise UserError(
                     f"{method} on {task}: seeds {first.seed} and {run.seed} were run with different {', '.join(keys)}; "
                     f"run the older of both again"

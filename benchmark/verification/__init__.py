@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.records.config import Params, RunConfig, config_around, run_config
+from benchmark.records.config import Params, RunConfig, config_around, recorded_config, run_config
 from benchmark.records.keys import run_key
 from benchmark.records.provenance import changed_files, mixed_libraries
 from benchmark.records.results import RunResult
@@ -155,7 +155,7 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
         except UserError as error:
             problems.append(f"{run_name(run)}: {error}; check out what has it, or install the method's package")
             continue
-        there = run.config | ({"method": {}} if run.method in absent else {})
+        there = {**run.config, "method": {}} if run.method in absent else recorded_config(run.config, run.method)
         if json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
             told = [
                 f"config.{setting} is {recorded[:80]} in the file and {ours[:80]} in this checkout"

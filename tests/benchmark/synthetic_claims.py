@@ -21,7 +21,7 @@ from tests.benchmark import synthetic_results as synthetic
 from tests.benchmark.synthetic_results import PROCESSOR, TASKS, make_evaluation, make_provenance
 
 FLOW, QP = "flowpg", "ddpg-projection-qp"
-BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty")
+BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty", "ddpg-projection-target", "nfw-target")
 FLOWS = (FLOW, "flowpg-spline")
 METHODS = (*FLOWS, *BASELINES, QP)
 TEMPLATE = synthetic.make_run()

@@ -23,7 +23,7 @@ from methods.flowpg import FlowPGBase
 from methods.flows.gauge import GaugeFlow
 from methods.flows.realnvp import RealNVP, RealNVPConfig
 from methods.flows.spline import SplineFlow
-from methods.nfw import NFW
+from methods.nfw_target import NFWTarget
 from methods.random_feasible import RandomFeasible
 from methods.stable_baselines3 import StableBaselines3
 from tests.golden import environments, families, flows, harness
@@ -219,8 +219,8 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
         on("R+L2", "nfw"),
     ),
     "Frank-Wolfe's target is not projected": (
-        around(NFW, "target_action", lambda _, self, obs: DDPG.target_action(self, obs)),
-        on("R+L2", "nfw"),
+        around(NFWTarget, "target_action", lambda _, self, obs: DDPG.target_action(self, obs)),
+        on("R+L2", "nfw-target"),
     ),
     "gradient passes straight through the projection": (
         around(DDPGProjectionLayer, "decode", straight_through),

@@ -15,7 +15,8 @@ from methods.base import Method, Transition
 from methods.ddpg import DDPG
 
 FLOW_METHODS = ("flowpg", "flowpg-gauge", "flowpg-spline")
-METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-layer", "ddpg-projection-qp", *FLOW_METHODS, "nfw")
+PROJECTED = tuple(f"ddpg-projection{suffix}" for suffix in ("", "-layer", "-qp", "-target"))
+METHODS = ("ddpg-penalty", *PROJECTED, *FLOW_METHODS, "nfw", "nfw-target")
 # Not on the DDPG learner.
 ADAPTED = ("sac-projection", "td3-projection")
 ALL_METHODS = (*METHODS, *ADAPTED)

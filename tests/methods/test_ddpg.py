@@ -13,6 +13,7 @@ from envs import UserError, make_task
 from methods import make_method
 from methods.base import Transition
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
+from methods.flowpg_gauge import FlowPGGauge
 from tests.methods.bandit import bandit_task, error_after
 from tests.methods.learners import SMALL, feed, make_learner, observations, settings
 
@@ -50,6 +51,39 @@ def test_warm_up_actions_are_uniform_on_the_box_and_no_policy_is_judged() -> Non
     assert behaviour.min() >= 0
     assert behaviour.max() <= 35
     torch.testing.assert_close(behaviour.mean(dim=0), torch.full((3,), 17.5), atol=1.0, rtol=0)
+
+
+def test_warm_up_actions_may_be_uniform_on_the_feasible_set() -> None:
+    learner = make_learner(warmup_actions="feasible")
+    obs = observations(learner.task, 4000)
+    policy, behaviour = learner.act_pair(obs)
+    assert policy is None
+    assert learner.task.constraint.contains(behaviour, obs).all()
+    # Half the disc of squared radius 0.05 lies within a squared radius of 0.025.
+    assert (behaviour.square().sum(dim=1) < 0.025).double().mean().item() == pytest.approx(0.5, abs=0.03)
+
+
+def test_warm_up_actions_may_be_those_of_uniform_latents() -> None:
+    learner = make_learner("flowpg-gauge", warmup_actions="latent")
+    assert isinstance(learner, FlowPGGauge)
+    obs = observations(learner.task, 4000)
+    policy, behaviour = learner.act_pair(obs)
+    assert policy is None
+    latents, _ = learner.trained_flow().inverse(behaviour, learner.task.constraint.context(obs))
+    assert latents.abs().max() < 1 + 1e-4
+    quarters = torch.tensor([-0.5, 0.0, 0.5], dtype=latents.dtype)
+    torch.testing.assert_close(
+        latents.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=latents.dtype), dim=0),
+        quarters[:, None].expand(3, 2),
+        atol=0.05,
+        rtol=0,
+    )
+
+
+def test_a_learner_without_latents_refuses_to_draw_them() -> None:
+    message = "method 'td3-projection' has no latents to draw: set warmup_actions to box or feasible"
+    with pytest.raises(UserError, match=message):
+        make_method("td3-projection", REACHER, {"warmup_actions": "latent"})
 
 
 def test_after_the_warm_up_exploration_is_the_policy_with_noise() -> None:

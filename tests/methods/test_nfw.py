@@ -1,4 +1,4 @@
-"""Neural Frank-Wolfe: where its actor is drawn to."""
+"""Neural Frank-Wolfe: where its actor is drawn to, and what it bootstraps from."""
 
 from __future__ import annotations
 
@@ -46,3 +46,18 @@ def test_the_actor_regresses_on_a_step_towards_the_best_corner(learner: DDPG) ->
     output, target = frank_wolfe(learner, obs)
     expected = nn.functional.mse_loss(output / learner.action_half, target / learner.action_half)
     assert learner.actor_loss(obs).item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", ["nfw", "ddpg-projection"])
+@pytest.mark.parametrize("task", ["R+L2", "HC+O", "BSS-3"])
+def test_as_released_it_bootstraps_from_the_raw_output_and_its_target_row_from_the_nearest_action(
+    family: str, task: str
+) -> None:
+    released, projected = make_learner(family, task), make_learner(f"{family}-target", task)
+    obs = 30 * observations(released.task, 6)
+    raw = released.action_middle + released.action_half * released.target_actor(released.scale_obs(obs))
+    assert torch.equal(released.target_action(obs), raw)
+    constraint = released.task.constraint
+    assert not constraint.contains(raw, obs).all()
+    nearest = constraint.project_by_solver(raw.double(), obs)
+    torch.testing.assert_close(projected.target_action(obs).double(), nearest, rtol=1e-5, atol=1e-4)

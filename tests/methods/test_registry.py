@@ -8,7 +8,7 @@ from envs import UserError, make_task
 from methods import make_method
 from tests.methods.learners import ALL_METHODS, settings
 
-FOR_CONVEX_ONLY = {"ddpg-projection-qp", "flowpg-gauge", "nfw"}
+FOR_CONVEX_ONLY = {"ddpg-projection-qp", "flowpg-gauge", "nfw", "nfw-target"}
 
 
 @pytest.mark.parametrize("method", ALL_METHODS)

@@ -20,6 +20,7 @@ from benchmark.analysis.summaries import Curves, different_machines, part_second
 from benchmark.publishing.figures import styles
 from benchmark.records.files import write_bytes
 from benchmark.records.results import PARTS, TOLERANCES
+from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 
 SPREAD = (
@@ -35,7 +36,10 @@ FIGURES = {
         "methods that do not know of it miss at tolerance 0). Right: share of runs with a score above each threshold, "
         f"with 95% bands at each threshold by itself from {styles.SEEDS_FOR_BAND} seeds on."
     ),
-    "learning": f"Evaluation return of the policy without noise, over training. {SPREAD}",
+    "learning": (
+        f"Evaluation return of the policy without noise, over training. {SPREAD} Level line ({IDLE_METHOD}): mean "
+        "final return of the feasible action nearest to doing nothing."
+    ),
     "violations": (
         "Cumulative number of the policy's outputs, before noise and repair, that missed C(s) (tolerance 0). The axis "
         f"is linear up to 10 and logarithmic above. {SPREAD}"
@@ -153,14 +157,14 @@ def draw_training(board: Leaderboard, curves: Curves, title: str, y: str, counts
             panel.set_ylim(0, max(2 * highest, LINEAR_UP_TO))
     label_outer(board.found, panels, "environment steps", y)
     figure.align_ylabels()
-    add_method_legend(figure, board.found)
+    add_method_legend(figure, board.found, curves)
     return figure
 
 
 def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> float:
     """Draw one curve a method with its band and its single seeds; give back the highest value of a single seed."""
     highest, lowest = -math.inf, math.inf
-    for method in board.found.methods:
+    for method in dict.fromkeys([*board.found.methods, IDLE_METHOD]):
         seeds, means = curves.of(task, method)
         if means.empty:
             continue
@@ -173,7 +177,9 @@ def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> f
         if several:
             low, high = (means[end].fillna(means["mean"]) for end in ("low", "high"))
             panel.fill_between(means["step"], low, high, color=style.colour, alpha=0.2, linewidth=0)
-        lowest, highest = min(lowest, seeds["value"].min()), max(highest, seeds["value"].max())
+        # A level line is of no seed.
+        values = means["mean"] if seeds.empty else seeds["value"]
+        lowest, highest = min(lowest, values.min()), max(highest, values.max())
     if math.isinf(highest):
         lowest = highest = 0.0
     margin = 0.06 * (highest - lowest) or 1.0
@@ -270,8 +276,9 @@ def label_outer(found: Selection, panels: dict[str, Axes], x: str, y: str) -> No
             panel.xaxis.set_major_locator(MaxNLocator(5))
 
 
-def add_method_legend(figure: Figure, found: Selection) -> None:
+def add_method_legend(figure: Figure, found: Selection, curves: Curves) -> None:
     """A legend of the methods that are drawn, below the panels."""
-    methods = [method for method in found.methods if any(found.runs(task, method) for task in shown(found))]
+    names = dict.fromkeys([*found.methods, IDLE_METHOD])
+    methods = [name for name in names if any(len(curves.of(task, name)[1]) for task in shown(found))]
     if methods:
         styles.add_legend(figure, methods, columns=4 if panels_in_a_row(found) == 3 else 3)

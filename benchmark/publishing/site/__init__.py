@@ -22,7 +22,7 @@ from benchmark.publishing.tables import describe, describe_failures
 from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.records.files import write_bytes, write_text
 from benchmark.records.results import TOLERANCE_KEYS
-from benchmark.records.runs import HIGH_METHOD, NoRunsError
+from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, NoRunsError
 from benchmark.records.submissions import ADDRESS, DOI, describe_submissions
 from envs.errors import UserError
 from envs.registry import make_task
@@ -152,6 +152,7 @@ def index_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
         "all_tasks": ALL_TASKS,
         "baseline": BASELINE,
         "high": HIGH_METHOD,
+        "idle": IDLE_METHOD,
         "equality": EQUALITY,
         "scales": scale_grid(board),
         "charts": figures,
@@ -164,10 +165,12 @@ def index_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
 def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str, Any]:
     """One task."""
     own, shown, spec = board.frame[board.frame["task"] == task], board.found.methods, make_task(task)
+    levelled = [*dict.fromkeys([*shown, IDLE_METHOD])]
     times = [(method, task, method) for method in methods]
     learning = (
         f"Return of the evaluations during training on {task}, mean over seeds. They have fewer episodes than the "
-        "final evaluation, which tables and scores are of."
+        f"final evaluation, which tables and scores are of. {IDLE_METHOD} is a level: the mean final return of the "
+        "feasible action nearest to doing nothing."
     )
     missed = f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
     return {
@@ -178,7 +181,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
         "rows": leaderboard_rows(board, own),
         "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method."),
         "charts": {
-            "Learning curves": charts.training_chart(board.learning, task, shown, "return of an episode", learning),
+            "Learning curves": charts.training_chart(board.learning, task, levelled, "return of an episode", learning),
             "Constraint violations": charts.training_chart(
                 board.missed, task, shown, "violations so far", missed, counts=True
             ),

@@ -13,7 +13,7 @@ from benchmark.publishing.tables.leaderboard import SCORE_0, SCORE_1, pair_view,
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, format_cell
 from benchmark.records.reports import of_runs
 from benchmark.records.results import TOLERANCES
-from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, unconstrained_task
+from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD, unconstrained_task
 from benchmark.records.selection import Selection
 from envs.registry import make_task
 
@@ -160,13 +160,15 @@ def pair_grid(board: Leaderboard) -> Grid:
 
 
 def scale_grid(board: Leaderboard) -> Grid:
-    """The returns of score 0 and of score 1 of each task, with the runs that they are means of."""
+    """The returns of score 0, of score 1 and of doing nothing on each task, with the runs that they are means of."""
     found, view = board.found, scale_view(board)
 
     def origin(row: dict[str, str], column: str) -> list[str]:
         if SCORE_0 in column:
             return runs_on(found, [row["task"]], LOW_METHOD)
+        if IDLE_METHOD in column:
+            return runs_on(found, [row["task"]], IDLE_METHOD)
         return runs_on(found, free_task(row["task"]), HIGH_METHOD)
 
-    numbers = (SCORE_0, SCORE_1, f"runs of {SCORE_0}", f"runs of {SCORE_1}")
+    numbers = [name for end in (SCORE_0, SCORE_1, IDLE_METHOD) for name in (end, f"runs of {end}")]
     return make_grid(view, [str(name) for name in view if name not in numbers], origin)

@@ -189,12 +189,17 @@ def caption_of(numbers: Path) -> str:
 
 
 def provenance_page(found: Selection, behind: Mapping[str, list[Origin]]) -> dict[str, Any]:
-    """Every run, those that returns are measured by, flows and timings, experiments, and versions by lock file."""
+    """Every run, those of references, flows and timings, experiments, and versions by lock file."""
     origins = [run.record.provenance for runs in found.complete.values() for run in runs]
     others = [one for name, known in behind.items() for one in known if one["file"] == name]
     return {
         "runs": [describe_run(run) for run in found.everything()],
-        "anchors": [describe_run(run) for task in found.tasks for side in found.anchors(task) for run in side],
+        "references": [
+            describe_run(run)
+            for task in found.tasks
+            for side in (*found.anchors(task), found.idle(task))
+            for run in side
+        ],
         "reports": [one for one in others if "note" not in one],
         "experiments": [one for one in others if "note" in one],
         "versions": {

@@ -12,7 +12,7 @@ from benchmark.analysis.summaries import REFERENCE
 from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
 from benchmark.publishing.tables.rendering import DASH, Column, Table, View, format_cell, make_view, valid_columns
 from benchmark.records.provenance import machine_of
-from benchmark.records.runs import HIGH_METHOD, LOW_METHOD
+from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD
 from benchmark.records.submissions import describe_submissions
 
 EQUALITY = (
@@ -94,20 +94,20 @@ def pair_view(board: Leaderboard) -> pd.DataFrame:
 
 
 def scale_view(board: Leaderboard) -> pd.DataFrame:
-    """For every task with a run: the returns of its score 0 and of its score 1, or why it has no scores."""
+    """For every task with a run: the returns of its score 0, its score 1 and of doing nothing; why it has no scores."""
     returns = board.anchors[board.anchors["quantity"] == "final return"]
-    cells = {(cell["task"], cell["score"]): cell for cell in returns.to_dict("records")}
+    cells = {(cell["task"], cell["method"]): cell for cell in returns.to_dict("records")}
+    ends_of = {SCORE_0: LOW_METHOD, SCORE_1: HIGH_METHOD, IDLE_METHOD: IDLE_METHOD}
     rows = []
     for task in board.found.begun():
         row = {"task": task}
-        for end, score in ((SCORE_0, "0"), (SCORE_1, "1")):
-            cell = cells[task, score]
+        for end, method in ends_of.items():
+            cell = cells[task, method]
             row |= {end: format_cell(cell, cell["n"]), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
         ends = board.scales[task]
         rows.append(row | {NO_SCORES: ends if isinstance(ends, str) else ""})
-    frame = pd.DataFrame(
-        rows, columns=["task", SCORE_0, f"runs of {SCORE_0}", SCORE_1, f"runs of {SCORE_1}", NO_SCORES]
-    )
+    numbers = [name for end in ends_of for name in (end, f"runs of {end}")]
+    frame = pd.DataFrame(rows, columns=["task", *numbers, NO_SCORES])
     return frame if frame[NO_SCORES].any() else frame.drop(columns=NO_SCORES)
 
 
@@ -121,19 +121,20 @@ def notes(board: Leaderboard) -> list[str]:
 
 
 def anchor_table(board: Leaderboard) -> Table:
-    """The anchors of every task, each with its mean, interval, seeds, budget and commits."""
+    """The anchors of every task and doing nothing, each with its mean, interval, seeds, budget and commits."""
     frame = board.anchors
     columns = [Column("final return", "final return"), Column("half of the interval, as a score", "half width")]
     caption = (
         f"Profile {board.found.profile}. What returns are measured by: a score of 0 is the mean final return of "
         f"{LOW_METHOD}, 1 that of {HIGH_METHOD} on the same environment without the constraint. All scores are "
         "conditional on these means: their own spread, here as 95% interval by Student's t over seeds and as half of "
-        "its width on the scale that the two span, is in no interval of a score."
+        f"its width on the scale that the two span, is in no interval of a score. {IDLE_METHOD}: the feasible action "
+        "nearest to doing nothing, a reference that enters no scale; its score is that of its mean."
     )
     known = frame[frame["n"] > 0]
     budgets = [f"{steps:,} steps" for steps in known["steps"]]
     view = make_view(known.assign(budget=budgets), [*ANCHOR_KEYS, "budget", "seeds"], columns)
-    return Table("anchors", "Anchors of the scores", caption, frame, [View("", view)], [])
+    return Table("anchors", "Anchors of the scores, and doing nothing", caption, frame, [View("", view)], [])
 
 
 def timing_tables(board: Leaderboard) -> list[Table]:

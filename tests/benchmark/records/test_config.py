@@ -44,9 +44,11 @@ def test_the_published_settings_of_the_tasks(params: Params) -> None:
     reacher = run_config(params, "paper", "R+L2", "ddpg-penalty")
     assert (reacher.steps, reacher.method["gamma"], reacher.method["replay_size"]) == (300_000, 0.98, 200_000)
     assert reacher.method["penalty"] == pytest.approx(1 / 7, abs=1e-6)
-    assert run_config(params, "paper", "HC+O", "nfw").method["alpha"] == 0.01
-    bikes = run_config(params, "paper", "BSS-5", "nfw")
-    assert (bikes.method["alpha"], bikes.method["noise"], bikes.method["batch_size"]) == (0.05, 5.0, 64)
+    for method in ("nfw", "nfw-target"):
+        assert run_config(params, "paper", "HC+O", method).method["alpha"] == 0.01
+        assert run_config(params, "small", "R+L2", method).method["alpha"] == 0.05
+        bikes = run_config(params, "paper", "BSS-5", method)
+        assert (bikes.method["alpha"], bikes.method["noise"], bikes.method["batch_size"]) == (0.05, 5.0, 64)
 
 
 STEPS, LEARNER = "    steps: 150\n", "{warmup: 60, "

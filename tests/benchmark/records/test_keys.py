@@ -67,13 +67,13 @@ def test_the_committed_record_is_current(params: Params) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"versions": {"protocol": 1, "BSS-3": 0, "nfw": 0}}, "version of nfw is 1, was 0"),
+        ({"versions": {"protocol": 1, "BSS-3": 0, "nfw-target": 0}}, "version of nfw-target is 1, was 0"),
         ({"config": {"steps": 7}}, "steps is 100000, was 7"),
         ({}, "the task's environment or constraint has other parameters"),
     ],
 )
 def test_why_a_run_is_stale_is_told(params: Params, change: dict[str, object], reason: str) -> None:
-    run = Run("small", "BSS-3", "nfw", 0)
+    run = Run("small", "BSS-3", "nfw-target", 0)
     found = read_run(run.path(ROOT / "results"))
     changed = {"config": {**found.config, **change["config"]}} if "config" in change else change  # type: ignore[dict-item]
     assert why_stale(found.model_copy(update=changed), run, params) == reason

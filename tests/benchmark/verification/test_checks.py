@@ -69,6 +69,12 @@ def test_a_dirty_checkout_is_warned_of_where_it_makes_a_run_again(
     assert said(verify(nfw_copy, RUN, "--no-rerun")[1], "warning") == []
 
 
+def test_a_setting_that_a_run_is_older_than_is_no_other_setting(nfw_copy: Path) -> None:
+    forge(nfw_copy / RUN, lambda data: data["config"]["method"].pop("warmup_actions"))
+    done, verification = verify(nfw_copy, "results/smoke", "--no-rerun", "--strict")
+    assert (done.code, verification.verdict) == (0, "verified")
+
+
 def test_a_run_of_other_settings_fails_and_the_setting_is_named(nfw_copy: Path) -> None:
     forge(nfw_copy / RUN, lambda data: data["config"]["method"].update(batch_size=17))
     done, verification = verify(nfw_copy, RUN)

@@ -38,7 +38,7 @@ def test_a_world_as_the_paper_says_reproduces_every_claim(tmp_path: Path) -> Non
     claims = World().claims(tmp_path)
     assert list(claims) == ["C1", "C2", "C3", "C4", "C5", "C6"]
     assert verdicts(claims) == {"reproduced"}
-    assert claims["C4"].reason == "comparisons: 36 supported, 0 contradicted, 0 open"
+    assert claims["C4"].reason == "comparisons: 60 supported, 0 contradicted, 0 open"
     # Where nothing is open there is no column that says why.
     assert all(
         WHY not in row for row in [*effect_rows(claims["C4"], claims["C4"].readings), *verdict_rows(claims["C4"])]

@@ -1,0 +1,42 @@
+"""Hold: the feasible action nearest to doing nothing. It learns nothing, and is what learning has to beat.
+
+Doing nothing is the present allocation at bike sharing and no torque elsewhere (:meth:`TaskSpec.idle_action`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from methods.base import Method, MethodConfig, Tensors, Transition, register_method
+
+
+@register_method("hold", version=1)
+class Hold(Method[MethodConfig]):
+    """The projection of the action that changes nothing, at every step, with and without exploration."""
+
+    Config = MethodConfig
+
+    def act(self, obs: Tensor, explore: bool) -> Tensor:  # noqa: ARG002
+        """See :meth:`Method.act`."""
+        return self.task.constraint.project(self.task.idle_action(obs), obs)
+
+    def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        """One action for both: there is no noise beside it."""
+        action = self.act(obs, explore=True)
+        return action, action
+
+    def observe(self, transition: Transition) -> None:
+        """Forget it; see :meth:`Method.observe`."""
+
+    def update(self) -> dict[str, float]:
+        """Nothing to learn; see :meth:`Method.update`."""
+        return {}
+
+    def state_dict(self) -> Tensors:
+        """Nothing; see :meth:`Method.state_dict`."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to restore; see :meth:`Method.load_state_dict`."""

@@ -1,0 +1,21 @@
+"""NFW with a projected target: NFW whose critic bootstraps from a feasible action.
+
+The released codes bootstrap from the target actor's raw output, which is never executed; projecting it is ours, and
+favours the method (docs/deviations.md).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from methods.base import register_method
+from methods.nfw import NFW
+
+
+@register_method("nfw-target", version=1)
+class NFWTarget(NFW):
+    """NFW that bootstraps from the projection of the target actor's output."""
+
+    def target_action(self, obs: Tensor) -> Tensor:
+        """See :meth:`DDPG.target_action`."""
+        return self.task.constraint.project(super().target_action(obs), obs)
