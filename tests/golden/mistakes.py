@@ -23,7 +23,7 @@ from methods.flowpg import FlowPGBase
 from methods.flows.gauge import GaugeFlow
 from methods.flows.realnvp import RealNVP, RealNVPConfig
 from methods.flows.spline import SplineFlow
-from methods.nfw_target import NFWTarget
+from methods.functional import follow
 from methods.random_feasible import RandomFeasible
 from methods.stable_baselines3 import StableBaselines3
 from tests.golden import environments, families, flows, harness
@@ -88,7 +88,7 @@ def noise_before_the_flow(original: Callable[..., Any], self: Any, obs: Tensor) 
     if policy is None:
         return policy, behaviour
     with torch.no_grad():
-        output = self.actor(self.scale_obs(obs))
+        output = self.output(self.state["actor"], obs)
         noise = torch.randn(output.shape, generator=self.noise_generator)
         return policy, self.decode((output + self.config.noise * noise).clamp(-1, 1), obs)
 
@@ -126,17 +126,13 @@ def neighbouring_index(patch: Patch) -> None:
 
 def follow_first(original: Callable[..., Any], self: DDPG[Any]) -> dict[str, float]:
     """The targets move towards the networks as they were before the step."""
-    pairs = ((self.target_actor, self.actor), (self.target_critic, self.critic))
-    moved = [
-        (target, target.lerp(network, self.config.tau).detach())
-        for one, other in pairs
-        for target, network in zip(one.parameters(), other.parameters(), strict=True)
-    ]
+    names = ("target_actor", "target_critic")
+    moved = {
+        name: follow(self.state[name], self.state[name.removeprefix("target_")], self.config.tau) for name in names
+    }
     losses: dict[str, float] = original(self)
     if losses:
-        with torch.no_grad():
-            for target, value in moved:
-                target.copy_(value)
+        self.state = {**self.state, **moved}
     return losses
 
 
@@ -154,7 +150,7 @@ def shared_state(original: Callable[..., Tensors], self: Any) -> Tensors:
 
 
 def straight_through(original: Callable[..., Tensor], self: Any, output: Tensor, obs: Tensor) -> Tensor:
-    raw = DDPG.decode(self, output, obs).double()
+    raw = self.action_middle + self.action_half * output.double()
     return raw + (original(self, output, obs) - raw).detach()
 
 
@@ -219,7 +215,7 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
         on("R+L2", "nfw"),
     ),
     "Frank-Wolfe's target is not projected": (
-        around(NFWTarget, "target_action", lambda _, self, obs: DDPG.target_action(self, obs)),
+        configured(lambda _: {"target": "raw"}),
         on("R+L2", "nfw-target"),
     ),
     "gradient passes straight through the projection": (
