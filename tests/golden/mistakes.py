@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -77,8 +78,8 @@ def resumed_without(part: str) -> Plant:
 
     def load(original: Callable[..., None], self: Method[Any], state: Mapping[str, Tensor]) -> None:
         fresh = self.state_dict()
-        kept = {name: value for name, value in state.items() if part not in name}
-        original(self, kept | {name: value for name, value in fresh.items() if part in name})
+        kept = {name: value for name, value in state.items() if not re.search(part, name)}
+        original(self, kept | {name: value for name, value in fresh.items() if re.search(part, name)})
 
     return around_each((*LEARNERS, RandomFeasible), "load_checkpoint_dict", load)
 
@@ -126,10 +127,8 @@ def neighbouring_index(patch: Patch) -> None:
 
 def follow_first(original: Callable[..., Any], self: DDPG[Any]) -> dict[str, float]:
     """The targets move towards the networks as they were before the step."""
-    names = ("target_actor", "target_critic")
-    moved = {
-        name: follow(self.state[name], self.state[name.removeprefix("target_")], self.config.tau) for name in names
-    }
+    state, tau = self.state, self.config.tau
+    moved = {f"target_{name}": follow(state[f"target_{name}"], state[name], tau) for name in ("actor", "critic")}
     losses: dict[str, float] = original(self)
     if losses:
         self.state = {**self.state, **moved}
