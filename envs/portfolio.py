@@ -44,8 +44,8 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Description
 
-    The assets are three equities (0, 1, 2), two bonds (3, 4), two commodities (5, 6) and cash (7). One step is one week,
-    in this order:
+    The assets are three equities (0, 1, 2), two bonds (3, 4), two commodities (5, 6) and cash (7). One step is one
+    week, in this order:
 
     1. **Trade.** Wealth is shifted to the wanted weights. The cost is 0.2% of the sum of absolute changes of weights,
        and is taken from all assets alike.
@@ -56,11 +56,11 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     All numbers were chosen here. Drift, volatility and tilt of each asset by year, as logarithms:
 
-    | asset      | 0    | 1    | 2    | 3     | 4     | 5    | 6    | 7    |
-    |------------|------|------|------|-------|-------|------|------|------|
-    | drift      | 0.05 | 0.07 | 0.09 | 0.025 | 0.035 | 0.03 | 0.06 | 0.02 |
-    | volatility | 0.16 | 0.20 | 0.26 | 0.05  | 0.08  | 0.18 | 0.24 | 0    |
-    | tilt       | 0.15 | 0.20 | 0.30 | -0.03 | -0.06 | 0.10 | 0.20 | 0    |
+    | asset      | 0    | 1    | 2     | 3     | 4     | 5    | 6    | 7    |
+    |------------|------|------|-------|-------|-------|------|------|------|
+    | drift      | 0.06 | 0.06 | 0.055 | 0.025 | 0.03  | 0.04 | 0.04 | 0.02 |
+    | volatility | 0.10 | 0.12 | 0.16  | 0.03  | 0.05  | 0.12 | 0.15 | 0    |
+    | tilt       | 0.15 | 0.20 | 0.30  | -0.03 | -0.06 | 0.10 | 0.20 | 0    |
 
     Correlations are 0.6 among equities, 0.7 among bonds, 0.4 among commodities, -0.1 between equities and bonds, 0.3
     between equities and commodities, and 0 elsewhere.
@@ -101,7 +101,7 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## References
 
-    The task is as in Winkel et al., ECAI 2024, arXiv 2404.10683, which limits sums of groups of assets: there with
+    The task is as in Winkel et al., CAOSD, arXiv 2404.10683, which limits sums of groups of assets: there with
     returns of the Nasdaq-100, here with simulated ones.
 
     Raises:

@@ -77,9 +77,10 @@ class GroupedAllocation(FixedTotal):
         others = [column for column in range(self.dim) if column not in members]
         self._blocks: list[Block] = []
         reached = []
-        limits = zip(self.groups, self.least, self.most, strict=True)
+        # Plain numbers: those of NumPy would slow the answers for one row down.
+        limits = zip(self.groups, self.least.tolist(), self.most.tolist(), strict=True)
         for columns, low, high in [*limits, *([(others, -math.inf, math.inf)] if others else [])]:
-            floor, ceiling = self.lower[columns].sum(), self.upper[columns].sum()
+            floor, ceiling = (float(end[columns].sum()) for end in (self.lower, self.upper))
             block = Block(columns, low if low > floor else -math.inf, high if high < ceiling else math.inf)
             self._blocks.append(block)
             reached.append((max(low, floor), min(high, ceiling)))
@@ -196,9 +197,9 @@ class GroupedAllocation(FixedTotal):
     def _tight_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lower, upper = self.lower.copy(), self.upper.copy()
         lowest, highest = self._lowest.sum(), self._highest.sum()
-        for (columns, *_), low, high in zip(self._blocks, self._lowest, self._highest, strict=True):
+        for (columns, *_), least, most in zip(self._blocks, self._lowest, self._highest, strict=True):
             # What the block holds at least and at most once the other blocks hold what they can.
-            low, high = max(low, self.total - (highest - high)), min(high, self.total - (lowest - low))
+            low, high = max(least, self.total - (highest - most)), min(most, self.total - (lowest - least))
             floor, ceiling = self.lower[columns], self.upper[columns]
             lower[columns] = np.maximum(floor, low - (ceiling.sum() - ceiling))
             upper[columns] = np.minimum(ceiling, high - (floor.sum() - floor))

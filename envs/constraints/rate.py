@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
@@ -16,7 +17,14 @@ from torch import Tensor
 from envs.constraints.arrays import draw_on_simplex
 from envs.constraints.budget import WeightedL1
 from envs.constraints.exact import ExactConstraint, Limits, Variable
-from envs.constraints.knapsack import TINY, Array, Namespace, fractional_knapsack, quadratic_knapsack
+from envs.constraints.knapsack import (
+    TINY,
+    Array,
+    Namespace,
+    fractional_knapsack,
+    quadratic_knapsack,
+    quadratic_knapsack_row,
+)
 from envs.constraints.notation import entries
 from envs.errors import UserError
 
@@ -55,6 +63,12 @@ class RateLimit(ExactConstraint):
         before = self._clip(xp, context)
         return xp.maximum(before - self.rate, limits.lower), xp.minimum(before + self.rate, limits.upper)
 
+    def window_row(self, context: list[float], limits: Limits) -> tuple[list[float], list[float]]:
+        """:meth:`window` of one row in plain numbers."""
+        before = list(map(min, map(max, context, limits.lower_row), limits.upper_row))
+        low = [max(p - self.rate, end) for p, end in zip(before, limits.lower_row, strict=True)]
+        return low, [min(p + self.rate, end) for p, end in zip(before, limits.upper_row, strict=True)]
+
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The set itself: two tensors (B, n)."""
         return self.window(torch_namespace, self.context(obs))
@@ -64,11 +78,8 @@ class RateLimit(ExactConstraint):
         from envs.constraints.solver import derived
 
         columns = list(self.context_indices)
-        ends = (
-            derived(obs_row, lambda row, end=end: self.window(numpy_namespace, row[None, columns])[end][0])
-            for end in (0, 1)
-        )
-        low, high = ends
+        low = derived(obs_row, lambda row: self.window(numpy_namespace, row[None, columns])[0][0])
+        high = derived(obs_row, lambda row: self.window(numpy_namespace, row[None, columns])[1][0])
         return [x >= low, x <= high]
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
@@ -84,11 +95,8 @@ class RateLimit(ExactConstraint):
         # Plain numbers round as float64 does.
         if limits.eps > FLOAT64_EPS:
             return None
-        near = []
-        for a, p, low, up in zip(action, context, limits.lower_row, limits.upper_row, strict=True):
-            before = min(max(p, low), up)
-            near.append(min(max(a, before - self.rate, low), before + self.rate, up))
-        return near
+        low, high = self.window_row(context, limits)
+        return list(map(min, map(max, action, low), high))
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
         low, high = self.window(xp, context)
@@ -111,10 +119,9 @@ class RateLimit(ExactConstraint):
 class RateLimitedL1(ExactConstraint):
     """``sum_i |w_i a_i| <= b(s)`` and ``|a_i - p_i| <= rate`` within the action box; HC+O+R. p is the action before.
 
-    Joints may speed up so fast that no action within the rate limit keeps to the budget: an actuator cannot move faster,
-    so the budget gives way. With ``least(s)`` the smallest sum within the rate limit, ``b(s) = max(bound, 1.05
-    least(s))``: the bound as it is wherever that leaves 5% of the least to choose from, and always a set with an
-    interior.
+    Joints may speed up so fast that no action within the rate limit keeps to the budget. Actuators cannot move faster,
+    so the budget gives way: with ``least(s)`` the smallest sum within the rate limit, ``b(s) = max(bound, 1.05
+    least(s))``. That is the bound itself unless all but 5% of it is needed, and the set always has an interior.
 
     Within the rate limit the sum is ``least(s) + sum_i |w_i| |a_i - r_i|``, r the point with the least magnitudes.
     Around r the set is a weighted l1 ball in a box, whose nearest and support points are those of a knapsack.
@@ -192,6 +199,29 @@ class RateLimitedL1(ExactConstraint):
         share = fractional_knapsack(xp, xp.abs(gradient) / (weight + TINY), weight * room, radius)
         return self._within(xp, rest + xp.where(gradient < 0, -share, share) * room, context)
 
+    def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
+        if limits.eps > FLOAT64_EPS:
+            return None
+        weight = list(map(abs, context[: self.dim]))
+        low, high = self.rate.window_row(context[self.dim :], limits)
+        rest = [min(max(0.0, down), up) for down, up in zip(low, high, strict=True)]
+        least = sum(map(mul, weight, map(abs, rest)))
+        bound = max((1 + SPARE) * least, self.l1.bound)
+        margin = 4 * self.dim * bound * limits.eps
+
+        near = list(map(min, map(max, action, low), high))
+        spent = sum(map(mul, weight, map(abs, near)))
+        if spent > bound + margin:
+            items = list(zip(action, rest, low, high, strict=True))
+            size = [abs(a - r) for a, r, _, _ in items]
+            room = [r - down if a < r else up - r for a, r, down, up in items]
+            zeros = [0.0] * self.dim
+            size = quadratic_knapsack_row(size, weight, zeros, room, bound - least - 2 * margin, 0.0)
+            near = [r - x if a < r else r + x for (a, r, _, _), x in zip(items, size, strict=True)]
+            near = list(map(min, map(max, near, low), high))
+            spent = sum(map(mul, weight, map(abs, near)))
+        return near if spent < bound - margin else None
+
     def _aimed(self, xp: Namespace, context: Array) -> tuple[Array, Array, Array, Array, Array]:
         """As :meth:`_around`, with a radius so much smaller that answers seldom need mending."""
         *others, radius = self._around(xp, context)
@@ -224,5 +254,5 @@ class RateLimitedL1(ExactConstraint):
     def formula(self) -> str:
         """See :meth:`Constraint.formula`."""
         first, second = (part.formula().removesuffix(f", {part.box_text()}") for part in (self.l1, self.rate))
-        wider = f"or 1.05 of the least in reach where that is more"
+        wider = "or 1.05 of the least in reach where that is more"
         return f"{first}, {wider}, and {second}, {self.box_text()}"

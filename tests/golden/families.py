@@ -18,8 +18,8 @@ from tests.golden.numbers import Record, actions_and_observations, summary
 from tests.golden.records import Golden
 
 TASKS = (
-    "R+L2", "HC+O", "H+M", "BSS-3", "R+N", "R+T", "HC+MA",
-    "H+O+S", "R+Ring", "R+2D", "Portfolio", "HC+R", "HC+O+R",
+    *("R+L2", "HC+O", "H+M", "BSS-3", "R+N", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D"),
+    *("Portfolio", "HC+R", "HC+O+R"),
 )
 # Above every family's switch from NumPy to torch.
 LARGE = 520
