@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from envs.bars import RENDER_MODES, BarChart, Frame, check_render_mode
 from envs.constraints import Allocation
 from envs.errors import UserError
 
@@ -30,6 +31,7 @@ KINDS = np.array([0, 0, 0, 1, 1, 2, 2, 3])
 # Between assets of two kinds, and between different ones of the same kind.
 CORRELATION = np.array([[0.6, -0.1, 0.3, 0.0], [-0.1, 0.7, 0.0, 0.0], [0.3, 0.0, 0.4, 0.0], [0.0, 0.0, 0.0, 0.0]])
 ASSETS = len(DRIFT)
+MARKS = {"wanted": {"color": "black", "marker": "_", "markersize": 8}}
 
 
 def covariance() -> Floats:
@@ -44,7 +46,7 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Description
 
-    The assets are three equities (0, 1, 2), two bonds (3, 4), two commodities (5, 6) and cash (7). One step is one
+    The assets are three equities (1, 2, 3), two bonds (4, 5), two commodities (6, 7) and cash (8). One step is one
     week, in this order:
 
     1. **Trade.** Wealth is shifted to the wanted weights. The cost is 0.2% of the sum of absolute changes of weights,
@@ -56,7 +58,7 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     All numbers were chosen here. Drift, volatility and tilt of each asset by year, as logarithms:
 
-    | asset      | 0    | 1    | 2     | 3     | 4     | 5    | 6    | 7    |
+    | asset      | 1    | 2    | 3     | 4     | 5     | 6    | 7    | 8    |
     |------------|------|------|-------|-------|-------|------|------|------|
     | drift      | 0.06 | 0.06 | 0.055 | 0.025 | 0.03  | 0.04 | 0.04 | 0.02 |
     | volatility | 0.10 | 0.12 | 0.16  | 0.03  | 0.05  | 0.12 | 0.15 | 0    |
@@ -94,6 +96,11 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     Never terminates. Truncated after 100 steps by the time limit that `gymnasium.make` adds.
 
+    ## Arguments
+
+    `render_mode`: `"rgb_array"` or none; a frame shows the weights held and those that were wanted. `width` of a frame
+    in pixels, a multiple of 4; its height is three quarters of that.
+
     ```python
     import envs, gymnasium
     env = gymnasium.make("acrl/Portfolio-v1")
@@ -105,36 +112,43 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
     returns of the Nasdaq-100, here with simulated ones.
 
     Raises:
-        UserError: If an action has the wrong shape or holds NaN or infinity.
+        UserError: If there is no such `render_mode`, or an action has the wrong shape or holds NaN or infinity.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium asks the class
+    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 5}  # noqa: RUF012 - Gymnasium asks the class
 
-    def __init__(self) -> None:
+    def __init__(self, render_mode: str | None = None, width: int = 448) -> None:
+        check_render_mode("the portfolio", render_mode)
+        self.render_mode = render_mode
+        self._width = width
+        self._chart: BarChart | None = None
         self.action_space = spaces.Box(0.0, 1.0, (ASSETS,), np.float32)
         low, high = np.array([0.0] * ASSETS + [-np.inf]), np.array([1.0] * ASSETS + [np.inf])
         self.observation_space = spaces.Box(low, high, dtype=np.float64)
         self._portfolios = Allocation(1.0, np.zeros(ASSETS), np.ones(ASSETS))
         # Cash has no noise, so its row and column would leave the covariance without a Cholesky factor.
         self._spread = np.linalg.cholesky(covariance()[:-1, :-1])
-        self._weights = np.eye(ASSETS)[-1]
+        self._weights = self._wanted = np.eye(ASSETS)[-1]
         self._signal = 0.0
+        self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
         """Start an episode; ``options`` are not used."""
         super().reset(seed=seed, options=options)
-        self._weights = np.eye(ASSETS)[-1]
+        self._weights = self._wanted = np.eye(ASSETS)[-1]
+        self._steps = 0
         self._signal = float(self.np_random.standard_normal())
         return self._observation(), {}
 
     def step(self, action: ArrayLike) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Trade, draw returns, let weights and signal move on."""
-        wanted = self._portfolio(action)
+        wanted = self._wanted = self._portfolio(action)
         cost = COST * float(np.abs(wanted - self._weights).sum())
         log_returns = self.draw_log_returns()
         held = wanted * np.exp(log_returns)
         growth = float(held.sum())
         self._weights = held / growth
+        self._steps += 1
         noise = float(self.np_random.standard_normal())
         self._signal = PERSISTENCE * self._signal + (1 - PERSISTENCE**2) ** 0.5 * noise
         reward = 100 * float(np.log(growth) + np.log1p(-cost))
@@ -144,6 +158,15 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         """Log-returns of one step at the present signal: (n,)."""
         noise = self._spread @ self.np_random.standard_normal(ASSETS - 1)
         return np.asarray((DRIFT + TILT * self._signal) / STEPS_PER_YEAR + np.append(noise, 0.0))
+
+    def render(self) -> Frame | None:
+        """The weights as they are now, (3/4 width, width, 3); None without a render mode."""
+        if self.render_mode is None:
+            return None
+        if self._chart is None:
+            self._chart = BarChart(self._width, ASSETS, "held", MARKS, 1.05, None, ("asset", "share of wealth"))
+        wanted = self._wanted if self._steps else np.full(ASSETS, np.nan)
+        return self._chart.draw(f"step {self._steps}, signal {self._signal:.1f}", self._weights, wanted)
 
     def _observation(self) -> Floats:
         return np.append(self._weights, self._signal)

@@ -111,6 +111,22 @@ def test_what_is_no_action_is_refused(action: list[float], message: str) -> None
         env.step(action)
 
 
+def test_a_frame_shows_the_weights_and_nothing_else_moves() -> None:
+    env = PortfolioEnv(render_mode="rgb_array", width=224)
+    assert PortfolioEnv().render() is None
+    env.reset(seed=0)
+    start = env.render()
+    env.step(np.full(ASSETS, 1 / ASSETS))
+    frame = env.render()
+    assert start is not None
+    assert frame is not None
+    assert (frame.shape, frame.dtype) == ((168, 224, 3), np.uint8)
+    assert (frame[40:120] != start[40:120]).any()
+    assert (frame[120:] == start[120:]).all()
+    with pytest.raises(UserError, match="no render mode 'human': use 'rgb_array'"):
+        PortfolioEnv(render_mode="human")
+
+
 # --- the best constant portfolio ------------------------------------------------------------------------------
 
 
