@@ -38,7 +38,6 @@ WIDTH, HEIGHT, COLOURS = 224, 168, 64
 MOTION, BIKES = (2, 80), (1, 400)
 ACTIONS, FRAMES = "actions.npy", "frames.npy"
 # Gymnasium's own environments: cameras that go along with the body, and one above the arm, whose model has none.
-# Where environments with a camera and a size come from.
 MUJOCO = ("gymnasium.envs.mujoco", "envs.previous_action")
 FOLLOWING: dict[str, Any] = {"camera_name": "track"}
 ABOVE: dict[str, Any] = {
