@@ -26,8 +26,10 @@ from torch import Tensor
 from envs import make_task
 from envs.constraints import Constraint, RateLimit, RateLimitedL1
 
-TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5", "R+T", "HC+MA", "H+O+S", "W+O+S", "An+L2")
-TASKS += ("An+M", "Portfolio", "HC+R", "HC+O+R")
+TASKS = (
+    *("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5", "R+T", "HC+MA", "H+O+S", "W+O+S", "An+L2"),
+    *("An+M", "Portfolio", "HC+R", "HC+O+R"),
+)
 # Entries of an observation: as many as any of these constraints reads.
 WIDTH = 27
 BATCH = 100
