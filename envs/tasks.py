@@ -80,8 +80,6 @@ def bike_sharing(zones: int) -> Simulator:
     )
 
 
-# An environment of another entry point is another one: what observes the action before has its own task without a
-# constraint.
 HALF_CHEETAH_BEFORE = replace(
     HALF_CHEETAH,
     entry_point="envs.previous_action:make_env",
