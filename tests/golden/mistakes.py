@@ -236,7 +236,10 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
         around_each(LEARNERS, "state_dict", shared_state),
         (*on("R+N", OWN), *on("BSS-3", ADAPTED)),
     ),
-    "resumed without the optimisers' moments": (resumed_without("optimizer."), on("H+M", *EACH)),
+    "resumed without the optimisers' moments": (
+        resumed_without(r"optimizer\.|\.(first|second|steps)\."),
+        on("H+M", *EACH),
+    ),
     "resumed with fresh noise": (resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
     "samplers accept what lies just outside": (
         around(ExactConstraint, "contains", lambda contains, self, a, obs, tol=0.0: contains(self, a, obs, tol + 0.05)),
