@@ -218,13 +218,8 @@ def fill(folder: Path, tasks: Sequence[str] = TASKS) -> None:
         save(folder, *(make_run(task, method, seed) for method in METHODS for seed in SEEDS))
 
 
-<<<<<<< HEAD
 def save_anchors(folder: Path, seeds: Sequence[int] = SEEDS) -> None:
-    """Write runs that returns are measured by, on ``TWO_TASKS``."""
-=======
-def save_anchors(folder: Path) -> None:
     """Write runs that returns are measured by, and of doing nothing, on ``TWO_TASKS``."""
->>>>>>> wt/names
     for task, (free, low, high) in ENDS.items():
         for seed in seeds:
             save(folder, make_run_with_return(task, "random-feasible", seed, low + seed))

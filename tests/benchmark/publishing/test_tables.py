@@ -178,16 +178,10 @@ def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(copie
     # Whole on one task, and of one seed on one side alone on the other.
     anchors = [("R+L2", "random-feasible", (-60.0, -50.0)), ("R+N", "ddpg-projection", (-10.0, -6.0))]
     for task, method, returns in (*anchors, ("HC+N", "ddpg-projection", (4000.0,))):
-<<<<<<< HEAD
         save(copied, *(make_run_with_return(task, method, seed, value) for seed, value in enumerate(returns)))
+    save(copied, *(make_run_with_return("R+L2", "hold", seed, value) for seed, value in enumerate((-32.0, -31.0))))
     texts = tables_of(copied)
     frame = pd.read_csv(copied / "tables/anchors.csv", dtype={"score": str})
-=======
-        save(folder, *(make_run_with_return(task, method, seed, value) for seed, value in enumerate(returns)))
-    save(folder, *(make_run_with_return("R+L2", "hold", seed, value) for seed, value in enumerate((-32.0, -31.0))))
-    texts = tables_of(folder)
-    frame = pd.read_csv(folder / "tables/anchors.csv", dtype={"score": str})
->>>>>>> wt/names
     cells = frame.set_index(["task", "score", "quantity"])
     assert board_of(copied).scales["R+L2"] == (-55.0, -8.0)
     facts = cells.loc[("R+L2", "1", "final return"), ["mean", "measured on", "method", "n", "N", "steps", "seeds"]]
