@@ -138,7 +138,7 @@ def test_status_tells_complete_missing_and_stale(copy: Path) -> None:
     params = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(copy, "status", "--profile", "smoke", "--task", "R+L2")
-    assert done.out.splitlines()[0] == f"profile smoke: 1 missing, {len(SMOKE_METHODS)} stale"
+    assert done.out.splitlines()[0] == f"profile smoke: 2 missing, {len(SMOKE_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
 
 
