@@ -28,7 +28,7 @@ SMALL_FLOW = {
 
 
 def settings(method: str, **changes: Any) -> dict[str, Any]:
-    return {**SMALL, **(SMALL_FLOW if method in FLOW_METHODS else {}), **changes}
+    return {**SMALL, **(SMALL_FLOW if method in (*FLOW_METHODS, "cv-flow") else {}), **changes}
 
 
 def make_learner(method: str = "ddpg-projection", task: str = "R+L2", seed: int = 0, **changes: Any) -> DDPG[Any]:

@@ -10,14 +10,15 @@ from methods import list_methods, make_method
 from methods.base import method_class
 from methods.functional import by_transform
 from methods.learner import Learner
-from tests.methods.learners import SMALL, feed
+from tests.methods.learners import feed, settings
 
 ROWS = [id for id in list_methods() if issubclass(method_class(id), Learner)]
 UPDATES = 100
 
 
 def learner(method: str, task: str, seed: int) -> Learner:
-    made = make_method(method, make_task(task), SMALL, seed)
+    made = make_method(method, make_task(task), settings(method), seed)
+    made.prepare()
     feed(made, 60, seed)
     return made
 
