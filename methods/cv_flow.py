@@ -87,15 +87,19 @@ class CVFlowConfig(SACConfig):
     raw_penalty: NonNegativeFloat = Field(default=0.0, le=0)
 
 
-def versions(config: CVFlowConfig) -> dict[str, int]:
+def flow_versions(config: CVFlowConfig) -> dict[str, int]:
     """Versions of what the flow depends on, by name."""
-    kind = config.flow.architecture()
-    return {"samples": SAMPLES_VERSION, kind.kind: kind.version, "cv-flow training": TRAINING_VERSION}
+    flow = config.flow.architecture()
+    return {"samples": SAMPLES_VERSION, flow.kind: flow.version, "cv-flow training": TRAINING_VERSION}
 
 
 @register_method("cv-flow", version=1)
 class CVFlow(SAC[CVFlowConfig]):
-    """SAC whose action is the latent: everything of it, and its replay buffer, is in the flow's latent box."""
+    """SAC on a task whose actions are latents; what it puts out goes through the flow.
+
+    Attributes:
+        flow: f, once it is trained.
+    """
 
     Config = CVFlowConfig
     flow: Flow | None = None
@@ -108,13 +112,13 @@ class CVFlow(SAC[CVFlowConfig]):
     @classmethod
     def versions(cls, config: CVFlowConfig) -> dict[str, int]:
         """See :meth:`Method.versions`; those of the samples and of the flow are among them."""
-        return {**super().versions(config), **versions(config)}
+        return {**super().versions(config), **flow_versions(config)}
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
         settings = {"samples": changed_settings(self.config.samples), "flow": changed_settings(self.config.flow)}
         store = artifacts or Artifacts()
-        state = store.get(f"flows/{self.id}", settings, versions(self.config), self._train)
+        state = store.get(f"flows/{self.id}", settings, flow_versions(self.config), self._train)
         self.flow, self.flow_curve = load_flow(self.task, self.config.flow.architecture(), state)
 
     def _train(self, store: Artifacts) -> Tensors:
