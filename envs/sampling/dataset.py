@@ -48,18 +48,29 @@ def draw_pairs(
     Where widening leads to a set that is empty or next to it, a visited context takes the widened one's place.
     """
     constraint = task.constraint
-    visited = torch.empty((1, 0), dtype=torch.float64)
-    context = visited.expand(count, 0)
-    if constraint.context_indices:
-        visited = rollout_contexts(task, rollout_steps, seed)
-        rows = torch.randint(len(visited), (count - count // 2,), generator=generator)
-        context = torch.cat([visited[rows], widen(visited, count // 2, generator)])
+    visited = visited_contexts(task, rollout_steps, seed)
+    context = draw_contexts(visited, count, generator)
     try:
         return context, constraint.sample(embed(constraint, context), generator)
     except NoSampleError as error:
         rows = torch.randint(len(visited), (len(error.rows),), generator=generator)
         context = context.index_copy(0, error.rows, visited[rows])
         return context, constraint.sample(embed(constraint, context), generator)
+
+
+def visited_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
+    """Contexts (steps, k) of :func:`rollout_contexts`; one of no width where no state enters the constraint."""
+    if not task.constraint.context_indices:
+        return torch.empty((1, 0), dtype=torch.float64)
+    return rollout_contexts(task, steps, seed)
+
+
+def draw_contexts(visited: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Contexts (count, k), half of them rows of ``visited``, half of them the same widened."""
+    if not visited.shape[1]:
+        return visited.expand(count, 0)
+    rows = torch.randint(len(visited), (count - count // 2,), generator=generator)
+    return torch.cat([visited[rows], widen(visited, count // 2, generator)])
 
 
 def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:

@@ -34,6 +34,9 @@ SETTINGS = {
     "warmup": 9,
     "samples": {"train": 64, "test": 32, "rollout_steps": 12},
     "flow": {"updates": 4, "batch_size": 32, "hidden": [16], "layers": 2},
+    "actor_samples": 2,
+    "snapshot_every": 4,
+    "rejected_decay_steps": 9,
 }
 TOLERANCE = 3e-4
 

@@ -25,10 +25,11 @@ SMALL_FLOW = {
     "samples": {"train": 500, "test": 200, "rollout_steps": 100},
     "flow": {"updates": 40, "batch_size": 64, "hidden": [16, 16], "layers": 4},
 }
+OWN = {"cv-flow": SMALL_FLOW, "aram": {"snapshot_every": 10, "actor_samples": 2}}
 
 
 def settings(method: str, **changes: Any) -> dict[str, Any]:
-    return {**SMALL, **(SMALL_FLOW if method in FLOW_METHODS else {}), **changes}
+    return {**SMALL, **(SMALL_FLOW if method in FLOW_METHODS else OWN.get(method, {})), **changes}
 
 
 def make_learner(method: str = "ddpg-projection", task: str = "R+L2", seed: int = 0, **changes: Any) -> DDPG[Any]:

@@ -1,0 +1,280 @@
+"""ARAM: acceptance and rejection, and an augmented decision process (Hung et al., ICLR 2025, arXiv 2503.12932).
+
+The policy is sampled until an action is feasible. What was rejected is learned from too, as a step that leads nowhere
+and costs a second reward, for violations. SAC weighs the two rewards by a preference, which policy and critics see. The
+actor learns from the most hopeful of the present critics and earlier ones, asked for several preferences, as in
+Q-Pensieve (Hung et al., ICLR 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from envs.registry import TaskSpec
+from methods.base import Tensors, Transition, register_method
+from methods.functional import (
+    Gradient,
+    Parameters,
+    State,
+    adam_step,
+    by_autograd,
+    follow,
+    new_network,
+    perceptron,
+    with_adam,
+)
+from methods.learner import Learner, LearnerConfig
+from methods.networks import entries
+from methods.replay import Batch, ReplayBuffer
+from methods.sac import HIGHEST, LOWEST
+
+
+class ARAMConfig(LearnerConfig):
+    """Settings of ARAM; docs/deviations.md says which are not the paper's.
+
+    Attributes:
+        temperature: Weight of the entropy.
+        tries: Most samples for one action.
+        rejected_reward: Of a rejected sample, for violations; its reward of the task is 0.
+        rejected_share: Of a batch, at the start.
+        rejected_decay: That share's factor every ``rejected_decay_steps`` steps.
+        actor_samples: Actions a state in the actor's loss.
+        preferences: The actor's loss takes the best of so many preferences, the state's own among them.
+        past_critics: And of so many earlier critics, beside the present one.
+        snapshot_every: Updates from one earlier critic to the next.
+        preference: Weight of the task's reward in the policy that is evaluated.
+    """
+
+    hidden: tuple[PositiveInt, ...] = (256, 256)
+    actor_lr: PositiveFloat = 3e-4
+    critic_lr: PositiveFloat = 3e-4
+    batch_size: PositiveInt = 256
+    head: Literal["identity"] = "identity"
+    critic_action: Literal["raw"] = "raw"
+    target: Literal["raw"] = "raw"
+    raw_penalty: NonNegativeFloat = Field(default=0.0, le=0)
+    temperature: PositiveFloat = 0.2
+    tries: PositiveInt = 100
+    rejected_reward: float = -0.2
+    rejected_share: float = Field(default=0.2, ge=0, lt=1)
+    rejected_decay: float = Field(default=0.99, gt=0, le=1)
+    rejected_decay_steps: PositiveInt = 10_000
+    actor_samples: PositiveInt = 1
+    preferences: PositiveInt = 4
+    past_critics: NonNegativeInt = 4
+    snapshot_every: PositiveInt = 1_000
+    preference: float = Field(default=0.9, ge=0, le=1)
+
+
+class TwoBuffers(ReplayBuffer):
+    """Executed steps and rejected samples; a batch's rewards (B, 2) are the task's and that for violations.
+
+    Args:
+        config: Settings of the method.
+        obs_dim: Observation dimension o.
+        action_dim: Action dimension n.
+    """
+
+    def __init__(self, config: ARAMConfig, obs_dim: int, action_dim: int) -> None:
+        super().__init__(config.replay_size, obs_dim, action_dim)
+        self.rejected = ReplayBuffer(config.replay_size, obs_dim, action_dim)
+        self.config = config
+        self.steps = 0
+
+    def add(self, transition: Transition) -> None:
+        """Store an executed step."""
+        super().add(transition)
+        self.steps += 1
+
+    def reject(self, obs: Tensor, action: Tensor) -> None:
+        """Store a rejected sample (1, n): it leads back to where it was, and that is no end."""
+        reward = self.config.rejected_reward
+        self.rejected.add(Transition(obs, action, action, reward, obs, terminated=False, truncated=True))
+
+    def rejected_count(self, count: int) -> int:
+        """How many transitions of a batch are rejected samples by now."""
+        if not len(self.rejected):
+            return 0
+        falls = self.steps // self.config.rejected_decay_steps
+        return round(count * self.config.rejected_share * self.config.rejected_decay**falls)
+
+    def sample(self, count: int, generator: torch.Generator) -> Batch:
+        """Transitions of both kinds, rejected ones last."""
+        second = self.rejected_count(count)
+        batch = super().sample(count - second, generator)
+        batch = batch._replace(reward=torch.cat([batch.reward, torch.zeros_like(batch.reward)], dim=1))
+        if not second:
+            return batch
+        other = self.rejected.sample(second, generator)
+        other = other._replace(reward=torch.cat([torch.zeros_like(other.reward), other.reward], dim=1))
+        return Batch(*(torch.cat(pair) for pair in zip(batch, other, strict=True)))
+
+    def state_dict(self) -> Tensors:
+        """See :meth:`ReplayBuffer.state_dict`."""
+        rejected = {f"rejected.{name}": value for name, value in self.rejected.state_dict().items()}
+        return super().state_dict() | rejected | {"steps": torch.tensor(self.steps)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`ReplayBuffer.load_state_dict`."""
+        super().load_state_dict(state)
+        self.rejected.load_state_dict(entries(state, "rejected"))
+        self.steps = int(state["steps"])
+
+
+@register_method("aram", version=1)
+class ARAM(Learner[ARAMConfig]):
+    """SAC with two rewards behind acceptance and rejection.
+
+    Attributes:
+        preference: Weights (1, 2) of the two rewards in the present episode's behaviour.
+        refused: Samples (k, n) that were rejected for the action that was last asked for.
+    """
+
+    Config = ARAMConfig
+    replay: TwoBuffers
+
+    def __init__(self, task: TaskSpec, config: ARAMConfig, seed: int) -> None:
+        super().__init__(task, config, seed)
+        self.replay = TwoBuffers(config, len(self.obs_middle), task.constraint.dim)
+        self.preference = draw_preferences((1,), self.noise_generator)
+        self.refused = torch.empty((0, task.constraint.dim))
+
+    def _new_state(self, obs_dim: int, action_dim: int) -> State:
+        hidden = self.config.hidden
+        sizes = (obs_dim + action_dim + 2, *hidden, 2)
+        state = {"actor": new_network((obs_dim + 2, *hidden, 2 * action_dim))}
+        state["critics"] = new_network(sizes) + new_network(sizes)
+        copies = ["target_critics", *(f"past_critics.{age}" for age in range(self.config.past_critics))]
+        state |= {name: [parameter.clone() for parameter in state["critics"]] for name in copies}
+        return with_adam(with_adam(state, "actor"), "critics")
+
+    def gaussian(self, actor: Parameters, obs: Tensor, preference: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the standard deviation of the latent, (B, n) each; ``preference`` is (B, 2)."""
+        inputs = torch.cat([self.scale_obs(obs), preference], dim=-1)
+        mean, log_std = perceptron(actor, inputs).chunk(2, dim=-1)
+        return mean, log_std.clamp(LOWEST, HIGHEST)
+
+    def sample(self, actor: Parameters, obs: Tensor, preference: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The policy's actions (B, n) for standard normal noise (B, n), and their log densities (B, 1)."""
+        mean, log_std = self.gaussian(actor, obs, preference)
+        latent = mean + log_std.exp() * noise
+        log_prob = self.head.log_prob(latent, mean, log_std, obs)
+        return self.head(latent.tanh(), obs), log_prob[:, None]
+
+    def two_values(self, critics: Parameters, obs: Tensor, action: Tensor, preference: Tensor) -> tuple[Tensor, Tensor]:
+        """What both critics expect of the two rewards, (B, 2) each."""
+        scaled = (action - self.action_middle) / self.action_half
+        inputs = torch.cat([self.scale_obs(obs), scaled.float(), preference], dim=-1)
+        half = len(critics) // 2
+        return perceptron(critics[:half], inputs), perceptron(critics[half:], inputs)
+
+    def policy(self, obs: Tensor) -> Tensor:
+        """See :meth:`OffPolicy.policy`: the mean at the preference that is evaluated, before repair."""
+        weight = self.config.preference
+        mean, _ = self.gaussian(self.state["actor"], obs, torch.tensor([[weight, 1 - weight]]).expand(len(obs), 2))
+        return self.head(mean.tanh(), obs)
+
+    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
+        """The first feasible of some samples, or the last of them."""
+        tries, (rows, n) = self.config.tries, (len(obs), self.task.constraint.dim)
+        mean, log_std = self.gaussian(self.state["actor"], obs, self.preference.expand(rows, 2))
+        noise = torch.randn((tries, rows, n), generator=self.noise_generator)
+        drawn = self.head((mean + log_std.exp() * noise).tanh().flatten(0, 1), obs.repeat(tries, 1))
+        feasible = self.task.constraint.contains(drawn.double(), obs.double().repeat(tries, 1), 0.0)
+        drawn, feasible = drawn.view(tries, rows, n), feasible.view(tries, rows)
+        first = torch.where(feasible.any(dim=0), feasible.int().argmax(dim=0), tries)
+        self.refused = drawn[: first[0], 0]
+        chosen: Tensor = drawn[first.clamp(max=tries - 1), torch.arange(rows)]
+        return chosen
+
+    def observe(self, transition: Transition) -> None:
+        """See :meth:`Method.observe`; with the samples that were rejected on the way."""
+        for action in self.refused:
+            self.replay.reject(transition.obs, action[None])
+        self.refused = self.refused[:0]
+        super().observe(transition)
+        if transition.terminated or transition.truncated:
+            self.preference = draw_preferences((1,), self.noise_generator)
+
+    def draw_noise(self, count: int) -> tuple[Tensor, ...]:
+        """Noise of the samples (S, B, n), of those at the next observations (B, n), and preferences (P, B, 2).
+
+        The first preference is the one that a transition is learned for.
+        """
+        config, n = self.config, self.task.constraint.dim
+        samples = torch.randn((config.actor_samples, count, n), generator=self.update_generator)
+        following = torch.randn((count, n), generator=self.update_generator)
+        return samples, following, draw_preferences((config.preferences, count), self.update_generator)
+
+    def update_state(
+        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd
+    ) -> tuple[State, Tensors]:
+        """See :meth:`Learner.update_state`."""
+        config = self.config
+        samples, following, preferences = noise
+        target = self.bootstrapped(state, batch, following, preferences[0])
+
+        def critic_loss(critics: Parameters) -> Tensor:
+            one, other = self.two_values(critics, batch.obs, batch.action, preferences[0])
+            errors = (one - target).square() + (other - target).square()
+            return (preferences[0] * errors).sum(dim=1).mean()
+
+        slopes, loss = gradient(critic_loss, state["critics"])
+        state = adam_step(state, "critics", slopes, config.critic_lr)
+        losses = {"critic_loss": loss}
+        kept = min(config.past_critics, (turn - 1) // config.snapshot_every)
+        pool = [state["critics"], *(state[f"past_critics.{age}"] for age in range(kept))]
+        slopes, losses["actor_loss"] = gradient(
+            lambda actor: self.actor_loss(actor, pool, batch.obs, samples, preferences), state["actor"]
+        )
+        state = adam_step(state, "actor", slopes, config.actor_lr)
+        if turn % config.snapshot_every == 0:
+            newest_first = [state["critics"], *(state[f"past_critics.{age}"] for age in range(config.past_critics))]
+            state = state | {f"past_critics.{age}": newest_first[age] for age in range(config.past_critics)}
+        return {**state, "target_critics": follow(state["target_critics"], state["critics"], config.tau)}, losses
+
+    def bootstrapped(self, state: State, batch: Batch, noise: Tensor, preference: Tensor) -> Tensor:
+        """What the critics learn, (B, 2): by that target critic whose value is less in the preference's eyes."""
+        action, log_prob = self.sample(state["actor"], batch.next_obs, preference, noise)
+        one, other = self.two_values(state["target_critics"], batch.next_obs, action, preference)
+        less = (preference * (one - other)).sum(dim=1, keepdim=True) <= 0
+        value = torch.where(less, one, other) - self.config.temperature * log_prob
+        return batch.reward + self.config.gamma * (1 - batch.terminated) * value
+
+    def actor_loss(
+        self, actor: Parameters, pool: list[Parameters], obs: Tensor, noise: Tensor, preferences: Tensor
+    ) -> Tensor:
+        """``T log pi - min(lambda' Q1, lambda' Q2)``, at each state by the best critics and preferences to ask.
+
+        Args:
+            actor: Parameters of the actor, which acts for the first preference.
+            pool: Critics, in pairs.
+            obs: (B, o).
+            noise: Of the samples, (S, B, n).
+            preferences: Those that critics may be asked for, (P, B, 2), lambda first.
+        """
+        (count, rows, _), own = noise.shape, preferences[0]
+        obs, weights = obs.repeat(count, 1), own.repeat(count, 1)
+        action, log_prob = self.sample(actor, obs, weights, noise.flatten(0, 1))
+        hopes = []
+        for critics in pool:
+            for preference in preferences:
+                one, other = self.two_values(critics, obs, action, preference.repeat(count, 1))
+                value = torch.minimum((weights * one).sum(dim=1), (weights * other).sum(dim=1))
+                hopes.append(value.view(count, rows).mean(dim=0))
+        entropy = log_prob.view(count, rows).mean(dim=0)
+        return (self.config.temperature * entropy - torch.stack(hopes).amax(dim=0)).mean()
+
+    def _parts(self) -> dict[str, Any]:
+        return super()._parts() | {"preference": self.preference}
+
+
+def draw_preferences(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Weights (..., 2) of two rewards, from Dirichlet(1, 1): the first is uniform, both sum to 1."""
+    first = torch.rand((*shape, 1), generator=generator)
+    return torch.cat([first, 1 - first], dim=-1)
