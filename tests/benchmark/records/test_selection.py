@@ -9,6 +9,7 @@ import pytest
 
 from envs.errors import UserError
 from tests.benchmark.synthetic_results import (
+    PROFILE,
     SEEDS,
     STEPS,
     TWO_TASKS,
