@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import tabulate
 import torch
@@ -85,10 +86,11 @@ def row(task_id: str, method: str, batch: int) -> list[str]:
     context = task.constraint.context(obs)
     with torch.no_grad():
         action = flow(latent, context)
+    actor = partial(learner.output, learner.state["actor"])
     found = measured(
         {
-            "actor": forward(learner.actor, obs),
-            "actor back": backward(learner.actor, obs),
+            "actor": forward(actor, obs),
+            "actor back": backward(actor, obs),
             "flow": forward(lambda z: flow(z, context), latent),
             "flow back": backward(lambda z: flow(z, context), latent),
             "inverse": forward(lambda a: flow.inverse(a, context)[1], action),

@@ -55,7 +55,7 @@ def main() -> int:
             result, method = read_run(run.path(Path("results"))), trained(run)
             obs = rollout(make_task(given.task), method, STATES, derive_seed(seed, "saturation", given.task))
             with torch.no_grad():
-                ends = (method.actor(method.scale_obs(obs.float())).abs() > END).double()
+                ends = (method.output(method.state["actor"], obs.float()).abs() > END).double()
             assert result.returns is not None
             assert result.final_policy is not None
             valid = result.final_policy.violations.valid_at(0)

@@ -1,134 +1,120 @@
-"""The DDPG learner that most shipped methods stand on (Lillicrap et al., 2016, arXiv 1509.02971).
+"""DDPG (Lillicrap et al., 2016, arXiv 1509.02971), the learner that most shipped methods stand on.
 
-A method differs from it in what the actor's output means (:meth:`DDPG.decode`), in how the actor learns
-(:meth:`DDPG.actor_loss`), in the action it bootstraps from and in the reward that the critic sees.
+A method on it differs in its action head, in how the actor learns (:meth:`DDPG.actor_loss`), in the action that is
+bootstrapped from (the setting ``target``) and in the reward that the critic sees.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import Tensor
+from torch.nn.functional import mse_loss
 
-from envs.registry import TaskSpec
-from envs.seeding import derive_seed, make_generator
-from methods.base import Tensors, Transition
-from methods.networks import mlp
-from methods.off_policy import NoisyConfig, OffPolicy
-from methods.replay import ReplayBuffer
+from methods.base import Tensors
+from methods.functional import Gradient, Parameters, State, adam_step, by_autograd, follow, new_network, with_adam
+from methods.learner import Learner, LearnerConfig
+from methods.off_policy import NoisyConfig
+from methods.replay import Batch
 
 
-class DDPGConfig(NoisyConfig):
-    """Settings that all methods on this learner share."""
+class DDPGConfig(LearnerConfig, NoisyConfig):
+    """Settings of learners with a deterministic policy.
+
+    Attributes:
+        noise_at: Where exploration noise is added: to the action, or to the actor's output before the head. Noise on
+            outputs is in the action's units, too.
+    """
+
+    noise_at: Literal["action", "output"] = "action"
 
 
 D = TypeVar("D", bound=DDPGConfig)
-NETWORKS = ("actor", "critic", "target_actor", "target_critic")
-PARTS = (*NETWORKS, "actor_optimizer", "critic_optimizer", "noise_generator", "replay_generator")
+NETWORKS = ("actor", "critic")
 
 
-class DDPG(OffPolicy[D]):
-    """Deterministic policy gradient whose critic learns the value of the action that was executed.
+class DDPG(Learner[D]):
+    """Deterministic policy gradient: the actor climbs the critic's value at its own action."""
 
-    Networks work on scaled inputs: actions by the action box to [-1, 1], observations as :class:`OffPolicy` has it. An
-    episode that was truncated is bootstrapped from, one that was terminated is not.
-    """
+    def _new_state(self, obs_dim: int, action_dim: int) -> State:
+        actor = new_network((obs_dim, *self.config.hidden, self.head.outputs))
+        state = {"actor": actor, "critic": new_network((obs_dim + action_dim, *self.config.hidden, 1))}
+        return self.with_targets(state)
 
-    Config = DDPGConfig
-    counters = ("steps",)
-
-    def __init__(self, task: TaskSpec, config: D, seed: int) -> None:
-        super().__init__(task, config, seed)
-        self.replay_generator = make_generator(seed, "replay")
-        obs_dim, n = len(self.obs_middle), task.constraint.dim
-        # torch initialises layers from its global generator: lend it a seeded state and give the old one back.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "networks"))
-            self.actor = mlp((obs_dim, *config.hidden, self.actor_outputs()), nn.Tanh())
-            self.critic = mlp((obs_dim + n, *config.hidden, 1), nn.Identity())
-        self.target_actor, self.target_critic = (
-            copy.deepcopy(network).requires_grad_(False) for network in (self.actor, self.critic)
-        )
-        self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=config.actor_lr, fused=True)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr, fused=True)
-        self._follow = get_ema_multi_avg_fn(1 - config.tau)  # type: ignore[no-untyped-call]
-        pairs = ((self.target_actor, self.actor), (self.target_critic, self.critic))
-        self._followers = [(list(target.parameters()), list(network.parameters())) for target, network in pairs]
-        self.replay = ReplayBuffer(config.replay_size, obs_dim, n)
-        self.steps = 0
-
-    def actor_outputs(self) -> int:
-        """See :meth:`OffPolicy.actor_outputs`; the actor ends in a tanh."""
-        return self.task.constraint.dim
-
-    def decode(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        """Actions (B, n) in the environment's units for the actor's outputs in [-1, 1] and raw observations.
-
-        Observations come in the environment's precision: a constraint that is kept to the last bit is kept at these.
-        """
-        return self.action_middle + self.action_half * output
-
-    def target_action(self, obs: Tensor) -> Tensor:
-        """The target policy's action (B, n) that the critic bootstraps from."""
-        return self.decode(self.target_actor(self.scale_obs(obs)), obs)
-
-    def actor_loss(self, obs: Tensor) -> Tensor:
-        """Deterministic policy gradient: -Q(s, a(s)), averaged over the batch."""
-        return -self.q_value(self.critic, obs, self.policy(obs)).mean()
-
-    def shaped_reward(self, transition: Transition) -> float:
-        """The reward that the critic learns from."""
-        return transition.reward
+    @staticmethod
+    def with_targets(state: State) -> State:
+        """Networks with their targets, which begin as copies, and the moments of their optimisers."""
+        targets = {f"target_{name}": [parameter.clone() for parameter in network] for name, network in state.items()}
+        for name in tuple(state):
+            state = with_adam(state, name)
+        return state | targets
 
     def policy(self, obs: Tensor) -> Tensor:
-        """The policy's action (B, n), differentiable in the actor's parameters."""
-        return self.decode(self.actor(self.scale_obs(obs)), obs)
+        """See :meth:`OffPolicy.policy`."""
+        return self.action(self.state["actor"], obs)
 
-    def observe(self, transition: Transition) -> None:
-        """See :meth:`Method.observe`."""
-        self.replay.add(transition._replace(reward=self.shaped_reward(transition)))
-        self.steps += 1
+    def action(self, actor: Parameters, obs: Tensor) -> Tensor:
+        """An actor's actions (B, n) in the environment's units, for raw observations."""
+        return self.decode(self.output(actor, obs), obs)
 
-    def update(self) -> dict[str, float]:
-        """One step of the critic, one of the actor, then of the targets."""
-        if self.warming_up or not len(self.replay):
-            return {}
-        batch = self.replay.sample(self.config.batch_size, self.replay_generator)
-        with torch.no_grad():
-            next_value = self.q_value(self.target_critic, batch.next_obs, self.target_action(batch.next_obs))
-            target = batch.reward + self.config.gamma * (1 - batch.terminated) * next_value
-        critic_loss = nn.functional.mse_loss(self.q_value(self.critic, batch.obs, batch.action), target)
-        minimise(critic_loss, self.critic_optimizer)
-        actor_loss = self.actor_loss(batch.obs)
-        minimise(actor_loss, self.actor_optimizer)
-        with torch.no_grad():
-            for targets, parameters in self._followers:
-                self._follow(targets, parameters, self.steps)
-        return {"critic_loss": critic_loss.item(), "actor_loss": actor_loss.item()}
+    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:
+        if self.config.noise_at == "action":
+            explored = super()._explored(policy, obs)
+            # A critic that learns from raw actions is not shown what no action space has.
+            return self.to_box(explored) if self.config.critic_action == "raw" else explored
+        output = self.output(self.state["actor"], obs)
+        noise = torch.randn(output.shape, generator=self.noise_generator)
+        return self.decode(self.head.shifted(output, self.config.noise * noise), obs)
 
-    def q_value(self, critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
-        """Q(s, a), shape (B, 1), for raw observations and actions in the environment's units."""
-        scaled = (action - self.action_middle) / self.action_half
-        value: Tensor = critic(torch.cat([self.scale_obs(obs), scaled.float()], dim=1))
-        return value
+    def draw_noise(self, count: int) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """Nothing."""
+        return ()
 
-    def _parts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in PARTS}
+    def target_action(self, actor: Parameters, obs: Tensor) -> Tensor:
+        """The action (B, n) that the critic bootstraps from, by the target actor."""
+        return self.target(self.action(actor, obs), obs)
 
-    def _replay_state(self) -> Tensors:
-        return self.replay.state_dict()
+    def actor_loss(self, output: Tensor, state: State, obs: Tensor, gradient: Gradient) -> Tensor:  # noqa: ARG002
+        """Deterministic policy gradient: -Q(s, a(s)), averaged over the batch.
 
-    def _load_replay_state(self, state: Mapping[str, Tensor]) -> None:
-        self.replay.load_state_dict(state)
+        Args:
+            output: Of the actor, (B, k): what the loss is differentiated by.
+            state: The other networks.
+            obs: (B, o).
+            gradient: How to differentiate by something else.
+        """
+        action = self.decode(output, obs)
+        return self.penalty(action, obs) - self.value(state["critic"], obs, action).mean()
 
+    def update_state(
+        self,
+        state: State,
+        batch: Batch,
+        noise: tuple[Tensor, ...],  # noqa: ARG002
+        turn: int,  # noqa: ARG002
+        gradient: Gradient = by_autograd,
+    ) -> tuple[State, Tensors]:
+        """See :meth:`Learner.update_state`: one step of the critic, one of the actor, then of the targets."""
+        config = self.config
+        next_action = self.target_action(state["target_actor"], batch.next_obs)
+        next_value = self.value(state["target_critic"], batch.next_obs, next_action)
+        target = batch.reward + config.gamma * (1 - batch.terminated) * next_value
 
-def minimise(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One optimiser step; only its own parameters get gradients, so the actor's step leaves the critic alone."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    optimizer.step()
+        def critic_loss(critic: Parameters) -> Tensor:
+            return mse_loss(self.value(critic, batch.obs, batch.action), target)
+
+        slopes, of_critic = gradient(critic_loss, state["critic"])
+        state = adam_step(state, "critic", slopes, config.critic_lr)
+
+        def actor_loss(actor: Parameters) -> Tensor:
+            return self.actor_loss(self.output(actor, batch.obs), state, batch.obs, gradient)
+
+        slopes, of_actor = gradient(actor_loss, state["actor"])
+        state = adam_step(state, "actor", slopes, config.actor_lr)
+        return self.followed(state, NETWORKS), {"critic_loss": of_critic, "actor_loss": of_actor}
+
+    def followed(self, state: State, names: tuple[str, ...]) -> State:
+        """The state after a move of the target networks of these names."""
+        targets = {f"target_{name}": follow(state[f"target_{name}"], state[name], self.config.tau) for name in names}
+        return {**state, **targets}

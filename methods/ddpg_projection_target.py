@@ -6,16 +6,20 @@ favours the method (docs/deviations.md).
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Literal
 
 from methods.base import register_method
-from methods.ddpg_projection import DDPGProjection
+from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
+
+
+class DDPGProjectionTargetConfig(DDPGProjectionConfig):
+    """The same settings, and what it bootstraps from."""
+
+    target: Literal["raw", "projected", "head"] = "projected"
 
 
 @register_method("ddpg-projection-target", version=1)
 class DDPGProjectionTarget(DDPGProjection):
     """DDPG+projection that bootstraps from the projection of the target actor's output."""
 
-    def target_action(self, obs: Tensor) -> Tensor:
-        """See :meth:`DDPG.target_action`."""
-        return self.task.constraint.project(super().target_action(obs), obs)
+    Config = DDPGProjectionTargetConfig

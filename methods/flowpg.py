@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pydantic import Field
-from torch import Tensor
 
+from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.sampling.dataset import SAMPLES_VERSION
 from methods.base import Artifacts, Tensors, changed_settings, register_method
@@ -18,6 +18,8 @@ from methods.ddpg import DDPG, DDPGConfig
 from methods.flows.base import Flow
 from methods.flows.realnvp import RealNVPConfig
 from methods.flows.training import FlowConfig, SampleConfig, draw_samples, flow_state, load_flow, train_flow
+from methods.heads.base import Head
+from methods.heads.flow import FlowHead
 
 
 class FlowPGConfig(DDPGConfig):
@@ -50,13 +52,17 @@ def flow_recipe(config: FlowPGConfig) -> tuple[dict[str, Any], dict[str, int]]:
 class FlowPGBase(DDPG[F]):
     """DDPG whose actor's output is a latent of a flow; noise is added after the flow."""
 
-    flow: Flow | None = None
+    head: FlowHead
+
+    def make_head(self, constraint: Constraint, config: F) -> Head:  # noqa: ARG002
+        """See :meth:`Learner.make_head`; the flow is trained later."""
+        return FlowHead(constraint)
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
         """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
         store = artifacts or Artifacts()
         state = store.get(f"flows/{self.id}", *flow_recipe(self.config), self._train)
-        self.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
+        self.head.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
 
     @classmethod
     def versions(cls, config: F) -> dict[str, int]:
@@ -69,23 +75,14 @@ class FlowPGBase(DDPG[F]):
         Raises:
             UserError: If :meth:`prepare` was not called.
         """
-        if self.flow is None:
+        if self.head.flow is None:
             raise UserError(f"{self.id} acts through a trained flow: call prepare() first")
-        return self.flow
+        return self.head.flow
 
     def _train(self, store: Artifacts) -> Tensors:
         samples = draw_samples(self.task, self.config.samples, store)
         flow, curve = train_flow(self.task, self.config.flow, samples, store.checkpoint)
         return flow_state(flow, curve)
-
-    def actor_outputs(self) -> int:
-        """See :meth:`DDPG.actor_outputs`."""
-        return self.task.constraint.free_dim
-
-    def decode(self, output: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`DDPG.decode`."""
-        action: Tensor = self.trained_flow()(output, self.task.constraint.context(obs))
-        return action
 
 
 @register_method("flowpg", version=1)

@@ -11,6 +11,7 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
+from envs.constraints.base import Constraint
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
 from methods.base import Tensors, Transition
@@ -41,8 +42,8 @@ class LearnerConfig(OffPolicyConfig):
     Attributes:
         head: From the actor's output to the action.
         critic_action: Which action the critic learns from: the executed one, or the raw one, what the policy asked for.
-        target: What the critics bootstrap from: the target policy's action, clipped to the action box (``"raw"``),
-            projected onto C(s) (``"projected"``), or put through the head once more (``"head"``).
+        target: What the critics bootstrap from: the target policy's action as it is (``"raw"``), projected onto C(s)
+            (``"projected"``), or put through the head once more (``"head"``).
         raw_penalty: Weight in the actor's loss of the violation of what the policy asks for: the Euclidean norm of the
             positive parts of ``Constraint.violation``. 1 in the variants that ACRL-bench marks "+".
     """
@@ -57,7 +58,7 @@ L = TypeVar("L", bound=LearnerConfig)
 
 
 class Learner(OffPolicy[L]):
-    """An actor behind a head, and two critics, of which the smaller counts.
+    """An actor behind a head, and critics, that learn from a replay buffer.
 
     Networks see observations as :class:`OffPolicy` scales them and actions scaled by the action box to [-1, 1]. An
     episode that was truncated is bootstrapped from, one that was terminated is not.
@@ -70,8 +71,8 @@ class Learner(OffPolicy[L]):
     counters: ClassVar[tuple[str, ...]] = ("steps", "updates")
 
     def __init__(self, task: TaskSpec, config: L, seed: int) -> None:
+        self.head = self.make_head(task.constraint, config)
         super().__init__(task, config, seed)
-        self.head = HEADS[config.head](task.constraint)
         self.replay_generator = make_generator(seed, "replay")
         self.update_generator = make_generator(seed, "update")
         # torch initialises layers from its global generator: lend it a seeded state and give the old one back.
@@ -80,6 +81,10 @@ class Learner(OffPolicy[L]):
             self.state = self._new_state(len(self.obs_middle), task.constraint.dim)
         self.replay = ReplayBuffer(config.replay_size, len(self.obs_middle), task.constraint.dim)
         self.steps = self.updates = 0
+
+    def make_head(self, constraint: Constraint, config: L) -> Head:
+        """The head of these settings."""
+        return HEADS[config.head](constraint)
 
     @abstractmethod
     def _new_state(self, obs_dim: int, action_dim: int) -> State:
@@ -106,12 +111,23 @@ class Learner(OffPolicy[L]):
     def draw_noise(self, count: int) -> tuple[Tensor, ...]:
         """What one update on so many transitions needs of randomness."""
 
+    def actor_outputs(self) -> int:
+        """See :meth:`OffPolicy.actor_outputs`; 0 where outputs have no bounds to draw between."""
+        return self.head.outputs if self.head.squashed else 0
+
+    def decode(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`OffPolicy.decode`."""
+        return self.head(output, obs)
+
     def observe(self, transition: Transition) -> None:
         """See :meth:`Method.observe`."""
-        if self.config.critic_action == "raw":
-            transition = transition._replace(action=transition.behaviour)
-        self.replay.add(transition)
+        action = transition.behaviour if self.config.critic_action == "raw" else transition.action
+        self.replay.add(transition._replace(action=action, reward=self.shaped_reward(transition)))
         self.steps += 1
+
+    def shaped_reward(self, transition: Transition) -> float:
+        """The reward that the critic learns from."""
+        return transition.reward
 
     def update(self) -> dict[str, float]:
         """One step of the critics and, where it is their turn, of the actor and the targets."""
@@ -128,20 +144,28 @@ class Learner(OffPolicy[L]):
         ends = self.action_middle - self.action_half, self.action_middle + self.action_half
         return torch.clamp(action, *(end.to(action.dtype) for end in ends))
 
+    def output(self, actor: Parameters, obs: Tensor) -> Tensor:
+        """The actor's output, for raw observations: (B, k)."""
+        output = perceptron(actor, self.scale_obs(obs))
+        return output.tanh() if self.head.squashed else output
+
     def target(self, action: Tensor, obs: Tensor) -> Tensor:
         """What the critics bootstrap from in place of the target policy's action: (B, n)."""
         if self.config.target == "raw":
-            return self.to_box(action)
+            return action
         if self.config.target == "projected":
             return rowwise(self.task.constraint.project)(action, obs)
         return self.head.again(action, obs)
 
-    def values(self, critics: Parameters, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Both critics' Q(s, a), (B, 1) each, for raw observations and actions in the environment's units."""
+    def value(self, critic: Parameters, obs: Tensor, action: Tensor) -> Tensor:
+        """Q(s, a), (B, 1), for raw observations and actions in the environment's units."""
         scaled = (action - self.action_middle) / self.action_half
-        inputs = torch.cat([self.scale_obs(obs), scaled.float()], dim=-1)
+        return perceptron(critic, torch.cat([self.scale_obs(obs), scaled.float()], dim=-1))
+
+    def values(self, critics: Parameters, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """The same by each of two critics."""
         half = len(critics) // 2
-        return perceptron(critics[:half], inputs), perceptron(critics[half:], inputs)
+        return self.value(critics[:half], obs, action), self.value(critics[half:], obs, action)
 
     def penalty(self, action: Tensor, obs: Tensor) -> Tensor:
         """What the actor's loss grows by for violations: a number."""

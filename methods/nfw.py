@@ -7,12 +7,14 @@ released codes (NFWPO's and ACRL-bench's) the critic bootstraps from the target 
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from methods.base import register_method
 from methods.ddpg import DDPG, DDPGConfig
+from methods.functional import Gradient, State
+from methods.rowwise import rowwise
 
 
 class NFWConfig(DDPGConfig):
@@ -33,13 +35,11 @@ class NFW(DDPG[NFWConfig]):
     Config = NFWConfig
     needs_convex = "the way to the support point leaves the set"
 
-    def actor_loss(self, obs: Tensor) -> Tensor:
+    def actor_loss(self, output: Tensor, state: State, obs: Tensor, gradient: Gradient) -> Tensor:
         """Mean squared distance to the Frank-Wolfe target, in scaled action units."""
-        constraint = self.task.constraint
-        output = self.policy(obs)
-        feasible = constraint.project(output.detach(), obs).requires_grad_()
-        value = self.q_value(self.critic, obs, feasible).sum()
-        (gradient,) = torch.autograd.grad(value, feasible)
-        feasible = feasible.detach()
-        target = feasible + self.config.alpha * (constraint.linear_oracle(gradient, obs) - feasible)
-        return nn.functional.mse_loss(output / self.action_half, target / self.action_half)
+        project, oracle = (rowwise(ask) for ask in (self.task.constraint.project, self.task.constraint.linear_oracle))
+        asked = self.decode(output, obs)
+        feasible = project(asked.detach(), obs)
+        (uphill,), _ = gradient(lambda action: self.value(state["critic"], obs, action[0]).sum(), [feasible])
+        target = feasible + self.config.alpha * (oracle(uphill, obs) - feasible)
+        return mse_loss(asked / self.action_half, target / self.action_half)

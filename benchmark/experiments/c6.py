@@ -29,6 +29,7 @@ from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import make_method
 from methods.ddpg import DDPG
+from methods.functional import by_autograd
 from methods.nfw import NFW
 
 TASKS = ("R+L2", "HC+O")
@@ -116,14 +117,14 @@ def rollout(task: TaskSpec, agent: DDPG[Any], count: int, seed: int) -> Tensor:
 
 def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
     """What a method's own loss tells its actor, for observations (S, o)."""
-    outputs: list[Tensor] = []
-    hook = agent.actor.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
-    loss = agent.actor_loss(obs.float())
-    hook.remove()
-    # The loss is a mean over states: times their number, it is each state's own gradient.
-    (gradient,) = torch.autograd.grad(loss * len(obs), outputs[0])
+    output = agent.output(agent.state["actor"], obs.float())
+    (gradient,), _ = by_autograd(
+        # The loss is a mean over states: times their number, it is each state's own gradient.
+        lambda outputs: agent.actor_loss(outputs[0], agent.state, obs.float(), by_autograd) * len(obs),
+        [output],
+    )
     # Of the tanh that gave the output, in the precision of training.
-    slope = 1 - outputs[0].detach().square()
+    slope = 1 - output.square()
     # The actor of NFW learns from a distance, which no gradient of Q is to be compared with.
     at_action = None if isinstance(agent, NFW) else critic_gradient(agent, obs, agent.policy(obs.float()))
     return Signal(norm(gradient), norm(gradient * slope), at_action)
@@ -131,8 +132,9 @@ def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
 
 def critic_gradient(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
     """Norm (S,) of dQ/da at actions (S, n), in half-widths of the action box."""
-    action = action.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    (gradient,), _ = by_autograd(
+        lambda actions: agent.value(agent.state["critic"], obs.float(), actions[0]).sum(), [action]
+    )
     return norm(gradient * agent.action_half)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.training.meter import Clock, Meter, Repair
 from envs import UserError, make_task
@@ -14,6 +14,7 @@ from methods import make_method
 from methods.base import Transition
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 from methods.flowpg_gauge import FlowPGGauge
+from methods.functional import Parameters
 from tests.methods.bandit import bandit_task, error_after
 from tests.methods.learners import SMALL, feed, make_learner, observations, settings
 
@@ -23,10 +24,10 @@ REACHER = make_task("R+L2")
 class Recorder(DDPGProjection):
     """A learner whose target critic is a function known in closed form."""
 
-    def q_value(self, critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
-        if critic is self.target_critic:
+    def value(self, critic: Parameters, obs: Tensor, action: Tensor) -> Tensor:
+        if critic is self.state["target_critic"]:
             return 10 + obs.sum(dim=1, keepdim=True)
-        return super().q_value(critic, obs, action)
+        return super().value(critic, obs, action)
 
 
 # Bootstrapped: 3 + 0.5 * (10 + 10 * 2).
@@ -39,8 +40,7 @@ def test_a_truncated_episode_is_bootstrapped_from_and_a_terminated_one_is_not(
     learner = Recorder(REACHER, DDPGProjectionConfig(hidden=(8,), warmup=1, batch_size=4, replay_size=4, gamma=0.5), 0)
     obs, action = torch.ones((1, 10), dtype=torch.float64), torch.zeros((1, 2), dtype=torch.float64)
     learner.observe(Transition(obs, action, action, 3.0, 2 * obs, terminated, truncated))
-    with torch.no_grad():
-        value = learner.q_value(learner.critic, obs.float(), action.float())
+    value = learner.value(learner.state["critic"], obs.float(), action.float())
     assert learner.update()["critic_loss"] == pytest.approx((float(value) - target) ** 2, rel=1e-5)
 
 
@@ -115,9 +115,9 @@ def test_a_learner_without_transitions_does_not_learn_from_nothing() -> None:
     "spoil",
     [
         lambda state: state.pop("steps"),
-        lambda state: state.update({"critic.0.bias": torch.zeros(3)}),
+        lambda state: state.update({"critic.1": torch.zeros(3)}),
         lambda state: state.update({"noise_generator": torch.zeros(3)}),
-        lambda state: state.update({"actor_optimizer.first.step": torch.zeros(())}),
+        lambda state: state.update({"actor.first.0": torch.zeros(())}),
     ],
 )
 def test_a_damaged_state_is_refused(spoil: Any) -> None:

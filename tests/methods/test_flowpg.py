@@ -19,12 +19,12 @@ def test_the_policy_is_the_flow_of_the_actors_output_and_learning_leaves_the_flo
     learner: Any = make_learner(method, "H+M")
     feed(learner, 30)
     obs = observations(learner.task, 5).float()
-    action = learner.trained_flow()(learner.actor(learner.scale_obs(obs)), learner.task.constraint.context(obs))
+    action = learner.trained_flow()(learner.output(learner.state["actor"], obs), learner.task.constraint.context(obs))
     torch.testing.assert_close(learner.policy(obs), action)
     before = {name: value.clone() for name, value in learner.trained_flow().state_dict().items()}
-    actor = learner.actor[0].weight.clone()
+    actor = learner.state["actor"][0]
     learner.update()
-    assert not torch.equal(actor, learner.actor[0].weight)
+    assert not torch.equal(actor, learner.state["actor"][0])
     assert all(torch.equal(value, before[name]) for name, value in learner.trained_flow().state_dict().items())
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.ddpg import DDPG
+from methods.functional import by_autograd
 from tests.methods.learners import feed, make_learner, observations
 
 ALPHA = 0.3
@@ -28,7 +29,7 @@ def frank_wolfe(learner: DDPG, obs: Tensor) -> tuple[Tensor, Tensor]:
     output = learner.policy(obs).detach()
     feasible = learner.task.constraint.project(output, obs)
     asked = feasible.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(learner.q_value(learner.critic, obs, asked).sum(), asked)
+    (gradient,) = torch.autograd.grad(learner.value(learner.state["critic"], obs, asked).sum(), asked)
     corner = support_points(learner, gradient, obs)
     return output.double(), feasible.double() + ALPHA * (corner - feasible.double())
 
@@ -45,7 +46,8 @@ def test_the_actor_regresses_on_a_step_towards_the_best_corner(learner: DDPG) ->
     obs = observations(learner.task, 6).float()
     output, target = frank_wolfe(learner, obs)
     expected = nn.functional.mse_loss(output / learner.action_half, target / learner.action_half)
-    assert learner.actor_loss(obs).item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-9)
+    loss = learner.actor_loss(learner.output(learner.state["actor"], obs), learner.state, obs, by_autograd)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-9)
 
 
 @pytest.mark.parametrize("family", ["nfw", "ddpg-projection"])
@@ -55,9 +57,11 @@ def test_as_released_it_bootstraps_from_the_raw_output_and_its_target_row_from_t
 ) -> None:
     released, projected = make_learner(family, task), make_learner(f"{family}-target", task)
     obs = 30 * observations(released.task, 6)
-    raw = released.action_middle + released.action_half * released.target_actor(released.scale_obs(obs))
-    assert torch.equal(released.target_action(obs), raw)
+    raw = released.action_middle + released.action_half * released.output(released.state["target_actor"], obs)
+    assert torch.equal(released.target_action(released.state["target_actor"], obs), raw)
     constraint = released.task.constraint
     assert not constraint.contains(raw, obs).all()
     nearest = constraint.project_by_solver(raw.double(), obs)
-    torch.testing.assert_close(projected.target_action(obs).double(), nearest, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(
+        projected.target_action(projected.state["target_actor"], obs).double(), nearest, rtol=1e-5, atol=1e-4
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.experiments.c6 import Signal, actor_signal, signal_rows
 from methods.ddpg import DDPG
@@ -19,10 +19,9 @@ RADIUS = 0.05**0.5
 
 def puts_out(agent: DDPG[Any], output: list[float]) -> None:
     """Make the actor put out ``output`` at every state."""
-    last = [layer for layer in agent.actor if isinstance(layer, nn.Linear)][-1]
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.copy_(torch.tensor(output).atanh())
+    *_, weight, bias = agent.state["actor"]
+    weight.zero_()
+    bias.copy_(torch.tensor(output).atanh())
 
 
 def values(signals: list[Signal]) -> dict[str, float | None]:
@@ -32,7 +31,7 @@ def values(signals: list[Signal]) -> dict[str, float | None]:
 def by_action(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
     """dQ/da (S, n) at actions (S, n)."""
     action = action.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(agent.q_value(agent.critic, obs.float(), action).sum(), action)
+    (gradient,) = torch.autograd.grad(agent.value(agent.state["critic"], obs.float(), action).sum(), action)
     return gradient
 
 
@@ -81,7 +80,7 @@ def test_what_nfw_learns_from_is_its_distance_to_the_target() -> None:
 def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
     agent = make_learner(method, "R+L2")
     obs = observations(agent.task, 12)
-    latent = agent.actor(agent.scale_obs(obs.float())).detach()
+    latent = agent.output(agent.state["actor"], obs.float())
     flow = agent.trained_flow()
     jacobian = torch.stack(
         [torch.autograd.functional.jacobian(lambda z: flow(z[None], torch.empty((1, 0)))[0], row) for row in latent]

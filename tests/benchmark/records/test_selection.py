@@ -9,7 +9,6 @@ import pytest
 
 from envs.errors import UserError
 from tests.benchmark.synthetic_results import (
-    PROFILE,
     SEEDS,
     STEPS,
     TWO_TASKS,
@@ -55,7 +54,7 @@ def test_profiles_never_mix(copied: Path) -> None:
 
 def test_runs_from_before_and_after_a_setting_was_added_are_one_row(tmp_path: Path) -> None:
     old, new = ({"steps": STEPS, "method": method} for method in ({"alpha": 0.01}, {"alpha": 0.01, "warmup": 10_000}))
-    folder = tmp_path / PROFILE
+    folder = tmp_path / "quick"
     save(folder, make_run("R+L2", "nfw", 0, config=old), make_run("R+L2", "nfw", 1, config=new))
     assert row_of(tables_of(folder)["returns.md"], "R+L2", "nfw")[2] == "2/2"
     alter(folder / "runs/R+L2/nfw/seed-1.json", lambda data: data["config"]["method"].update(warmup=9))
