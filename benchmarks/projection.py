@@ -24,9 +24,14 @@ import torch
 from torch import Tensor
 
 from envs import make_task
-from envs.constraints import Constraint
+from envs.constraints import Constraint, RateLimit, RateLimitedL1
 
-TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5", "R+T", "HC+MA", "H+O+S", "W+O+S", "An+L2")
+TASKS = (
+    *("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5", "R+T", "HC+MA", "H+O+S", "W+O+S", "An+L2"),
+    *("An+M", "Portfolio", "HC+R", "HC+O+R"),
+)
+# Entries of an observation: as many as any of these constraints reads.
+WIDTH = 27
 BATCH = 100
 # Least ratio for each batch size.
 BARS = {1: 50.0, BATCH: 100.0}
@@ -64,15 +69,18 @@ class Row:
 
 
 def draw_inputs(constraint: Constraint, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Raw actions (rows, n) and observations (rows, 17), float64."""
+    """Raw actions (rows, n) and observations (rows, ``WIDTH``), float64."""
     lower, upper = torch.as_tensor(constraint.lower), torch.as_tensor(constraint.upper)
     shape = (rows, constraint.dim)
     saturated = torch.tanh(3 * torch.randn(shape, generator=generator, dtype=torch.float64))
     noise = 0.1 * torch.randn(shape, generator=generator, dtype=torch.float64)
     action = (lower + upper) / 2 + (saturated + noise) * (upper - lower) / 2
-    obs = 10 * torch.randn((rows, 17), generator=generator, dtype=torch.float64)
+    obs = 10 * torch.randn((rows, WIDTH), generator=generator, dtype=torch.float64)
     # Two entries that are cosines on Reacher, and that no constraint reads elsewhere.
     obs[:, :2] = obs[:, :2].cos()
+    if isinstance(constraint, RateLimit | RateLimitedL1):
+        before = list(constraint.context_indices[-constraint.dim :])
+        obs[:, before] = (obs[:, before] / 3).tanh()
     return action, obs
 
 

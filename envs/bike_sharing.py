@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -10,11 +10,9 @@ import torch
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from envs.bars import RENDER_MODES, BarChart, Frame, check_render_mode
 from envs.constraints import Allocation
 from envs.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BIKES_PER_ZONE = 30
 CAPACITY = 35
@@ -30,11 +28,11 @@ DISTANCES = {
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Frame = NDArray[np.uint8]
 
-BAR, MARK, CROSS = "#009E73", "black", "#D55E00"
-# Inches: text and lines grow with the width in pixels.
-FIGURE = (2.24, 1.68)
+MARKS = {
+    "wanted": {"color": "black", "marker": "_", "markersize": 18},
+    "demand": {"color": "#D55E00", "marker": "x", "markersize": 5},
+}
 
 
 class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
@@ -105,16 +103,15 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
             holds NaN or infinity.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium asks the class
+    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 2}  # noqa: RUF012 - Gymnasium asks the class
 
     def __init__(self, zones: int = 3, render_mode: str | None = None, width: int = 448) -> None:
         if zones not in DISTANCES:
             raise UserError(f"bike sharing with {zones} zones: distances are known for 3 and 5 zones only")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UserError(f"bike sharing has no render mode '{render_mode}': use 'rgb_array', or none")
+        check_render_mode("bike sharing", render_mode)
         self.render_mode = render_mode
         self._width = width
-        self._figure: Figure | None = None
+        self._chart: BarChart | None = None
         self._zones = zones
         self._neighbours = nearest_first(zones)
         self._different = 1 - np.eye(zones, dtype=np.int64)
@@ -156,39 +153,13 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         """The zones as they are now, (3/4 width, width, 3); None without a render mode."""
         if self.render_mode is None:
             return None
-        # Imported here: most who use the environment draw nothing.
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        with rc_context({"font.size": 7.0}):
-            figure = self._figure = self._figure or self._empty_figure()
-            (axes,) = figure.axes
-            axes.set_title(f"step {self._steps}", fontsize=8)
-            for bar, height in zip(axes.patches, self._bikes, strict=True):
-                bar.set_height(height)  # type: ignore[attr-defined]
-            # Before the first step nothing is wanted, and no demand is known.
-            for line, values in zip(axes.lines, (self._wanted, self._demand), strict=False):
-                line.set_ydata(values if self._steps else np.full(self._zones, np.nan))
-            canvas = FigureCanvasAgg(figure)
-            canvas.draw()
-            # Laid out once: nothing is to move but what is shown.
-            figure.set_layout_engine("none")
-        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-    def _empty_figure(self) -> Figure:
-        """Bars, marks and a legend, for numbers yet to come."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=FIGURE, dpi=self._width / FIGURE[0], layout="constrained")
-        axes, zones, nothing = figure.subplots(), np.arange(1, self._zones + 1), np.zeros(self._zones)
-        axes.bar(zones, nothing, width=0.6, color=BAR, label="bikes")
-        axes.plot(zones, nothing, color=MARK, marker="_", markersize=18, linestyle="", label="wanted")
-        axes.plot(zones, nothing, color=CROSS, marker="x", markersize=5, linestyle="", label="demand")
-        axes.axhline(CAPACITY, color="0.4", linestyle=":", linewidth=1)
-        top = 1.05 * max(CAPACITY, MAX_DEMAND * (self._zones - 1))
-        axes.set(ylim=(0, top), xlim=(0.4, self._zones + 0.6), xticks=zones, xlabel="zone", ylabel="bikes")
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=1, markerscale=0.6)
-        return figure
+        if self._chart is None:
+            top = 1.05 * max(CAPACITY, MAX_DEMAND * (self._zones - 1))
+            self._chart = BarChart(self._width, self._zones, "bikes", MARKS, top, CAPACITY, ("zone", "bikes"))
+        # Before the first step nothing is wanted, and no demand is known.
+        unknown = np.full(self._zones, np.nan)
+        marks = (self._wanted, self._demand) if self._steps else (unknown, unknown)
+        return self._chart.draw(f"step {self._steps}", self._bikes, *marks)
 
     def _start(self) -> None:
         self._bikes = np.full(self._zones, BIKES_PER_ZONE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -24,6 +24,7 @@ FLOWPG = "FlowPG, arXiv 2402.05149"
 ACRL_BENCH = "ACRL-bench, arXiv 2304.08743"
 NFWPO = "NFWPO, arXiv 2102.11055"
 ARAM = "ARAM, arXiv 2503.12932"
+CAOSD = "as in CAOSD, arXiv 2404.10683, with numbers set here"
 FLOWPG_AND_ACRL = f"{FLOWPG}; {ACRL_BENCH}"
 CLIPPED = "Velocities are observed clipped to [-10, 10], and the constraint is on those observed."
 
@@ -82,6 +83,21 @@ def bike_sharing(zones: int) -> Simulator:
     )
 
 
+HALF_CHEETAH_BEFORE = replace(
+    HALF_CHEETAH,
+    entry_point="envs.previous_action:make_env",
+    env_kwargs={"env_id": HALF_CHEETAH.env_id},
+    notes=f"{HALF_CHEETAH.notes} The action executed before is appended to the observation, zeros after a reset.",
+)
+PORTFOLIO = Simulator(
+    env_id="Portfolio",
+    entry_point="envs.portfolio:PortfolioEnv",
+    steps=300_000,
+    max_episode_steps=100,
+    notes="A simulator of our own; the paper's has prices of the Nasdaq-100.",
+)
+
+
 @dataclass(frozen=True)
 class Family:
     """A constraint of ``envs.constraints``, which is imported when it is made.
@@ -113,6 +129,11 @@ def docks(zones: int) -> Box:
     return [0.0] * zones, [35.0] * zones
 
 
+def weights(assets: int) -> Box:
+    """From nothing to all of the wealth in each asset."""
+    return [0.0] * assets, [1.0] * assets
+
+
 def constraint(name: str, *parameters: object, box: Box, context: tuple[int, ...] = ()) -> Family:
     """A family with what its constructor takes before the action box, and observation indices if it reads any."""
     return Family(name, len(box[0]), (*parameters, *box, *([context] if context else [])))
@@ -124,17 +145,30 @@ def l1_and_sines(dim: int, w: tuple[int, ...], th: tuple[int, ...]) -> Family:
     return Family("Intersection", dim, (first, constraint("SineSquares", 0.1, box=unit(dim), context=th)))
 
 
+def l1_and_rate(dim: int, w: tuple[int, ...], before: tuple[int, ...]) -> Family:
+    """``sum |w_i a_i| <= 20`` and ``|a_i - p_i| <= 0.2``."""
+    first = constraint("WeightedL1", 20.0, box=unit(dim), context=w)
+    return Family("RateLimitedL1", dim, (first, constraint("RateLimit", 0.2, box=unit(dim), context=before)))
+
+
 REACHER_COSINE = (1,)
 REACHER_W = (6, 7)
 HALF_CHEETAH_TH = tuple(range(2, 8))
 HALF_CHEETAH_W = tuple(range(11, 17))
 HALF_CHEETAH_LEGS = (*HALF_CHEETAH_TH, HALF_CHEETAH_W[0], HALF_CHEETAH_W[3])
+HALF_CHEETAH_P = tuple(range(17, 23))
 HOPPER_TH = tuple(range(2, 5))
 HOPPER_W = tuple(range(8, 11))
 WALKER_TH = tuple(range(2, 8))
 WALKER_W = tuple(range(11, 17))
+# Its actuators begin with the joints of the fourth leg.
+ANT_W = (25, 26, *range(19, 25))
+# Equities, bonds and commodities; cash belongs to none.
+GROUPS = [[0, 1, 2], [3, 4], [5, 6]]
 
 HERE = f"set here, after the claim of {FLOWPG}, that sets may be other than convex"
+AS_POWER = f"set here, as H+M in {ACRL_BENCH}"
+RATE_LIMITED = f"set here; with the budget of HC+O in {ACRL_BENCH}, or alone"
 BOX_ALONE = f"set here, as R+N in {ACRL_BENCH}"
 ENVIRONMENT_ALLOCATES = "Any point of the box is an action: the environment itself takes the nearest allocation."
 NOT_CONVEX = (
@@ -182,6 +216,32 @@ TASKS: tuple[Row, ...] = (
     Row("H+O+S", HOPPER, l1_and_sines(3, HOPPER_W, HOPPER_TH), ACRL_BENCH),
     Row("W+O+S", WALKER, l1_and_sines(6, WALKER_W, WALKER_TH), ACRL_BENCH),
     Row("An+L2", ANT, constraint("Ball", 2.0, box=unit(8)), ARAM),
+    Row("An+M", ANT, constraint("Power", 20.0, box=unit(8), context=ANT_W), AS_POWER, version=1),
+    # Shares of wealth: a simplex with limits on groups of assets.
+    Row(
+        "Portfolio",
+        PORTFOLIO,
+        constraint("GroupedAllocation", 1.0, GROUPS, [0.1, 0.2, 0.0], [0.5, 0.7, 0.2], box=weights(8)),
+        CAOSD,
+        version=1,
+    ),
+    # An actuator that takes ten steps from one end of its range to the other, alone and with a budget for power.
+    Row(
+        "HC+R",
+        HALF_CHEETAH_BEFORE,
+        constraint("RateLimit", 0.2, box=unit(6), context=HALF_CHEETAH_P),
+        RATE_LIMITED,
+        version=1,
+    ),
+    Row(
+        "HC+O+R",
+        HALF_CHEETAH_BEFORE,
+        l1_and_rate(6, HALF_CHEETAH_W, HALF_CHEETAH_P),
+        RATE_LIMITED,
+        version=1,
+        notes="Where the rate limit leaves no action, or next to none, within the budget of 20, the budget is 5% more "
+        "than the least that the rate limit allows.",
+    ),
     # The environments with their action box alone: what a return without the constraint is taken from.
     Row("HC+N", HALF_CHEETAH, constraint("Box", box=unit(6)), BOX_ALONE),
     Row("H+N", HOPPER, constraint("Box", box=unit(3)), BOX_ALONE),
@@ -189,6 +249,15 @@ TASKS: tuple[Row, ...] = (
     Row("An+N", ANT, constraint("Box", box=unit(8)), BOX_ALONE),
     Row("BSS-3+N", bike_sharing(3), constraint("Box", box=docks(3)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
     Row("BSS-5+N", bike_sharing(5), constraint("Box", box=docks(5)), BOX_ALONE, notes=ENVIRONMENT_ALLOCATES),
+    Row("HC+R+N", HALF_CHEETAH_BEFORE, constraint("Box", box=unit(6)), BOX_ALONE, version=1),
+    Row(
+        "Portfolio+N",
+        PORTFOLIO,
+        constraint("Box", box=weights(8)),
+        BOX_ALONE,
+        version=1,
+        notes="Any point of the box is an action: the environment itself takes the nearest weights that add up to 1.",
+    ),
     # Sets that are not convex: a ring, and two discs whose centres and sizes were chosen here.
     Row(
         "R+Ring",

@@ -48,7 +48,9 @@ def unpack(state: Mapping[str, Tensor], parts: Mapping[str, Any]) -> None:
     """
     for name, part in parts.items():
         if isinstance(part, Tensor):
-            part.data.copy_(state[name])
+            if state[name].shape != part.shape:
+                raise ValueError(f"{name} has the shape {tuple(state[name].shape)}, not {tuple(part.shape)}")
+            part.copy_(state[name])
         elif isinstance(part, torch.Generator):
             part.set_state(state[name])
         elif isinstance(part, torch.optim.Optimizer):

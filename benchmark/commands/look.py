@@ -63,7 +63,7 @@ def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
 
     yield "Tasks"
     for task in summarise_tasks():
-        yield f"  {task.id:8} {task.env_id:16} n={task.dim}  {task.family}"
+        yield f"  {task.id:11} {task.env_id:16} n={task.dim}  {task.family}"
     yield "Methods"
     for method in _methods():
         yield f"  {method['id']:22} {method['summary']}"

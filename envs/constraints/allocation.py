@@ -7,10 +7,11 @@ from typing import Any
 import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from envs.constraints.exact import ExactConstraint, Limits, Variable
+from envs.constraints.exact import Limits, Variable
+from envs.constraints.fixed_total import FixedTotal
 from envs.constraints.knapsack import (
     TINY,
     Array,
@@ -24,12 +25,8 @@ from envs.constraints.notation import total
 from envs.errors import UserError
 
 
-class Allocation(ExactConstraint):
+class Allocation(FixedTotal):
     """``sum_i a_i = total`` within the action box; BSS-3 and BSS-5 of FlowPG and NFWPO, in bikes.
-
-    An equality of rounded numbers cannot be met exactly: its column of ``violation`` is ``|sum_i a_i - total|`` less
-    n eps times the total, the rounding of a sum of n terms in the action's precision, and nothing else is forgiven.
-    Relative to its plane the set has an interior; projections lie on it up to that rounding.
 
     Args:
         total: What is distributed, in action units.
@@ -41,15 +38,8 @@ class Allocation(ExactConstraint):
     """
 
     def __init__(self, total: float, lower: ArrayLike, upper: ArrayLike) -> None:
-        super().__init__(lower, upper)
+        super().__init__(total, lower, upper)
         least, most = self.lower.sum(), self.upper.sum()
-        if self.dim < 2:
-            raise UserError("Allocation: one coordinate leaves nothing to choose; give two or more")
-        if not least < total < most:
-            raise UserError(f"Allocation: total is {total}; it must lie strictly between {least:g} and {most:g}")
-        self.total = float(total)
-        self._rounding = self.dim * max(abs(self.total), float(np.abs([self.lower, self.upper]).max()))
-        self._margin = self._rounding / 2
         share = (self.total - least) / (most - least)
         self._inside = self.lower + share * (self.upper - self.lower)
         numbers = np.concatenate([[self.total], self.lower, self.upper])
@@ -94,31 +84,6 @@ class Allocation(ExactConstraint):
         feasible = self.contains(action, obs)
         return feasible & (action == action.round()).all(dim=1) if self._integral else feasible
 
-    @property
-    def free_dim(self) -> int:
-        """The last coordinate follows from the others."""
-        return self.dim - 1
-
-    @property
-    def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The smallest box around the free coordinates: (n - 1,), (n - 1,)."""
-        lower, upper = self._tight_box()
-        return lower[:-1], upper[:-1]
-
-    def to_free(self, action: Tensor) -> Tensor:
-        """All coordinates but the last: (B, n - 1)."""
-        return action[:, :-1]
-
-    def from_free(self, free: Tensor) -> Tensor:
-        """With the last coordinate from the total: (B, n), in float64, as float32 would break the equality."""
-        free = free.double()
-        return torch.cat([free, self.total - free.sum(dim=1, keepdim=True)], dim=1)
-
-    def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """The smallest box around C: two tensors (B, n)."""
-        lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in self._tight_box())
-        return lower.expand(obs.shape[0], -1), upper.expand(obs.shape[0], -1)
-
     def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
         """The same set for cvxpy."""
         import cvxpy as cp
@@ -126,8 +91,7 @@ class Allocation(ExactConstraint):
         return [cp.sum(x) == self.total, x >= self.lower, x <= self.upper]
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        limits = self._limits(action)
-        return xp.abs(action @ limits.ones - self.total) - self._rounding * limits.eps
+        return self._missed(xp, action)
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
         allowed = (self._rounding - self._margin) * limits.eps
@@ -144,10 +108,6 @@ class Allocation(ExactConstraint):
         ones = limits.ones[:, 0][None, :]
         return quadratic_knapsack(xp, action, ones, limits.lower, limits.upper, self.total, -1 / TINY)
 
-    def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:  # noqa: ARG002
-        # The interior lies on the same plane: only a projection of what is already near loses no digits.
-        return self._project(xp, point, context)
-
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:  # noqa: ARG002
         limits = self._limits(gradient)
         room = limits.upper - limits.lower
@@ -157,20 +117,6 @@ class Allocation(ExactConstraint):
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         # A direction in the plane never leaves it.
         return direction[:, :0]
-
-    def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """Uniform on the simplex above ``lower`` or the one below ``upper``, whichever is smaller."""
-        spacing = torch.empty((obs.shape[0], self.dim), dtype=torch.float64, device=generator.device)
-        spacing = spacing.exponential_(generator=generator).to(obs.device)
-        share = spacing / spacing.sum(dim=1, keepdim=True)
-        above, below = self.total - self.lower.sum(), self.upper.sum() - self.total
-        lower, upper = (torch.as_tensor(end, device=obs.device) for end in (self.lower, self.upper))
-        draw = lower + above * share if above < below else upper - below * share
-        return self.from_free(self.to_free(draw)).to(obs.dtype)
-
-    def _tight_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        rest_most, rest_least = self.upper.sum() - self.upper, self.lower.sum() - self.lower
-        return np.maximum(self.lower, self.total - rest_most), np.minimum(self.upper, self.total - rest_least)
 
     def formula(self) -> str:
         """See :meth:`Constraint.formula`."""

@@ -90,3 +90,12 @@ def draw_in_ball(
     length = (least + u * (most - least)).pow(1 / shape[1])
     draw: Tensor = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * length
     return draw
+
+
+def draw_on_simplex(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Uniform draws of n non-negative shares that add up to 1, (B, n) float64, on the generator's device.
+
+    Spacings of exponentials, divided by their sum (Devroye 1986, ch. V.2).
+    """
+    spacing = torch.empty(shape, dtype=torch.float64, device=generator.device).exponential_(generator=generator)
+    return spacing / spacing.sum(dim=1, keepdim=True)

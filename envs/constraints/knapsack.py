@@ -79,7 +79,9 @@ def knapsack_multiplier(
     held = xp.where(leaves > start, upper, lower)
     excess = xp.vecdot(weight, xp.where(free, target, held))[:, None] - budget
     slope = xp.vecdot(weight * free, weight)[:, None]
-    return xp.maximum(excess / (slope + (slope <= 0)), start)
+    # Where none is free, the sum does not change up to the next breakpoint, and is the budget already.
+    rises = slope > 0
+    return xp.maximum(xp.where(rises, excess / xp.where(rises, slope, 1.0), start), start)
 
 
 def quadratic_knapsack_row(
@@ -118,7 +120,7 @@ def knapsack_multiplier_row(target: Row, weight: Row, lower: Row, upper: Row, bu
         else:
             value += w * t
             slope += w * w
-    return max(value / (slope or 1.0), start)
+    return max(value / slope, start) if slope else start
 
 
 def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: Array | float) -> Array:

@@ -23,7 +23,7 @@ register_task(dataclasses.replace(make_task("R+L2"), id="My+Circle", source="els
 """
 
 
-@pytest.mark.parametrize(("given", "nearest"), [("HC+0", "HC+O"), ("bss-3", "BSS-3"), ("R+O31", "R+O30")])
+@pytest.mark.parametrize(("given", "nearest"), [("HC-O", "HC+O"), ("bss-3", "BSS-3"), ("R+O31", "R+O30")])
 def test_an_unknown_id_names_the_nearest(given: str, nearest: str) -> None:
     with pytest.raises(UnknownIdError, match=r"^unknown task '[^\n]*': did you mean '[^\n]*$") as caught:
         make_task(given)

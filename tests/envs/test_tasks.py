@@ -9,31 +9,35 @@ import torch
 
 from envs import list_tasks, make_task
 
-MUJOCO = [task_id for task_id in list_tasks() if not task_id.startswith("BSS")]
+MUJOCO = [task_id for task_id in list_tasks() if make_task(task_id).env_id.endswith("-v5")]
 # Where in the context the velocities of actuated joints are, and their angles, and of which actuators.
 VELOCITIES: dict[str, dict[int, int]] = {
     **{task_id: {0: 0, 1: 1} for task_id in ("R+O03", "R+O10", "R+O30", "R+M")},
-    **{task_id: {i: i for i in range(6)} for task_id in ("HC+O", "W+M")},
+    **{task_id: {i: i for i in range(6)} for task_id in ("HC+O", "HC+O+R", "W+M")},
     "H+M": {i: i for i in range(3)},
     "HC+MA": {6: 0, 7: 3},
     "H+O+S": {i: i for i in range(3)},
     "W+O+S": {i: i for i in range(6)},
+    "An+M": {i: i for i in range(8)},
 }
 ANGLES: dict[str, dict[int, int]] = {
     "HC+MA": {i: i for i in range(6)},
     "H+O+S": {3 + i: i for i in range(3)},
     "W+O+S": {6 + i: i for i in range(6)},
 }
+# Where in the context the action before is.
+BEFORE = {"HC+R": range(6), "HC+O+R": range(6, 12)}
 
 # The papers' table: environment, n, published steps.
 TABLE = {
     ("Reacher-v5", 2, 300_000): ["R+L2", "R+N", "R+O03", "R+O10", "R+O30", "R+M", "R+T", "R+Ring", "R+2D"],
-    ("HalfCheetah-v5", 6, 1_000_000): ["HC+O", "HC+MA", "HC+N"],
+    ("HalfCheetah-v5", 6, 1_000_000): ["HC+O", "HC+MA", "HC+R", "HC+O+R", "HC+N", "HC+R+N"],
     ("Hopper-v5", 3, 1_000_000): ["H+M", "H+O+S", "H+N"],
     ("Walker2d-v5", 6, 1_000_000): ["W+M", "W+O+S", "W+N"],
     ("BikeSharing", 3, 1_000_000): ["BSS-3", "BSS-3+N"],
     ("BikeSharing", 5, 1_000_000): ["BSS-5", "BSS-5+N"],
-    ("Ant-v5", 8, 1_000_000): ["An+L2", "An+N"],
+    ("Ant-v5", 8, 1_000_000): ["An+L2", "An+M", "An+N"],
+    ("Portfolio", 8, 300_000): ["Portfolio", "Portfolio+N"],
 }
 
 
@@ -65,6 +69,9 @@ LEFT_HAND_SIDES: list[tuple[str, list[float], list[float], float]] = [
     ("H+O+S", [10.0, -10.0, 5.0, 0, RIGHT, 0], [1.0, 0.5, 0.5], 17.5 - 10.0),
     ("W+O+S", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0] + [0] * 6, [1.0, -0.5, -1.0, 1.0, 1.0, -1.0], 23.0 - 10.0),
     ("An+L2", [], [0.5] * 8, 2.0 - 2.0),
+    ("An+M", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0, 30.0, -3.0], [1.0, -0.5, -1, 1, 1, -1, 0.5, 0], 31.0 - 20.0),
+    ("HC+R", [0.5, 0.0, 0, 0, 0, 0], [0.8, 0.0, 0, 0, 0, 0], 0.3 - 0.2),
+    ("HC+O+R", [10.0, -10.0, 5.0, 0.0, 1.0, 2.0] + [0.0] * 6, [1.0, 0.5, -1.0, 1.0, 1.0, -1.0], 23.0 - 20.0),
     ("R+Ring", [], [0.3, -0.4], 0.25 - 0.05),
     ("R+2D", [], [0.4, 0.3], 0.1 - 0.05),
 ]
@@ -74,6 +81,10 @@ SECOND: list[tuple[str, list[float], list[float], float]] = [
     ("H+O+S", [1e3] * 3 + [RIGHT, -RIGHT, 0.0], [0.5, 0.1, 1.0], 0.26 - 0.1),
     ("W+O+S", [1e3] * 6 + [RIGHT, RIGHT / 3, 0, 0, 0, -RIGHT], [0.5, 0.4, 1, 1, 1, -0.1], 0.25 + 0.04 + 0.01 - 0.1),
     ("R+Ring", [], [0.06, -0.08], 0.02 - 0.01),
+    ("HC+R", [0.5, 0.0, 0, 0, 0, 0], [0.5, -0.5, 0, 0, 0, 0], 0.5 - 0.2),
+    ("HC+O+R", [0.0] * 6 + [-0.5, 0, 0, 0, 0, 0], [0.0] * 6, 0.5 - 0.2),
+    # Equities beyond 0.5.
+    ("Portfolio", [], [0.2, 0.2, 0.2, 0.1, 0.1, 0.0, 0.0, 0.2], 0.6 - 0.5),
 ]
 
 
@@ -104,7 +115,8 @@ def actuated(simulator: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def test_every_context_is_accounted_for() -> None:
     for task_id in MUJOCO:
-        known = [*VELOCITIES.get(task_id, {}), *ANGLES.get(task_id, {}), *([0] if task_id == "R+T" else [])]
+        known = [*VELOCITIES.get(task_id, {}), *ANGLES.get(task_id, {}), *BEFORE.get(task_id, ())]
+        known += [0] if task_id == "R+T" else []
         assert sorted(known) == list(range(len(make_task(task_id).constraint.context_indices)))
 
 

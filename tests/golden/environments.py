@@ -1,4 +1,4 @@
-"""Bike sharing's dynamics, and which numbers of an environment's observations the constraints read."""
+"""The dynamics of our own simulators, and which numbers of an environment's observations the constraints read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ TOLERANCE = 1e-9
 
 
 def goldens() -> dict[str, Golden]:
-    """An episode of each size of bike sharing, and a few steps of every task with a context."""
+    """An episode of bike sharing in each size and of the portfolio, and steps of every task with a context."""
     made = {f"environments/bikes/{task}": Golden(partial(bikes, task), TOLERANCE) for task in ("BSS-3", "BSS-5")}
+    made["environments/portfolio/Portfolio"] = Golden(portfolio, TOLERANCE)
     for task in list_tasks():
         if make_task(task).constraint.context_indices:
             made[f"environments/contexts/{task}"] = Golden(partial(contexts, task), TOLERANCE)
@@ -44,6 +45,21 @@ def bikes(task_id: str) -> Record:
     assert (whole == np.array(observations)).all()
     found = {"rewards": rewards, "infos": infos[:10], "totals": np.sum(infos, axis=0), "steps": len(rewards)}
     return found | {"observations": whole[:10], "sums": whole.sum(axis=0), "all": summary(whole)}
+
+
+def portfolio() -> Record:
+    """A whole episode, some of its actions no weights that add up to 1."""
+    env = make_task("Portfolio").make_env()
+    observation, _ = env.reset(seed=5)
+    observations, rewards, costs, truncated = [observation], [], [], False
+    for action in 0.2 + 0.4 * uniform(7, 101, 8).numpy():
+        observation, reward, _, truncated, info = env.step(action.astype(np.float32))
+        observations.append(observation)
+        rewards.append(float(reward))
+        costs.append(info["cost"])
+        if truncated:
+            break
+    return {"rewards": rewards, "costs": costs, "observations": observations[:10], "all": summary(observations)}
 
 
 def contexts(task_id: str) -> Record:

@@ -17,7 +17,10 @@ from envs.seeding import make_generator
 from tests.golden.numbers import Record, actions_and_observations, summary
 from tests.golden.records import Golden
 
-TASKS = ("R+L2", "HC+O", "H+M", "BSS-3", "R+N", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D")
+TASKS = (
+    *("R+L2", "HC+O", "H+M", "BSS-3", "R+N", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D"),
+    *("Portfolio", "HC+R", "HC+O+R"),
+)
 # Above every family's switch from NumPy to torch.
 LARGE = 520
 DOUBLE, SINGLE = 1e-9, 3e-4

@@ -19,7 +19,7 @@ from tests.golden import harness
 from tests.golden.numbers import Record, actions_and_observations, summary
 from tests.golden.records import Golden
 
-TASKS = ("R+L2", "HC+O", "H+M", "BSS-3", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D")
+TASKS = ("R+L2", "HC+O", "H+M", "BSS-3", "R+T", "HC+MA", "H+O+S", "R+Ring", "R+2D", "Portfolio", "HC+R", "HC+O+R")
 ROWS = 40
 # Which draw is accepted flips where rounding decides: sizes are small enough that none does.
 TOLERANCE = 1e-9

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Every method on a task of every family of constraints, or of three: a few episodes through the harness.
+=======
+"""Every method on tasks of ten families of constraints: a few episodes through the harness.
+>>>>>>> wt/issue16
 
 The replay buffer wraps around, episodes are truncated and, where a Hopper falls, terminated; runs on the Hopper are
 interrupted and resumed.

@@ -36,7 +36,7 @@ def test_one_flow_serves_all_seeds(method: str) -> None:
 
 def test_acting_before_preparation_is_refused() -> None:
     unprepared = make_method("flowpg", make_task("R+L2"), settings("flowpg"))
-    with pytest.raises(UserError, match="call prepare"):
+    with pytest.raises(UserError, match="prepare"):
         unprepared.act(torch.zeros((1, 10)), explore=False)
 
 

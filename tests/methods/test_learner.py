@@ -13,14 +13,15 @@ from methods.functional import by_transform
 from methods.learner import Learner
 from tests.benchmark.command import PARAMS
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.learners import SMALL, feed
+from tests.methods.learners import SMALL, feed, settings
 
 ROWS = [id for id in list_methods() if issubclass(method_class(id), Learner)]
 UPDATES = 100
 
 
 def learner(method: str, task: str, seed: int) -> Learner:
-    made = make_method(method, make_task(task), SMALL, seed)
+    made = make_method(method, make_task(task), settings(method), seed)
+    made.prepare()
     feed(made, 60, seed)
     return made
 

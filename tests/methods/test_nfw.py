@@ -62,6 +62,5 @@ def test_as_released_it_bootstraps_from_the_raw_output_and_its_target_row_from_t
     constraint = released.task.constraint
     assert not constraint.contains(raw, obs).all()
     nearest = constraint.project_by_solver(raw.double(), obs)
-    torch.testing.assert_close(
-        projected.target_action(projected.state["target_actor"], obs).double(), nearest, rtol=1e-5, atol=1e-4
-    )
+    found = projected.target_action(projected.state["target_actor"], obs).double()
+    torch.testing.assert_close(found, nearest, rtol=1e-5, atol=1e-4)

@@ -38,7 +38,7 @@ WIDTH, HEIGHT, COLOURS = 224, 168, 64
 MOTION, BIKES = (2, 80), (1, 400)
 ACTIONS, FRAMES = "actions.npy", "frames.npy"
 # Gymnasium's own environments: cameras that go along with the body, and one above the arm, whose model has none.
-GYMNASIUM = "gymnasium.envs.mujoco"
+MUJOCO = ("gymnasium.envs.mujoco", "envs.previous_action")
 FOLLOWING: dict[str, Any] = {"camera_name": "track"}
 ABOVE: dict[str, Any] = {
     "default_camera_config": {"distance": 0.65, "lookat": [0.0, 0.0, 0.0], "elevation": -90.0, "azimuth": 90.0}
@@ -157,7 +157,7 @@ def render(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) 
 def render_here(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) -> Frames:
     """What :func:`render` does in the other process: the start, and the state after so many steps each."""
     view: dict[str, Any] = {"width": WIDTH}
-    if task.entry_point.startswith(GYMNASIUM):
+    if task.entry_point.startswith(MUJOCO):
         view |= {"height": HEIGHT, **(ABOVE if task.env_id.startswith("Reacher") else FOLLOWING)}
     env = task.make_env(render_mode="rgb_array", **view)
     env.reset(seed=seed)

@@ -24,7 +24,7 @@ from methods.ddpg_projection import DDPGProjectionConfig
 from tests.benchmark.conformance.checks import assert_caught, checks_of, fault
 
 CHECKS = checks_of(test_methods)
-WEIGHT = "actor.0.weight"
+WEIGHT = "actor.0"
 TrialOf = Callable[[type[Method]], MethodTrial]
 
 
@@ -69,7 +69,7 @@ def keep(self: Right, transition: Transition) -> None:
 
 def keep_the_graph(self: Right) -> None:
     """Sums losses without detaching them: no Python object keeps what this keeps."""
-    self.total = getattr(self, "total", 0) + (2 * self.actor[0].weight).square().sum()
+    self.total = getattr(self, "total", 0) + (2 * self.state["actor"][0].clone().requires_grad_()).square().sum()
 
 
 class LooseConfig(DDPGProjectionConfig):
@@ -104,14 +104,12 @@ FAULTS = [
         load_state_dict=with_own(load),
     ),
     wrong(
-        "test_state_is_a_copy", "shared", state_dict=lambda self: state_dict(self) | {WEIGHT: self.actor[0].weight.data}
+        "test_state_is_a_copy", "shared", state_dict=lambda self: state_dict(self) | {WEIGHT: self.state["actor"][0]}
     ),
     wrong(
         "test_state_is_a_copy",
         "taken",
-        load_state_dict=after(
-            "load_state_dict", lambda self, state: setattr(self.actor[0].weight, "data", state[WEIGHT])
-        ),
+        load_state_dict=after("load_state_dict", lambda self, state: self.state["actor"].__setitem__(0, state[WEIGHT])),
     ),
     wrong(
         "test_checkpoint_resumes",

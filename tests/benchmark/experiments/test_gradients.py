@@ -92,7 +92,7 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
 
 def test_c6_has_every_kind_of_policy(place: Path) -> None:
     found = numbers(place, "c6")
-    assert list(found["method"].unique()) == ["ddpg-projection-layer", "ddpg-projection", *FLOWS, "nfw"]
+    assert list(found["method"].unique()) == ["ddpg-projection-layer", "ddpg-projection", *FLOWS, "nfw-target"]
     rows = found.set_index(["method", "quantity"])["value"]
     assert rows["ddpg-projection", "relative norm"] == pytest.approx(1)
     assert rows["ddpg-projection-layer", "relative norm"] <= 1

@@ -25,7 +25,7 @@ from envs.seeding import make_generator
 
 PNG_BYTES, GIF_BYTES = 60_000, 300_000
 # One of each family of sets.
-SOME = ("R+O10", "R+Ring", "R+2D", "H+O+S", "BSS-3", "BSS-5", "An+L2")
+SOME = ("R+O10", "R+Ring", "R+2D", "H+O+S", "BSS-3", "BSS-5", "An+L2", "Portfolio", "HC+R", "HC+O+R")
 NUMBERS = {
     "R+L2": ("0.05",),
     "HC+O": ("20", "obs[11..16]"),
@@ -34,6 +34,9 @@ NUMBERS = {
     "R+T": ("0.05", "obs[1]"),
     "HC+MA": ("≤ 5", "obs[2..7]", "obs[11]", "obs[14]"),
     "H+O+S": ("≤ 10", "≤ 0.1", "obs[8..10]", "obs[2..4]"),
+    "Portfolio": ("= 1", "0.1 ≤ a₁ + a₂ + a₃ ≤ 0.5", "a₆ + a₇ ≤ 0.2"),
+    "HC+R": ("≤ 0.2", "obs[17..22]"),
+    "HC+O+R": ("≤ 20", "obs[11..16]", "≤ 0.2", "obs[17..22]"),
     "R+Ring": ("0.02 ≤", "≤ 0.05"),
     "R+2D": ("(a₁ - 0.5)²", "≤ 0.05 or (a₁ + 0.5)²", "≤ 0.02"),
 }
@@ -76,8 +79,8 @@ def test_the_region_is_what_the_constraint_contains_and_arrows_lead_into_it(task
         axes.clear()
         count = draw_repairs(axes, view, obs[None], make_generator(0, task_id))
         assert count == len(axes.texts)
-        # The nearest allocations of five zones move all of them.
-        assert (count == 0) == (task_id == "BSS-5")
+        # The nearest allocations of five zones move all of them, and so do the nearest weights of eight assets.
+        assert (count == 0) == (task_id in ("BSS-5", "Portfolio"))
         for arrow in axes.texts:
             start, end = (torch.tensor([point], dtype=torch.float64) for point in (arrow.xyann, arrow.xy))
             assert float(view.plane.violation(start, obs[None])) > 0

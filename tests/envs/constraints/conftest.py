@@ -9,14 +9,18 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from envs import make_task
 from envs.constraints import (
     Allocation,
     Ball,
     Box,
     Constraint,
     Discs,
+    GroupedAllocation,
     Intersection,
     Power,
+    RateLimit,
+    RateLimitedL1,
     Ring,
     SineSquares,
     TwoLegs,
@@ -68,6 +72,10 @@ def no_obs(rows: int) -> Tensor:
     return torch.zeros((rows, 0), dtype=torch.float64)
 
 
+def l1_and_rate(bound: float, box: tuple[ArrayLike, ArrayLike], w: range, before: range) -> RateLimitedL1:
+    return RateLimitedL1(WeightedL1(bound, *box, w), RateLimit(0.2, *box, before))
+
+
 CONVEX = [
     Case("box", Box([-1.0, 0.0, 2.0], [1.0, 0.5, 5.0])),
     Case("R+L2", Ball(0.05, *unit(2))),
@@ -80,6 +88,12 @@ CONVEX = [
     Case("BSS-3", Allocation(90, np.zeros(3), np.full(3, 35.0))),
     Case("BSS-5", Allocation(150, np.zeros(5), np.full(5, 35.0))),
     Case("allocation-uneven", Allocation(-1.3, [-3.0, -1.0, 0.5, -0.1], [-1.0, 2.0, 0.7, 4.0])),
+    Case("Portfolio", make_task("Portfolio").constraint),
+    Case("groups-uneven", GroupedAllocation(0.4, [[4, 0], [2, 1]], [-1.5, -9.0], [9.0, 1.2], *uneven(6))),
+    Case("HC+R", RateLimit(0.2, *unit(6), range(11, 17))),
+    Case("rate-uneven-box", RateLimit(0.4, *uneven(4), [6, 0, 3, 9])),
+    Case("HC+O+R", l1_and_rate(20.0, unit(6), range(2, 8), range(11, 17))),
+    Case("l1-and-rate-uneven-box", l1_and_rate(1.0, uneven(4), range(4), range(4, 8))),
     Case("HC+MA", TwoLegs(5.0, *unit(6), (*range(2, 8), 11, 14))),
     Case("legs-uneven-box", TwoLegs(1.0, *uneven(6), range(8))),
     Case("R+T", TwoLinkTip(0.05, *unit(2), [1]), solver_error=5e-5),

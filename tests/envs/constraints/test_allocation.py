@@ -75,3 +75,16 @@ def test_only_rounding_of_the_equality_is_forgiven() -> None:
     violation = BSS3.violation(action, no_obs(2))[:, 0]
     assert violation[0].item() == -3 * 90 * np.finfo(np.float64).eps
     assert BSS3.contains(action, no_obs(2)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("rows", [1, 10, 100])
+def test_a_total_that_leaves_every_coordinate_at_an_end(rows: int) -> None:
+    """No coordinate is free there, and rounding decides whether the sum is the total; multipliers have either sign."""
+    rng = np.random.default_rng(0)
+    for shift in rng.choice([-5.3, 5.7], size=50):
+        upper = rng.integers(1, 10, size=6) / 10
+        corner = torch.tensor([*upper[:3], 0, 0, 0], dtype=torch.float64)
+        constraint = Allocation(round(upper[:3].sum(), 1), np.zeros(6), upper)
+        wanted = corner + torch.tensor([1, 1, 1, -1, -1, -1]) + shift
+        found = constraint.project(wanted.expand(rows, -1), no_obs(rows))
+        assert torch.allclose(found, corner.expand(rows, -1), rtol=0, atol=1e-12)

@@ -74,7 +74,7 @@ def test_project_leaves_no_direction_that_leads_closer(convex, generator) -> Non
         assert c.contains(point, obs).all()
         gap = ((action - point) * (c.linear_oracle(action - point, obs) - point)).sum(dim=1)
         # An action at 7e6 has 9 digits after the point, and so has its projection.
-        assert (gap <= 2e-9 * box_size(convex) * (1 + (action - point).norm(dim=1))).all()
+        assert (gap <= 3e-9 * box_size(convex) * (1 + (action - point).norm(dim=1))).all()
 
 
 @pytest.mark.parametrize("distance", [1e9, 1e150])

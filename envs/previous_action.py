@@ -1,0 +1,50 @@
+"""Environments that observe the action executed before, so that limits on its change can be constraints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class PreviousAction(gymnasium.Wrapper[Floats, Any, Floats, Any], RecordConstructorArgs):
+    """Append the action of the step before to the observation; zeros after a reset.
+
+    Actions outside the action space are observed as the nearest in it, which is what actuators with such limits do.
+
+    Args:
+        env: With flat observations and bounded real actions.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+        observed, acted = env.observation_space, env.action_space
+        assert isinstance(observed, spaces.Box)
+        assert isinstance(acted, spaces.Box)
+        self._lower, self._upper = acted.low.astype(np.float64), acted.high.astype(np.float64)
+        ends = ((observed.low, self._lower), (observed.high, self._upper))
+        low, high = (np.concatenate(pair, dtype=np.float64) for pair in ends)
+        self.observation_space = spaces.Box(low, high, dtype=np.float64)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
+        """Start an episode, with zeros for the action before."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return np.concatenate([observation, np.zeros_like(self._lower)]), info
+
+    def step(self, action: Any) -> tuple[Floats, Any, bool, bool, dict[str, Any]]:
+        """Act, and observe the action too."""
+        observation, *others = self.env.step(action)
+        executed = np.clip(np.asarray(action, dtype=np.float64), self._lower, self._upper)
+        return np.concatenate([observation, executed]), *others  # type: ignore[return-value]
+
+
+def make_env(env_id: str, **kwargs: Any) -> PreviousAction:
+    """The environment of this Gymnasium id, without its own time limit, under :class:`PreviousAction`."""
+    return PreviousAction(gymnasium.make(env_id, **kwargs).unwrapped)
