@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Every method on a task of every family of constraints, or of three: a few episodes through the harness.
-=======
-"""Every method on tasks of ten families of constraints: a few episodes through the harness.
->>>>>>> wt/issue16
+"""Every method on tasks of ten families of constraints, or of three: a few episodes through the harness.
 
 The replay buffer wraps around, episodes are truncated and, where a Hopper falls, terminated; runs on the Hopper are
 interrupted and resumed.
