@@ -34,7 +34,7 @@ from envs.registry import TaskSpec, register_task
 from envs.seeding import make_generator
 from methods.base import method_class
 
-METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-qp", "nfw", "flowpg", "flowpg-gauge")
+METHODS = ("ddpg-penalty", "ddpg-projection", "ddpg-projection-qp", "nfw-target", "flowpg", "flowpg-gauge")
 # The oracle of a set without a formula is a solver call for every row of the batch: NFW would be all solver.
 POLYTOPE_METHODS = ("ddpg-penalty", "ddpg-projection", "flowpg")
 DIMENSIONS = (2, 4, 8, 16, 32, 64)

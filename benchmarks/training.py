@@ -24,7 +24,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("R+L2", "HC+O", "BSS-3")
-METHODS = ("ddpg-penalty", "ddpg-projection", "nfw", "flowpg", "flowpg-spline", "flowpg-gauge")
+METHODS = ("ddpg-penalty", "ddpg-projection", "nfw-target", "flowpg", "flowpg-spline", "flowpg-gauge")
 FLOW: dict[str, dict[str, Any]] = {
     "samples": {"train": 2000, "test": 500, "rollout_steps": 500},
     "flow": {"updates": 50},

@@ -95,6 +95,8 @@ PORTFOLIO = Simulator(
     steps=300_000,
     max_episode_steps=100,
     notes="A simulator of our own; the paper's has prices of the Nasdaq-100.",
+    # The present weights.
+    idle=tuple(range(8)),
 )
 
 

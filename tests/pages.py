@@ -29,7 +29,7 @@ FEW = {
     "tasks": ["R+L2"],
     "unconstrained": ["R+N"],
     "flow_methods": ["flowpg", "flowpg-gauge"],
-    "plain_methods": ["ddpg-projection", "nfw"],
+    "plain_methods": ["ddpg-projection", "nfw-target"],
 }
 
 
@@ -55,8 +55,8 @@ NOT_RUN = {
     "make lint": None,
     "make docs": "test_site.py",
     # Read git, or all flows and runs of a profile, or a reference of sizes of its own.
-    "acrl compare HEAD~5 HEAD -p small --method nfw": COMPARISON,
-    "acrl compare HEAD nfw -p small --task BSS-3": COMPARISON,
+    "acrl compare HEAD~5 HEAD -p small --method nfw-target": COMPARISON,
+    "acrl compare HEAD nfw-target -p small --task BSS-3": COMPARISON,
     "acrl experiment -p quick": "benchmark/experiments/test_command.py",
     "acrl reproduced -p quick": "benchmark/analysis/test_reproduction.py",
     # Starts a Ray, makes 120 runs, or draws 100,000 samples of every sampler on nine tasks, several times.

@@ -219,11 +219,12 @@ def fill(folder: Path, tasks: Sequence[str] = TASKS) -> None:
 
 
 def save_anchors(folder: Path, seeds: Sequence[int] = SEEDS) -> None:
-    """Write runs that returns are measured by, on ``TWO_TASKS``."""
+    """Write runs that returns are measured by, and of doing nothing, on ``TWO_TASKS``."""
     for task, (free, low, high) in ENDS.items():
         for seed in seeds:
             save(folder, make_run_with_return(task, "random-feasible", seed, low + seed))
             save(folder, make_run_with_return(free, "ddpg-projection", seed, high + seed))
+            save(folder, make_run_with_return(task, "hold", seed, (low + high) / 2 + seed))
 
 
 def alter(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -111,14 +111,14 @@ def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
 
 def test_status_tells_complete_missing_and_stale(full: Path) -> None:
     lines = acrl(full, "status", "--profile", "smoke").out.splitlines()
-    # Returns are measured by four runs more: random actions on two tasks, and two tasks without the constraint.
-    assert lines[0] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 4} missing"
+    # Returns are measured by six runs more: random actions and none on two tasks, and two tasks without the constraint.
+    assert lines[0] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 6} missing"
     complete = {tuple(line.split()[:2]) for line in lines[1:] if line.endswith("complete")}
     assert complete == {("R+L2", method) for method in SMOKE_METHODS}
     params = (full / "params.yaml").read_text()
     (full / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(full, "status", "--profile", "smoke", "--task", "R+L2")
-    assert done.out.splitlines()[0] == f"profile smoke: 1 missing, {len(SMOKE_METHODS)} stale"
+    assert done.out.splitlines()[0] == f"profile smoke: 2 missing, {len(SMOKE_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
 
 

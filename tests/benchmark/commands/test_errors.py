@@ -261,7 +261,7 @@ def test_compare_names_profiles_that_have_runs_of_the_method(fresh: Path) -> Non
 def test_status_lists_what_is_missing_and_warns(fresh: Path) -> None:
     done = acrl(fresh, "status")
     assert (done.code, done.err) == (0, f"warning: {WORDS}{CHOOSE}\n")
-    assert done.out.splitlines()[0] == "profile quick: 48 missing"
+    assert done.out.splitlines()[0] == "profile quick: 54 missing"
 
 
 def test_without_any_runs_there_is_nothing_to_choose(tmp_path: Path) -> None:

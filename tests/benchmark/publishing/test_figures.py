@@ -11,7 +11,7 @@ from benchmark.publishing import figures
 from benchmark.publishing.figures import FIGURES, draw_leaderboard, draw_learning, draw_time
 from benchmark.publishing.figures.styles import style_of
 from tests.benchmark import synthetic_results as synthetic
-from tests.benchmark.synthetic_results import METHODS, PROFILE, TASKS, board_of, make_run, save
+from tests.benchmark.synthetic_results import METHODS, PROFILE, SEEDS, TASKS, board_of, make_run, save
 
 DRAW = (draw_learning, figures.draw_violations, draw_time)
 
@@ -50,6 +50,21 @@ def test_a_method_looks_the_same_whichever_others_there_are(folder: Path) -> Non
     assert style_of("my-method") == style_of("my-method")
     assert len({style_of(method).colour for method in METHODS}) == len(METHODS)
     assert len({style_of(method).marker for method in METHODS}) == len(METHODS)
+
+
+def test_doing_nothing_is_a_level_line_that_the_axis_holds(tmp_path: Path) -> None:
+    synthetic.fill(tmp_path, ("R+L2",))
+    save(tmp_path, *(synthetic.make_run_with_return("R+L2", "hold", seed, -500.0 - seed) for seed in SEEDS))
+    board = board_of(tmp_path, ("R+L2",))
+    figure = draw_learning(board)
+    panel, colour = figure.axes[0], style_of("hold").colour
+    (level,) = [line for line in panel.lines if line.get_color() == colour]
+    assert level.get_ydata() == pytest.approx([-500.5, -500.5])
+    assert panel.get_ylim()[0] < -500.5
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*METHODS, "hold"]
+    assert "hold" not in board.frame["method"].tolist()
+    missed = figures.draw_violations(board)
+    assert [text.get_text() for text in missed.legends[0].get_texts()] == list(METHODS)
 
 
 def test_a_wide_band_does_not_widen_the_axes(tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(copie
     anchors = [("R+L2", "random-feasible", (-60.0, -50.0)), ("R+N", "ddpg-projection", (-10.0, -6.0))]
     for task, method, returns in (*anchors, ("HC+N", "ddpg-projection", (4000.0,))):
         save(copied, *(make_run_with_return(task, method, seed, value) for seed, value in enumerate(returns)))
+    save(copied, *(make_run_with_return("R+L2", "hold", seed, value) for seed, value in enumerate((-32.0, -31.0))))
     texts = tables_of(copied)
     frame = pd.read_csv(copied / "tables/anchors.csv", dtype={"score": str})
     cells = frame.set_index(["task", "score", "quantity"])
@@ -194,7 +195,9 @@ def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(copie
     single = cells.loc[("HC+O", "1", "final return")]
     assert (single["n"], single["interval"]) == (1, "none: one seed")
     rows = [line.split("|")[1:3] for line in texts["anchors.md"].splitlines() if line.startswith(("| R", "| H"))]
-    assert [[cell.strip() for cell in row] for row in rows] == [["R+L2", "0"], ["R+L2", "1"], ["HC+O", "1"]]
+    scores = ["0", "1", "0.50"]
+    assert [[cell.strip() for cell in row] for row in rows] == [*(["R+L2", score] for score in scores), ["HC+O", "1"]]
+    assert row_of(texts["returns.md"], "R+L2", "hold")[2:4] == ["2/2", "-31.5 [-37.9, -25.1]"]
     assert "5 of 8 runs that returns are measured by, made at commit" in texts["README.md"]
 
     shutil.rmtree(copied / "runs/R+L2/nfw")

@@ -161,14 +161,14 @@ def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path)
     penalty, nfw = reproduced / "methods/ddpg_penalty.py", reproduced / "methods/nfw.py"
     whole = replace(penalty, "        moved =", '        raise RuntimeError("on purpose")\n        moved =')
     replace(penalty, "version=1", "version=2")
-    replace(nfw, "version=1", "version=2")
+    replace(nfw, "version=2", "version=3")
     tables.unlink()
 
     done = run(reproduced, "acrl", "repro")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "failed: R+L2 ddpg-penalty seed 0: RuntimeError: on purpose",
-        "error: 1 of 4 runs failed; the others are complete",
+        "error: 1 of 5 runs failed; the others are complete",
         "error: ddpg-penalty on R+L2 failed: RuntimeError: on purpose",
     ]
     told = done.stdout.splitlines()

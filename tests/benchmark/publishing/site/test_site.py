@@ -78,7 +78,7 @@ def test_pairs_and_scales_name_the_runs_of_both_sides(filled: Path) -> None:
             expected = {f"{task}/{method}" for task in TWO_TASKS for method in (name.text, other)}
             assert set(cell.sources.split()) == (set() if name.text == other else expected)
     assert [[cell.sources for cell in row] for row in scales.rows] == [
-        ["", *[f"{task}/random-feasible"] * 2, *[f"{free}/ddpg-projection"] * 2]
+        ["", *[f"{task}/random-feasible"] * 2, *[f"{free}/ddpg-projection"] * 2, *[f"{task}/hold"] * 2]
         for task, free in (("R+L2", "R+N"), ("HC+O", "HC+N"))
     ]
 
