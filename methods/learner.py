@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import torch
@@ -64,14 +64,12 @@ class Learner(OffPolicy[L]):
     episode that was truncated is bootstrapped from, one that was terminated is not.
 
     Attributes:
-        head: The map from outputs to actions.
         state: Networks and the moments of their optimisers.
     """
 
     counters: ClassVar[tuple[str, ...]] = ("steps", "updates")
 
     def __init__(self, task: TaskSpec, config: L, seed: int) -> None:
-        self.head = self.make_head(task.constraint, config)
         super().__init__(task, config, seed)
         self.replay_generator = make_generator(seed, "replay")
         self.update_generator = make_generator(seed, "update")
@@ -81,6 +79,11 @@ class Learner(OffPolicy[L]):
             self.state = self._new_state(len(self.obs_middle), task.constraint.dim)
         self.replay = ReplayBuffer(config.replay_size, len(self.obs_middle), task.constraint.dim)
         self.steps = self.updates = 0
+
+    @cached_property
+    def head(self) -> Head:
+        """The map from outputs to actions, made once the task is known to be one that the method is for."""
+        return self.make_head(self.task.constraint, self.config)
 
     def make_head(self, constraint: Constraint, config: L) -> Head:
         """The head of these settings."""

@@ -17,7 +17,7 @@ from tests.benchmark.command import PARAMS, acrl, workplace
 from tests.benchmark.synthetic_results import PROFILE, TWO_TASKS, fill
 
 # One of each learner, with what tests of single methods need: flows that are valid by construction or not, a plain one.
-FLOWS, PLAIN = ["flowpg", "flowpg-gauge"], ["ddpg-penalty", "nfw", "td3-projection"]
+FLOWS, PLAIN = ["flowpg", "flowpg-gauge"], ["ddpg-penalty", "nfw", "dpro"]
 SMOKE_METHODS = [*FLOWS, *PLAIN]
 
 

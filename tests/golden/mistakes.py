@@ -24,13 +24,17 @@ from methods.flowpg import FlowPGBase
 from methods.flows.gauge import GaugeFlow
 from methods.flows.realnvp import RealNVP, RealNVPConfig
 from methods.flows.spline import SplineFlow
-from methods.functional import follow
+from methods.functional import State, follow
+from methods.heads.alpha import AlphaHead
+from methods.heads.base import Head
+from methods.heads.density import log_gaussian
+from methods.learner import Learner
 from methods.random_feasible import RandomFeasible
-from methods.stable_baselines3 import StableBaselines3
+from methods.sac import SAC
+from methods.td3 import TD3
 from tests.golden import environments, families, flows, harness
 from tests.golden.harness import Tally, ViolationCounter
 
-LEARNERS: tuple[type[Method[Any]], ...] = (DDPG, StableBaselines3)
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
 
@@ -61,7 +65,7 @@ def told(change: Callable[[Transition], Transition]) -> Plant:
     def observe(original: Callable[..., None], self: Method[Any], transition: Transition) -> None:
         original(self, change(transition))
 
-    return around_each(LEARNERS, "observe", observe)
+    return around(Learner, "observe", observe)
 
 
 def configured(change: Callable[[Any], Mapping[str, Any]]) -> Plant:
@@ -70,7 +74,7 @@ def configured(change: Callable[[Any], Mapping[str, Any]]) -> Plant:
     def make(original: Callable[..., None], self: Any, task: TaskSpec, config: MethodConfig, seed: int) -> None:
         original(self, task, config.model_copy(update=dict(change(config))), seed)
 
-    return around_each(LEARNERS, "__init__", make)
+    return around(Learner, "__init__", make)
 
 
 def resumed_without(part: str) -> Plant:
@@ -81,7 +85,7 @@ def resumed_without(part: str) -> Plant:
         kept = {name: value for name, value in state.items() if not re.search(part, name)}
         original(self, kept | {name: value for name, value in fresh.items() if re.search(part, name)})
 
-    return around_each((*LEARNERS, RandomFeasible), "load_checkpoint_dict", load)
+    return around_each((Learner, RandomFeasible), "load_checkpoint_dict", load)
 
 
 def noise_before_the_flow(original: Callable[..., Any], self: Any, obs: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -125,14 +129,19 @@ def neighbouring_index(patch: Patch) -> None:
         patch.setattr(module, "make_task", wrong)
 
 
-def follow_first(original: Callable[..., Any], self: DDPG[Any]) -> dict[str, float]:
+def follow_first(original: Callable[..., Any], self: Learner[Any], state: State, *given: Any) -> Any:
     """The targets move towards the networks as they were before the step."""
-    state, tau = self.state, self.config.tau
-    moved = {f"target_{name}": follow(state[f"target_{name}"], state[name], tau) for name in ("actor", "critic")}
-    losses: dict[str, float] = original(self)
-    if losses:
-        self.state = {**self.state, **moved}
-    return losses
+    after, losses = original(self, state, *given)
+    for name in after:
+        network = name.removeprefix("target_")
+        if name != network and after[name] is not state[name]:
+            after[name] = follow(state[name], state[network], self.config.tau)
+    return after, losses
+
+
+def first_alone(original: Callable[..., Any], self: Learner[Any], *given: Any) -> tuple[Tensor, Tensor]:
+    one, other = original(self, *given)
+    return one, one + 0 * other
 
 
 def with_noise(original: Callable[..., Tensor], self: Method[Any], obs: Tensor, explore: bool) -> Tensor:
@@ -174,9 +183,10 @@ def on(task: str, *methods: str) -> tuple[str, ...]:
     return tuple(f"trajectories/{method}/{task}" for method in methods)
 
 
-OWN, ADAPTED, FLOW = "ddpg-projection", "td3-projection", "flowpg"
-EACH = (OWN, ADAPTED, FLOW)
-ON_EACH, ON_BOTH = on("R+L2", *EACH), on("R+L2", OWN, ADAPTED)
+OWN, TWINS, SAMPLED, FLOW = "ddpg-projection", "dpro", "sac-projection", "flowpg"
+PROJECTED = (OWN, TWINS, SAMPLED)
+EACH = (*PROJECTED, FLOW)
+ON_EACH, ON_PROJECTED = on("R+L2", *EACH), on("R+L2", *PROJECTED)
 # What goes wrong, and the goldens each of which must fail by it.
 MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "bootstraps past a terminal state": (
@@ -199,14 +209,14 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
     ),
     "projection stops early in training": (
         around(ExactConstraint, "project", lambda project, self, a, obs: a + 0.999 * (project(self, a, obs) - a)),
-        on("R+L2", OWN, ADAPTED, "ddpg-projection-layer", "nfw"),
+        on("R+L2", *PROJECTED, "dopt", "ddpg-projection-layer", "nfw"),
     ),
     "violations counted after repair": (around(ViolationCounter, "count", counted_after_repair), ON_EACH),
     "an action on the bound counts as violated": (
         around(Tally, "add", bound_is_outside),
         on("R+L2", OWN, "random-feasible"),
     ),
-    "wrong observation index": (neighbouring_index, ("environments/contexts/HC+O", *on("HC+O", OWN, ADAPTED))),
+    "wrong observation index": (neighbouring_index, ("environments/contexts/HC+O", *on("HC+O", OWN))),
     "penalty of the wrong sign": (configured(lambda c: {"penalty": -c.penalty}), on("R+L2", "ddpg-penalty")),
     "Frank-Wolfe's step off by a hundredth": (configured(lambda c: {"alpha": 1.01 * c.alpha}), on("HC+O", "nfw")),
     "Frank-Wolfe descends": (
@@ -225,22 +235,49 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
         lambda patch: patch.setattr(DDPGProjectionQP, "projection_solver", "exact"),
         on("R+L2", "ddpg-projection-qp"),
     ),
-    "targets follow before the step": (around(DDPG, "update", follow_first), on("R+L2", OWN, FLOW)),
-    "learning rates are swapped": (configured(lambda c: {"actor_lr": c.critic_lr, "critic_lr": c.actor_lr}), ON_BOTH),
-    "warm-up is a step longer": (configured(lambda c: {"warmup": c.warmup + 1}), ON_BOTH),
-    "replay wraps around a row early": (configured(lambda c: {"replay_size": c.replay_size - 1}), ON_BOTH),
-    "the critic learns from what was asked for": (told(lambda t: t._replace(action=t.behaviour)), ON_BOTH),
-    "infeasible actions are executed": (around(Ball, "repair", lambda *given: given[2]), ON_BOTH),
-    "evaluation explores": (around_each(LEARNERS, "act", with_noise), ON_BOTH),
+    "targets follow before the step": (around_each((DDPG, TD3, SAC), "update_state", follow_first), ON_EACH),
+    "the second critic has no say": (
+        around(Learner, "values", first_alone),
+        on("R+L2", TWINS, SAMPLED),
+    ),
+    "the actor does not wait": (configured(lambda _: {"policy_delay": 1}), on("R+L2", TWINS)),
+    "the target is not smoothed": (configured(lambda _: {"target_noise": 0.0}), on("R+L2", TWINS)),
+    "the target leaves C(s)": (configured(lambda _: {"target": "raw"}), on("R+L2", "drad", "td3-gauge")),
+    "noise on the other side of the head": (configured(lambda _: {"noise_at": "action"}), on("R+L2", "drad")),
+    "the critic learns from what was executed": (
+        configured(lambda _: {"critic_action": "executed"}),
+        on("R+L2", "dpre", "spre"),
+    ),
+    "violations of the output cost nothing": (
+        configured(lambda _: {"raw_penalty": 0.0}),
+        on("R+L2", "dpro+", "dpre+", "spre+"),
+    ),
+    "entropies are those of outputs": (
+        around(Head, "log_det", lambda log_det, self, *given: 0 * log_det(self, *given)),
+        on("R+L2", "srad", "sac-gauge"),
+    ),
+    "the boundary has no mass": (
+        around(AlphaHead, "log_prob", lambda _, __, output, mean, spread, ___: log_gaussian(output - mean, spread)),
+        on("R+L2", "salpha"),
+    ),
+    "learning rates are swapped": (
+        configured(lambda c: {"actor_lr": c.critic_lr, "critic_lr": c.actor_lr}),
+        ON_PROJECTED,
+    ),
+    "warm-up is a step longer": (configured(lambda c: {"warmup": c.warmup + 1}), ON_PROJECTED),
+    "replay wraps around a row early": (configured(lambda c: {"replay_size": c.replay_size - 1}), ON_PROJECTED),
+    "the critic learns from what was asked for": (told(lambda t: t._replace(action=t.behaviour)), ON_PROJECTED),
+    "infeasible actions are executed": (around(Ball, "repair", lambda *given: given[2]), ON_PROJECTED),
+    "evaluation explores": (around(Learner, "act", with_noise), ON_PROJECTED),
     "the best policy is the last": (
-        around_each(LEARNERS, "state_dict", shared_state),
-        (*on("R+N", OWN), *on("BSS-3", ADAPTED)),
+        around(Learner, "state_dict", shared_state),
+        (*on("R+N", OWN), *on("BSS-3", "drad", SAMPLED)),
     ),
     "resumed without the optimisers' moments": (
-        resumed_without(r"optimizer\.|\.(first|second|steps)\."),
+        resumed_without(r"\.(first|second|steps)\."),
         on("H+M", *EACH),
     ),
-    "resumed with fresh noise": (resumed_without("generator"), on("H+M", OWN, ADAPTED, FLOW, "random-feasible")),
+    "resumed with fresh noise": (resumed_without("generator"), on("H+M", *EACH, "random-feasible")),
     "samplers accept what lies just outside": (
         around(ExactConstraint, "contains", lambda contains, self, a, obs, tol=0.0: contains(self, a, obs, tol + 0.05)),
         ("samplers/rejection/R+L2", "samplers/hmc/R+L2"),
@@ -264,8 +301,8 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
 # The same seams with nothing changed: what notices these notices the planting.
 HARMLESS: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "told as it was": (told(lambda t: t._replace()), on("H+M", *EACH)),
-    "configured as asked": (configured(lambda _: {}), ON_BOTH),
-    "resumed with all": (resumed_without("no such entry"), on("H+M", OWN, ADAPTED)),
+    "configured as asked": (configured(lambda _: {}), ON_PROJECTED),
+    "resumed with all": (resumed_without("no such entry"), on("H+M", *PROJECTED)),
     "projected as it was": (
         around(ExactConstraint, "project", lambda project, self, a, obs: project(self, a, obs)),
         ("families/float64/R+T",),

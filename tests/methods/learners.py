@@ -17,9 +17,6 @@ from methods.ddpg import DDPG
 FLOW_METHODS = ("flowpg", "flowpg-gauge", "flowpg-spline")
 PROJECTED = tuple(f"ddpg-projection{suffix}" for suffix in ("", "-layer", "-qp", "-target"))
 METHODS = ("ddpg-penalty", *PROJECTED, *FLOW_METHODS, "nfw", "nfw-target")
-# Not on the DDPG learner.
-ADAPTED = ("sac-projection", "td3-projection")
-ALL_METHODS = (*METHODS, *ADAPTED)
 SMALL = {"warmup": 20, "batch_size": 8, "replay_size": 200, "hidden": [16, 16]}
 SMALL_FLOW = {
     "samples": {"train": 500, "test": 200, "rollout_steps": 100},

@@ -81,9 +81,9 @@ def test_warm_up_actions_may_be_those_of_uniform_latents() -> None:
 
 
 def test_a_learner_without_latents_refuses_to_draw_them() -> None:
-    message = "method 'td3-projection' has no latents to draw: set warmup_actions to box or feasible"
+    message = "method 'drad' has no latents to draw: set warmup_actions to box or feasible"
     with pytest.raises(UserError, match=message):
-        make_method("td3-projection", REACHER, {"warmup_actions": "latent"})
+        make_method("drad", REACHER, {"warmup_actions": "latent"})
 
 
 def test_after_the_warm_up_exploration_is_the_policy_with_noise() -> None:

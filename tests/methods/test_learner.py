@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmark.records.config import load_params, run_config
 from envs import make_task
 from methods import list_methods, make_method
 from methods.base import method_class
 from methods.functional import by_transform
 from methods.learner import Learner
-from tests.methods.learners import feed, settings
+from tests.benchmark.command import PARAMS
+from tests.methods.bandit import bandit_task, error_after
+from tests.methods.learners import SMALL, feed, settings
 
 ROWS = [id for id in list_methods() if issubclass(method_class(id), Learner)]
 UPDATES = 100
@@ -42,3 +45,21 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(method: str, task: str)
         for name, tensors in one.state.items():
             for index, tensor in enumerate(tensors):
                 torch.testing.assert_close(stacked[name][index][k], tensor, atol=1e-5, rtol=1e-5)
+
+
+# Of each learner, one behind no head and one behind one.
+@pytest.mark.parametrize("method", ["dpro", "drad", "sac-projection", "salpha"])
+def test_it_solves_a_bandit(method: str) -> None:
+    with bandit_task() as task:
+        changes = {"actor_lr": 3e-3, "critic_lr": 3e-3, "batch_size": 64, "replay_size": 2000, "warmup": 200}
+        assert error_after(make_method(method, task, SMALL | changes), 800) < 0.05
+
+
+def test_the_tasks_settings_reach_them() -> None:
+    params = load_params(PARAMS)
+    td3, sac = (run_config(params, "paper", "R+L2", method).method for method in ("dpro", "sac-projection"))
+    assert (td3["gamma"], td3["replay_size"], td3["hidden"], td3["noise"]) == (0.98, 200_000, [400, 300], 0.1)
+    assert (sac["gamma"], sac["replay_size"], sac["hidden"]) == (0.98, 200_000, [256, 256])
+    td3, sac = (run_config(params, "paper", "BSS-5", method).method for method in ("dpro", "sac-projection"))
+    assert (td3["noise"], td3["tau"], td3["actor_lr"], td3["critic_lr"], td3["batch_size"]) == (5, 1e-3, 1e-4, 1e-3, 64)
+    assert (sac["tau"], sac["actor_lr"], sac["critic_lr"], sac["batch_size"]) == (1e-3, 1e-4, 3e-4, 64)

@@ -5,55 +5,63 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from benchmark.records.config import load_params, run_config
 from envs import UserError, make_task
 from envs.registry import TaskSpec
-from methods import make_method
 from methods.base import Transition
 from methods.stable_baselines3 import NoisyConfig, OffPolicyConfig, StableBaselines3
 from methods.streams import Streams
-from tests.benchmark.command import PARAMS, ROOT
+from tests.benchmark.command import ROOT
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.learners import ADAPTED, copy_of, equal, feed, make_learner, observations, settings, transitions
+from tests.methods.learners import SMALL, copy_of, equal, feed, make_learner, observations, transitions
 
 REACHER = make_task("R+L2")
 
 
-class ThreeSteps(StableBaselines3[NoisyConfig]):
-    """What somebody else would write for an algorithm that is not shipped."""
+class TD3(StableBaselines3[NoisyConfig]):
+    """What somebody else would write for an algorithm that is not shipped: that of docs/methods.md."""
 
-    id = "ddpg-three-steps"
+    id = "td3-three-steps"
     Config = NoisyConfig
 
     def algorithm(self) -> Any:
-        from stable_baselines3 import DDPG
+        import stable_baselines3
 
-        return DDPG
+        return stable_baselines3.TD3
 
     def arguments(self) -> dict[str, Any]:
         return super().arguments() | {"n_steps": 3}
 
 
-KINDS = (*ADAPTED, ThreeSteps.id)
+class SAC(StableBaselines3[OffPolicyConfig]):
+    """The same for a policy that is sampled."""
+
+    id = "sb3-sac"
+    Config = OffPolicyConfig
+
+    def algorithm(self) -> Any:
+        import stable_baselines3
+
+        return stable_baselines3.SAC
 
 
-def make(kind: str, task: TaskSpec = REACHER, seed: int = 0, **changes: Any) -> StableBaselines3[Any]:
+Kind: TypeAlias = type[TD3] | type[SAC]
+EVERY_KIND = pytest.mark.parametrize("kind", [TD3, SAC])
+
+
+def make(kind: Kind, task: TaskSpec = REACHER, seed: int = 0, **changes: Any) -> StableBaselines3[Any]:
     """A small learner."""
-    chosen = settings(kind, **changes)
-    own = kind == ThreeSteps.id
-    learner = ThreeSteps(task, NoisyConfig(**chosen), seed) if own else make_method(kind, task, chosen, seed)
-    assert isinstance(learner, StableBaselines3)
-    return learner
+    return kind(task, kind.Config(**{**SMALL, **changes}), seed)
 
 
-def trained(kind: str, updates: int = 5, **changes: Any) -> StableBaselines3[Any]:
+def trained(kind: Kind, updates: int = 5, **changes: Any) -> StableBaselines3[Any]:
     learner = make(kind, **changes)
     feed(learner, 30)
     for _ in range(updates):
@@ -83,11 +91,11 @@ class Recorder(gymnasium.Wrapper[Any, Any, Any, Any]):
         return obs, reward, terminated, truncated, info
 
 
-def learnt_by_itself(kind: str, task: TaskSpec, steps: int) -> tuple[Any, Recorder]:
+def learnt_by_itself(kind: Kind, task: TaskSpec, steps: int) -> tuple[Any, Recorder]:
     """The algorithm as its package would have it used, on the environment itself."""
     import stable_baselines3
 
-    algorithm = {"td3-projection": stable_baselines3.TD3, "sac-projection": stable_baselines3.SAC}[kind]
+    algorithm: Any = {TD3: partial(stable_baselines3.TD3, n_steps=3), SAC: stable_baselines3.SAC}[kind]
     env = Recorder(task.make_env())
     with Streams(5).lent():
         chosen: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 8, "buffer_size": 200, "learning_starts": 60}
@@ -98,8 +106,8 @@ def learnt_by_itself(kind: str, task: TaskSpec, steps: int) -> tuple[Any, Record
 
 
 @pytest.mark.parametrize("task_id", ["R+L2", "H+M"])
-@pytest.mark.parametrize("kind", ADAPTED)
-def test_it_computes_what_the_plain_algorithm_computes(kind: str, task_id: str) -> None:
+@EVERY_KIND
+def test_it_computes_what_the_plain_algorithm_computes(kind: Kind, task_id: str) -> None:
     task = make_task(task_id)
     plain, env = learnt_by_itself(kind, task, 120)
     learner = make(kind, task, actor_lr=1e-3, critic_lr=1e-3)
@@ -117,7 +125,7 @@ def test_it_computes_what_the_plain_algorithm_computes(kind: str, task_id: str) 
     parts = learner._parts()
     for name, state in copy.deepcopy(plain.get_parameters()).items():
         parts[name].load_state_dict(state)
-    if kind == "sac-projection":
+    if kind is SAC:
         parts["log_ent_coef"].data.copy_(plain.log_ent_coef)
     learner.model._n_updates = plain._n_updates
     obs = observations(task, 5)
@@ -133,13 +141,13 @@ def test_it_computes_what_the_plain_algorithm_computes(kind: str, task_id: str) 
     expected = list(plain.policy.parameters())
     assert not equal(before, expected)
     assert equal(list(learner.model.policy.parameters()), expected)
-    if kind == "sac-projection":
+    if kind is SAC:
         assert torch.equal(parts["log_ent_coef"], plain.log_ent_coef)
 
 
 def test_executed_actions_and_scaled_observations_are_stored() -> None:
     task = make_task("BSS-3")
-    learner = make("sac-projection", task)
+    learner = make(SAC, task)
     ddpg = make_learner("ddpg-projection", "BSS-3")
     seen = transitions(task, 6)
     for transition in seen:
@@ -152,13 +160,13 @@ def test_executed_actions_and_scaled_observations_are_stored() -> None:
 
 
 def test_what_comes_out_of_an_update_is_of_that_update() -> None:
-    learner = trained("td3-projection", updates=0)
+    learner = trained(TD3, updates=0)
     assert [sorted(learner.update()) for _ in range(3)] == [
         ["critic_loss"],
         ["actor_loss", "critic_loss"],
         ["critic_loss"],
     ]
-    losses = trained("sac-projection", updates=0).update()
+    losses = trained(SAC, updates=0).update()
     assert set(losses) == {"critic_loss", "actor_loss", "ent_coef", "ent_coef_loss"}
 
 
@@ -168,22 +176,12 @@ def test_what_comes_out_of_an_update_is_of_that_update() -> None:
 # Run in a process of its own, where nothing was imported before.
 FIRST = """
 import sys
-from envs import make_task
-from methods import list_methods, make_method
 from tests.methods.global_generators import global_states
-from tests.methods.learners import feed, settings
+from tests.methods.test_stable_baselines3 import SAC, trained
 
-assert {"sac-projection", "td3-projection"} <= set(list_methods())
-assert "stable_baselines3" not in sys.modules, "listed with the package"
+assert "stable_baselines3" not in sys.modules, "imported with the adapter"
 before = global_states()
-
-def trained():
-    learner = make_method("sac-projection", make_task("R+L2"), settings("sac-projection"))
-    feed(learner, 30)
-    learner.update()
-    return learner.state_dict()
-
-first, second = trained(), trained()
+first, second = (trained(SAC).state_dict() for _ in range(2))
 different = [name for name in first if not first[name].equal(second[name])]
 assert not different, different
 assert global_states() == before, "global generators"
@@ -197,8 +195,8 @@ def test_the_first_learner_of_a_process_is_as_the_second() -> None:
 
 @pytest.mark.parametrize("replay_size", [20, 200])
 def test_a_loaded_checkpoint_goes_on_as_if_nothing_had_happened(replay_size: int) -> None:
-    saved = trained(ThreeSteps.id, updates=3, replay_size=replay_size)
-    loaded = make(ThreeSteps.id, seed=2, replay_size=replay_size)
+    saved = trained(TD3, updates=3, replay_size=replay_size)
+    loaded = make(TD3, seed=2, replay_size=replay_size)
     state = {name: value.clone() for name, value in saved.checkpoint_dict().items()}
     assert len(state["replay.actions"]) == min(30, replay_size)
     loaded.load_checkpoint_dict(state)
@@ -214,38 +212,28 @@ def test_a_loaded_checkpoint_goes_on_as_if_nothing_had_happened(replay_size: int
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("policy.critic.qf0.0.bias", "does not belong to method 'td3-projection' on R"),
+        ("policy.critic.qf0.0.bias", "does not belong to method 'td3-three-steps' on R"),
         ("streams.torch", "does not belong to"),
-        ("replay.actions", "replay buffer does not fit method 'td3-projection'"),
+        ("replay.actions", "replay buffer does not fit method 'td3-three-steps'"),
         ("replay.position", "replay buffer does not fit"),
     ],
 )
 def test_a_damaged_checkpoint_is_refused(name: str, message: str) -> None:
-    state = trained("td3-projection").checkpoint_dict()
+    state = trained(TD3).checkpoint_dict()
     state[name] = torch.zeros((7, 1, 3))
     with pytest.raises(UserError, match=f"^[^\n]*{message}[^\n]*$"):
-        make("td3-projection").load_checkpoint_dict(state)
+        make(TD3).load_checkpoint_dict(state)
 
 
-# --- settings -------------------------------------------------------------------------------------------------------
-
-
-def test_the_tasks_settings_reach_them() -> None:
-    params = load_params(PARAMS)
-    td3, sac = (run_config(params, "paper", "R+L2", kind).method for kind in ADAPTED[::-1])
-    assert (td3["gamma"], td3["replay_size"], td3["hidden"], td3["noise"]) == (0.98, 200_000, [400, 300], 0.1)
-    assert (sac["gamma"], sac["replay_size"], sac["hidden"]) == (0.98, 200_000, [256, 256])
-    td3, sac = (run_config(params, "paper", "BSS-5", kind).method for kind in ADAPTED[::-1])
-    assert (td3["noise"], td3["tau"], td3["actor_lr"], td3["critic_lr"], td3["batch_size"]) == (5, 1e-3, 1e-4, 1e-3, 64)
-    assert (sac["tau"], sac["actor_lr"], sac["critic_lr"], sac["batch_size"]) == (1e-3, 1e-4, 3e-4, 64)
+# --- what is refused, and what is learnt ------------------------------------------------------------------------------
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "stable_baselines3"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    with pytest.raises(UserError, match="method 'td3-projection' needs the package 'stable_baselines3', which is not"):
-        make("td3-projection")
+    with pytest.raises(UserError, match="method 'td3-three-steps' needs the package 'stable_baselines3', which is not"):
+        make(TD3)
 
 
 class Unfit(StableBaselines3[OffPolicyConfig]):
@@ -272,8 +260,8 @@ def test_what_cannot_be_adapted_is_refused() -> None:
             kind(REACHER, OffPolicyConfig(), 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_solves_a_bandit(kind: str) -> None:
+@EVERY_KIND
+def test_it_solves_a_bandit(kind: Kind) -> None:
     with bandit_task() as task:
         rates = {"actor_lr": 3e-3, "critic_lr": 3e-3}
         learner = make(kind, task, batch_size=64, replay_size=2000, warmup=200, **rates)

@@ -57,7 +57,7 @@ STYLES = {
     "nfw-target": Style(COLOURS[2], "^", (0, (6, 2, 1, 2))),
     "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
     "ddpg-projection-qp": Style(COLOURS[7], "v", (0, (6, 2, 1, 2, 1, 2))),
-    "td3-projection": Style(COLOURS[5], "p", (0, (10, 2))),
+    "dpro": Style(COLOURS[5], "p", (0, (10, 2))),
     "sac-projection": Style((0.45, 0.35, 0.75), "h", (0, (10, 2, 1, 2))),
     # A level, not a curve: no marker.
     "hold": Style((0.2, 0.2, 0.2), "", (0, (1, 2))),

@@ -149,7 +149,7 @@ def test_the_figure_names_the_methods_in_a_legend_that_fits(folder: Path) -> Non
     names = (*METHODS, "ddpg-projection-qp", "ddpg-penalty", "flowpg-spline", "flowpg-gauge", "sac-projection")
     for method in names[len(METHODS) :]:
         save_scores(folder, method, (0.7, 0.71, 0.72))
-    figure = draw_leaderboard(select(folder, (*names, "td3-projection")))
+    figure = draw_leaderboard(select(folder, (*names, "dpro")))
     figure.draw_without_rendering()
     (legend,) = figure.legends
     assert {text.get_text() for text in legend.get_texts()} == set(names)

@@ -97,8 +97,8 @@ def test_who_waits_for_the_same_run_says_so_and_for_whom(tmp_path: Path) -> None
     assert finish(process).code == 0
 
 
-# A learner with a flow, and one of another library.
-@pytest.mark.parametrize("method", ["flowpg", "td3-projection"])
+# A learner with a flow, and one behind a head.
+@pytest.mark.parametrize("method", ["flowpg", "dpro"])
 def test_evaluate_runs_the_last_policy(smoke: Path, method: str) -> None:
     first, again, other = (
         acrl(smoke, "evaluate", RUN.format(method), "--episodes", "2", "--seed", seed) for seed in ("0", "0", "1")

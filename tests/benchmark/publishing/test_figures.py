@@ -37,7 +37,7 @@ def test_figures_state_profile_seeds_budget_and_what_is_missing(folder: Path) ->
 
 
 def test_single_seeds_and_their_mean_are_drawn_and_the_legend_names_methods_with_runs_alone(folder: Path) -> None:
-    figure = draw_learning(board_of(folder, methods=(*METHODS, "td3-projection")))
+    figure = draw_learning(board_of(folder, methods=(*METHODS, "dpro")))
     counts = lines_by_colour(figure, 1)
     assert counts == {style_of(method).colour: 2 if method == "nfw" else 3 for method in METHODS}
     (legend,) = figure.legends

@@ -45,7 +45,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("artifacts")
 
 
-@pytest.mark.parametrize(("task", "method"), [("R+O03", "flowpg"), ("R+O03", "td3-projection"), ("BSS-3", "nfw")])
+@pytest.mark.parametrize(("task", "method"), [("R+O03", "flowpg"), ("R+O03", "dpro"), ("BSS-3", "nfw")])
 def test_a_run_that_is_stopped_twice_ends_as_one_that_is_not(
     task: str, method: str, artifacts: Path, tmp_path: Path
 ) -> None:

@@ -44,12 +44,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_class
 
 
-# --- what an outcome shows; a plain learner, one with a flow, one of another library, and a task with an equality -----
+# --- what an outcome shows; a plain learner, one with a flow, one behind a head, and a task with an equality -----
 
 
 @pytest.mark.parametrize(
     ("task", "method"),
-    [("R+O03", "ddpg-projection"), ("R+O03", "flowpg"), ("R+O03", "td3-projection"), ("BSS-3", "nfw")],
+    [("R+O03", "ddpg-projection"), ("R+O03", "flowpg"), ("R+O03", "dpro"), ("BSS-3", "nfw")],
 )
 def test_an_outcome_agrees_with_itself(task: str, method: str, tmp_path: Path) -> None:
     made = config(settings(method, warmup=WARMUP))

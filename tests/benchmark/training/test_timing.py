@@ -53,7 +53,7 @@ def test_every_method_has_its_rounds_and_every_part_its_time(params: Params, tim
     [
         ({"steps": 99_000, "seeds": (5,)}, "complete"),
         ({"plain_methods": FEW[1:2]}, "complete"),
-        ({"plain_methods": (*FEW[1:], "td3-projection")}, "complete"),
+        ({"plain_methods": (*FEW[1:], "dpro")}, "complete"),
         ({"learner": {"batch_size": 8}}, "stale"),
     ],
 )
