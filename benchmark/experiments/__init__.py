@@ -1,4 +1,4 @@
-"""The experiments E1-E3, N1-N3 and C6, each a module of its own."""
+"""The experiments E1-E3, N1-N3, C6 and X1, each a module of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from envs.errors import UnknownIdError
 if TYPE_CHECKING:
     from benchmark.experiments.base import Context, Experiment
 
-EXPERIMENTS = ("e1", "e2", "e3", "n1", "n2", "n3", "c6")
+EXPERIMENTS = ("e1", "e2", "e3", "n1", "n2", "n3", "c6", "x1")
 
 
 def find_experiment(name: str) -> Experiment:

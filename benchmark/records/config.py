@@ -63,6 +63,7 @@ class ExperimentSettings(Settings):
         zones: Numbers of zones of an allocation.
         limit_seconds: A sampler that would take longer is given up, and its cost is estimated.
         steps: Training steps of each agent that an experiment trains itself.
+        long_steps: The same of an experiment that follows agents along their training.
         states: States at which gradients are taken.
     """
 
@@ -78,6 +79,7 @@ class ExperimentSettings(Settings):
     zones: tuple[PositiveInt, ...] = (3, 4, 5, 6, 8)
     limit_seconds: PositiveFloat = 5.0
     steps: PositiveInt = 500
+    long_steps: PositiveInt = 1_000
     states: PositiveInt = 500
 
 

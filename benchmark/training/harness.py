@@ -34,6 +34,7 @@ OFF_THE_CLOCK = ("evaluate", "checkpoint")
 # What a run goes on with, as plain data.
 RESUMED = ("done", "episode", "curves", "losses", "visited")
 Progress = Callable[[int], None]
+Witness = Callable[[int, Method[Any]], None]
 
 
 @dataclass
@@ -59,11 +60,13 @@ def train(
     artifacts: Path,
     progress: Progress,
     checkpoint: RunCheckpoint | None = None,
+    witness: Witness = lambda step, method: None,
 ) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
     ``progress`` is called with the number of steps done. What preparation makes goes to the folder ``artifacts``. An
-    interrupted run has left its state in ``checkpoint``, where this one leaves its own.
+    interrupted run has left its state in ``checkpoint``, where this one leaves its own. ``witness`` is called with the
+    step and the method after each evaluation, off the clock, and leaves the method as it is.
 
     Raises:
         RunFailedError: If the method puts out actions of a wrong shape, or anything put out is not finite; the message
@@ -73,7 +76,7 @@ def train(
     meter = Meter(clock)
     method_task = dataclasses.replace(task, constraint=with_meter(task.constraint, meter))
     method = make_method(method_id, method_task, config.method, seed)
-    return _Run(task, method, config, clock, meter, ArtifactStore(artifacts, task), progress, checkpoint).train()
+    return _Run(task, method, config, clock, meter, ArtifactStore(artifacts, task), progress, checkpoint, witness).train()
 
 
 @dataclass
@@ -92,6 +95,7 @@ class _Run:
     store: ArtifactStore
     progress: Progress
     checkpoint: RunCheckpoint | None
+    witness: Witness
     done: int = 0
     episode: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -201,6 +205,7 @@ class _Run:
             if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
                 self.best_state = self.method.state_dict()
             self.evaluations.append(evaluation)
+            self.witness(step, self.method)
         self._append("step", step)
         self._append("violations/policy", self.violations.policy.count)
         self._append("violations/behaviour", self.violations.behaviour.count)

@@ -7,7 +7,7 @@ import pytest
 from envs import UserError, make_task
 from methods import list_methods, make_method
 
-CONVEX_HEADS = {"dalpha", "drad", "td3-gauge", "salpha", "srad", "sac-gauge"}
+CONVEX_HEADS = {"ddpg-gauge", "dalpha", "drad", "td3-gauge", "salpha", "srad", "sac-gauge"}
 FOR_CONVEX_ONLY = {"ddpg-projection-qp", "flowpg-gauge", "nfw", "nfw-target", *CONVEX_HEADS}
 
 

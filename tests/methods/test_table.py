@@ -53,7 +53,7 @@ def test_a_row_says_what_the_settings_say(method: str) -> None:
     learner = make_method(method, make_task("R+L2"))
     assert isinstance(learner, Learner)
     head = type(learner.head).__name__.removesuffix("Head").lower()
-    kind = next(cls.__name__ for cls in (SAC, TD3, DDPG) if isinstance(learner, cls))
+    kind = next((cls.__name__ for cls in (SAC, TD3, DDPG) if isinstance(learner, cls)), "its own")
     config = learner.config
     assert ROWS[method][1:] == [
         kind,
