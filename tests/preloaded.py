@@ -11,7 +11,7 @@ import contextlib
 import gc
 import importlib
 import json
-import multiprocessing
+import multiprocessing.util
 import os
 import pkgutil
 import select
@@ -24,7 +24,7 @@ import tempfile
 import threading
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 LIBRARIES = (
@@ -124,6 +124,7 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
         multiprocessing.set_executable(sys.executable)
         for packages in programs.parent.glob("lib/*/site-packages"):
             site.addsitedir(str(packages))
+    multiprocessing.util.spawnv_passfds = fork_and_execute
     importlib.invalidate_caches()
     try:
         code = pkgutil.resolve_name(function)()
@@ -138,6 +139,25 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code or 0)
+
+
+def fork_and_execute(program: str, arguments: list[str], kept: Sequence[int]) -> int:
+    """What multiprocessing starts Python with, such as the process that workers are forked from, in a fork of this one.
+
+    Args:
+        program: That of Python.
+        arguments: The last one is the code.
+        kept: What is to stay open besides the standard streams.
+    """
+    del program
+    if child := os.fork():
+        return child
+    first = 3
+    for descriptor in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    exec(arguments[-1], {})
+    os._exit(0)
 
 
 if __name__ == "__main__":
