@@ -156,8 +156,10 @@ def fork_and_execute(program: str, arguments: list[str], kept: Sequence[int]) ->
     for descriptor in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
         os.closerange(first, descriptor)
         first = descriptor + 1
-    exec(arguments[-1], {})
-    os._exit(0)
+    try:
+        exec(arguments[-1], {})
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":
