@@ -109,11 +109,11 @@ def main(address: str) -> None:
 
 
 def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
-    """Do what a program of a package does in an environment of Python, that in whose folder it lies."""
+    """Call a function as an installed program does, in the Python environment that the program lies in."""
     os.environ.clear()
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # What is imported anew by name, as processes that are started do it, is not this module.
+    # Processes that multiprocessing starts import the main module by its name: it must not be this one.
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = arguments
     programs = Path(arguments[0]).absolute().parent
@@ -121,7 +121,6 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
     sys.path[:1] = [str(programs), *filter(None, given.split(os.pathsep))]
     if (python := programs / "python").exists():
         sys.executable = str(python)
-        multiprocessing.set_executable(sys.executable)
         for packages in programs.parent.glob("lib/*/site-packages"):
             site.addsitedir(str(packages))
     multiprocessing.util.spawnv_passfds = fork_and_execute
@@ -133,7 +132,7 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
-    # All that Python does at its end but to take every object apart, which takes longer than many a command.
+    # Do what Python does at its end, but do not take every object apart: that takes longer than many commands.
     threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -142,7 +141,7 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
 
 
 def fork_and_execute(program: str, arguments: list[str], kept: Sequence[int]) -> int:
-    """What multiprocessing starts Python with, such as the process that workers are forked from, in a fork of this one.
+    """Run in a fork what multiprocessing would start a new Python for, such as the process that workers come from.
 
     Args:
         program: That of Python.
