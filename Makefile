@@ -11,6 +11,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export NO_MKDOCS_2_WARNING := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Containers often set it. Every process would then compile our packages anew, and there are hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup libraries repro test test-fast lint docs lock ui clean
 

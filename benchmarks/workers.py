@@ -1,4 +1,4 @@
-"""Runs an hour of two workers against one, the same runs with ``-j 1`` and ``-j 2``; and what a worker's start costs.
+"""How many runs an hour two workers make against one, with the same runs, and what the start of a worker costs.
 
 Run ``python benchmarks/workers.py [--runs N] [--steps N]`` on a machine with two cores that does nothing else.
 """

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import importlib
 import json
-import multiprocessing
+import multiprocessing.util
 import os
 import pkgutil
 import select
@@ -24,7 +24,7 @@ import tempfile
 import threading
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 LIBRARIES = (
@@ -109,11 +109,11 @@ def main(address: str) -> None:
 
 
 def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
-    """Do what a program of a package does in an environment of Python, that in whose folder it lies."""
+    """Call a function as an installed program does, in the Python environment that the program lies in."""
     os.environ.clear()
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # What is imported anew by name, as processes that are started do it, is not this module.
+    # Processes that multiprocessing starts import the main module by its name: it must not be this one.
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = arguments
     programs = Path(arguments[0]).absolute().parent
@@ -121,9 +121,9 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
     sys.path[:1] = [str(programs), *filter(None, given.split(os.pathsep))]
     if (python := programs / "python").exists():
         sys.executable = str(python)
-        multiprocessing.set_executable(sys.executable)
         for packages in programs.parent.glob("lib/*/site-packages"):
             site.addsitedir(str(packages))
+    multiprocessing.util.spawnv_passfds = fork_and_execute
     importlib.invalidate_caches()
     try:
         code = pkgutil.resolve_name(function)()
@@ -132,12 +132,33 @@ def run(function: str, arguments: list[str], variables: dict[str, str]) -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
-    # All that Python does at its end but to take every object apart, which takes longer than many a command.
+    # Do what Python does at its end, but do not take every object apart: that takes longer than many commands.
     threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code or 0)
+
+
+def fork_and_execute(program: str, arguments: list[str], kept: Sequence[int]) -> int:
+    """Run in a fork what multiprocessing would start a new Python for, such as the process that workers come from.
+
+    Args:
+        program: That of Python.
+        arguments: The last one is the code.
+        kept: What is to stay open besides the standard streams.
+    """
+    del program
+    if child := os.fork():
+        return child
+    first = 3
+    for descriptor in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    try:
+        exec(arguments[-1], {})
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":

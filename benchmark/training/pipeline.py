@@ -127,7 +127,7 @@ def title(name: str) -> str:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep other processes from running the pipeline: DVC locks its stages, of which each would lose some.
+    """Keep other processes from running the pipeline. DVC locks single stages, so that two runs at once lose some.
 
     Raises:
         UserError: If another one is running it.

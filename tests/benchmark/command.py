@@ -126,6 +126,6 @@ def workplace(folder: Path, **smoke: Any) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but for locks."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    """Every file below a folder, but for locks and Python's own."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".lock", ".pyc"))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
