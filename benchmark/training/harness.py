@@ -60,7 +60,7 @@ def train(
     artifacts: Path,
     progress: Progress,
     checkpoint: RunCheckpoint | None = None,
-    witness: Witness = lambda step, method: None,
+    witness: Witness | None = None,
 ) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
@@ -76,7 +76,8 @@ def train(
     meter = Meter(clock)
     method_task = dataclasses.replace(task, constraint=with_meter(task.constraint, meter))
     method = make_method(method_id, method_task, config.method, seed)
-    return _Run(task, method, config, clock, meter, ArtifactStore(artifacts, task), progress, checkpoint, witness).train()
+    store = ArtifactStore(artifacts, task)
+    return _Run(task, method, config, clock, meter, store, progress, checkpoint, witness).train()
 
 
 @dataclass
@@ -95,7 +96,7 @@ class _Run:
     store: ArtifactStore
     progress: Progress
     checkpoint: RunCheckpoint | None
-    witness: Witness
+    witness: Witness | None
     done: int = 0
     episode: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -205,7 +206,8 @@ class _Run:
             if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
                 self.best_state = self.method.state_dict()
             self.evaluations.append(evaluation)
-            self.witness(step, self.method)
+            if self.witness is not None:
+                self.witness(step, self.method)
         self._append("step", step)
         self._append("violations/policy", self.violations.policy.count)
         self._append("violations/behaviour", self.violations.behaviour.count)
