@@ -85,7 +85,11 @@ class DDPG(Learner[D]):
             gradient: How to differentiate by something else.
         """
         action = self.decode(output, obs)
-        return self.penalty(action, obs) - self.value(state["critic"], obs, action).mean()
+        return self.penalty(action, obs) - self.climbed(state, obs, action).mean()
+
+    def climbed(self, state: State, obs: Tensor, action: Tensor) -> Tensor:
+        """The value (B, 1) that the actor climbs."""
+        return self.value(state["critic"], obs, action)
 
     def update_state(
         self,

@@ -58,10 +58,9 @@ class TD3(DDPG[T]):
         action = self.action(actor, obs) + self.action_half * smoothing
         return self.to_box(action) if self.config.target == "raw" else self.target(action, obs)
 
-    def actor_loss(self, output: Tensor, state: State, obs: Tensor, gradient: Gradient) -> Tensor:  # noqa: ARG002
-        """See :meth:`DDPG.actor_loss`; by the first critic."""
-        action = self.decode(output, obs)
-        return self.penalty(action, obs) - self.values(state["critics"], obs, action)[0].mean()
+    def climbed(self, state: State, obs: Tensor, action: Tensor) -> Tensor:
+        """See :meth:`DDPG.climbed`; by the first critic."""
+        return self.values(state["critics"], obs, action)[0]
 
     def update_state(
         self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd

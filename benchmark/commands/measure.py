@@ -108,11 +108,11 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Experiments at a time; those that take times, e2 and n2, want to be alone.",
+    help="Experiments at a time; of one that trains agents, agents. e2 and n2 take times, and want to be alone.",
 )
 @profile_options
 def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
-    """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6), or all, of a profile: numbers, tables and figures.
+    """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6 x1), or all, of a profile: numbers, tables and figures.
 
     What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
     """
@@ -126,7 +126,8 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
     chosen = list(names or EXPERIMENTS)
     for name in chosen:
         find_experiment(name)
-    made = side_by_side(functools.partial(write_experiment, Context(params, profile, results)), chosen, jobs)
+    context = Context(params, profile, results, jobs if len(chosen) == 1 else 1)
+    made = side_by_side(functools.partial(write_experiment, context), chosen, jobs)
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile, experiments=chosen)
 
 

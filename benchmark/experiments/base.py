@@ -60,11 +60,12 @@ class KeptArtifacts(ArtifactStore):
 
 @dataclass(frozen=True)
 class Context:
-    """What an experiment is made from: the settings and the results of one profile."""
+    """What an experiment is made from: the settings and the results of one profile, by so many processes."""
 
     params: Params
     profile: str
     results: Path
+    jobs: int = 1
 
     @property
     def chosen(self) -> Profile:

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmark.experiments.along import KEYS, Course, draw_along, last, tasks_of
 from benchmark.experiments.base import Context, Experiment, Measured, describe
-from benchmark.experiments.rows import Row, make_frame, mean_row
-from benchmark.publishing.figures.styles import add_legend, style_of
+from benchmark.experiments.rows import make_frame
 from benchmark.publishing.tables.rendering import Column, View, make_cells
-from benchmark.records.config import EvaluationSettings, run_config
-from benchmark.training.harness import train
-from benchmark.training.processes import move_to, progress_bar
-from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
-from methods.base import Method
 from methods.ddpg import DDPG
 from methods.td3 import TD3
 
 TASKS = ("R+L2", "HC+O")
 # As released; with the target projected; with the smaller of two critics.
 METHODS = ("ddpg-projection", "ddpg-projection-target", "dpro")
-KEYS = ["task", "method", "step"]
-POINTS = 12
 # A state counts if this share of the weight of all rewards to come lies within its episode.
 FORESEEN = 0.99
 # An output of the tanh beyond this is saturated.
@@ -42,39 +34,13 @@ PANELS = ("return", f"{OVER}, raw", f"{OVER}, projected", "distance")
 
 def measure(context: Context) -> Measured:
     """Train each row on each task, and look at policy and critic at evenly spaced steps."""
-    tasks = [task for task in TASKS if task in context.chosen.tasks]
-    if not tasks:
-        raise UserError(f"x1 needs one of the tasks {', '.join(TASKS)}: add one to profile {context.profile}")
-    rows: list[Row] = []
-    for task in map(context.task, tasks):
-        for method in METHODS:
-            seen = [look_along(context, task, method, seed) for seed in context.chosen.seeds]
-            for step in seen[0]:
-                for quantity, unit in UNITS.items():
-                    row = mean_row(quantity, unit, [found[step][quantity] for found in seen], len(seen))
-                    rows.append(row | {"task": task.id, "method": method, "step": step})
-    return Measured(make_frame(KEYS, rows))
+    look_at = partial(look, states=context.settings.states)
+    course = Course("x1", context, context.settings.long_steps, look_at, UNITS)
+    found = course.follow(tasks_of(context, "x1", TASKS), METHODS)
+    return Measured(make_frame(KEYS, course.rows(found)))
 
 
-def look_along(context: Context, task: TaskSpec, method_id: str, seed: int) -> dict[int, dict[str, float]]:
-    """What :func:`look` finds, by training step."""
-    steps = context.settings.long_steps
-    config = run_config(context.params, context.profile, task.id, method_id)
-    every = EvaluationSettings(every=max(steps // POINTS, 1), episodes=1, final_episodes=1)
-    method = config.method | {"warmup": min(config.method["warmup"], max(steps // 4, 1))}
-    config = config.model_copy(update={"steps": steps, "evaluation": every, "method": method})
-    found: dict[int, dict[str, float]] = {}
-
-    def witness(step: int, agent: Method[Any]) -> None:
-        assert isinstance(agent, DDPG)
-        found[step] = look(task, agent, context.settings.states, derive_seed(seed, "x1", task.id))
-
-    with progress_bar(steps, f"{task.id} {method_id} {seed}") as bar:
-        train(task, method_id, config, seed, context.folder, move_to(bar), witness=witness)
-    return found
-
-
-def look(task: TaskSpec, agent: DDPG[Any], states: int, seed: int) -> dict[str, float]:
+def look(task: TaskSpec, agent: DDPG[Any], seed: int, states: int) -> dict[str, float]:
     """The critic's values at what the policy puts out, and what came of it, at so many states of its own episodes."""
     obs, returns, total = rollout(task, agent, states, seed)
     with torch.no_grad():
@@ -84,7 +50,7 @@ def look(task: TaskSpec, agent: DDPG[Any], states: int, seed: int) -> dict[str, 
         projected = task.constraint.project(raw, obs)
         executed = task.constraint.project(raw + agent.config.noise * noise, obs)
         values = {
-            name: value(agent, obs.float(), action) - returns
+            name: bootstrapped(agent, obs.float(), action) - returns
             for name, action in (("raw", raw), ("projected", projected), ("executed", executed))
         }
     return {
@@ -109,7 +75,7 @@ UNITS = {
 }
 
 
-def value(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
+def bootstrapped(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
     """What the agent bootstraps with: its critic's value (S,), of two critics the smaller."""
     if isinstance(agent, TD3):
         return torch.minimum(*agent.values(agent.state["critics"], obs, action)).squeeze(1).double()
@@ -124,9 +90,8 @@ def rollout(task: TaskSpec, agent: DDPG[Any], states: int, seed: int) -> tuple[T
     """
     gamma, usual = agent.config.gamma, task.max_episode_steps
     beyond = next(steps for steps in range(1, 100_000) if gamma**steps < 1 - FORESEEN)
-    longer = dataclasses.replace(task, max_episode_steps=usual + beyond)
     rows, ahead, totals = list[Tensor](), list[float](), list[float]()
-    with closing(longer.make_env(disable_env_checker=True)) as env:
+    with closing(task.make_env(disable_env_checker=True, max_episode_steps=usual + beyond)) as env:
         episode = 0
         while len(rows) < states:
             observation, _ = env.reset(seed=derive_seed(seed, "episode", episode))
@@ -159,55 +124,30 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} {settings.long_steps:,} training steps with the profile's settings, looked at {POINTS} "
-        f"times: {settings.states:,} states along episodes of the policy without noise, infeasible actions projected. "
-        "Value above return: the critic's value minus the discounted return from that state on, for the action that "
-        "the policy puts out (raw), the feasible one nearest to it (projected, which is executed there), and that with "
-        "exploration noise (executed in training). A critic that is right has 0 at the projected action. Of two "
-        "critics, the smaller value. Distance: from the raw action to the projected one, in the environment's units. "
-        f"Saturated: coordinates of the actor's output beyond {END:g} of the tanh. "
+        f"{describe(context)} {settings.long_steps:,} training steps with the profile's settings, looked at "
+        f"{settings.looks} times: {settings.states:,} states along episodes of the policy without noise, infeasible "
+        "actions projected. Value above return: the critic's value minus the discounted return from that state on, for "
+        "the action that the policy puts out (raw), the feasible one nearest to it (projected, which is executed "
+        "there), and that with exploration noise (executed in training). A critic that is right has 0 at the projected "
+        "action. Of two critics, the smaller value. Distance: from the raw action to the projected one, in the "
+        f"environment's units. Saturated: coordinates of the actor's output beyond {END:g} of the tanh. "
         "Mean over seeds; intervals (Student's t) are in the CSV. No tolerance enters but 0 for infeasible."
     )
 
 
 def views(numbers: pd.DataFrame) -> list[View]:
     """See :class:`Experiment`; at the last step."""
-    last = numbers[numbers["step"] == numbers.groupby("task")["step"].transform("max")]
     columns = [Column(f"{name} [%]" if unit == "share" else name, name) for name, unit in UNITS.items()]
-    return [View("", make_cells(last, ["task", "method"], columns, "n of N"))]
+    return [View("", make_cells(last(numbers), ["task", "method"], columns, "n of N"))]
 
 
 def draw(measured: Measured) -> Figure:
-    """Return, the critic's error at the raw and at the projected action, and distance along training, a row a task."""
-    numbers = measured.numbers
-    tasks = list(numbers["task"].unique())
-    figure = Figure(figsize=(3.4 * len(PANELS), 2.7 * len(tasks) + 0.9), layout="constrained")
-    grid = figure.subplots(len(tasks), len(PANELS), squeeze=False, sharex="row")
-    for task, panels in zip(tasks, grid, strict=True):
-        for quantity, panel in zip(PANELS, panels, strict=True):
-            draw_panel(panel, numbers[(numbers["task"] == task) & (numbers["quantity"] == quantity)])
-            panel.set_title(f"{task}: {quantity}")
-            panel.set_xlabel("training steps")
-            if quantity.startswith(OVER):
-                panel.set_yscale("symlog", linthresh=10)
-                panel.axhline(0, color="black", linewidth=0.8)
-    add_legend(figure, list(numbers["method"].unique()))
+    """Return, the critic's error at the raw and at the projected action, and distance, a row of panels a task."""
+    figure, grid = draw_along(measured.numbers, {quantity: quantity for quantity in PANELS})
+    for panel in (panel for panels in grid for panel in panels[1:3]):
+        panel.set_yscale("symlog", linthresh=10)
+        panel.axhline(0, color="black", linewidth=0.8)
     return figure
-
-
-def draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
-    """One line a method."""
-    for method, curve in rows.groupby("method", sort=False):
-        style = style_of(str(method))
-        panel.plot(
-            curve["step"],
-            curve["value"],
-            color=style.colour,
-            linestyle=style.dashes,
-            marker=style.marker,
-            markersize=4,
-            linewidth=1.6,
-        )
 
 
 EXPERIMENT = Experiment("X1: why the released baseline fails", measure, caption, views, draw)

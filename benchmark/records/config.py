@@ -63,8 +63,9 @@ class ExperimentSettings(Settings):
         zones: Numbers of zones of an allocation.
         limit_seconds: A sampler that would take longer is given up, and its cost is estimated.
         steps: Training steps of each agent that an experiment trains itself.
-        long_steps: The same of an experiment that follows agents along their training.
-        states: States at which gradients are taken.
+        long_steps: The same of experiment X1, whose agents have to learn something.
+        looks: How often an agent is looked at along its training.
+        states: States at which actor and critic are looked at.
     """
 
     draws: PositiveInt = 20_000
@@ -80,6 +81,7 @@ class ExperimentSettings(Settings):
     limit_seconds: PositiveFloat = 5.0
     steps: PositiveInt = 500
     long_steps: PositiveInt = 1_000
+    looks: PositiveInt = 2
     states: PositiveInt = 500
 
 

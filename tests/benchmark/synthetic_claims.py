@@ -217,12 +217,13 @@ def growth_rows(psdd: float, width: float = 0.0, naive: float = 100.0) -> list[A
 def gradient_rows(
     flow: tuple[float, ...], layer: tuple[float, ...], tasks: Iterable[str] = ("R+L2", "HC+O")
 ) -> list[Any]:
-    """``c6``: vanishing shares as (value, low, high), or (value,) where all seeds are equal."""
+    """``c6``: shares of states where the gradient is lost as (value, low, high), or (value,) where seeds are equal."""
     rows = []
+    layers = dict.fromkeys(("ddpg-projection-layer", "dopt"), layer)
     for task in tasks:
-        for method, number in ((FLOW, flow), ("ddpg-projection-layer", layer), ("nfw", (0.3, 0.2, 0.4))):
+        for method, number in ({FLOW: flow, "drad": (0.3, 0.2, 0.4)} | layers).items():
             ends = dict(zip(("low", "high"), number[1:], strict=False))
-            row = {"task": task, "method": method, "quantity": "vanishing share", "value": number[0], "n": 3}
+            row = {"task": task, "method": method, "quantity": "lost share, along training", "value": number[0], "n": 3}
             rows.append({**row, **ends})
     return rows
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.analysis.claims.mechanisms import evaluate_gradients, evaluate_samplers
+from benchmark.analysis.claims.gradients import evaluate_gradients
 from benchmark.analysis.claims.outputs import evaluate_validity, evaluate_violations
 from benchmark.analysis.claims.rule import Claim
+from benchmark.analysis.claims.samplers import evaluate_samplers
 from benchmark.analysis.claims.training import evaluate_returns, evaluate_wallclock
 from benchmark.records.selection import Selection
 

@@ -14,7 +14,7 @@ from tests.benchmark.command import acrl, files, refused
 from tests.benchmark.experiments.conftest import numbers
 
 KINDS = ("csv", "md", "svg", "png")
-UNTIMED = ("e1", "e3", "n1", "n3", "c6")
+UNTIMED = ("e1", "e3", "n1", "n3", "c6", "x1")
 SMOKE = ("--profile", "smoke")
 
 
@@ -75,7 +75,7 @@ CIRCLE, OCTAGON = "flows/flowpg/R+L2.safetensors", "flows/flowpg/R+O10.safetenso
         ("e4", OTHER_TASK, "unknown experiment 'e4': valid"),
         ("e1", OTHER_TASK, "profile smoke has no task R+L2"),
         ("e3", OTHER_TASK, "profile smoke has no task R+L2"),
-        ("c6", OTHER_TASK, "c6 needs one of the tasks R+L2, HC+O"),
+        *((name, OTHER_TASK, f"{name} needs one of the tasks R+L2, HC+O") for name in ("c6", "x1")),
         *((name, partial(without, CIRCLE), NO_FLOW.format("R+L2")) for name in ("e1", "n1", "c6")),
         ("n3", partial(without, OCTAGON), NO_FLOW.format("R+O10")),
         ("e1", partial(asking, "updates: 60", "updates: 61"), "of another version or other settings than today's: run"),

@@ -1,18 +1,19 @@
-"""What an actor learns from (C6), against closed forms."""
+"""What of a gradient passes through a head (C6), against closed forms."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from benchmark.experiments.c6 import Signal, actor_signal, signal_rows
+from benchmark.experiments.c6 import ALONG, METHODS, SHARES, UNITS, Signal, actor_signal, shares
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS, numbers
-from tests.methods.learners import feed, make_learner, observations
+from tests.methods.learners import make_learner, observations
 
 RADIUS = 0.05**0.5
 
@@ -22,10 +23,6 @@ def puts_out(agent: DDPG[Any], output: list[float]) -> None:
     *_, weight, bias = agent.state["actor"]
     weight.zero_()
     bias.copy_(torch.tensor(output).atanh())
-
-
-def values(signals: list[Signal]) -> dict[str, float | None]:
-    return {row["quantity"]: row["value"] for row in signal_rows(signals)}
 
 
 def by_action(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
@@ -43,13 +40,15 @@ def test_a_policy_that_saturates_outside_learns_nothing_through_a_projection() -
     obs[:, 6:8] = 10.0
     for learner in (agent, layer):
         puts_out(learner, [0.9999, 0.01])
-    found = values([actor_signal(layer, obs)])
-    assert found["median norm"] == 0
-    assert found["vanishing share"] == 1
-    # Without the layer, the actor is told what the critic thinks of its own output.
-    shipped = values([actor_signal(agent, obs)])
-    assert shipped["vanishing share"] == 0
-    assert shipped["relative norm"] == pytest.approx(1, rel=1e-5)
+    assert shares(actor_signal(layer, obs)) == dict.fromkeys(UNITS, 0.0) | dict.fromkeys(SHARES, 1.0)
+    # Without the layer, the actor is told what the critic thinks of its own output, but for the saturated tanh.
+    shipped = actor_signal(agent, obs)
+    assert torch.equal(shipped.at_output, shipped.at_action)
+    slope = torch.tensor([1 - 0.9999**2, 1 - 0.01**2])
+    expected = torch.linalg.vector_norm(
+        by_action(agent, obs, torch.tensor([[0.9999, 0.01]]).expand(40, 2)) * slope, dim=1
+    )
+    assert torch.allclose(shipped.before_tanh, expected.double(), rtol=1e-2)
 
 
 def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:
@@ -58,22 +57,13 @@ def test_a_projection_onto_a_disc_keeps_the_tangent_alone() -> None:
     obs = observations(agent.task, 30)
     nearest = torch.tensor([[0.6, 0.8]]).expand(30, 2) * RADIUS
     tangent = (by_action(agent, obs, nearest) @ torch.tensor([-0.8, 0.6])).abs() * RADIUS
-    assert torch.allclose(actor_signal(agent, obs).norm, tangent.double(), rtol=1e-3, atol=1e-7)
+    assert torch.allclose(actor_signal(agent, obs).at_output, tangent.double(), rtol=1e-3, atol=1e-7)
 
 
-def test_what_nfw_learns_from_is_its_distance_to_the_target() -> None:
-    agent = make_learner("nfw", "R+L2", alpha=0.3)
-    feed(agent, 30)
-    obs, constraint = observations(agent.task, 25), agent.task.constraint
-    output = agent.policy(obs.float()).detach()
-    feasible = constraint.project(output, obs)
-    target = feasible + 0.3 * (constraint.linear_oracle(by_action(agent, obs, feasible), obs) - feasible)
-    # Squared distance, averaged over two coordinates in half-widths of 1.
-    expected = torch.linalg.vector_norm(output - target, dim=1).double()
-    signal = actor_signal(agent, obs)
-    assert torch.allclose(signal.norm, expected, rtol=1e-4)
-    assert signal.at_action is None
-    assert values([signal])["relative norm"] is None
+def test_states_without_a_gradient_have_none_to_lose() -> None:
+    signal = Signal(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([0.0, 1.0, 0.03]), torch.tensor([0.0, 1.0, 0.0]))
+    assert shares(signal)["lost share"] == 0.5
+    assert shares(signal)["lost share before tanh"] == 0.5
 
 
 @pytest.mark.parametrize("method", FLOWS)
@@ -87,14 +77,17 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
     )
     gradient = by_action(agent, obs, agent.policy(obs.float()))
     expected = torch.linalg.vector_norm((gradient[:, None].double() @ jacobian.double())[:, 0], dim=1)
-    assert torch.allclose(actor_signal(agent, obs).norm, expected, rtol=1e-3)
+    assert torch.allclose(actor_signal(agent, obs).at_output, expected, rtol=1e-3)
 
 
-def test_c6_has_every_kind_of_policy(place: Path) -> None:
+def test_c6_has_every_head_along_training(place: Path) -> None:
     found = numbers(place, "c6")
-    assert list(found["method"].unique()) == ["ddpg-projection-layer", "ddpg-projection", *FLOWS, "nfw-target"]
-    rows = found.set_index(["method", "quantity"])["value"]
-    assert rows["ddpg-projection", "relative norm"] == pytest.approx(1)
-    assert rows["ddpg-projection-layer", "relative norm"] <= 1
-    shares = found[found["quantity"].str.startswith("vanishing")]["value"]
-    assert shares.between(0, 1).all()
+    assert list(found["method"].unique()) == [*METHODS, *FLOWS]
+    assert found.groupby("method")["step"].nunique().eq(2).all()
+    looks = found.pivot_table(index=["method", "step"], columns="quantity", values="value")
+    for quantity in SHARES:
+        along = looks[quantity + ALONG].groupby("method").max()
+        assert np.allclose(along, looks[quantity].groupby("method").mean())
+    assert looks[list(SHARES)].stack().between(0, 1).all()
+    # A projection is the nearest point: it makes no gradient longer.
+    assert (looks.loc["ddpg-projection-layer", "median share passed"] <= 1 + 1e-6).all()

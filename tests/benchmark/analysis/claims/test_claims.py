@@ -52,7 +52,7 @@ def test_a_world_against_the_paper_reproduces_none(tmp_path: Path) -> None:
     )
     synthetic.write_experiment(tmp_path, "e2", synthetic.circle_rows(900.0))
     synthetic.write_experiment(tmp_path, "n2", synthetic.growth_rows(100.0))
-    synthetic.write_experiment(tmp_path, "c6", synthetic.gradient_rows((0.2, 0.1, 0.3), (0.4, 0.3, 0.5)))
+    synthetic.write_experiment(tmp_path, "c6", synthetic.gradient_rows((0.2, 0.1, 0.3), (0.0,)))
     assert verdicts(world.claims(tmp_path)) == {"not reproduced"}
 
 

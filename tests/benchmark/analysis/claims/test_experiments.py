@@ -77,11 +77,14 @@ def test_independent_samplers_need_no_effective_number(tmp_path: Path) -> None:
     [
         ((0.0,), (0.4, 0.3, 0.5), "reproduced"),
         ((0.0,), (1.0,), "reproduced"),
-        ((0.0,), (0.0,), UNTESTABLE),
-        ((0.0,), (0.1, 0.0, 0.3), UNTESTABLE),
-        ((0.01, 0.0, 0.03), (0.4, 0.3, 0.5), UNTESTABLE),
-        ((0.05, 0.02, 0.08), (0.4, 0.3, 0.5), "not reproduced"),
-        ((0.5,), (0.4, 0.3, 0.5), "not reproduced"),
+        ((0.005, 0.0, 0.01), (0.4, 0.01, 0.5), "reproduced"),
+        # One of both halves of the sentence.
+        ((0.0,), (0.0,), "partly"),
+        ((0.0,), (0.005, 0.0, 0.009), "partly"),
+        ((0.5,), (0.4, 0.3, 0.5), "partly"),
+        ((0.05, 0.02, 0.08), (0.0,), "not reproduced"),
+        # The interval holds the threshold.
+        ((0.01, 0.0, 0.03), (0.1, 0.0, 0.3), UNTESTABLE),
     ],
 )
 def test_vanishing_gradients(tmp_path: Path, flow: tuple[float, ...], layer: tuple[float, ...], expected: str) -> None:
@@ -95,8 +98,8 @@ def test_one_task_or_one_seed_decides_nothing_of_gradients(tmp_path: Path) -> No
     assert "measured on one task" in claim_of(tmp_path, "C6").reason
     write_experiment(tmp_path, "c6", [row | {"n": 1} for row in rows])
     assert "fewer than two seeds" in claim_of(tmp_path, "C6").reason
-    write_experiment(tmp_path, "c6", [row for row in rows if row["method"] != "ddpg-projection-layer"])
-    assert "not measured for both" in claim_of(tmp_path, "C6").reason
+    write_experiment(tmp_path, "c6", [row for row in rows if row["method"] != "dopt"])
+    assert "not measured" in claim_of(tmp_path, "C6").reason
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""Agents trained with a profile's settings, and looked at along the way: what X1 and C6 have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark.analysis.statistics import UNBOUNDED, mean_interval
+from benchmark.analysis.summaries import SHARE
+from benchmark.experiments.base import Context
+from benchmark.experiments.rows import Row, make_row
+from benchmark.publishing.figures.styles import add_legend, style_of
+from benchmark.records.config import EvaluationSettings, run_config
+from benchmark.training.harness import train
+from benchmark.training.processes import move_to, progress_bar, side_by_side
+from envs.errors import UserError
+from envs.registry import TaskSpec, make_task
+from envs.seeding import derive_seed
+from methods.base import Method, make_method
+from methods.ddpg import DDPG
+
+KEYS = ["task", "method", "step"]
+# Looks at an agent on a task, with a seed: each quantity's value.
+Look = Callable[[TaskSpec, DDPG[Any], int], Mapping[str, float]]
+# What was found, by step of training.
+Looks = Mapping[int, Mapping[str, float]]
+
+
+def tasks_of(context: Context, name: str, tasks: Sequence[str]) -> list[TaskSpec]:
+    """Those tasks of an experiment that the profile has.
+
+    Raises:
+        UserError: If it has none of them.
+    """
+    found = [context.task(task) for task in tasks if task in context.chosen.tasks]
+    if not found:
+        raise UserError(f"{name} needs one of the tasks {', '.join(tasks)}: add one to profile {context.profile}")
+    return found
+
+
+@dataclass(frozen=True)
+class Course:
+    """Agents to train and what to look at.
+
+    Attributes:
+        name: The experiment's.
+        context: Whose settings they are trained with.
+        steps: Training steps of each, a quarter at most warm-up.
+        look: What to look at, and what it finds: each quantity with its unit.
+        units: Of every quantity.
+    """
+
+    name: str
+    context: Context
+    steps: int
+    look: Look
+    units: Mapping[str, str]
+
+    def follow(self, tasks: Sequence[TaskSpec], methods: Sequence[str]) -> dict[tuple[str, str], list[Looks]]:
+        """What was found, by task and method; one entry a seed of the profile.
+
+        Raises:
+            UserError: If a method's flow is missing or stale, or training fails.
+        """
+        rows = [(task.id, method) for task in tasks for method in methods]
+        # Asked for first: the harness would train a flow that is missing.
+        for task, method in rows:
+            config = run_config(self.context.params, self.context.profile, task, method)
+            spec = make_task(task)
+            make_method(method, spec, config.method, seed=0).prepare(self.context.kept(spec))
+        cells = [(*row, seed) for row in rows for seed in self.context.chosen.seeds]
+        seen = side_by_side(self.follow_one, cells, self.context.jobs)
+        found: dict[tuple[str, str], list[Looks]] = {row: [] for row in rows}
+        for (task, method, _), looks in zip(cells, seen, strict=True):
+            found[task, method].append(looks)
+        return found
+
+    def follow_one(self, cell: tuple[str, str, int]) -> Looks:
+        """Train one agent, and look at it after each of equal parts of its training."""
+        task_id, method_id, seed = cell
+        context, task = self.context, make_task(task_id)
+        config = run_config(context.params, context.profile, task_id, method_id)
+        every = EvaluationSettings(every=max(self.steps // context.settings.looks, 1), episodes=1, final_episodes=1)
+        method = config.method | {"warmup": min(config.method["warmup"], max(self.steps // 4, 1))}
+        config = config.model_copy(update={"steps": self.steps, "evaluation": every, "method": method})
+        looks: dict[int, Mapping[str, float]] = {}
+
+        def witness(step: int, agent: Method[Any]) -> None:
+            assert isinstance(agent, DDPG)
+            looks[step] = self.look(task, agent, derive_seed(seed, self.name, task_id))
+
+        with progress_bar(self.steps, f"{task_id} {method_id} {seed}") as bar:
+            train(task, method_id, config, seed, context.folder, move_to(bar), witness=witness)
+        return looks
+
+    def rows(self, found: Mapping[tuple[str, str], Sequence[Looks]]) -> Iterator[Row]:
+        """One row a task, method, step and quantity: its mean over seeds."""
+        for (task, method), seeds in found.items():
+            for step in seeds[0]:
+                for quantity, unit in self.units.items():
+                    bounds = SHARE if unit == "share" else UNBOUNDED
+                    mean = mean_interval([looks[step][quantity] for looks in seeds], bounds)
+                    row = make_row(quantity, unit, mean, wanted=len(seeds))
+                    yield row | {"task": task, "method": method, "step": step}
+
+
+def last(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each task's last step."""
+    return numbers[numbers["step"] == numbers.groupby("task")["step"].transform("max")]
+
+
+def draw_along(numbers: pd.DataFrame, quantities: Mapping[str, str]) -> tuple[Figure, list[list[Axes]]]:
+    """Quantities against steps, a row of panels a task, a line a method; ``quantities`` has their titles."""
+    tasks = list(numbers["task"].unique())
+    figure = Figure(figsize=(3.4 * len(quantities), 2.7 * len(tasks) + 0.9), layout="constrained")
+    grid = figure.subplots(len(tasks), len(quantities), squeeze=False, sharex="row")
+    for task, panels in zip(tasks, grid, strict=True):
+        for (quantity, title), panel in zip(quantities.items(), panels, strict=True):
+            _draw_panel(panel, numbers[(numbers["task"] == task) & (numbers["quantity"] == quantity)])
+            panel.set_title(f"{task}: {title}")
+            panel.set_xlabel("training steps")
+    add_legend(figure, list(numbers["method"].unique()))
+    return figure, [list(panels) for panels in grid]
+
+
+def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
+    for method, curve in rows.groupby("method", sort=False):
+        style = style_of(str(method))
+        line = panel.plot(curve["step"], curve["value"], color=style.colour, linestyle=style.dashes, linewidth=1.6)
+        line[0].set(marker=style.marker, markersize=4)
