@@ -278,7 +278,10 @@ def learning_curves(found: Selection) -> Curves:
             level = mean_interval([run.returns.final.mean for run in runs])
             row = {"task": task, "method": IDLE_METHOD, "mean": level.mean, "low": level.low, "high": level.high}
             levels += [row | {"step": step, "n": level.n} for step in (seeds["step"].min(), seeds["step"].max())]
-    return Curves(curves.seeds, pd.concat([curves.means, pd.DataFrame(levels)])) if levels else curves
+    if not levels:
+        return curves
+    level_lines = pd.DataFrame(levels).astype({"low": float, "high": float})
+    return Curves(curves.seeds, pd.concat([curves.means, level_lines]))
 
 
 def violation_curves(found: Selection) -> Curves:

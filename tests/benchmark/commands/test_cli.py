@@ -195,7 +195,7 @@ def test_ids_are_offered() -> None:
 
 def test_profiles_are_offered_unless_settings_are_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace(tmp_path))
-    assert offered("tables", "-p", "s") == ["smoke", "small"]
+    assert offered("tables", "-p", "s") == ["smoke", "small", "survey"]
     (tmp_path / "params.yaml").write_text("profiles: [")
     assert offered("tables", "-p", "") == []
 

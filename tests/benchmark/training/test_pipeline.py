@@ -27,7 +27,7 @@ STAGES = [
     *("plan", "flows", "train R+L2", "train-unconstrained R+N", "visited", "timing", "samplers", "experiments"),
     *("tables", "report", "mlflow"),
 ]
-LOSS = "        constraint = self.task.constraint\n        output"
+LOSS = "        project, oracle = ("
 
 pytestmark = pytest.mark.slow
 
