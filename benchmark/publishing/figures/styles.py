@@ -47,18 +47,38 @@ PART_COLOURS = {
     "update": COLOURS[0],
     "other": (0.75, 0.75, 0.75),
 }
+LONG, SHORT, DOTTED = (0, (10, 2)), (0, (4, 1.5)), (0, (1, 1.2))
+# A colour stands for a way to feasible actions; rows on TD3 have long dashes, rows on SAC are dotted.
+PROJECTED, PENALISED, LAYER, ALPHA, RADIAL, GAUGE = (COLOURS[index] for index in (5, 6, 8, 9, 2, 4))
 STYLES = {
     "flowpg": Style(COLOURS[0], "o", "-"),
-    "flowpg-spline": Style(COLOURS[9], "P", "-"),
-    "flowpg-gauge": Style(COLOURS[4], "X", "-"),
+    "flowpg-spline": Style(ALPHA, "P", "-"),
+    "flowpg-gauge": Style(GAUGE, "X", "-"),
+    "cv-flow": Style(COLOURS[0], "*", DOTTED),
     "ddpg-projection": Style(COLOURS[1], "s", (0, (6, 2))),
-    "ddpg-projection-target": Style(COLOURS[1], "<", (0, (1, 1))),
-    "nfw": Style((0.0, 0.4, 0.3), "d", (0, (1, 1))),
-    "nfw-target": Style(COLOURS[2], "^", (0, (6, 2, 1, 2))),
-    "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
+    "ddpg-projection-layer": Style(LAYER, "s", SHORT),
     "ddpg-projection-qp": Style(COLOURS[7], "v", (0, (6, 2, 1, 2, 1, 2))),
-    "dpro": Style(COLOURS[5], "p", (0, (10, 2))),
-    "sac-projection": Style((0.45, 0.35, 0.75), "h", (0, (10, 2, 1, 2))),
+    "ddpg-projection-target": Style((0.55, 0.2, 0.0), "<", (0, (1, 1))),
+    "ddpg-penalty": Style(COLOURS[3], "D", (0, (2, 1.5))),
+    "ddpg-gauge": Style(GAUGE, ">", SHORT),
+    "nfw": Style((0.0, 0.4, 0.3), "d", (0, (1, 1))),
+    "nfw-target": Style(RADIAL, "^", (0, (6, 2, 1, 2))),
+    "dpro": Style(PROJECTED, "p", LONG),
+    "dpro+": Style(PROJECTED, "*", LONG),
+    "dpre": Style(PENALISED, "p", LONG),
+    "dpre+": Style(PENALISED, "*", LONG),
+    "dopt": Style(LAYER, "p", LONG),
+    "dopt+": Style(LAYER, "*", LONG),
+    "dalpha": Style(ALPHA, "p", LONG),
+    "drad": Style(RADIAL, "p", LONG),
+    "td3-gauge": Style(GAUGE, "p", LONG),
+    "sac-projection": Style(PROJECTED, "h", DOTTED),
+    "spre": Style(PENALISED, "h", DOTTED),
+    "spre+": Style(PENALISED, "H", DOTTED),
+    "salpha": Style(ALPHA, "h", DOTTED),
+    "srad": Style(RADIAL, "h", DOTTED),
+    "sac-gauge": Style(GAUGE, "h", DOTTED),
+    "aram": Style((0.45, 0.35, 0.75), "h", "-"),
     # A level, not a curve: no marker.
     "hold": Style((0.2, 0.2, 0.2), "", (0, (1, 2))),
 }
@@ -69,7 +89,7 @@ def style_of(method: str) -> Style:
     if method in STYLES:
         return STYLES[method]
     number = zlib.crc32(method.encode())
-    return Style(COLOURS[(0, 2, 4, 5, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], (0, (4, 1.5)))
+    return Style(COLOURS[(0, 2, 4, 5, 9)[number % 5]], "PX*ph<>"[number // 5 % 7], SHORT)
 
 
 def add_legend(figure: Figure, methods: Sequence[str], columns: int = 4) -> None:
