@@ -7,11 +7,12 @@ layer. Nothing is changed in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.adam import adam
 
 from methods.networks import mlp
 
@@ -34,7 +35,7 @@ def perceptron(parameters: Parameters, inputs: Tensor) -> Tensor:
     """A ReLU network with a linear last layer: (B, i) -> (B, j)."""
     hidden = inputs
     for layer in range(0, len(parameters) - 2, 2):
-        hidden = functional.relu(functional.linear(hidden, parameters[layer], parameters[layer + 1]))
+        hidden = functional.linear(hidden, parameters[layer], parameters[layer + 1]).relu_()
     return functional.linear(hidden, parameters[-2], parameters[-1])
 
 
@@ -59,23 +60,50 @@ def with_adam(state: State, name: str) -> State:
     return {**state, f"{name}.first": moments[0], f"{name}.second": moments[1], f"{name}.steps": [steps]}
 
 
+@torch.library.custom_op("acrl_bench::adam", mutates_args=())
+def _adam(
+    parameters: list[Tensor],
+    gradient: list[Tensor],
+    first: list[Tensor],
+    second: list[Tensor],
+    steps: Tensor,
+    rate: float,
+) -> list[Tensor]:
+    """Parameters and both moments after ``steps`` + 1 steps, by torch's fused kernel, which works in place."""
+    after = [[tensor.clone() for tensor in some] for some in (parameters, first, second)]
+    counts = [steps.float() for _ in parameters]
+    settings: dict[str, Any] = {"lr": rate, "beta1": FIRST_DECAY, "beta2": SECOND_DECAY, "eps": EPSILON}
+    settings |= {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
+    adam(after[0], gradient, after[1], after[2], [], counts, **settings)
+    return [tensor for some in after for tensor in some]
+
+
+@_adam.register_fake
+def _(parameters: Any, gradient: Any, first: Any, second: Any, steps: Any, rate: Any) -> list[Tensor]:
+    del gradient, steps, rate
+    return [torch.empty_like(tensor) for some in (parameters, first, second) for tensor in some]
+
+
+@_adam.register_vmap
+def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[list[Tensor], list[int]]:
+    """Seeds side by side take their steps together, and element by element."""
+
+    def rows(tensor: Tensor, dim: int | None) -> Tensor:
+        return tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+    *some, steps, rate = arguments
+    stacked = [[*map(rows, tensors, dims)] for tensors, dims in zip(some, in_dims, strict=False)]
+    found = _adam(*stacked, steps if in_dims[4] is None else steps.select(in_dims[4], 0), rate)
+    return found, [0] * len(found)
+
+
 def adam_step(state: State, name: str, gradient: Parameters, rate: float) -> State:
     """The state after one step of Adam on the parameters of this name."""
-    steps = state[f"{name}.steps"][0] + 1
-    # In float64, since 1 - 0.999 has few digits in float32.
-    size, root = rate / (1 - FIRST_DECAY**steps), (1 - SECOND_DECAY**steps).sqrt()
-    parameters, firsts, seconds = [], [], []
-    for parameter, slope, first, second in zip(
-        state[name], gradient, state[f"{name}.first"], state[f"{name}.second"], strict=True
-    ):
-        first_after = torch.lerp(first, slope, 1 - FIRST_DECAY)
-        second_after = torch.addcmul(SECOND_DECAY * second, slope, slope, value=1 - SECOND_DECAY)
-        spread = second_after.sqrt() / root.to(slope.dtype) + EPSILON
-        parameters.append(parameter - size.to(slope.dtype) * first_after / spread)
-        firsts.append(first_after)
-        seconds.append(second_after)
-    changed = {name: parameters, f"{name}.first": firsts, f"{name}.second": seconds, f"{name}.steps": [steps]}
-    return {**state, **changed}
+    first, second, (steps,) = (state[f"{name}.{part}"] for part in ("first", "second", "steps"))
+    after = _adam(state[name], gradient, first, second, steps, rate)
+    one, two = len(gradient), 2 * len(gradient)
+    changed = {name: after[:one], f"{name}.first": after[one:two], f"{name}.second": after[two:]}
+    return {**state, **changed, f"{name}.steps": [steps + 1]}
 
 
 def follow(targets: Parameters, parameters: Parameters, tau: float) -> Parameters:
