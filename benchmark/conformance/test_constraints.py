@@ -32,7 +32,7 @@ DOUBT = 1e-5
 
 @pytest.mark.gate
 def test_shapes(probe: ConstraintProbe) -> None:
-    """Every answer has one row an action, is finite, and is in the precision that it was asked for in."""
+    """Every answer has one row per action, is finite, and keeps the precision of its input."""
     columns = probe.constraint.violation(probe.actions, probe.obs).shape[-1]
     own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": (), "gauge": ()}
     for name, ask in probe.questions.items():
@@ -54,7 +54,7 @@ def test_violation_includes_box(probe: ConstraintProbe) -> None:
 
 
 def test_violation_gradient(probe: ConstraintProbe) -> None:
-    """``violation`` is differentiable in the action, with finite gradients at 0, at the box's ends and elsewhere."""
+    """``violation`` has finite gradients in the action everywhere, also at 0 and at the ends of the box."""
     lower, upper = probe.box
     ends = torch.stack([torch.zeros_like(lower), lower, upper, (lower + upper) / 2])
     actions = torch.cat([probe.actions, ends]).requires_grad_()
@@ -68,7 +68,7 @@ def test_violation_gradient(probe: ConstraintProbe) -> None:
 
 
 def test_contains_agrees(probe: ConstraintProbe) -> None:
-    """``contains`` is whether the summed positive violation is within the tolerance."""
+    """``contains`` is true where the summed positive violation is at most the tolerance."""
     actions, obs = torch.cat([probe.actions, probe.samples[:, 0]]), torch.cat([probe.obs, probe.obs])
     size = probe.size(actions, obs)
     for tol in TOLERANCES:
@@ -78,7 +78,7 @@ def test_contains_agrees(probe: ConstraintProbe) -> None:
 
 
 def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
-    """``cvxpy_constraints`` and ``violation`` call the same points feasible: near the boundary, inside and outside."""
+    """``cvxpy_constraints`` and ``violation`` agree on points inside, outside and near the boundary."""
     if not probe.constraint.convex:
         pytest.skip("the set is not convex, so that no solver describes it")
     compared = 0
@@ -96,7 +96,7 @@ def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
 
 
 def test_rows_are_independent(probe: ConstraintProbe) -> None:
-    """Permuting a batch permutes the answers, and a row alone is answered as in a batch: each by its own state."""
+    """Each row of an answer depends on that row's action and observation alone."""
     order = torch.randperm(ROWS, generator=probe.generator("order"))
     advice = "judge each row by its own observation"
     for name, ask in probe.questions.items():
@@ -113,7 +113,7 @@ def test_rows_are_independent(probe: ConstraintProbe) -> None:
 
 
 def test_arguments_unchanged(probe: ConstraintProbe) -> None:
-    """No question writes into the tensors that it is asked with."""
+    """No call writes to its arguments."""
     for name, ask in probe.questions.items():
         action, obs = probe.actions.clone(), probe.obs.clone()
         ask(action, obs)
@@ -130,7 +130,7 @@ SOLUTIONS: dict[str, tuple[str, Question]] = {
 
 @pytest.mark.parametrize("question", SOLUTIONS)
 def test_answer_feasible(probe: ConstraintProbe, question: str) -> None:
-    """Projections and support points are feasible, up to a solver's error."""
+    """Projections and answers of the linear oracle are feasible, up to solver error."""
     answer = getattr(probe.constraint, question)(getattr(probe, SOLUTIONS[question][0]), probe.obs)
     worst = float(probe.size(answer, probe.obs).max())
     allowed = f"more than {probe.tolerance:.3g}"
@@ -139,10 +139,7 @@ def test_answer_feasible(probe: ConstraintProbe, question: str) -> None:
 
 @pytest.mark.parametrize("question", SOLUTIONS)
 def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
-    """No point is nearer than the projection, none further along than the support point.
-
-    Points are cvxpy's answers, where the set is convex, and many random feasible ones.
-    """
+    """No random feasible point and, on convex sets, no cvxpy solution beats the projection or the linear oracle."""
     name, objective = SOLUTIONS[question]
     asked = getattr(probe, name)
     value = objective(asked, getattr(probe.constraint, question)(asked, probe.obs))
@@ -158,7 +155,7 @@ def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
 
 
 def test_projection_idempotent(probe: ConstraintProbe) -> None:
-    """A feasible action is its own projection, and so is a projection."""
+    """Projection leaves feasible actions and its own answers where they are."""
     once = probe.constraint.project(probe.actions, probe.obs)
     for what, action in (("projection", once), ("feasible action", probe.samples[:, 0])):
         moved = float((probe.constraint.project(action, probe.obs) - action).norm(dim=1).max())
@@ -166,7 +163,7 @@ def test_projection_idempotent(probe: ConstraintProbe) -> None:
 
 
 def test_interior_strict(probe: ConstraintProbe) -> None:
-    """The interior point violates nothing and touches nothing; where there is none, samples do not disprove it."""
+    """``interior`` is strictly feasible; if it finds no such point, samples do not show that there is one."""
     if probe.centre is None:
         strict = [(probe.constraint.violation(row, probe.obs) < 0).all(dim=1) for row in probe.samples.unbind(dim=1)]
         disproved = bool(torch.stack(strict).any(dim=0).all())
@@ -177,7 +174,7 @@ def test_interior_strict(probe: ConstraintProbe) -> None:
 
 
 def test_gauge_agrees(probe: ConstraintProbe) -> None:
-    """``gauge`` tells how far the boundary is from the interior point: just before it is feasible, just after not."""
+    """``gauge`` finds the boundary: points just inside are feasible, points just outside are not."""
     if probe.centre is None or not probe.constraint.convex:
         pytest.skip("the set is not convex or has no interior, and so no gauge")
     # Between two feasible points: in the plane of the set, if it has an equality.
@@ -190,14 +187,14 @@ def test_gauge_agrees(probe: ConstraintProbe) -> None:
 
 
 def test_sample_feasible(probe: ConstraintProbe) -> None:
-    """Sampled actions are feasible at tolerance 0."""
+    """Samples are feasible at tolerance 0."""
     size = probe.size(probe.samples[:, 0], probe.obs)
     missed = int((size > 0).sum())
     assert missed == 0, f"{missed} of {ROWS} samples are infeasible, by up to {float(size.max()):.3g}; reject those"
 
 
 def test_sample_seeded(probe: ConstraintProbe) -> None:
-    """The generator decides the samples: the same again for its seed, others for another, and no global generator."""
+    """Samples depend on the given generator alone, and differ between its seeds."""
     with disturbed() as used:
         first, again, other = (
             probe.constraint.sample(probe.obs, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)

@@ -41,10 +41,7 @@ OBJECT = 64
 
 @pytest.mark.gate
 def test_act_answers(trial: MethodTrial) -> None:
-    """``act`` and ``act_pair`` give one row an observation and one column a coordinate, as floats without gradient.
-
-    The policy's output in ``act_pair`` may also be None.
-    """
+    """``act`` and ``act_pair`` return float tensors (B, n) without gradients; ``act_pair`` may give None as the policy's."""
     method, n = trial.make(), trial.task.constraint.dim
     answers: list[tuple[str, int, Any]] = []
     for rows in (1, 7, len(trial.obs)):
@@ -64,7 +61,7 @@ def test_act_answers(trial: MethodTrial) -> None:
 
 @pytest.mark.gate
 def test_actions_finite(trial: MethodTrial) -> None:
-    """Acting and learning for some episodes works, and actions stay finite."""
+    """Actions stay finite over some episodes of acting and learning."""
     try:
         acts = trial.run.acts
     except MethodFailedError as error:
@@ -74,7 +71,7 @@ def test_actions_finite(trial: MethodTrial) -> None:
 
 
 def test_losses_finite(trial: MethodTrial) -> None:
-    """``update`` returns finite numbers, and what was learned is finite."""
+    """``update`` returns finite numbers, and the learned state stays finite."""
     for number, step in enumerate(trial.run.steps):
         for name, value in step.losses.items():
             kind = type(value).__name__
@@ -88,19 +85,19 @@ def test_losses_finite(trial: MethodTrial) -> None:
 
 
 def test_inputs_unchanged(trial: MethodTrial) -> None:
-    """The method writes neither into observations nor into transitions, at once or later."""
+    """The method never writes to the observations and transitions it receives."""
     changed = sum(not torch.equal(tensor, copy) for step in trial.run.steps for tensor, copy in step.given)
     assert changed == 0, f"{changed} tensors that the method was given were written into; work on a copy"
 
 
 def test_projection_solver_known(trial: MethodTrial) -> None:
-    """``projection_solver`` names a way of repair that the harness knows."""
+    """``projection_solver`` is ``exact`` or ``cvxpy``."""
     solver = trial.run.method.projection_solver
     assert solver in SOLVERS, f"projection_solver is '{solver}'; it is one of {', '.join(SOLVERS)}"
 
 
 def test_settings_refused(trial: MethodTrial) -> None:
-    """A setting that the method does not have is refused."""
+    """An unknown setting is an error."""
     try:
         make_method(trial.method_id, trial.task, {**trial.settings, "no_such_setting": 1})
     except UserError:
@@ -109,7 +106,7 @@ def test_settings_refused(trial: MethodTrial) -> None:
 
 
 def test_global_generators_untouched(trial: MethodTrial) -> None:
-    """No global random generator is used: not in the constructor, nor in preparing, acting, observing, updating."""
+    """The method never uses a global random generator."""
     for what, used in trial.run.disturbed.items():
         assert not used, (
             f"{what} used the global generator of {', '.join(used)}; draw from a torch.Generator of the seed"
@@ -117,14 +114,14 @@ def test_global_generators_untouched(trial: MethodTrial) -> None:
 
 
 def test_same_seed(trial: MethodTrial) -> None:
-    """A seed decides all actions, losses and rewards, to the bit, whatever global generators were seeded with."""
+    """The same seed gives the same actions, losses and rewards, to the bit."""
     with global_seed(1):
         apart = difference(trial.run.steps, trial.play(trial.make(), 0, EPISODES))
     assert not apart, f"two runs of one seed differ {apart}; draw all randomness from torch.Generators made of the seed"
 
 
 def test_different_seeds(trial: MethodTrial) -> None:
-    """Another seed gives other actions in the same episodes."""
+    """Different seeds give different actions. Skipped for a method without state."""
     if not trial.run.early:
         pytest.skip("state_dict() is empty: the method has no generator")
     other = trial.play(trial.make(SEED + 1), 0, HALF)
@@ -136,7 +133,7 @@ def test_different_seeds(trial: MethodTrial) -> None:
 
 
 def test_checkpoint_resumes(trial: MethodTrial) -> None:
-    """A run that goes on from a checkpoint, in a fresh method, ends as one that never stopped, to the bit."""
+    """A run that resumes from a checkpoint ends like one that never stopped, to the bit."""
     fresh = trial.make()
     fresh.load_checkpoint_dict(trial.run.checkpoint)
     apart = difference(trial.run.steps[trial.run.middle :], trial.play(fresh, HALF, EPISODES))
@@ -147,7 +144,7 @@ def test_checkpoint_resumes(trial: MethodTrial) -> None:
 
 
 def test_state_restores_policy(trial: MethodTrial) -> None:
-    """A method that was given the state of another acts as that one did, whether it is fresh or has learned since."""
+    """Loading a state restores its policy, both in a fresh method and in a trained one."""
     advice = "put all that actions depend on into state_dict(), and take all of it in load_state_dict()"
     fresh, learned = trial.make(), trial.run.method
     fresh.load_state_dict(clones(trial.run.early))
@@ -160,7 +157,7 @@ def test_state_restores_policy(trial: MethodTrial) -> None:
 
 
 def test_state_is_a_copy(trial: MethodTrial) -> None:
-    """What ``state_dict`` gave and ``load_state_dict`` took shares no memory with the method."""
+    """States returned by ``state_dict`` or given to ``load_state_dict`` share no memory with the method."""
     method = trial.run.method
     state = method.state_dict()
     if not state:
@@ -177,7 +174,7 @@ def test_state_is_a_copy(trial: MethodTrial) -> None:
 
 
 def test_foreign_state_refused(trial: MethodTrial) -> None:
-    """A state that lacks entries is refused with a UserError."""
+    """Loading a state with missing entries raises a ``UserError``."""
     if not trial.run.early:
         pytest.skip("state_dict() is empty: the method has no state")
     try:
@@ -202,7 +199,7 @@ def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str:
 
 
 def test_violations_counted(trial: MethodTrial) -> None:
-    """What the harness counted in a training run is what an untouched copy of the constraint says of the actions."""
+    """The violations counted in a training run equal those that an untouched copy of the constraint finds."""
     found, constraint = trial.training, copy.deepcopy(trial.task.constraint)
     advice = "a method must not change what measures it"
     for name in ("policy", "behaviour"):
@@ -224,7 +221,7 @@ def test_violations_counted(trial: MethodTrial) -> None:
 
 
 def test_constraint_untouched(trial: MethodTrial) -> None:
-    """After a training run the constraint, its class and what measures by it are what they were."""
+    """Training changes neither the constraint, nor its class, nor the code that measures violations."""
     found, advice = trial.training, "a method may query the constraint, not change it"
     assert not found.replaced, f"the method replaced {', '.join(sorted(found.replaced))}; {advice}"
     after = [dataclasses.replace(trial.task, constraint=one).fingerprint() for one in (found.constraint, found.seen)]
@@ -233,7 +230,7 @@ def test_constraint_untouched(trial: MethodTrial) -> None:
 
 
 def test_step_time(trial: MethodTrial) -> None:
-    """A step, with its update and the environment's part, takes less time than would forbid a benchmark."""
+    """A training step takes less than 2 seconds, environment included."""
     method, started = trial.run.method, time.perf_counter()
     steps = len(trial.play(method, 0, 1))
     cost = (time.perf_counter() - started) / steps
@@ -242,7 +239,7 @@ def test_step_time(trial: MethodTrial) -> None:
 
 
 def test_memory_bounded(trial: MethodTrial) -> None:
-    """Once its buffers are full, memory does not grow from step to step."""
+    """With full buffers, memory grows by at most 256 bytes a step; 8 KiB without a setting ``replay_size``."""
     if not hasattr(psutil, "heap_info"):
         pytest.skip("this system does not say how much memory is in use")
     # Its buffers, if small, have been filled by then.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -53,9 +55,19 @@ def test_the_documentation_shows_what_is_written(arguments: tuple[str, ...], tmp
     page = (ROOT / f"docs/add-a-{kind}.md").read_text()
     assert f"```python\n{source}```" in page
     assert f"one of {len(source.splitlines())} lines" in page
-    modules = (test_methods,) if kind == "method" else (test_constraints, test_environments)
-    checks = {check for module in modules for check in vars(module) if check.startswith("test_")}
-    assert set(re.findall(r"\n\| `(test_\w+)` \| ", page)) == checks
+
+
+@pytest.mark.parametrize(
+    ("heading", "modules"),
+    [("method", (test_methods,)), ("task", (test_constraints, test_environments))],
+    ids=["method", "task"],
+)
+def test_the_documentation_lists_every_check(heading: str, modules: tuple[ModuleType, ...]) -> None:
+    page = (ROOT / "docs/interfaces.md").read_text()
+    section = page.split(f"\n## Checks of a {heading}\n")[1].split("\n## ")[0]
+    checks = [check for module in modules for name, check in vars(module).items() if name.startswith("test_")]
+    told = [(check.__name__, str(inspect.getdoc(check)).replace("``", "`")) for check in checks]
+    assert re.findall(r"^\| `(test_\w+)` \| (.+) \|$", section, re.MULTILINE) == told
 
 
 @pytest.mark.parametrize(
