@@ -41,7 +41,7 @@ OBJECT = 64
 
 @pytest.mark.gate
 def test_act_answers(trial: MethodTrial) -> None:
-    """``act`` and ``act_pair`` return float tensors (B, n) without gradients; ``act_pair`` may give None as the policy's."""
+    """``act`` and ``act_pair`` return float tensors (B, n) without gradients; the first of ``act_pair`` may be None."""
     method, n = trial.make(), trial.task.constraint.dim
     answers: list[tuple[str, int, Any]] = []
     for rows in (1, 7, len(trial.obs)):
