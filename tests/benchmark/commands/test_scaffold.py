@@ -67,7 +67,7 @@ def test_the_documentation_lists_every_check(heading: str, modules: tuple[Module
     section = page.split(f"\n## Checks of a {heading}\n")[1].split("\n## ")[0]
     checks = [check for module in modules for name, check in vars(module).items() if name.startswith("test_")]
     told = [(check.__name__, str(inspect.getdoc(check)).replace("``", "`")) for check in checks]
-    assert re.findall(r"^\| `(test_\w+)` \| (.+) \|$", section, re.MULTILINE) == told
+    assert re.findall(r"^- `(test_\w+)`: (.+)$", section, re.MULTILINE) == told
 
 
 @pytest.mark.parametrize(
