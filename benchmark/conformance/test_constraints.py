@@ -150,7 +150,7 @@ def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
     for rival, best in rivals.items():
         short = float((value[: len(best)] - best).max())
         assert short <= probe.error, (
-            f"{rival} is better than {question}'s by {short:.3g}; mend it, or leave it inherited"
+            f"{rival} is better than {question}'s by {short:.3g}; fix it, or leave it inherited"
         )
 
 

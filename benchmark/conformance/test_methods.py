@@ -138,7 +138,7 @@ def test_checkpoint_resumes(trial: MethodTrial) -> None:
     fresh.load_checkpoint_dict(trial.run.checkpoint)
     apart = difference(trial.run.steps[trial.run.middle :], trial.play(fresh, HALF, EPISODES))
     assert not apart, (
-        f"a run that goes on from a checkpoint differs {apart}; put all generators and buffers, and all that is "
+        f"a run resumed from a checkpoint differs {apart}; put all generators and buffers, and all that is "
         "learned, into checkpoint_dict()"
     )
 

@@ -267,7 +267,7 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
     origin = data.get("provenance")
     noted = origin.get("sha256") if isinstance(origin, dict) else None
     if noted and noted != digest(data):
-        raise DamagedFileError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
+        raise DamagedFileError(f"{path} is damaged: its digest does not match; delete it and run again")
     try:
         return kind.model_validate(data)
     except ValidationError as error:

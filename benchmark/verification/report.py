@@ -110,7 +110,7 @@ def read_source(path: Path, found: Findings) -> Source:
         raise UserError(f"no such file: {path}")
     files = _run_files(path) if path.is_dir() else [path]
     if not files:
-        raise UserError(f"{path} has no .json in it: give a run's JSON, a folder of them, or a submission's TOML")
+        raise UserError(f"{path} contains no .json: give a run's JSON, a folder of them, or a submission's TOML")
     runs = _read_runs(files, found)
     return Source("folder" if path.is_dir() else "run", list(runs.values()), _submissions_beside(runs))
 

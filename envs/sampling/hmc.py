@@ -142,7 +142,9 @@ class Space:
         free = self._constraint.to_free(self._constraint.interior(self._obs[rows]))
         position: Tensor = (free - self._middle[rows]) / self._half[rows]
         if not bool(self.feasible(position, rows).all()):
-            raise UserError("hmc: rejection found no point to start from, and the constraint's interior is none either")
+            raise UserError(
+                "hmc: rejection found no point to start from, and the constraint's interior point is infeasible"
+            )
         return position
 
 

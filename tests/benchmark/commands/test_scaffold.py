@@ -73,16 +73,16 @@ def test_the_documentation_lists_every_check(heading: str, modules: tuple[Module
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        ("method", "my_method", "is no name for a method: use up to 60 lower-case"),
-        ("method", "a" * 300, "is no name for a method"),
-        ("method", "../up", "is no name for a method"),
-        ("method", "nfw", "there is a method 'nfw' already"),
+        ("method", "my_method", "is not a valid method name: use up to 60 lower-case"),
+        ("method", "a" * 300, "is not a valid method name"),
+        ("method", "../up", "is not a valid method name"),
+        ("method", "nfw", "a method 'nfw' already exists"),
         ("method", "class", "'class' is the name of a Python module or keyword"),
-        ("task", "R+L2", "there is a task 'R+L2' already"),
-        ("task", "Mine-v1", "is no name for a task"),
-        ("task", "A" * 300, "is no name for a task"),
+        ("task", "R+L2", "a task 'R+L2' already exists"),
+        ("task", "Mine-v1", "is not a valid task name"),
+        ("task", "A" * 300, "is not a valid task name"),
         ("task", "JSON", "'json' is the name of a Python module"),
-        ("task", "Mine", "test_mine.py is there already"),
+        ("task", "Mine", "test_mine.py already exists"),
     ],
 )
 def test_bad_names_are_refused_and_no_file_is_overwritten(kind: str, name: str, message: str, tmp_path: Path) -> None:

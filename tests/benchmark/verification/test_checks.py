@@ -117,7 +117,7 @@ def test_a_run_out_of_its_place_is_refused(nfw_copy: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("nothing.json", "no such file: nothing.json"), ("empty", "empty has no .json in it")]
+    ("path", "message"), [("nothing.json", "no such file: nothing.json"), ("empty", "empty contains no .json")]
 )
 def test_nothing_to_verify_is_a_users_error(nfw_copy: Path, path: str, message: str) -> None:
     (nfw_copy / "empty").mkdir()
