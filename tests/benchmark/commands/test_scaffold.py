@@ -54,7 +54,7 @@ def test_the_documentation_shows_what_is_written(arguments: tuple[str, ...], tmp
     source = (tmp_path / f"my_{kind}.py").read_text()
     page = (ROOT / f"docs/add-a-{kind}.md").read_text()
     assert f"```python\n{source}```" in page
-    assert f"one of {len(source.splitlines())} lines" in page
+    assert f"has {len(source.splitlines())} lines" in page
 
 
 @pytest.mark.parametrize(
