@@ -56,12 +56,12 @@ def check(
     # Pytest's exit codes.
     if code == pytest.ExitCode.TESTS_FAILED:
         explained = sum(verdict["message"].startswith("see test_") for verdict in verdicts)
-        others = f"; {explained} others were skipped for the same mistakes" if explained else ""
+        others = f"; {explained} others were skipped because of the same mistakes" if explained else ""
         raise click.ClickException(f"{outcomes['failed']} of {outcomes.total()} checks failed{others}")
     if code == pytest.ExitCode.INTERRUPTED:
         raise click.Abort
     if code:
-        raise UserError(f"no check was run: pytest ended with exit code {code}; see its options with `pytest --help`")
+        raise UserError(f"no check ran: pytest ended with exit code {code}; see its options with `pytest --help`")
 
 
 def _applicable(verdicts: Sequence[Mapping[str, str]]) -> list[str]:

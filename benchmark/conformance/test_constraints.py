@@ -74,7 +74,9 @@ def test_contains_agrees(probe: ConstraintProbe) -> None:
     for tol in TOLERANCES:
         clear = (size - tol).abs() > 1e-12 * probe.side
         wrong = int((clear & (probe.constraint.contains(actions, obs, tol) != (size <= tol))).sum())
-        assert wrong == 0, f"contains differs from summed violation <= {tol:g} for {wrong} actions; leave it inherited"
+        assert wrong == 0, (
+            f"contains differs from summed violation <= {tol:g} for {wrong} actions; use the inherited one"
+        )
 
 
 def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
@@ -105,11 +107,11 @@ def test_rows_are_independent(probe: ConstraintProbe) -> None:
         whole = ask(probe.actions, probe.obs).double()
         scale = SAME * max(1.0, float(whole.abs().max()))
         apart = (ask(probe.actions[order], probe.obs[order]).double() - whole[order]).abs().max()
-        assert apart <= scale, f"{name} of a permuted batch is not the permuted answer; {advice}"
+        assert apart <= scale, f"{name} of a permuted batch differs from the permuted answer; {advice}"
         for row in range(4):
             alone = ask(probe.actions[row : row + 1], probe.obs[row : row + 1]).double()
             apart = (alone - whole[row : row + 1]).abs().max()
-            assert apart <= scale, f"{name} of a row alone differs from the same row in a batch; {advice}"
+            assert apart <= scale, f"{name} of a single row differs from the same row in a batch; {advice}"
 
 
 def test_arguments_unchanged(probe: ConstraintProbe) -> None:
@@ -118,7 +120,7 @@ def test_arguments_unchanged(probe: ConstraintProbe) -> None:
         action, obs = probe.actions.clone(), probe.obs.clone()
         ask(action, obs)
         kept = torch.equal(action, probe.actions) and torch.equal(obs, probe.obs)
-        assert kept, f"{name} wrote into its arguments; work on a copy"
+        assert kept, f"{name} modified its arguments; work on a copy"
 
 
 # What each is asked with, and what of that and a point it makes least.
@@ -134,7 +136,9 @@ def test_answer_feasible(probe: ConstraintProbe, question: str) -> None:
     answer = getattr(probe.constraint, question)(getattr(probe, SOLUTIONS[question][0]), probe.obs)
     worst = float(probe.size(answer, probe.obs).max())
     allowed = f"more than {probe.tolerance:.3g}"
-    assert worst <= probe.tolerance, f"an answer of {question} violates C(s) by {worst:.3g}, {allowed}; stay in C(s)"
+    assert worst <= probe.tolerance, (
+        f"{question} returned an action that violates C(s) by {worst:.3g}, {allowed}; stay in C(s)"
+    )
 
 
 @pytest.mark.parametrize("question", SOLUTIONS)
@@ -149,9 +153,7 @@ def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
         rivals["cvxpy's answer"] = objective(asked[SOLVED], solved)
     for rival, best in rivals.items():
         short = float((value[: len(best)] - best).max())
-        assert short <= probe.error, (
-            f"{rival} is better than {question}'s by {short:.3g}; fix it, or leave it inherited"
-        )
+        assert short <= probe.error, f"{rival} beats {question} by {short:.3g}; fix it or use the inherited one"
 
 
 def test_projection_idempotent(probe: ConstraintProbe) -> None:
@@ -167,10 +169,10 @@ def test_interior_strict(probe: ConstraintProbe) -> None:
     if probe.centre is None:
         strict = [(probe.constraint.violation(row, probe.obs) < 0).all(dim=1) for row in probe.samples.unbind(dim=1)]
         disproved = bool(torch.stack(strict).any(dim=0).all())
-        assert not disproved, "interior() finds no strictly feasible action where sample() does; leave it inherited"
+        assert not disproved, "interior() finds no strictly feasible action but sample() does; use the inherited one"
         pytest.skip("the set has no interior, as interior() says")
     worst = float(probe.constraint.violation(probe.centre, probe.obs).max())
-    assert worst < 0, f"interior() gives a point whose largest violation is {worst:.3g}; return one below 0"
+    assert worst < 0, f"interior() returned a point whose largest violation is {worst:.3g}; return one below 0"
 
 
 def test_gauge_agrees(probe: ConstraintProbe) -> None:
@@ -183,7 +185,9 @@ def test_gauge_agrees(probe: ConstraintProbe) -> None:
     for stretch, where in ((1 - SAME, "before"), (1 + SAME, "after")):
         held = probe.constraint.contains(probe.centre + stretch * edge, probe.obs)
         wrong = int((held != (where == "before")).sum())
-        assert wrong == 0, f"{wrong} points just {where} the gauge's boundary are misjudged; leave gauge() inherited"
+        assert wrong == 0, (
+            f"{wrong} points just {where} the gauge's boundary are on the wrong side; use the inherited gauge()"
+        )
 
 
 def test_sample_feasible(probe: ConstraintProbe) -> None:
@@ -199,10 +203,12 @@ def test_sample_seeded(probe: ConstraintProbe) -> None:
         first, again, other = (
             probe.constraint.sample(probe.obs, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
         )
-    assert not used, f"sample() used the global generator of {', '.join(used)}; draw from the one that it is given"
-    assert torch.equal(first, again), "sample() differs for generators of the same seed; draw from the generator alone"
-    assert not torch.equal(first, other), "sample() is the same for generators of different seeds; draw from it"
-    assert len(torch.unique(first, dim=0)) > 1, "sample() gives every row the same action; draw one a row"
+    assert not used, f"sample() used the global generator of {', '.join(used)}; draw from the one that is passed in"
+    assert torch.equal(first, again), "sample() differs for generators with the same seed; use only the generator"
+    assert not torch.equal(first, other), (
+        "sample() is the same for generators with different seeds; draw from the generator"
+    )
+    assert len(torch.unique(first, dim=0)) > 1, "sample() returns the same action for every row; draw one per row"
 
 
 def _points(probe: ConstraintProbe, row: int) -> Tensor:

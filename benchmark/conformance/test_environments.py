@@ -28,11 +28,11 @@ def test_action_box(task: TaskSpec) -> None:
     """The constraint's action box is the environment's action space."""
     with closing(task.make_env()) as env:
         space = env.action_space
-    assert isinstance(space, Box), f"the action space is {space}; only a Box of real numbers has a constraint here"
+    assert isinstance(space, Box), f"the action space is {space}; use a Box of real numbers"
     lower, upper = task.constraint.lower, task.constraint.upper
     found, wanted = f"[{space.low.tolist()}, {space.high.tolist()}]", f"[{lower.tolist()}, {upper.tolist()}]"
     same = space.shape == lower.shape and np.allclose([space.low, space.high], [lower, upper], rtol=1e-6)
-    assert same, f"the constraint's box is {wanted}, the environment's {found}; give the constraint the latter"
+    assert same, f"the constraint's box is {wanted} but the environment's is {found}; use the latter"
 
 
 def test_gymnasium_checker(task: TaskSpec) -> None:
@@ -79,13 +79,15 @@ def test_episodes_end(task: TaskSpec) -> None:
     right = isinstance(limit, int) and limit > 0
     assert right, f"max_episode_steps is {limit}; give a number of steps"
     ended = rollout(task, 7, limit).ended
-    assert ended, f"an episode goes on after max_episode_steps = {limit}; let gymnasium.make() limit it"
+    assert ended, (
+        f"an episode continues after max_episode_steps = {limit}; create the environment with gymnasium.make()"
+    )
 
 
 def test_fingerprint_plain(task: TaskSpec) -> None:
     """The task's fingerprint is plain data, and the same at every call."""
     first, again = (json.dumps(task.fingerprint(), sort_keys=True) for _ in range(2))
-    assert first == again, "fingerprint() differs from call to call; keep parameters in attributes that do not change"
+    assert first == again, "fingerprint() differs between calls; keep parameters in constant attributes"
 
 
 def test_method_applies(task: TaskSpec, method: str, tmp_path: Path) -> None:

@@ -65,9 +65,9 @@ def test_actions_finite(trial: MethodTrial) -> None:
     try:
         acts = trial.run.acts
     except MethodFailedError as error:
-        raise AssertionError(f"{error}; look at the update before it") from error
+        raise AssertionError(f"{error}; check the last update") from error
     finite = all(bool(action.isfinite().all()) for action in acts)
-    assert finite, "act gives NaN or infinity after some updates; look at the losses"
+    assert finite, "act returns NaN or infinity after some updates; check the losses"
 
 
 def test_losses_finite(trial: MethodTrial) -> None:
@@ -75,11 +75,11 @@ def test_losses_finite(trial: MethodTrial) -> None:
     for number, step in enumerate(trial.run.steps):
         for name, value in step.losses.items():
             kind = type(value).__name__
-            assert isinstance(value, float | int), f"update returned '{name}' as {kind}; return a number, by .item()"
+            assert isinstance(value, float | int), f"update returned '{name}' as {kind}; return a number, with .item()"
             assert math.isfinite(value), f"update {number} returned {name} = {value}; lower the learning rate"
     for name, entry in trial.run.late.items():
         finite = not entry.is_floating_point() or bool(entry.isfinite().all())
-        assert finite, f"state_dict entry '{name}' holds NaN or infinity after some updates; look at the losses"
+        assert finite, f"state_dict entry '{name}' holds NaN or infinity after some updates; check the losses"
     if not any(step.losses for step in trial.run.steps):
         pytest.skip(f"update returned no losses in {len(trial.run.steps)} steps")
 
@@ -87,13 +87,13 @@ def test_losses_finite(trial: MethodTrial) -> None:
 def test_inputs_unchanged(trial: MethodTrial) -> None:
     """The method never writes to the observations and transitions it receives."""
     changed = sum(not torch.equal(tensor, copy) for step in trial.run.steps for tensor, copy in step.given)
-    assert changed == 0, f"{changed} tensors that the method was given were written into; work on a copy"
+    assert changed == 0, f"the method modified {changed} tensors that it received; work on a copy"
 
 
 def test_projection_solver_known(trial: MethodTrial) -> None:
     """``projection_solver`` is ``exact`` or ``cvxpy``."""
     solver = trial.run.method.projection_solver
-    assert solver in SOLVERS, f"projection_solver is '{solver}'; it is one of {', '.join(SOLVERS)}"
+    assert solver in SOLVERS, f"projection_solver is '{solver}'; use one of {', '.join(SOLVERS)}"
 
 
 def test_settings_refused(trial: MethodTrial) -> None:
@@ -102,14 +102,16 @@ def test_settings_refused(trial: MethodTrial) -> None:
         make_method(trial.method_id, trial.task, {**trial.settings, "no_such_setting": 1})
     except UserError:
         return
-    raise AssertionError("an unknown setting is accepted in silence; let Config inherit from MethodConfig as it is")
+    raise AssertionError(
+        "an unknown setting is silently accepted; inherit Config from MethodConfig and keep extra='forbid'"
+    )
 
 
 def test_global_generators_untouched(trial: MethodTrial) -> None:
     """The method never uses a global random generator."""
     for what, used in trial.run.disturbed.items():
         assert not used, (
-            f"{what} used the global generator of {', '.join(used)}; draw from a torch.Generator of the seed"
+            f"{what} used the global generator of {', '.join(used)}; draw from a torch.Generator made from the seed"
         )
 
 
@@ -117,7 +119,9 @@ def test_same_seed(trial: MethodTrial) -> None:
     """The same seed gives the same actions, losses and rewards, to the bit."""
     with global_seed(1):
         apart = difference(trial.run.steps, trial.play(trial.make(), 0, EPISODES))
-    assert not apart, f"two runs of one seed differ {apart}; draw all randomness from torch.Generators made of the seed"
+    assert not apart, (
+        f"two runs with the same seed differ {apart}; draw all randomness from torch.Generators made from the seed"
+    )
 
 
 def test_different_seeds(trial: MethodTrial) -> None:
@@ -129,7 +133,7 @@ def test_different_seeds(trial: MethodTrial) -> None:
         [action.tolist() for step in steps for action in step.actions] for steps in (trial.run.steps, other)
     )
     same = first[: len(second)] == second
-    assert not same, "runs of two seeds act the same; derive the generators from the seed that is passed in"
+    assert not same, "runs with different seeds act the same; derive the generators from the seed that is passed in"
 
 
 def test_checkpoint_resumes(trial: MethodTrial) -> None:
@@ -145,15 +149,15 @@ def test_checkpoint_resumes(trial: MethodTrial) -> None:
 
 def test_state_restores_policy(trial: MethodTrial) -> None:
     """Loading a state restores its policy, both in a fresh method and in a trained one."""
-    advice = "put all that actions depend on into state_dict(), and take all of it in load_state_dict()"
+    advice = "save everything that actions depend on in state_dict(), and restore all of it in load_state_dict()"
     fresh, learned = trial.make(), trial.run.method
     fresh.load_state_dict(clones(trial.run.early))
     learned.load_state_dict(clones(trial.run.early))
     same = all(map(torch.equal, trial.acts(fresh), trial.acts(learned)))
-    assert same, f"put back to an earlier state it acts otherwise than a fresh method in that state; {advice}"
+    assert same, f"restored to an earlier state, it acts differently from a fresh method in that state; {advice}"
     fresh.load_state_dict(clones(trial.run.late))
     same = all(map(torch.equal, trial.acts(fresh), trial.run.acts))
-    assert same, f"a fresh method with its state acts otherwise; {advice}"
+    assert same, f"a fresh method with its state acts differently; {advice}"
 
 
 def test_state_is_a_copy(trial: MethodTrial) -> None:
@@ -184,7 +188,7 @@ def test_foreign_state_refused(trial: MethodTrial) -> None:
     except Exception as error:
         name = type(error).__name__
         raise AssertionError(f"load_state_dict of a state without entries raised {name}; raise a UserError") from error
-    raise AssertionError("load_state_dict takes a state without entries; raise a UserError")
+    raise AssertionError("load_state_dict accepts a state without entries; raise a UserError")
 
 
 def _overwrite(state: dict[str, Tensor]) -> None:
@@ -235,7 +239,7 @@ def test_step_time(trial: MethodTrial) -> None:
     steps = len(trial.play(method, 0, 1))
     cost = (time.perf_counter() - started) / steps
     days = cost * 300_000 / 86_400
-    assert cost < SLOWEST, f"a step takes {cost:.1f} s; at that, 300,000 steps take {days:.0f} days"
+    assert cost < SLOWEST, f"a step takes {cost:.1f} s; make it faster, as 300,000 steps would take {days:.0f} days"
 
 
 def test_memory_bounded(trial: MethodTrial) -> None:
@@ -258,7 +262,7 @@ def test_memory_bounded(trial: MethodTrial) -> None:
     allowed = GROWTH if bounded else BUFFER_GROWTH
     what = "its buffers are full" if bounded else "it was given so many transitions"
     assert growth < allowed, (
-        f"memory grows by {growth:.0f} bytes a step after {what}, allowed are {allowed}; keep nothing a step"
+        f"memory grows by {growth:.0f} bytes a step after {what}, but only {allowed} are allowed; keep nothing per step"
     )
 
 

@@ -147,10 +147,10 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
             undigested.append(str(file))
     found.conclude("files", problems)
     if undigested:
-        few = f"{len(undigested)} of {len(runs)} have no digest in them, so that damage to them could not be told"
+        few = f"{len(undigested)} of {len(runs)} have no digest, so damage would not be noticed"
         found.add("warning", "files", f"{few}: {listed(undigested)}")
     if not problems and not undigested:
-        found.add("ok", "files", f"{len(runs)} of {len(runs)} have the schema of a run, their digest and their place")
+        found.add("ok", "files", f"{len(runs)} of {len(runs)} have the right schema, digest and place")
     return runs
 
 

@@ -187,9 +187,9 @@ ENVIRONMENT, METHOD = "the environment of task 'R+L2' returned", "method 'script
         ({"scale": INF}, f"{ENVIRONMENT} an observation with NaN or infinity at step 7"),
         (
             {"violation": NAN},
-            "the constraint returned a violation of nan, which cannot be added to the others at step 1",
+            "the constraint returned a violation of nan, which cannot be summed at step 1",
         ),
-        ({"violation": 1e307}, "which cannot be added to the others at step"),
+        ({"violation": 1e307}, "which cannot be summed at step"),
         ({"losses": [0.0, NAN]}, f"{METHOD} a loss 'q' of nan at step 50"),
         ({"losses": [INF, -INF]}, f"{METHOD} a loss 'q' of inf at step 50"),
         ({"losses": [1e308]}, f"{METHOD} losses 'q' that add up to inf at step 50"),
