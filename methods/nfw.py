@@ -33,7 +33,7 @@ class NFW(DDPG[NFWConfig]):
     """DDPG whose actor regresses on a Frank-Wolfe step."""
 
     Config = NFWConfig
-    needs_convex = "the way to the support point leaves the set"
+    needs_convex = "the step towards the linear oracle's answer leaves the set"
 
     def actor_loss(self, output: Tensor, state: State, obs: Tensor, gradient: Gradient) -> Tensor:
         """Mean squared distance to the Frank-Wolfe target, in scaled action units."""

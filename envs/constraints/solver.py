@@ -1,6 +1,6 @@
-"""The general route through cvxpy: slow, exact to the solver's tolerance, for any convex constraint.
+"""The general solution with cvxpy: slow, exact to the solver's tolerance, for any convex constraint.
 
-This is both the default of a new constraint and the "QP at every step" that the exact projections are compared with.
+It is the default of a new constraint, and the "QP at every step" that exact projections are compared with.
 """
 
 from __future__ import annotations
