@@ -28,7 +28,7 @@ EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="acrl-bench")
 def cli() -> None:
-    """Benchmark of action-constrained reinforcement learning."""
+    """Benchmark for action-constrained reinforcement learning."""
 
 
 @click.command()
@@ -36,9 +36,9 @@ def cli() -> None:
 @click.pass_context
 @json_option
 def completion(context: click.Context, shell: str, as_json: bool) -> None:
-    """Print the script that makes SHELL complete commands, options, and the ids of tasks, methods and profiles.
+    """Print a script that completes commands, options and ids in SHELL.
 
-    For this session: eval "$(acrl completion bash)"; docs/command-line.md says how to keep it.
+    For this session: eval "$(acrl completion bash)". To keep it, see docs/command-line.md.
     """
     found = get_completion_class(shell)
     assert found is not None
@@ -70,7 +70,7 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         place = f"use '{error.filename}'" if error.filename else "read or write"
-        _fail(f"cannot {place}: {error.strerror or error}; check the place and its free space", EXIT_USER_ERROR)
+        _fail(f"cannot {place}: {error.strerror or error}; check the path and its free space", EXIT_USER_ERROR)
     except ValueError as error:
         # Imported here, since it costs as much as all else that a call for help needs.
         from envs.errors import UserError

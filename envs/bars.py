@@ -1,4 +1,4 @@
-"""Frames of bars and marks: what environments without a body draw."""
+"""Bar charts as frames, for environments without a body."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIGURE = (2.24, 1.68)
 
 
 def check_render_mode(environment: str, render_mode: str | None) -> None:
-    """Refuse a render mode that there is not.
+    """Raise an error for an unknown render mode.
 
     Raises:
         UserError: Which names the one there is.
@@ -32,16 +32,16 @@ def check_render_mode(environment: str, render_mode: str | None) -> None:
 
 
 class BarChart:
-    """A bar for each of n things, marks on them, and a legend below, laid out once.
+    """A bar chart with n bars, marks on them and a legend below, laid out once.
 
     Args:
-        width: Of a frame in pixels, a multiple of 4; its height is three quarters of that.
+        width: Width of a frame in pixels, a multiple of 4. The height is three quarters of it.
         count: Number of bars, n.
-        bars: What the bars show, for the legend.
-        marks: What each kind of marks shows, and how matplotlib is to draw it.
+        bars: Legend of the bars.
+        marks: Legend of each kind of marks, and its matplotlib style.
         top: Upper end of the axis.
-        limit: Where a dotted line lies, None for none.
-        labels: Of the two axes.
+        limit: Height of a dotted line, or None.
+        labels: Labels of the two axes.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Bike sharing: move bikes between zones so that as many trips as possible can be served."""
+"""Bike sharing: move bikes between zones to serve as many trips as possible."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
     n zones hold 30 n bikes, at most 35 each. One step is one period, in this order:
 
     1. **Relocation.** Bikes are moved to the wanted allocation.
-    2. **Demand.** For each ordered pair of different zones the trips asked for are drawn, uniform integers 5..24,
-       independent of everything else. The agent has not seen them when it acts.
+    2. **Demand.** For each ordered pair of different zones, demand is a uniform integer in 5..24, independent of
+       everything else. The agent acts before it sees the demand.
     3. **Trips.** Each zone serves min(bikes, demand) trips, split over destinations in proportion to demand and
        rounded to whole bikes by largest remainders. All depart before any arrives, and all arrive within the step.
-    4. **Surplus.** A zone above its capacity passes the surplus to the nearest zone with room, as far as the room
-       goes, and the rest to the next nearest.
+    4. **Surplus.** A zone above its capacity passes the surplus to the nearest zone with room, and what does not fit
+       to the next nearest.
 
-    No bike is ever lost. Where the papers are silent, this was chosen: the order above; demand is drawn after the
-    relocation; ties between equal remainders go to the zone of the lower number; where several zones have surplus,
-    that of the lower number passes it on first; before the first step the observed demand is zero.
+    No bike is ever lost. The papers leave some choices open. Ours are: the order above, with demand drawn after the
+    relocation; ties between equal remainders go to the zone with the lower number; among zones with surplus, the one
+    with the lower number passes it on first; before the first step, the observed demand is zero.
 
     ## Action Space
 
     `Box(0, 35, (n,), float32)`: bikes wanted in each zone. An allocation is an integer vector that sums to 30 n with
-    every entry in [0, 35]. Every other finite action, one outside the box too, is replaced by the nearest
-    allocation, so that none but an allocation is ever executed.
+    every entry in [0, 35]. Any other finite action, even outside the box, is replaced by the nearest allocation, so
+    only allocations are executed.
 
     ## Observation Space
 
@@ -77,7 +77,7 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Starting State
 
-    30 bikes in each zone, demand zero, step 0, whatever the seed: chance enters with the first step.
+    30 bikes in each zone, demand zero, step 0. It does not depend on the seed.
 
     ## Episode End
 
@@ -85,9 +85,9 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Arguments
 
-    `zones`: 3 (task `BSS-3`) or 5 (task `BSS-5`); distances are known for these alone. `render_mode`: `"rgb_array"` or
-    none; a frame shows the bikes in each zone, the allocation they were moved to and the demand that met it. `width`
-    of a frame in pixels, a multiple of 4; its height is three quarters of that.
+    `zones`: 3 (task `BSS-3`) or 5 (task `BSS-5`); distances are known only for these. `render_mode`: `"rgb_array"` or
+    none; a frame shows the bikes in each zone, the allocation before demand, and the demand. `width`: width of a frame
+    in pixels, a multiple of 4; the height is three quarters of it.
 
     ```python
     import envs, gymnasium

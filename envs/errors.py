@@ -1,4 +1,4 @@
-"""Errors that a user can mend: the command line prints them as one line and exits with code 2."""
+"""Errors that a user can fix. The command line prints them as one line and exits with code 2."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class UserError(ValueError):
-    """Bad input; the message says in one line what is wrong and what to do."""
+    """Invalid input. The message says in one line what is wrong and what to do."""
 
 
 class RunFailedError(UserError):
-    """A method, an environment or a constraint put out what cannot be used: the run has failed, whatever the input."""
+    """A method, environment or constraint returned something unusable, so the run has failed."""
 
 
 class MethodFailedError(RunFailedError):
-    """A method put out what cannot be used, such as NaN."""
+    """A method returned something unusable, such as NaN."""
 
 
 class NoSampleError(UserError):
@@ -31,14 +31,14 @@ class NoSampleError(UserError):
 
 
 class UnknownIdError(UserError):
-    """An id that no registry knows; the message names the nearest valid one."""
+    """An unknown id. The message names the nearest valid one."""
 
     def __init__(self, kind: str, given: str, valid: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} '{given}': {nearest(given, valid)}")
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:
-    """The end of an error: the valid name that is most like the given one, if any is like it, and all valid ones."""
+    """End of an error message: the most similar valid name, if any, and all valid names."""
     choices = sorted(valid)
     near = difflib.get_close_matches(given.lower(), [choice.lower() for choice in choices], n=1)
     hint = next((f"did you mean '{choice}'? " for choice in choices if choice.lower() in near), "")

@@ -1,4 +1,4 @@
-"""MuJoCo without what is in the way: its own warnings, and a backend for drawing that is not there."""
+"""Set up MuJoCo: silence its warnings, and choose a rendering backend that exists."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ BACKEND = "MUJOCO_GL"
 
 
 def prepare_mujoco() -> None:
-    """Send MuJoCo's warnings to ``logging``, but for the one that Gymnasium's own models cause.
+    """Send MuJoCo's warnings to ``logging``, except for one caused by Gymnasium's models.
 
     Where the backend that is asked for is missing, it is missed by those alone who draw.
     """

@@ -1,4 +1,4 @@
-"""Environments that observe the action executed before, so that limits on its change can be constraints."""
+"""Environments that observe the previous action, so that a constraint can limit its change."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Floats = NDArray[np.float64]
 
 
 class PreviousAction(gymnasium.Wrapper[Floats, Any, Floats, Any], RecordConstructorArgs):
-    """Append the action of the step before to the observation; zeros after a reset.
+    """Append the previous action to the observation; zeros after a reset.
 
-    Actions outside the action space are observed as the nearest in it, which is what actuators with such limits do.
+    Actions outside the action space are observed as the nearest one inside, as actuators with such limits would do.
 
     Args:
-        env: With flat observations and bounded real actions.
+        env: Environment with flat observations and bounded real-valued actions.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
@@ -46,5 +46,5 @@ class PreviousAction(gymnasium.Wrapper[Floats, Any, Floats, Any], RecordConstruc
 
 
 def make_env(env_id: str, **kwargs: Any) -> PreviousAction:
-    """The environment of this Gymnasium id, without its own time limit, under :class:`PreviousAction`."""
+    """Make the environment with this Gymnasium id, without its time limit, in :class:`PreviousAction`."""
     return PreviousAction(gymnasium.make(env_id, **kwargs).unwrapped)

@@ -96,9 +96,9 @@ class TaskSpec:
 
         obs = torch.as_tensor(observation, dtype=torch.float64)
         if not math.isfinite(float(reward)):
-            raise RunFailedError(f"the environment of task '{self.id}' gave a reward of {float(reward)}")
+            raise RunFailedError(f"the environment of task '{self.id}' returned a reward of {float(reward)}")
         if not bool(obs.isfinite().all()):
-            raise RunFailedError(f"the environment of task '{self.id}' gave an observation with NaN or infinity")
+            raise RunFailedError(f"the environment of task '{self.id}' returned an observation with NaN or infinity")
         return obs
 
     def idle_action(self, obs: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def load_tasks() -> tuple[str, ...]:
 def _loaded_tasks() -> dict[str, Callable[[], TaskSpec]]:
     failures = load_tasks()
     if failures:
-        raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken, mend or uninstall it: {'; '.join(failures)}")
+        raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken; fix or uninstall it: {'; '.join(failures)}")
     return _TASKS
 
 
@@ -232,7 +232,9 @@ def _plain(value: Any, owner: str) -> Any:
     if isinstance(value, Constraint):
         parameters = {name: entry for name, entry in vars(value).items() if not name.startswith("_")}
         return {"class": type(value).__name__, **_plain(parameters, owner)}
-    raise UserError(f"{owner}: a parameter of type {type(value).__name__} is no plain data and cannot identify a run")
+    raise UserError(
+        f"{owner}: a parameter of type {type(value).__name__} is not plain data, so it cannot identify a run"
+    )
 
 
 def _gym_id(task_id: str, version: int) -> str:

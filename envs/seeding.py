@@ -1,4 +1,4 @@
-"""All randomness comes from generators derived from one seed and a name for what it is used for."""
+"""Generators for all randomness, made from one seed and a name for their purpose."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A seed below 2**31 for one purpose, independent of those for other purposes."""
+    """Derive a seed below 2**31 for one purpose, independent of other purposes."""
     text = "/".join(str(part) for part in (seed, *purpose))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def make_generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A torch CPU generator for one purpose."""
+    """Make a torch CPU generator for one purpose."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))

@@ -1,9 +1,9 @@
-"""ARAM: acceptance and rejection, and an augmented decision process (Hung et al., ICLR 2025, arXiv 2503.12932).
+"""ARAM: acceptance-rejection with an augmented MDP (Hung et al., ICLR 2025, arXiv 2503.12932).
 
-The policy is sampled until an action is feasible. What was rejected is learned from too, as a step that leads nowhere
-and costs a second reward, for violations. SAC weighs the two rewards by a preference, which policy and critics see. The
-actor learns from the most hopeful of the present critics and earlier ones, asked for several preferences, as in
-Q-Pensieve (Hung et al., ICLR 2023).
+The policy is sampled until an action is feasible. Rejected samples are learned from too, as steps that stay in place
+and cost a second reward, for violations. SAC weighs the two rewards by a preference, which the policy and the critics
+see. The actor maximises over the current and earlier critics and over several preferences, as in Q-Pensieve (Hung et
+al., ICLR 2023).
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from methods.sac import HIGHEST, LOWEST
 
 
 class ARAMConfig(LearnerConfig):
-    """Settings of ARAM; docs/deviations.md says which are not the paper's.
+    """Settings of ARAM; docs/deviations.md lists those that differ from the paper.
 
     Attributes:
         temperature: Weight of the entropy.
-        tries: Most samples for one action.
-        rejected_reward: Of a rejected sample, for violations; its reward of the task is 0.
-        rejected_share: Of a batch, at the start.
-        rejected_decay: That share's factor every ``rejected_decay_steps`` steps.
-        actor_samples: Actions a state in the actor's loss.
-        preferences: The actor's loss takes the best of so many preferences, the state's own among them.
-        past_critics: And of so many earlier critics, beside the present one.
-        snapshot_every: Updates from one earlier critic to the next.
-        preference: Weight of the task's reward in the policy that is evaluated.
+        tries: Maximum number of samples per action.
+        rejected_reward: Violation reward of a rejected sample; its task reward is 0.
+        rejected_share: Share of rejected samples in a batch, at the start.
+        rejected_decay: Factor of that share every ``rejected_decay_steps`` steps.
+        actor_samples: Actions per state in the actor's loss.
+        preferences: Number of preferences that the actor's loss maximises over, the state's own included.
+        past_critics: Number of earlier critics that it maximises over, besides the current one.
+        snapshot_every: Updates between two stored critics.
+        preference: Weight of the task reward in evaluation.
     """
 
     hidden: tuple[PositiveInt, ...] = (256, 256)
@@ -72,7 +72,7 @@ class ARAMConfig(LearnerConfig):
 
 
 class TwoBuffers(ReplayBuffer):
-    """Executed steps and rejected samples; a batch's rewards (B, 2) are the task's and that for violations.
+    """Executed steps and rejected samples. Rewards of a batch (B, 2) are for the task and for violations.
 
     Args:
         config: Settings of the method.
@@ -128,11 +128,11 @@ class TwoBuffers(ReplayBuffer):
 
 @register_method("aram", version=1)
 class ARAM(Learner[ARAMConfig]):
-    """SAC with two rewards behind acceptance and rejection.
+    """SAC with two rewards and acceptance-rejection.
 
     Attributes:
-        preference: Weights (1, 2) of the two rewards in the present episode's behaviour.
-        refused: Samples (k, n) that were rejected for the action that was last asked for.
+        preference: Weights (1, 2) of the two rewards in the current episode.
+        refused: Samples (k, n) rejected for the last action.
     """
 
     Config = ARAMConfig

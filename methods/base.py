@@ -1,6 +1,6 @@
-"""What a method is, and the registry that finds the methods.
+"""The base class of methods, and their registry.
 
-A method decides and learns. It never times, counts or repairs itself: the harness does.
+A method chooses actions and learns. The harness times, counts and repairs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Tensors: TypeAlias = "dict[str, Tensor]"
 
 
 class MethodConfig(BaseModel):
-    """Base of every method's settings; unknown or ill-typed settings are refused."""
+    """Base of every method's settings. Unknown and ill-typed settings are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -44,12 +44,12 @@ class Transition(NamedTuple):
 
     Attributes:
         obs: Observation before the step.
-        behaviour: What the method asked for, with noise, before repair.
-        action: What was executed.
+        behaviour: The method's action with noise, before repair.
+        action: The executed action, after repair.
         reward: Reward of the executed action.
-        next_obs: Observation after the step, also when the episode ended there.
-        terminated: Whether the episode ended in a terminal state: nothing is to be bootstrapped from ``next_obs``.
-        truncated: Whether a time limit cut the episode: ``next_obs`` still has a value.
+        next_obs: Observation after the step, even at the end of an episode.
+        terminated: Whether the episode ended in a terminal state; do not bootstrap from ``next_obs`` then.
+        truncated: Whether a time limit ended the episode; ``next_obs`` still has a value.
     """
 
     obs: Tensor
@@ -65,24 +65,21 @@ Maker = Callable[["Artifacts"], Tensors]
 
 
 class Checkpoint:
-    """Where a long preparation leaves its state now and then, so that it goes on from there when it was interrupted.
-
-    This one keeps nothing.
-    """
+    """Saves the state of a long preparation, so that it can resume after an interruption. This one saves nothing."""
 
     def load(self) -> Tensors | None:
-        """What was saved last, None if nothing was."""
+        """The last saved state, or None."""
         return None
 
     def save(self, state: Tensors) -> None:
-        """Replace what was saved."""
+        """Save a state in place of the last one."""
 
 
 class Artifacts:
-    """Keeps what preparation makes, so that it is made once and not once a seed. This one makes it each time.
+    """Stores what preparation makes, so that all seeds share it. This one stores nothing.
 
     Attributes:
-        checkpoint: Of the artifact that is being made, for its maker.
+        checkpoint: Checkpoint of the artifact being made.
     """
 
     checkpoint: Checkpoint = Checkpoint()
@@ -105,11 +102,11 @@ class Method(ABC, Generic[C]):
     Args:
         task: The task to learn, whose constraint the method may query.
         config: Settings of the class ``Config``.
-        seed: Source of all randomness of this run.
+        seed: Seed of all randomness in the run.
 
     Attributes:
-        version: Raised whenever a change alters results; part of a run's key.
-        needs_convex: Why the method is for convex constraints only; empty if it is not.
+        version: Raised when a change alters results; part of a run's key.
+        needs_convex: Why the method applies to convex constraints only; empty if it applies to all.
 
     Raises:
         UserError: If the method does not apply to the task's constraint.
@@ -131,54 +128,54 @@ class Method(ABC, Generic[C]):
 
     @classmethod
     def versions(cls, config: C) -> dict[str, int]:  # noqa: ARG003
-        """Version of the method and of everything that it prepares with these settings, by name."""
+        """Versions of the method and of everything that it prepares with these settings, by name."""
         return {cls.id: cls.version}
 
     @property
     def projection_solver(self) -> Literal["exact", "cvxpy"]:
-        """What the harness repairs infeasible actions with; cvxpy solves at every step, feasible or not."""
+        """How the harness repairs infeasible actions; ``cvxpy`` solves a QP at every step, feasible or not."""
         return "exact"
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
-        """Do what must be done once before training, such as training a flow. Timed apart."""
+        """Prepare training once, such as by training a flow. Timed separately."""
 
     @abstractmethod
     def act(self, obs: Tensor, explore: bool) -> Tensor:
-        """Raw actions (B, n) in the environment's units, before any repair, for observations (B, o)."""
+        """Return actions (B, n) in the environment's units, before repair, for observations (B, o)."""
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The policy's output and the same with exploration; None in place of the first if the policy had no say."""
+        """Return the policy's action and the noisy one; the first is None where the policy is not used (warm-up)."""
         return self.act(obs, explore=False), self.act(obs, explore=True)
 
     @abstractmethod
     def observe(self, transition: Transition) -> None:
-        """Take in one environment step."""
+        """Receive one environment step."""
 
     @abstractmethod
     def update(self) -> dict[str, float]:
-        """One gradient step; returns scalars worth a curve, or nothing before learning starts."""
+        """Take one gradient step and return its losses by name; empty before learning starts."""
 
     @abstractmethod
     def state_dict(self) -> Tensors:
-        """A copy of everything learned and of the generators' states; the replay buffer is left out."""
+        """Return a copy of everything learned and the states of all generators, without the replay buffer."""
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what :meth:`state_dict` gave.
+        """Restore a state returned by :meth:`state_dict`.
 
         Raises:
             UserError: If an entry is missing or has another shape.
         """
 
     def checkpoint_dict(self) -> Tensors:
-        """Everything that the rest of training depends on, asked for between two episodes.
+        """Return everything that the rest of training depends on, between two episodes.
 
-        Here :meth:`state_dict`; a method with a replay buffer adds it. Entries may share memory with the method.
+        The default is :meth:`state_dict`; a method with a replay buffer adds it. Entries may share the method's memory.
         """
         return self.state_dict()
 
     def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`checkpoint_dict` gave, as if there had been no interruption.
+        """Resume from what :meth:`checkpoint_dict` returned, as if there had been no interruption.
 
         Raises:
             UserError: If an entry is missing or has another shape.
@@ -190,11 +187,11 @@ _METHODS: dict[str, type[Method[Any]]] = {}
 
 
 def register_method(id: str, version: int = 1) -> Callable[[M], M]:
-    """Class decorator that puts a method in the registry.
+    """Class decorator that registers a method.
 
     Args:
-        id: What the method is called everywhere.
-        version: Raised whenever a change alters results: earlier runs are then stale.
+        id: Id of the method, such as ``"nfw"``.
+        version: Raised when a change alters results; earlier runs are then stale.
 
     Raises:
         UserError: If the id is taken.
@@ -214,7 +211,7 @@ def register_method(id: str, version: int = 1) -> Callable[[M], M]:
 
 @functools.cache
 def shipped_methods() -> dict[str, Path]:
-    """The file of every method of this package, by id: found by its text, so that listing methods imports none."""
+    """Files of this package's methods, by id. They are found by their text, so that listing methods imports none."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return {id: file for file in files for id in REGISTRATION.findall(file.read_text("utf-8"))}
 
@@ -251,7 +248,7 @@ def method_class(id: str) -> type[Method[Any]]:
 
 
 def describe_method(id: str) -> str:
-    """First line of what a method's docstring says; of the module's for a method of this package.
+    """First line of a method's docstring; of the module's docstring for a method of this package.
 
     Raises:
         UnknownIdError: If there is none of this id.
@@ -264,13 +261,13 @@ def describe_method(id: str) -> str:
 
 
 def make_method(id: str, task: TaskSpec, config: Mapping[str, Any] | None = None, seed: int = 0) -> Method[Any]:
-    """A method ready for :meth:`Method.prepare` and training.
+    """Make a method, ready for :meth:`Method.prepare` and training.
 
     Args:
         id: Such as ``"flowpg"``; see :func:`list_methods`.
         task: From ``envs.make_task``.
         config: Settings that differ from the method's defaults.
-        seed: Source of all randomness.
+        seed: Seed of all randomness.
 
     Raises:
         UnknownIdError: If there is no such method.
@@ -290,7 +287,7 @@ def parse_config(cls: type[Method[Any]], config: Mapping[str, Any]) -> MethodCon
 
 
 def changed_settings(settings: BaseModel) -> dict[str, Any]:
-    """Settings that differ from their defaults, as plain data: a setting that is new leaves earlier keys alone."""
+    """Settings that differ from their defaults, as plain data, so that a new setting changes no earlier key."""
     changed: dict[str, Any] = {}
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)

@@ -1,7 +1,7 @@
-"""CV-Flow: SAC in the latent space of a flow that was trained on violations (Brahmanage et al., AAAI 2025, 2502.10431).
+"""CV-Flow: SAC in the latent space of a flow trained on violations (Brahmanage et al., AAAI 2025, arXiv 2502.10431).
 
-The flow f(z; s) is trained without feasible samples, to violate little and to fill what it can:
-minimise E[violation(f(z; s), s) / sigma - log |det df/dz|]. Then it is frozen, and to SAC the latent z is the action.
+The flow f(z; s) is trained without feasible samples, to minimise E[violation(f(z; s), s) / sigma - log |det df/dz|]. It
+is then frozen, and SAC treats the latent z as the action.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ TRAINING_VERSION = 1
 
 
 class CVFlowTrainingConfig(MethodConfig):
-    """Training of the flow; the paper's settings but for the number of updates and the learning rates.
+    """Settings of the flow's training; the paper's, except for the number of updates and the learning rates.
 
     Attributes:
         layers: Coupling layers of the RealNVP.
         hidden: Widths of each coupling's network.
         updates: Gradient steps. The paper's are 500,000.
-        learning_rate: Of Adam, at the start; it falls to ``final_learning_rate`` along a cosine. The paper's is 1e-5
-            throughout.
-        sigma: A summed violation of so much weighs as much as a volume that is smaller by a factor of e.
-        clip: Largest norm of a gradient.
+        learning_rate: Initial learning rate of Adam, which falls to ``final_learning_rate`` along a cosine. The paper
+            uses 1e-5 throughout.
+        sigma: The violation that weighs as much as a volume smaller by a factor of e.
+        clip: Largest gradient norm.
     """
 
     layers: PositiveInt = 6
@@ -71,11 +71,11 @@ class CVFlowTrainingConfig(MethodConfig):
 
 
 class CVFlowConfig(SACConfig):
-    """Settings of CV-Flow; of a learner's choices one is left each, as the flow keeps the constraint.
+    """Settings of CV-Flow. The flow handles the constraint, so a learner's other choices are fixed.
 
     Attributes:
-        samples: Of the states that the flow is trained and measured at.
-        flow: Training of the flow.
+        samples: Settings of the states that the flow is trained and measured at.
+        flow: Settings of the flow's training.
     """
 
     samples: SampleConfig = Field(default_factory=SampleConfig)
@@ -95,10 +95,10 @@ def flow_versions(config: CVFlowConfig) -> dict[str, int]:
 
 @register_method("cv-flow", version=1)
 class CVFlow(SAC[CVFlowConfig]):
-    """SAC on a task whose actions are latents; what it puts out goes through the flow.
+    """SAC whose actions are latents, which the flow maps to actions of the task.
 
     Attributes:
-        flow: f, once it is trained.
+        flow: The trained flow f.
     """
 
     Config = CVFlowConfig

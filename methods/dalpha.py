@@ -1,6 +1,6 @@
-"""DAlpha: TD3 whose outputs are drawn back along rays to the boundary of C(s), where they lie outside.
+"""DAlpha: TD3 that pulls infeasible outputs back along a ray to the boundary of C(s).
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class DAlphaConfig(TD3Config):
 
 @register_method("dalpha", version=1)
 class DAlpha(TD3[DAlphaConfig]):
-    """TD3 behind alpha projection; noise is added before it."""
+    """TD3 with alpha projection; noise is added before it."""
 
     Config = DAlphaConfig
     needs_convex = AlphaHead.needs_convex

@@ -1,7 +1,7 @@
-"""DDPG (Lillicrap et al., 2016, arXiv 1509.02971), the learner that most shipped methods stand on.
+"""DDPG (Lillicrap et al., 2016, arXiv 1509.02971), the learner behind most shipped methods.
 
-A method on it differs in its action head, in how the actor learns (:meth:`DDPG.actor_loss`), in the action that is
-bootstrapped from (the setting ``target``) and in the reward that the critic sees.
+Methods built on it differ in the action head, the actor's loss (:meth:`DDPG.actor_loss`), the action used for
+bootstrapping (the setting ``target``) and the reward that the critic sees.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class DDPGConfig(LearnerConfig, NoisyConfig):
     """Settings of learners with a deterministic policy.
 
     Attributes:
-        noise_at: Where exploration noise is added: to the action, or to the actor's output before the head. Noise on
-            outputs is in the action's units, too.
+        noise_at: Where exploration noise is added: to the action, or to the actor's output before the head. Both are in
+            action units.
     """
 
     noise_at: Literal["action", "output"] = "action"
@@ -35,7 +35,7 @@ NETWORKS = ("actor", "critic")
 
 
 class DDPG(Learner[D]):
-    """Deterministic policy gradient: the actor climbs the critic's value at its own action."""
+    """Deep deterministic policy gradient: the actor maximises the critic's value of its action."""
 
     def _new_state(self, obs_dim: int, action_dim: int) -> State:
         actor = new_network((obs_dim, *self.config.hidden, self.head.outputs))

@@ -1,7 +1,7 @@
-"""DDPG-gauge: DDPG whose outputs, in a box, are stretched onto C(s) along rays. There is no flow to train.
+"""DDPG-gauge: DDPG whose outputs are mapped from a box onto C(s) along rays. No flow is trained.
 
-Noise is added after the head, as FlowPG adds it after the flow. Where this does as well as `flowpg-gauge`, the flow is
-not what helps.
+Noise is added after the head, as FlowPG adds it after the flow. If it does as well as `flowpg-gauge`, the flow is not
+what helps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class DDPGGaugeConfig(DDPGConfig):
 
 @register_method("ddpg-gauge", version=1)
 class DDPGGauge(DDPG[DDPGGaugeConfig]):
-    """DDPG behind the gauge map."""
+    """DDPG with the gauge map."""
 
     Config = DDPGGaugeConfig
     needs_convex = GaugeHead.needs_convex

@@ -1,4 +1,4 @@
-"""DDPG-penalty: DDPG+projection whose reward falls with the distance that the projection moved the action.
+"""DDPG-penalty: DDPG+projection with a penalty for the distance that the projection moves the action.
 
 The reward-shaping baseline of NFWPO (Lin et al., UAI 2021, arXiv 2102.11055).
 """

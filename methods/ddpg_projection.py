@@ -1,7 +1,7 @@
-"""DDPG+projection: the executed action is the feasible point nearest to the actor's output.
+"""DDPG+projection: executes the feasible action nearest to the actor's output.
 
-The baseline of FlowPG (arXiv 2402.05149) and NFWPO (arXiv 2102.11055). The critic learns from executed actions; no
-gradient passes through the projection, and targets are bootstrapped from the actor's output, unprojected.
+The baseline of FlowPG (arXiv 2402.05149) and NFWPO (arXiv 2102.11055). The critic learns from executed actions. No
+gradient passes through the projection, and targets bootstrap from the actor's unprojected output.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""DDPG through a projection layer: the actor ends in the exact projection, and learns through it.
+"""DDPG with a projection layer: the actor ends in the exact projection and learns through it.
 
-The policy gradient of OptLayer (Pham et al., 2018, arXiv 1709.07643), which FlowPG's claim of "no zero gradient" is
-about: where the actor's output lies outside C(s), what points out of the set is cut off.
+The policy gradient of OptLayer (Pham et al., 2018, arXiv 1709.07643), the subject of FlowPG's claim of "no zero
+gradient": if the actor's output lies outside C(s), the part of the gradient that points out of the set vanishes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from methods.learner import HeadName
 
 
 class DDPGProjectionLayerConfig(DDPGConfig):
-    """Settings of DDPG through a projection layer."""
+    """Settings of DDPG with a projection layer."""
 
     head: HeadName = "projection"
 
 
 @register_method("ddpg-projection-layer", version=1)
 class DDPGProjectionLayer(DDPG[DDPGProjectionLayerConfig]):
-    """DDPG whose policy is the projected output of the actor, in training's gradient and targets too."""
+    """DDPG whose policy is the actor's projected output, also in gradients and targets."""
 
     Config = DDPGProjectionLayerConfig

@@ -1,4 +1,4 @@
-"""DDPG+projection with a QP solved at every step: the row that the papers' wall-clock claims compare with."""
+"""DDPG+projection that solves a QP at every step, the baseline of the papers' wall-clock claims."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 
 
 class DDPGProjectionQPConfig(DDPGProjectionConfig):
-    """Settings of DDPG+projection with the QP for its default solver."""
+    """Settings of DDPG+projection with the QP as default solver."""
 
     solver: Literal["exact", "cvxpy"] = "cvxpy"
 
 
 @register_method("ddpg-projection-qp", version=1)
 class DDPGProjectionQP(DDPGProjection):
-    """DDPG+projection, ``solver: cvxpy``."""
+    """DDPG+projection with ``solver: cvxpy``."""
 
     Config = DDPGProjectionQPConfig
     needs_convex = "its projection is no QP"

@@ -1,7 +1,7 @@
 """DDPG+projection with a projected target: the critic bootstraps from a feasible action.
 
-The released codes bootstrap from the target actor's raw output, which is never executed; projecting it is ours, and
-favours the method (docs/deviations.md).
+The released codes bootstrap from the target actor's raw output, which is never executed. Projecting it is our change,
+and favours the method (docs/deviations.md).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
 
 
 class DDPGProjectionTargetConfig(DDPGProjectionConfig):
-    """The same settings, and what it bootstraps from."""
+    """The same settings with a projected target."""
 
     target: Literal["raw", "projected", "head"] = "projected"
 
 
 @register_method("ddpg-projection-target", version=1)
 class DDPGProjectionTarget(DDPGProjection):
-    """DDPG+projection that bootstraps from the projection of the target actor's output."""
+    """DDPG+projection that bootstraps from the projected output of the target actor."""
 
     Config = DDPGProjectionTargetConfig

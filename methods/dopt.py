@@ -1,6 +1,6 @@
-"""DOpt and DOpt+: TD3 whose actor ends in a projection, through which it learns.
+"""DOpt and DOpt+: TD3 whose actor ends in a projection and learns through it.
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743), after OptLayer (Pham et al., ICRA 2018, arXiv 1709.07643).
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743), after OptLayer (Pham et al., 2018, arXiv 1709.07643).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class DOptConfig(TD3Config):
 
 @register_method("dopt", version=1)
 class DOpt(TD3[DOptConfig]):
-    """TD3 behind a projection layer."""
+    """TD3 with a projection layer."""
 
     Config = DOptConfig
 
@@ -33,6 +33,6 @@ class DOptPlusConfig(DOptConfig):
 
 @register_method("dopt+", version=1)
 class DOptPlus(TD3[DOptPlusConfig]):
-    """DOpt with the penalty as released: on the layer's output, so that it is next to nothing."""
+    """DOpt with the released penalty: on the layer's output, so it is almost 0."""
 
     Config = DOptPlusConfig

@@ -1,7 +1,7 @@
-"""DPre and DPre+: TD3 for which the projection is a part of the environment.
+"""DPre and DPre+: TD3 with the projection as part of the environment.
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743);
-the critics learn from what the policy asked for, with noise, not from what was executed.
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). The
+critics learn from the policy's noisy action, not from the executed one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class DPreConfig(TD3Config):
 
 @register_method("dpre", version=1)
 class DPre(TD3[DPreConfig]):
-    """TD3 that does not know of the projection."""
+    """TD3 that does not know the projection."""
 
     Config = DPreConfig
 
@@ -35,6 +35,6 @@ class DPrePlusConfig(DPreConfig):
 
 @register_method("dpre+", version=1)
 class DPrePlus(TD3[DPrePlusConfig]):
-    """DPre whose actor is punished for violations of its output."""
+    """DPre with a penalty on violations in the actor's loss."""
 
     Config = DPrePlusConfig

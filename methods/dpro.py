@@ -1,7 +1,7 @@
-"""DPro and DPro+: TD3 whose actions are projected before they are executed, and whose critics learn from these.
+"""DPro and DPro+: TD3 with projected actions, from which the critics learn.
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743);
-targets are bootstrapped from the target actor's output, unprojected.
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+Targets bootstrap from the target actor's unprojected output.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ class DProPlusConfig(DProConfig):
 
 @register_method("dpro+", version=1)
 class DProPlus(TD3[DProPlusConfig]):
-    """DPro whose actor is punished for violations of its output."""
+    """DPro with a penalty on violations in the actor's loss."""
 
     Config = DProPlusConfig

@@ -1,6 +1,6 @@
-"""DRad: TD3 whose outputs are squashed along rays into C(s).
+"""DRad: TD3 that squashes its outputs along rays into C(s).
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class DRadConfig(TD3Config):
 
 @register_method("drad", version=1)
 class DRad(TD3[DRadConfig]):
-    """TD3 behind radial squashing; noise is added before it."""
+    """TD3 with radial squashing; noise is added before it."""
 
     Config = DRadConfig
     needs_convex = RadialHead.needs_convex

@@ -1,7 +1,7 @@
-"""FlowPG: a policy in the latent space of a normalizing flow (Brahmanage, Ling, Kumar, NeurIPS 2023, 2402.05149).
+"""FlowPG: a policy in the latent space of a normalizing flow (Brahmanage et al., NeurIPS 2023, arXiv 2402.05149).
 
-A conditional flow f(z; s) from a box onto C(s) is trained by maximum likelihood on feasible actions and frozen. The
-DDPG actor puts out z (tanh), f turns it into the action, and the policy gradient flows back through f.
+A conditional flow f(z; s) from a box onto C(s) is trained by maximum likelihood on feasible actions, then frozen. The
+DDPG actor outputs the latent z (tanh), f maps it to the action, and the policy gradient flows back through f.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FlowPGConfig(DDPGConfig):
 
 
 class RealNVPFlowPGConfig(FlowPGConfig):
-    """Settings of FlowPG with a RealNVP, the paper's kind of flow."""
+    """Settings of FlowPG with a RealNVP, as in the paper."""
 
     flow: RealNVPConfig = Field(default_factory=RealNVPConfig)
 
@@ -50,7 +50,7 @@ def flow_recipe(config: FlowPGConfig) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 class FlowPGBase(DDPG[F]):
-    """DDPG whose actor's output is a latent of a flow; noise is added after the flow."""
+    """DDPG whose actor outputs latents of a flow; noise is added after the flow."""
 
     head: FlowHead
 
@@ -87,6 +87,6 @@ class FlowPGBase(DDPG[F]):
 
 @register_method("flowpg", version=1)
 class FlowPG(FlowPGBase[RealNVPFlowPGConfig]):
-    """FlowPG with a RealNVP; docs/methods.md says where it differs from the published one."""
+    """FlowPG with a RealNVP; docs/methods.md lists differences from the paper."""
 
     Config = RealNVPFlowPGConfig

@@ -1,4 +1,4 @@
-"""FlowPG with a flow that is valid by construction: a spline flow, then the gauge map onto C(s)."""
+"""FlowPG with a flow that is valid by construction: a spline flow, followed by the gauge map onto C(s)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FlowPGGaugeConfig(FlowPGConfig):
 
 @register_method("flowpg-gauge", version=1)
 class FlowPGGauge(FlowPGBase[FlowPGGaugeConfig]):
-    """FlowPG whose policy is feasible at every latent; for convex constraints."""
+    """FlowPG whose policy is feasible for every latent; for convex constraints."""
 
     Config = FlowPGGaugeConfig
     needs_convex = "rays from one point do not reach all of it"

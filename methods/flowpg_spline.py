@@ -1,4 +1,4 @@
-"""FlowPG with a neural spline flow on the box in place of RealNVP (Durkan et al., 2019, arXiv 1906.04032)."""
+"""FlowPG with a neural spline flow on the box instead of RealNVP (Durkan et al., 2019, arXiv 1906.04032)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Hold: the feasible action nearest to doing nothing. It learns nothing, and is what learning has to beat.
+"""Hold: the feasible action nearest to doing nothing. It does not learn; learning has to beat it.
 
-Doing nothing is the present allocation at bike sharing and no torque elsewhere (:meth:`TaskSpec.idle_action`).
+Doing nothing is the current allocation in bike sharing and no torque elsewhere (:meth:`TaskSpec.idle_action`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from methods.base import Method, MethodConfig, Tensors, Transition, register_met
 
 @register_method("hold", version=1)
 class Hold(Method[MethodConfig]):
-    """The projection of the action that changes nothing, at every step, with and without exploration."""
+    """Projects the action that changes nothing, with and without exploration."""
 
     Config = MethodConfig
 

@@ -1,4 +1,4 @@
-"""What our learners share: an action head, a replay buffer, and an update that is one pure function of the state."""
+"""Common parts of our learners: an action head, a replay buffer, and an update that is a pure function of the state."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ HEADS: dict[HeadName, type[Head]] = {
 
 
 class LearnerConfig(OffPolicyConfig):
-    """What published methods on one learner differ in (docs/methods.md has the table).
+    """Settings in which published methods on one learner differ (docs/methods.md has the table).
 
     Attributes:
-        head: From the actor's output to the action.
-        critic_action: Which action the critic learns from: the executed one, or the raw one, what the policy asked for.
-        target: What the critics bootstrap from: the target policy's action as it is (``"raw"``), projected onto C(s)
-            (``"projected"``), or put through the head once more (``"head"``).
-        raw_penalty: Weight in the actor's loss of the violation of what the policy asks for: the Euclidean norm of the
-            positive parts of ``Constraint.violation``. 1 in the variants that ACRL-bench marks "+".
+        head: Maps the actor's output to the action.
+        critic_action: Whether the critic learns from the executed action or the raw one.
+        target: What the critics bootstrap from: the target policy's raw action (``"raw"``), its projection onto C(s)
+            (``"projected"``), or the action after another pass through the head (``"head"``).
+        raw_penalty: Weight of the raw action's violation in the actor's loss, as the Euclidean norm of the positive
+            parts of ``Constraint.violation``. 1 in the variants that ACRL-bench marks "+".
     """
 
     head: HeadName = "identity"
@@ -58,13 +58,13 @@ L = TypeVar("L", bound=LearnerConfig)
 
 
 class Learner(OffPolicy[L]):
-    """An actor behind a head, and critics, that learn from a replay buffer.
+    """An actor with an action head, and critics, that learn from a replay buffer.
 
-    Networks see observations as :class:`OffPolicy` scales them and actions scaled by the action box to [-1, 1]. An
-    episode that was truncated is bootstrapped from, one that was terminated is not.
+    Networks see observations as :class:`OffPolicy` scales them, and actions scaled to [-1, 1] by the action box.
+    Truncated episodes are bootstrapped from, terminated ones are not.
 
     Attributes:
-        state: Networks and the moments of their optimisers.
+        state: Networks and optimiser moments.
     """
 
     counters: ClassVar[tuple[str, ...]] = ("steps", "updates")

@@ -1,8 +1,8 @@
 """NFW: Neural Frank-Wolfe policy optimisation (NFWPO, Lin et al., UAI 2021, arXiv 2102.11055).
 
-No gradient passes through a projection. For each state of the batch, with a the projected actor output:
-c = argmax over C(s) of <c, grad_a Q(s, a)>, and the actor regresses on a + alpha (c - a), a feasible point. As in both
-released codes (NFWPO's and ACRL-bench's) the critic bootstraps from the target actor's raw output.
+For each state of the batch, let a be the projected actor output and c = argmax over C(s) of <c, grad_a Q(s, a)>. The
+actor regresses on a + alpha (c - a), a feasible point, so no gradient passes through a projection. As in both released
+codes (NFWPO's and ACRL-bench's), the critic bootstraps from the target actor's raw output.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class NFWConfig(DDPGConfig):
     """Settings of NFW.
 
     Attributes:
-        alpha: Step size of Frank-Wolfe.
+        alpha: Frank-Wolfe step size.
     """
 
     alpha: float = Field(default=0.01, gt=0, le=1)
@@ -33,7 +33,7 @@ class NFW(DDPG[NFWConfig]):
     """DDPG whose actor regresses on a Frank-Wolfe step."""
 
     Config = NFWConfig
-    needs_convex = "the way to the support point leaves the set"
+    needs_convex = "the step towards the linear oracle's answer leaves the set"
 
     def actor_loss(self, output: Tensor, state: State, obs: Tensor, gradient: Gradient) -> Tensor:
         """Mean squared distance to the Frank-Wolfe target, in scaled action units."""

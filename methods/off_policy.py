@@ -1,4 +1,4 @@
-"""What all learners from a replay buffer share: settings, scaled observations, exploration and state."""
+"""Common parts of off-policy learners: settings, scaled observations, exploration and state."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from methods.networks import entries, pack, unpack
 
 
 class OffPolicyConfig(MethodConfig):
-    """Settings of every learner; defaults are those of FlowPG's experiments (arXiv 2402.05149).
+    """Settings of every learner; defaults are from FlowPG's experiments (arXiv 2402.05149).
 
     Attributes:
-        actor_lr: Learning rate of all but the critic; SAC's learned entropy temperature has it too.
+        actor_lr: Learning rate of everything but the critic, including SAC's entropy temperature.
         critic_lr: Learning rate of the critic.
         warmup: Steps of random actions before learning starts.
-        warmup_actions: What these are uniform on: the action box, the feasible set C(s), or the actor's output box,
-            whose points become actions as any output of the actor does (FlowPG: latents through the flow).
+        warmup_actions: Where these are uniform: in the action box, in C(s), or in the box of actor outputs, which then
+            become actions like any output (FlowPG: latents through the flow).
     """
 
     hidden: tuple[PositiveInt, ...] = (400, 300)
@@ -42,7 +42,7 @@ class OffPolicyConfig(MethodConfig):
 
 
 class NoisyConfig(OffPolicyConfig):
-    """Settings of a learner whose policy is deterministic, and explores by noise that is added to it.
+    """Settings of a learner with a deterministic policy that explores by additive noise.
 
     Attributes:
         noise: Standard deviation of the exploration noise, in the environment's action units.
@@ -55,15 +55,15 @@ S = TypeVar("S", bound=OffPolicyConfig)
 
 
 class OffPolicy(Method[S]):
-    """A learner whose first actions are random, and whose state is that of its parts.
+    """Base of off-policy learners with a random warm-up.
 
     Observations are scaled to [-1, 1] where their space is bounded.
 
     Attributes:
-        counters: Numbers that change while it trains, first that of the steps seen.
+        counters: Names of the counters that change in training; the first counts steps.
 
     Raises:
-        UserError: If the warm-up is to draw latents, and the learner has none.
+        UserError: If the warm-up should draw latents but the learner has none.
     """
 
     counters: ClassVar[tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""Random feasible actions: learns nothing, and is what every return is measured from (docs/leaderboard.md)."""
+"""Random feasible actions. It does not learn, and defines a score of 0 (docs/leaderboard.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from methods.base import Method, MethodConfig, Tensors, Transition, register_met
 
 @register_method("random-feasible", version=1)
 class RandomFeasible(Method[MethodConfig]):
-    """Uniform on C(s) at every step, with and without exploration."""
+    """Samples uniformly from C(s), with and without exploration."""
 
     Config = MethodConfig
 

@@ -1,4 +1,4 @@
-"""SAC: a sampled policy that maximises return and entropy (Haarnoja et al., 2018, arXiv 1812.05905).
+"""SAC: a stochastic policy that maximises return and entropy (Haarnoja et al., 2018, arXiv 1812.05905).
 
 The learner of ACRL-bench's SPre, SAlpha and SRad (Kasaura et al., 2023, arXiv 2304.08743).
 """
@@ -34,8 +34,8 @@ LOWEST, HIGHEST = -20.0, 2.0
 class SACConfig(LearnerConfig):
     """Settings of SAC; defaults are those of the paper.
 
-    The temperature is learned towards an entropy of -k, k the width of the head's output. There is no noise to set: the
-    policy is sampled.
+    The temperature is learned for a target entropy of -k, with k the width of the head's output. There is no noise
+    setting, because the policy is stochastic.
     """
 
     hidden: tuple[PositiveInt, ...] = (256, 256)
@@ -48,7 +48,7 @@ S = TypeVar("S", bound=SACConfig)
 
 
 class SAC(Learner[S]):
-    """SAC behind an action head with a density: entropies are those of actions."""
+    """SAC with an action head that has a density; entropies are those of actions."""
 
     def _new_state(self, obs_dim: int, action_dim: int) -> State:
         sizes = (obs_dim + action_dim, *self.config.hidden, 1)

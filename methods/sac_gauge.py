@@ -1,4 +1,4 @@
-"""SAC-gauge: SAC whose samples, in a box, are stretched onto C(s) along rays, with the log-determinant of that."""
+"""SAC-gauge: SAC whose samples are mapped from a box onto C(s) along rays, with the log-determinant of the map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SACGaugeConfig(SACConfig):
 
 @register_method("sac-gauge", version=1)
 class SACGauge(SAC[SACGaugeConfig]):
-    """SAC behind the gauge map."""
+    """SAC with the gauge map."""
 
     Config = SACGaugeConfig
     needs_convex = GaugeHead.needs_convex

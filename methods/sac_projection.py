@@ -1,7 +1,7 @@
-"""SAC+projection: SAC whose actions are projected before they are executed, and whose critics learn from these.
+"""SAC+projection: SAC with projected actions, from which the critics learn.
 
 The baseline of NFWPO (Lin et al., UAI 2021, arXiv 2102.11055); SPre's critics learn from raw actions instead. Targets
-are bootstrapped from the policy's sample, unprojected.
+bootstrap from the policy's unprojected sample.
 """
 
 from __future__ import annotations

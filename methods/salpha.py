@@ -1,7 +1,7 @@
-"""SAlpha: SAC whose samples are drawn back along rays to the boundary of C(s), where they lie outside.
+"""SAlpha: SAC that pulls infeasible samples back along a ray to the boundary of C(s).
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). Its density on the boundary has the power of the distance
-that the released code leaves out.
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). Its density on the boundary includes the power of the
+distance that the released code leaves out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SAlphaConfig(SACConfig):
 
 @register_method("salpha", version=1)
 class SAlpha(SAC[SAlphaConfig]):
-    """SAC behind alpha projection."""
+    """SAC with alpha projection."""
 
     Config = SAlphaConfig
     needs_convex = AlphaHead.needs_convex

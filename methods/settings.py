@@ -47,7 +47,7 @@ def read_settings(kind: type[S], data: Any, owner: str) -> S:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         reason, path = first["msg"].removeprefix("Value error, "), first["loc"]
         if first["type"] == "extra_forbidden":
-            reason = f"there is none; {nearest(str(path[-1]), _names_at(kind, path[:-1]))}"
+            reason = f"no such setting; {nearest(str(path[-1]), _names_at(kind, path[:-1]))}"
         raise SettingError(owner, path, reason) from error
 
 

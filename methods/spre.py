@@ -1,7 +1,7 @@
-"""SPre and SPre+: SAC for which the projection is a part of the environment.
+"""SPre and SPre+: SAC with the projection as part of the environment.
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743);
-the critics learn from what was sampled, not from what was executed.
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). The
+critics learn from the sampled action, not from the executed one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SPreConfig(SACConfig):
 
 @register_method("spre", version=1)
 class SPre(SAC[SPreConfig]):
-    """SAC that does not know of the projection."""
+    """SAC that does not know the projection."""
 
     Config = SPreConfig
 
@@ -35,6 +35,6 @@ class SPrePlusConfig(SPreConfig):
 
 @register_method("spre+", version=1)
 class SPrePlus(SAC[SPrePlusConfig]):
-    """SPre whose actor is punished for violations of its samples."""
+    """SPre with a penalty on violations in the actor's loss."""
 
     Config = SPrePlusConfig

@@ -1,6 +1,6 @@
-"""SRad: SAC whose samples are squashed along rays into C(s).
+"""SRad: SAC that squashes its samples along rays into C(s).
 
-Of ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SRadConfig(SACConfig):
 
 @register_method("srad", version=1)
 class SRad(SAC[SRadConfig]):
-    """SAC behind radial squashing."""
+    """SAC with radial squashing."""
 
     Config = SRadConfig
     needs_convex = RadialHead.needs_convex

@@ -58,7 +58,7 @@ class StableBaselines3(OffPolicy[S]):
         model: The algorithm.
 
     Raises:
-        UserError: If the package is not installed, or the class is no off-policy algorithm.
+        UserError: If the package is not installed, or the class is not an off-policy algorithm.
     """
 
     counters: ClassVar[tuple[str, ...]] = ("num_timesteps", "_n_updates")
@@ -169,7 +169,9 @@ class StableBaselines3(OffPolicy[S]):
             missing = f"needs the package '{package}', which is not installed; install it with pip"
             raise UserError(f"method '{self.id}' {missing}") from error
         if not issubclass(algorithm, OffPolicyAlgorithm):
-            raise UserError(f"method '{self.id}': {algorithm.__name__} is no off-policy algorithm of stable-baselines3")
+            raise UserError(
+                f"method '{self.id}': {algorithm.__name__} is not an off-policy algorithm of stable-baselines3"
+            )
         return algorithm
 
     def _make_model(self, algorithm: type[OffPolicyAlgorithm]) -> OffPolicyAlgorithm:

@@ -22,7 +22,7 @@ class TD3Config(DDPGConfig):
     """Settings of TD3; defaults are those of the paper.
 
     Attributes:
-        policy_delay: Critic steps for each step of the actor and the targets.
+        policy_delay: Critic steps per step of the actor and the targets.
         target_noise: Standard deviation of the noise on the target policy's action, in units of half the action box.
         target_noise_clip: Where that noise is clipped.
     """
@@ -37,7 +37,7 @@ NETWORKS = ("actor", "critics")
 
 
 class TD3(DDPG[T]):
-    """DDPG with two critics, of which the smaller counts."""
+    """DDPG with two critics, of which the smaller value counts."""
 
     def _new_state(self, obs_dim: int, action_dim: int) -> State:
         actor = new_network((obs_dim, *self.config.hidden, self.head.outputs))

@@ -1,4 +1,4 @@
-"""TD3-gauge: TD3 whose outputs, in a box, are stretched onto C(s) along rays. There is no flow to train.
+"""TD3-gauge: TD3 whose outputs are mapped from a box onto C(s) along rays. No flow is trained.
 
 Noise is added after the head, as FlowPG adds it after the flow.
 """
@@ -22,7 +22,7 @@ class TD3GaugeConfig(TD3Config):
 
 @register_method("td3-gauge", version=1)
 class TD3Gauge(TD3[TD3GaugeConfig]):
-    """TD3 behind the gauge map."""
+    """TD3 with the gauge map."""
 
     Config = TD3GaugeConfig
     needs_convex = GaugeHead.needs_convex

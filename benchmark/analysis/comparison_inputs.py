@@ -123,12 +123,12 @@ def _git(what: str, *arguments: str) -> bytes:
     try:
         return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
     except OSError as error:
-        raise UserError(f"git cannot be run: {error.strerror}; a revision is read with it") from error
+        raise UserError(f"cannot run git: {error.strerror}; comparing a revision needs it") from error
     except subprocess.CalledProcessError as error:
         if arguments[0] == "archive":
             raise UserError(f"git has no {what}") from error
         unknown = UnknownIdError("method", what.strip("'"), list_methods())
-        raise UserError(f"{what} is no run's JSON, no method and no git revision: {unknown}") from error
+        raise UserError(f"{what} is not a run's JSON, a method or a git revision: {unknown}") from error
 
 
 def _gather(

@@ -137,7 +137,7 @@ def read_reference(results: Path, profile: str, seeds: Sequence[int]) -> dict[tu
     for (task, method), of_seeds in runs.items():
         if len(of_seeds) < LEAST_SEEDS or not set(seeds) <= set(of_seeds):
             raise UserError(
-                f"the reference of {method} on {task} in {folder} lacks seeds; restore it from git, or make it anew"
+                f"the reference of {method} on {task} in {folder} lacks seeds; restore it from git, or make it again"
             )
     return {**runs}
 

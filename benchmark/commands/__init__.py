@@ -85,23 +85,27 @@ method_option = click.option(
     "--method", "methods", **repeatable, shell_complete=complete_method, help="Only this method; may be repeated."
 )
 set_option = click.option(
-    "--set", "settings", **repeatable, metavar="NAME=VALUE", help="A setting of the method; repeatable."
+    "--set", "settings", **repeatable, metavar="NAME=VALUE", help="Set a setting of the method; may be repeated."
 )
 jobs_option = click.option(
-    "--jobs", "-j", type=click.IntRange(min=1), default=None, help="Processes at a time  [default: cores]."
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Parallel processes  [default: number of cores].",
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all randomness."
 )
 checkpoint_option = click.option(
     "--checkpoint-every",
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
-    help="Least seconds between checkpoints, which an interrupted run goes on from; they take 2% of the time at most.",
+    help="Seconds between checkpoints; longer if they would take more than 2% of the time.",
 )
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Folder of all results."
+    "--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Folder for all results."
 )
 profile_option = click.option(
     "--profile",
@@ -109,11 +113,9 @@ profile_option = click.option(
     default="quick",
     show_default=True,
     shell_complete=completer("benchmark.records.config:list_profiles"),
-    help="Profile of params.yaml.",
+    help="Profile from params.yaml.",
 )
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else, instead."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 
 def profile_options(command: F) -> F:

@@ -78,12 +78,12 @@ def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
 @click.command()
 @task_option
 @method_option
-@click.option("--flows", is_flag=True, help="Say it of the reports on flows instead.")
+@click.option("--flows", is_flag=True, help="Show the reports on flows instead.")
 @profile_options
 def status(
     tasks: Sequence[str], methods: Sequence[str], flows: bool, profile: str, results: Path, as_json: bool
 ) -> None:
-    """Say which runs of a profile are complete, failed (and why), stale or missing, and which were submitted."""
+    """Show which runs of a profile are complete, failed (and why), stale or missing."""
     from benchmark.records.config import load_params
     from benchmark.records.runs import NoRunsError, or_choose
 
@@ -96,7 +96,7 @@ def status(
     lines = [_summary(profile, counts)]
     changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
     if changed:
-        lines[0] += f"; the code changed since {changed} of the complete runs, which is no fault"
+        lines[0] += f"; the code changed since {changed} of the complete runs, which is not a fault"
     lines += [
         f"{task:8} {method:20} seed {seed}  {_told(state, reason)}" for task, method, seed, state, reason in states
     ]
@@ -175,11 +175,10 @@ def compare(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Compare B with A, each a run's JSON, a method or a git revision: B - A with its 95% interval, task by task.
+    """Show B - A with its 95% interval for each task. A and B are run JSONs, methods or git revisions.
 
-    At a revision the runs that are committed there are read, below the folder of results; --method is for revisions.
-    Intervals are Welch's t over seeds, which are independent. Seconds are compared on one machine alone, and are under
-    whatever load the runs were made: `acrl timing` measures what a training step costs.
+    A revision stands for the runs committed there; --method chooses among them. Intervals are Welch's t over seeds.
+    Times compare only on one machine, and depend on its load: `acrl timing` measures the cost of a training step.
     """
     from benchmark.analysis.comparison import compare
     from benchmark.analysis.comparison_inputs import Choice, make_sides
@@ -202,16 +201,16 @@ def compare(
 @click.option(
     "--rerun-steps",
     type=click.IntRange(min=1),
-    help="Make the first N steps of a run again, up to the last evaluation among them  [default: about a minute].",
+    help="Repeat a run up to the last evaluation within N steps  [default: about a minute].",
 )
-@click.option("--no-rerun", is_flag=True, help="Make no run again.")
-@click.option("--strict", is_flag=True, help="Let every warning be a failure.")
+@click.option("--no-rerun", is_flag=True, help="Do not repeat a run.")
+@click.option("--strict", is_flag=True, help="Treat warnings as failures.")
 @results_option
 @json_option
 def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, results: Path, as_json: bool) -> int:
-    """Verify PATH: a run's JSON, a folder of them such as results/small, or a submission's TOML (docs/submit.md).
+    """Verify a run's JSON, a folder such as results/small, or a submission's TOML (docs/submit.md).
 
-    Exits with 0 if nothing failed, 1 if a check failed, 2 if there is nothing to verify.
+    The exit code is 0 if all checks pass, 1 if one fails, and 2 if there is nothing to verify.
     """
     from benchmark.records.config import load_params
     from benchmark.training.harness import Progress

@@ -1,4 +1,4 @@
-"""Measuring apart from runs: flows, samplers, experiments and the time of a training step."""
+"""Measurements other than runs: flows, samplers, experiments and the time of a training step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from benchmark.commands import (
 def flows(
     tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
 ) -> None:
-    """Train the flows of TASKS, or of a profile's tasks, and measure their validity and recall for the tables."""
+    """Train the flows of TASKS (default: the profile's) and measure their validity and recall."""
     from benchmark.records.config import load_params
     from benchmark.training.flows import make_flow
     from benchmark.training.processes import side_by_side
@@ -54,7 +54,7 @@ def flows(
 def visited(
     tasks: Sequence[str], profile: str, methods: Sequence[str], jobs: int | None, results: Path, as_json: bool
 ) -> None:
-    """Measure the flows of TASKS at the states that the policies trained with them visit, for the tables."""
+    """Measure the validity of the flows of TASKS at the states that trained policies visit."""
     from benchmark.records.config import load_params
     from benchmark.training.flows import measure_visited
     from benchmark.training.processes import side_by_side
@@ -71,17 +71,17 @@ def visited(
     "--sampler",
     required=True,
     shell_complete=completer("benchmark.experiments.sampling:SAMPLERS"),
-    help="rejection, hmc, or psdd (whole units, bike sharing alone).",
+    help="rejection, hmc, or psdd (whole units, bike sharing only).",
 )
 @click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
 @seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="Write the actions (N, n) to this .npy file.")
 @json_option
 def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_json: bool) -> None:
-    """Draw feasible actions of TASK with a sampler and say how fast and how good it is.
+    """Draw feasible actions of TASK and report the sampler's speed and quality.
 
-    Where the constraint depends on the state, the states come from rollouts of random feasible actions, the same ones
-    for the same seed and number whatever the sampler. Row i of the file is at state i modulo the number of states.
+    If the constraint depends on the state, states come from rollouts of random feasible actions. All samplers get the
+    same states. Row i of the file belongs to state i modulo the number of states.
     """
     import numpy as np
 
@@ -108,13 +108,13 @@ def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Experiments at a time; of one that trains agents, agents. e2 and n2 take times, and want to be alone.",
+    help="Number of parallel experiments, or of agents within one. e2 and n2 measure time: run them with 1.",
 )
 @profile_options
 def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_json: bool) -> None:
-    """Make the experiments NAMES (e1 e2 e3 n1 n2 n3 c6 x1), or all, of a profile: numbers, tables and figures.
+    """Run the experiments NAMES (e1 e2 e3 n1 n2 n3 c6 x1; default: all) and write their tables and figures.
 
-    What they are and what they read is in docs/experiments.md. None trains a flow or makes a run of the profile.
+    docs/experiments.md describes them. None trains a flow of the profile or makes one of its runs.
     """
     from benchmark.experiments import EXPERIMENTS, find_experiment, write_experiment
     from benchmark.experiments.base import Context
@@ -135,9 +135,9 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
 @tasks_argument
 @profile_options
 def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
-    """Time a training step of every method on TASKS, or on a profile's tasks, one after the other.
+    """Time a training step of every method on TASKS (default: the profile's), one method after the other.
 
-    For times that mean something the machine has to be idle otherwise; how busy it was is noted with them.
+    Run it on an idle machine. The report records how busy the machine was.
     """
     from benchmark.records.config import load_params
     from benchmark.training.processes import move_to, progress_bar

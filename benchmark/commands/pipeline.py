@@ -26,7 +26,7 @@ WORDS: dict[Verdict, str] = {
 @click.command(hidden=True)
 @profile_options
 def plan(profile: str, results: Path, as_json: bool) -> None:
-    """Write the keys of everything that a profile needs; the pipeline reruns what has another key."""
+    """Write the keys of everything a profile needs. The pipeline repeats what has a new key."""
     from benchmark.records.config import load_params
     from benchmark.training.plan import write_plan
 
@@ -37,15 +37,16 @@ def plan(profile: str, results: Path, as_json: bool) -> None:
 @click.command(hidden=True)
 @json_option
 def repro(as_json: bool) -> int:
-    """Run the pipeline (dvc.yaml), with one line a stage; what the stages print goes into results/repro.log.
+    """Run the pipeline (dvc.yaml), with one line per stage. The output of stages goes to results/repro.log.
 
-    Stages that do not depend on one that failed are made, and tables and report of what there is. Exits with 1 then.
+    If a stage fails, the stages that do not need it still run, tables and report show what exists, and the exit code is
+    1.
     """
     from benchmark.training.pipeline import Pipeline, alone, output_to, title
     from envs.errors import UserError
 
     if not Path("dvc.yaml").exists():
-        raise UserError("there is no pipeline here: run this in a clone of the repository")
+        raise UserError("no dvc.yaml here: run this in a clone of the repository")
     started = time.perf_counter()
     with alone(), output_to(Path("results/repro.log")) as console:
         pipeline = Pipeline(lambda line: None if as_json else click.echo(line, file=console))
@@ -67,10 +68,10 @@ def repro(as_json: bool) -> int:
 @click.command()
 @profile_options
 def reproduced(profile: str, results: Path, as_json: bool) -> int:
-    """Say whether a profile's runs came out as those of its reference, which is committed.
+    """Compare a profile's runs with its committed reference.
 
-    Returns, valid shares and violations are equal to the bit on the same processor and libraries, and lie within the
-    spread of seeds on others. Exits with 1 if one lies outside or is missing.
+    Returns, valid shares and violations should be equal to the bit on the same processor and libraries, and within the
+    spread of seeds elsewhere. The exit code is 1 if one is outside or missing.
     """
     from benchmark.analysis.reproduction import compare_with_reference
     from benchmark.records.config import load_params

@@ -1,4 +1,4 @@
-"""Methods and tasks of one's own: ``acrl new`` writes files to begin from, ``acrl check`` says whether they conform."""
+"""Your own methods and tasks: ``acrl new`` writes a first version, ``acrl check`` runs the conformance checks."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ VERSION = re.compile(r"-v[0-9]+$")
 def check(
     plugin: str | None, options: tuple[str, ...], tasks: Sequence[str], settings: Sequence[str], as_json: bool
 ) -> None:
-    """Check that PLUGIN does what the benchmark relies on: a method, a task, or everything if left out.
+    """Check a method, a task, or everything if PLUGIN is left out.
 
-    PLUGIN is an id, or the path of a Python file that registers methods or tasks. Pytest runs the checks; OPTIONS after
-    "--" are its own, such as -v, -x or -k seed. Methods are checked with small networks on R+L2, HC+O and BSS-3, which
-    takes seconds a task, and minutes for everything. On a task every method is tried for some steps: which apply, and
-    why others do not, is printed last. The exit code is 1 if a check fails.
+    PLUGIN is an id, or the path of a Python file that registers methods or tasks. pytest runs the checks and receives
+    the OPTIONS after "--", such as -v, -x or -k seed. Methods are checked with small networks on R+L2, HC+O and BSS-3,
+    which takes seconds per task. A task is tried with every method, and the output ends with those that apply. The exit
+    code is 1 if a check fails.
     """
     import pytest
 
@@ -56,12 +56,12 @@ def check(
     # Pytest's exit codes.
     if code == pytest.ExitCode.TESTS_FAILED:
         explained = sum(verdict["message"].startswith("see test_") for verdict in verdicts)
-        others = f"; {explained} others were skipped for the same mistakes" if explained else ""
+        others = f"; {explained} others were skipped because of the same mistakes" if explained else ""
         raise click.ClickException(f"{outcomes['failed']} of {outcomes.total()} checks failed{others}")
     if code == pytest.ExitCode.INTERRUPTED:
         raise click.Abort
     if code:
-        raise UserError(f"no check was run: pytest ended with exit code {code}; see its options with `pytest --help`")
+        raise UserError(f"no check ran: pytest ended with exit code {code}; see its options with `pytest --help`")
 
 
 def _applicable(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
@@ -77,23 +77,23 @@ def _applicable(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
 
 @click.group(cls=Group)
 def new() -> None:
-    """Write a small working method or task, with its test, to begin from."""
+    """Write a small working method or task with its test."""
 
 
 @new.command()
 @click.argument("name")
 @json_option
 def method(name: str, as_json: bool) -> None:
-    """Write the method NAME, such as my-method: random feasible actions, nothing learned yet.
+    """Write the method NAME, such as my-method. It takes random feasible actions.
 
-    In a checkout of this project it goes to methods/ and tests/methods/, elsewhere into the current folder.
+    In a checkout of this project it goes to methods/ and tests/methods/, elsewhere to the current folder.
     """
     from envs.errors import UserError
     from methods import base
 
     if not METHOD_NAME.fullmatch(name) or len(name) > MOST_LETTERS:
         allowed = f"up to {MOST_LETTERS} lower-case letters, digits and dashes"
-        raise UserError(f"'{name}' is no name for a method: use {allowed}, as in my-method")
+        raise UserError(f"'{name}' is not a valid method name: use {allowed}, as in my-method")
     if Path("methods/base.py").resolve() != Path(base.__file__).resolve():
         _write_outside("method", name, base.ENTRY_POINTS, as_json)
         return
@@ -110,13 +110,13 @@ def method(name: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def task(name: str, as_json: bool) -> None:
-    """Write the task NAME, such as My+Task, into the current folder: Reacher with a constraint of its own."""
+    """Write the task NAME, such as My+Task, to the current folder. It is Reacher with a new constraint."""
     from envs.errors import UserError
     from envs.registry import ENTRY_POINT_GROUP
 
     if not TASK_NAME.fullmatch(name) or VERSION.search(name) or len(name) > MOST_LETTERS:
         allowed = f"up to {MOST_LETTERS} letters, digits and single + - _"
-        raise UserError(f"'{name}' is no name for a task: use {allowed}, as in My+Task, no -v0")
+        raise UserError(f"'{name}' is not a valid task name: use {allowed}, as in My+Task, no -v0")
     _write_outside("task", name, ENTRY_POINT_GROUP, as_json)
 
 
@@ -138,7 +138,7 @@ def _write(files: dict[Path, str], commands: list[str], entry_point: str, as_jso
 
     for path in files:
         if path.exists():
-            raise UserError(f"{path} is there already; choose another name or move it away")
+            raise UserError(f"{path} already exists; choose another name or move it away")
         check_writable(path)
     for path, text in files.items():
         write_text(path, text)
@@ -158,7 +158,7 @@ def _module(name: str, importable: bool) -> str:
 
     for kind, ids in (("method", list_methods()), ("task", list_tasks())):
         if name in ids:
-            raise UserError(f"there is a {kind} '{name}' already; choose another name")
+            raise UserError(f"a {kind} '{name}' already exists; choose another name")
     module = re.sub(r"[^a-z0-9]+", "_", name.lower())
     # The file of an earlier call is no module of somebody else's, and is named when it is found.
     found = importlib.util.find_spec(module) if importable else None

@@ -29,9 +29,9 @@ from benchmark.commands import (
 @method_argument
 @seed_option
 @set_option
-@click.option("--steps", type=click.IntRange(min=1), help="Training steps  [default: the profile's].")
-@click.option("--out", type=click.Path(path_type=Path), help="Where to: a .json file, or a folder for runs by task.")
-@click.option("--force", is_flag=True, help="Make the run, and replace its result, though it is complete.")
+@click.option("--steps", type=click.IntRange(min=1), help="Number of training steps  [default: the profile's].")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this .json file or folder.")
+@click.option("--force", is_flag=True, help="Repeat the run even if it is complete, and replace its result.")
 @checkpoint_option
 @profile_options
 def run(
@@ -47,10 +47,10 @@ def run(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Run METHOD on TASK with one seed and write its result JSON, whose path is printed.
+    """Train METHOD on TASK with one seed, write the result as JSON and print its path.
 
-    A complete run is left as it is. One with --set or --steps is none of the profile's: without --out it goes below
-    results/PROFILE/changed.
+    A complete run is not repeated. With --set or --steps the run is not part of the profile: unless --out is given, its
+    result goes to results/PROFILE/changed.
     """
     from benchmark.records.config import load_params
     from benchmark.records.results import read_run
@@ -99,9 +99,9 @@ def run(
 @jobs_option
 @checkpoint_option
 @click.option(
-    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who runs it."
+    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where to run."
 )
-@click.option("--address", help="Of a Ray cluster, such as ray://head:10001  [default: a Ray of this machine].")
+@click.option("--address", help="Ray cluster, such as ray://head:10001  [default: Ray on this machine].")
 @profile_options
 def sweep(
     profile: str,
@@ -115,7 +115,7 @@ def sweep(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Run what is missing, stale or failed of a profile, each run in a process of its own."""
+    """Make the runs of a profile that are missing, stale or failed, each in its own process."""
     from benchmark.records.config import load_params
     from benchmark.records.runs import restore, select, set_damaged_aside, state_of
     from benchmark.training.processes import available_cores
@@ -123,7 +123,7 @@ def sweep(
     from envs.errors import UserError
 
     if address and executor != "ray":
-        raise UserError("--address is of a Ray cluster: add --executor ray")
+        raise UserError("--address needs --executor ray")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     for one in chosen:
@@ -154,12 +154,12 @@ def sweep(
 
 @click.command()
 @click.argument("run_json", type=click.Path(path_type=Path))
-@click.option("--episodes", type=click.IntRange(min=1), default=10, show_default=True, help="Episodes to run.")
+@click.option("--episodes", type=click.IntRange(min=1), default=10, show_default=True, help="Number of episodes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the episodes.")
 @results_option
 @json_option
 def evaluate(run_json: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
-    """Run the last policy of a finished run for some episodes and print their returns, as JSON in any case."""
+    """Evaluate the last policy of a complete run for some episodes and print the returns as JSON."""
     from benchmark.records.config import load_params
     from benchmark.training.runs import evaluate_checkpoint
 

@@ -32,7 +32,7 @@ DOUBT = 1e-5
 
 @pytest.mark.gate
 def test_shapes(probe: ConstraintProbe) -> None:
-    """Every answer has one row an action, is finite, and is in the precision that it was asked for in."""
+    """Every answer has one row per action, is finite, and keeps the precision of its input."""
     columns = probe.constraint.violation(probe.actions, probe.obs).shape[-1]
     own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": (), "gauge": ()}
     for name, ask in probe.questions.items():
@@ -54,7 +54,7 @@ def test_violation_includes_box(probe: ConstraintProbe) -> None:
 
 
 def test_violation_gradient(probe: ConstraintProbe) -> None:
-    """``violation`` is differentiable in the action, with finite gradients at 0, at the box's ends and elsewhere."""
+    """``violation`` has finite gradients in the action everywhere, also at 0 and at the ends of the box."""
     lower, upper = probe.box
     ends = torch.stack([torch.zeros_like(lower), lower, upper, (lower + upper) / 2])
     actions = torch.cat([probe.actions, ends]).requires_grad_()
@@ -68,17 +68,19 @@ def test_violation_gradient(probe: ConstraintProbe) -> None:
 
 
 def test_contains_agrees(probe: ConstraintProbe) -> None:
-    """``contains`` is whether the summed positive violation is within the tolerance."""
+    """``contains`` is true where the summed positive violation is at most the tolerance."""
     actions, obs = torch.cat([probe.actions, probe.samples[:, 0]]), torch.cat([probe.obs, probe.obs])
     size = probe.size(actions, obs)
     for tol in TOLERANCES:
         clear = (size - tol).abs() > 1e-12 * probe.side
         wrong = int((clear & (probe.constraint.contains(actions, obs, tol) != (size <= tol))).sum())
-        assert wrong == 0, f"contains differs from summed violation <= {tol:g} for {wrong} actions; leave it inherited"
+        assert wrong == 0, (
+            f"contains differs from summed violation <= {tol:g} for {wrong} actions; use the inherited one"
+        )
 
 
 def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
-    """``cvxpy_constraints`` and ``violation`` call the same points feasible: near the boundary, inside and outside."""
+    """``cvxpy_constraints`` and ``violation`` agree on points inside, outside and near the boundary."""
     if not probe.constraint.convex:
         pytest.skip("the set is not convex, so that no solver describes it")
     compared = 0
@@ -96,7 +98,7 @@ def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
 
 
 def test_rows_are_independent(probe: ConstraintProbe) -> None:
-    """Permuting a batch permutes the answers, and a row alone is answered as in a batch: each by its own state."""
+    """Each row of an answer depends on that row's action and observation alone."""
     order = torch.randperm(ROWS, generator=probe.generator("order"))
     advice = "judge each row by its own observation"
     for name, ask in probe.questions.items():
@@ -105,20 +107,20 @@ def test_rows_are_independent(probe: ConstraintProbe) -> None:
         whole = ask(probe.actions, probe.obs).double()
         scale = SAME * max(1.0, float(whole.abs().max()))
         apart = (ask(probe.actions[order], probe.obs[order]).double() - whole[order]).abs().max()
-        assert apart <= scale, f"{name} of a permuted batch is not the permuted answer; {advice}"
+        assert apart <= scale, f"{name} of a permuted batch differs from the permuted answer; {advice}"
         for row in range(4):
             alone = ask(probe.actions[row : row + 1], probe.obs[row : row + 1]).double()
             apart = (alone - whole[row : row + 1]).abs().max()
-            assert apart <= scale, f"{name} of a row alone differs from the same row in a batch; {advice}"
+            assert apart <= scale, f"{name} of a single row differs from the same row in a batch; {advice}"
 
 
 def test_arguments_unchanged(probe: ConstraintProbe) -> None:
-    """No question writes into the tensors that it is asked with."""
+    """No call writes to its arguments."""
     for name, ask in probe.questions.items():
         action, obs = probe.actions.clone(), probe.obs.clone()
         ask(action, obs)
         kept = torch.equal(action, probe.actions) and torch.equal(obs, probe.obs)
-        assert kept, f"{name} wrote into its arguments; work on a copy"
+        assert kept, f"{name} modified its arguments; work on a copy"
 
 
 # What each is asked with, and what of that and a point it makes least.
@@ -130,19 +132,18 @@ SOLUTIONS: dict[str, tuple[str, Question]] = {
 
 @pytest.mark.parametrize("question", SOLUTIONS)
 def test_answer_feasible(probe: ConstraintProbe, question: str) -> None:
-    """Projections and support points are feasible, up to a solver's error."""
+    """Projections and answers of the linear oracle are feasible, up to solver error."""
     answer = getattr(probe.constraint, question)(getattr(probe, SOLUTIONS[question][0]), probe.obs)
     worst = float(probe.size(answer, probe.obs).max())
     allowed = f"more than {probe.tolerance:.3g}"
-    assert worst <= probe.tolerance, f"an answer of {question} violates C(s) by {worst:.3g}, {allowed}; stay in C(s)"
+    assert worst <= probe.tolerance, (
+        f"{question} returned an action that violates C(s) by {worst:.3g}, {allowed}; stay in C(s)"
+    )
 
 
 @pytest.mark.parametrize("question", SOLUTIONS)
 def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
-    """No point is nearer than the projection, none further along than the support point.
-
-    Points are cvxpy's answers, where the set is convex, and many random feasible ones.
-    """
+    """No random feasible point and, on convex sets, no cvxpy solution beats the projection or the linear oracle."""
     name, objective = SOLUTIONS[question]
     asked = getattr(probe, name)
     value = objective(asked, getattr(probe.constraint, question)(asked, probe.obs))
@@ -152,13 +153,11 @@ def test_answer_optimal(probe: ConstraintProbe, question: str) -> None:
         rivals["cvxpy's answer"] = objective(asked[SOLVED], solved)
     for rival, best in rivals.items():
         short = float((value[: len(best)] - best).max())
-        assert short <= probe.error, (
-            f"{rival} is better than {question}'s by {short:.3g}; mend it, or leave it inherited"
-        )
+        assert short <= probe.error, f"{rival} beats {question} by {short:.3g}; fix it or use the inherited one"
 
 
 def test_projection_idempotent(probe: ConstraintProbe) -> None:
-    """A feasible action is its own projection, and so is a projection."""
+    """Projection leaves feasible actions and its own answers where they are."""
     once = probe.constraint.project(probe.actions, probe.obs)
     for what, action in (("projection", once), ("feasible action", probe.samples[:, 0])):
         moved = float((probe.constraint.project(action, probe.obs) - action).norm(dim=1).max())
@@ -166,18 +165,18 @@ def test_projection_idempotent(probe: ConstraintProbe) -> None:
 
 
 def test_interior_strict(probe: ConstraintProbe) -> None:
-    """The interior point violates nothing and touches nothing; where there is none, samples do not disprove it."""
+    """``interior`` is strictly feasible; if it finds no such point, samples do not show that there is one."""
     if probe.centre is None:
         strict = [(probe.constraint.violation(row, probe.obs) < 0).all(dim=1) for row in probe.samples.unbind(dim=1)]
         disproved = bool(torch.stack(strict).any(dim=0).all())
-        assert not disproved, "interior() finds no strictly feasible action where sample() does; leave it inherited"
+        assert not disproved, "interior() finds no strictly feasible action but sample() does; use the inherited one"
         pytest.skip("the set has no interior, as interior() says")
     worst = float(probe.constraint.violation(probe.centre, probe.obs).max())
-    assert worst < 0, f"interior() gives a point whose largest violation is {worst:.3g}; return one below 0"
+    assert worst < 0, f"interior() returned a point whose largest violation is {worst:.3g}; return one below 0"
 
 
 def test_gauge_agrees(probe: ConstraintProbe) -> None:
-    """``gauge`` tells how far the boundary is from the interior point: just before it is feasible, just after not."""
+    """``gauge`` finds the boundary: points just inside are feasible, points just outside are not."""
     if probe.centre is None or not probe.constraint.convex:
         pytest.skip("the set is not convex or has no interior, and so no gauge")
     # Between two feasible points: in the plane of the set, if it has an equality.
@@ -186,26 +185,30 @@ def test_gauge_agrees(probe: ConstraintProbe) -> None:
     for stretch, where in ((1 - SAME, "before"), (1 + SAME, "after")):
         held = probe.constraint.contains(probe.centre + stretch * edge, probe.obs)
         wrong = int((held != (where == "before")).sum())
-        assert wrong == 0, f"{wrong} points just {where} the gauge's boundary are misjudged; leave gauge() inherited"
+        assert wrong == 0, (
+            f"{wrong} points just {where} the gauge's boundary are on the wrong side; use the inherited gauge()"
+        )
 
 
 def test_sample_feasible(probe: ConstraintProbe) -> None:
-    """Sampled actions are feasible at tolerance 0."""
+    """Samples are feasible at tolerance 0."""
     size = probe.size(probe.samples[:, 0], probe.obs)
     missed = int((size > 0).sum())
     assert missed == 0, f"{missed} of {ROWS} samples are infeasible, by up to {float(size.max()):.3g}; reject those"
 
 
 def test_sample_seeded(probe: ConstraintProbe) -> None:
-    """The generator decides the samples: the same again for its seed, others for another, and no global generator."""
+    """Samples depend on the given generator alone, and differ between its seeds."""
     with disturbed() as used:
         first, again, other = (
             probe.constraint.sample(probe.obs, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
         )
-    assert not used, f"sample() used the global generator of {', '.join(used)}; draw from the one that it is given"
-    assert torch.equal(first, again), "sample() differs for generators of the same seed; draw from the generator alone"
-    assert not torch.equal(first, other), "sample() is the same for generators of different seeds; draw from it"
-    assert len(torch.unique(first, dim=0)) > 1, "sample() gives every row the same action; draw one a row"
+    assert not used, f"sample() used the global generator of {', '.join(used)}; draw from the one that is passed in"
+    assert torch.equal(first, again), "sample() differs for generators with the same seed; use only the generator"
+    assert not torch.equal(first, other), (
+        "sample() is the same for generators with different seeds; draw from the generator"
+    )
+    assert len(torch.unique(first, dim=0)) > 1, "sample() returns the same action for every row; draw one per row"
 
 
 def _points(probe: ConstraintProbe, row: int) -> Tensor:

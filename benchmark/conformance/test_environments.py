@@ -28,38 +28,38 @@ def test_action_box(task: TaskSpec) -> None:
     """The constraint's action box is the environment's action space."""
     with closing(task.make_env()) as env:
         space = env.action_space
-    assert isinstance(space, Box), f"the action space is {space}; only a Box of real numbers has a constraint here"
+    assert isinstance(space, Box), f"the action space is {space}; use a Box of real numbers"
     lower, upper = task.constraint.lower, task.constraint.upper
     found, wanted = f"[{space.low.tolist()}, {space.high.tolist()}]", f"[{lower.tolist()}, {upper.tolist()}]"
     same = space.shape == lower.shape and np.allclose([space.low, space.high], [lower, upper], rtol=1e-6)
-    assert same, f"the constraint's box is {wanted}, the environment's {found}; give the constraint the latter"
+    assert same, f"the constraint's box is {wanted} but the environment's is {found}; use the latter"
 
 
 def test_gymnasium_checker(task: TaskSpec) -> None:
-    """Gymnasium's own checker accepts the environment."""
+    """Gymnasium's environment checker passes."""
     with closing(task.make_env(disable_env_checker=True)) as env:
         check_env(env.unwrapped, skip_render_check=True)
 
 
 def test_same_seed(task: TaskSpec) -> None:
-    """The same seed gives the same episodes, to the bit."""
+    """The same seed gives the same episode, to the bit."""
     assert rollout(task, 7).same_as(rollout(task, 7)), f"episodes of one seed differ; {SEEDING}"
 
 
 def test_different_seeds(task: TaskSpec) -> None:
-    """Another seed gives another episode."""
+    """Different seeds give different episodes."""
     assert not rollout(task, 7).same_as(rollout(task, 8)), f"episodes of two seeds are the same; {SEEDING}"
 
 
 def test_global_generators_untouched(task: TaskSpec) -> None:
-    """No global random generator is used."""
+    """The environment never uses a global random generator."""
     with disturbed() as used:
         rollout(task, 7)
     assert not used, f"the environment used the global generator of {', '.join(used)}; {SEEDING}"
 
 
 def test_observations_finite(task: TaskSpec) -> None:
-    """Observations are flat and finite."""
+    """Observations are one-dimensional and finite."""
     found = rollout(task, 7).observations
     assert found.ndim == 2, f"observations have shape {found.shape[1:]}; wrap them to be flat, (o,)"
     step = int(np.isfinite(found).all(axis=1).argmin())
@@ -67,29 +67,31 @@ def test_observations_finite(task: TaskSpec) -> None:
 
 
 def test_context_in_observation(task: TaskSpec) -> None:
-    """The entries that the constraint reads are entries of the observation."""
+    """``context_indices`` are indices of the observation."""
     length = rollout(task, 7, steps=0).observations.shape[1]
     outside = [index for index in task.constraint.context_indices if not 0 <= index < length]
     assert not outside, f"context_indices {outside} are outside of the observation, which has {length} entries"
 
 
 def test_episodes_end(task: TaskSpec) -> None:
-    """An episode ends by ``max_episode_steps``."""
+    """Episodes end by ``max_episode_steps``."""
     limit: Any = task.max_episode_steps
     right = isinstance(limit, int) and limit > 0
     assert right, f"max_episode_steps is {limit}; give a number of steps"
     ended = rollout(task, 7, limit).ended
-    assert ended, f"an episode goes on after max_episode_steps = {limit}; let gymnasium.make() limit it"
+    assert ended, (
+        f"an episode continues after max_episode_steps = {limit}; create the environment with gymnasium.make()"
+    )
 
 
 def test_fingerprint_plain(task: TaskSpec) -> None:
-    """The task's fingerprint is plain data, the same each time: it is part of every result's key."""
+    """The task's fingerprint is plain data, and the same at every call."""
     first, again = (json.dumps(task.fingerprint(), sort_keys=True) for _ in range(2))
-    assert first == again, "fingerprint() differs from call to call; keep parameters in attributes that do not change"
+    assert first == again, "fingerprint() differs between calls; keep parameters in constant attributes"
 
 
 def test_method_applies(task: TaskSpec, method: str, tmp_path: Path) -> None:
-    """Each method acts and learns for some steps, or says why it does not apply to the task."""
+    """Each method trains for some steps, or says why it does not apply to the task."""
     try:
         trial = MethodTrial(method, task, small_settings(method, {}), tmp_path)
         trial.play(trial.make(), 0, HALF)

@@ -41,10 +41,7 @@ OBJECT = 64
 
 @pytest.mark.gate
 def test_act_answers(trial: MethodTrial) -> None:
-    """``act`` and ``act_pair`` give one row an observation and one column a coordinate, as floats without gradient.
-
-    The policy's output in ``act_pair`` may also be None.
-    """
+    """``act`` and ``act_pair`` return float tensors (B, n) without gradients; the first of ``act_pair`` may be None."""
     method, n = trial.make(), trial.task.constraint.dim
     answers: list[tuple[str, int, Any]] = []
     for rows in (1, 7, len(trial.obs)):
@@ -64,67 +61,71 @@ def test_act_answers(trial: MethodTrial) -> None:
 
 @pytest.mark.gate
 def test_actions_finite(trial: MethodTrial) -> None:
-    """Acting and learning for some episodes works, and actions stay finite."""
+    """Actions stay finite over some episodes of acting and learning."""
     try:
         acts = trial.run.acts
     except MethodFailedError as error:
-        raise AssertionError(f"{error}; look at the update before it") from error
+        raise AssertionError(f"{error}; check the last update") from error
     finite = all(bool(action.isfinite().all()) for action in acts)
-    assert finite, "act gives NaN or infinity after some updates; look at the losses"
+    assert finite, "act returns NaN or infinity after some updates; check the losses"
 
 
 def test_losses_finite(trial: MethodTrial) -> None:
-    """``update`` returns finite numbers, and what was learned is finite."""
+    """``update`` returns finite numbers, and the learned state stays finite."""
     for number, step in enumerate(trial.run.steps):
         for name, value in step.losses.items():
             kind = type(value).__name__
-            assert isinstance(value, float | int), f"update returned '{name}' as {kind}; return a number, by .item()"
+            assert isinstance(value, float | int), f"update returned '{name}' as {kind}; return a number, with .item()"
             assert math.isfinite(value), f"update {number} returned {name} = {value}; lower the learning rate"
     for name, entry in trial.run.late.items():
         finite = not entry.is_floating_point() or bool(entry.isfinite().all())
-        assert finite, f"state_dict entry '{name}' holds NaN or infinity after some updates; look at the losses"
+        assert finite, f"state_dict entry '{name}' holds NaN or infinity after some updates; check the losses"
     if not any(step.losses for step in trial.run.steps):
         pytest.skip(f"update returned no losses in {len(trial.run.steps)} steps")
 
 
 def test_inputs_unchanged(trial: MethodTrial) -> None:
-    """The method writes neither into observations nor into transitions, at once or later."""
+    """The method never writes to the observations and transitions it receives."""
     changed = sum(not torch.equal(tensor, copy) for step in trial.run.steps for tensor, copy in step.given)
-    assert changed == 0, f"{changed} tensors that the method was given were written into; work on a copy"
+    assert changed == 0, f"the method modified {changed} tensors that it received; work on a copy"
 
 
 def test_projection_solver_known(trial: MethodTrial) -> None:
-    """``projection_solver`` names a way of repair that the harness knows."""
+    """``projection_solver`` is ``exact`` or ``cvxpy``."""
     solver = trial.run.method.projection_solver
-    assert solver in SOLVERS, f"projection_solver is '{solver}'; it is one of {', '.join(SOLVERS)}"
+    assert solver in SOLVERS, f"projection_solver is '{solver}'; use one of {', '.join(SOLVERS)}"
 
 
 def test_settings_refused(trial: MethodTrial) -> None:
-    """A setting that the method does not have is refused."""
+    """An unknown setting is an error."""
     try:
         make_method(trial.method_id, trial.task, {**trial.settings, "no_such_setting": 1})
     except UserError:
         return
-    raise AssertionError("an unknown setting is accepted in silence; let Config inherit from MethodConfig as it is")
+    raise AssertionError(
+        "an unknown setting is silently accepted; inherit Config from MethodConfig and keep extra='forbid'"
+    )
 
 
 def test_global_generators_untouched(trial: MethodTrial) -> None:
-    """No global random generator is used: not in the constructor, nor in preparing, acting, observing, updating."""
+    """The method never uses a global random generator."""
     for what, used in trial.run.disturbed.items():
         assert not used, (
-            f"{what} used the global generator of {', '.join(used)}; draw from a torch.Generator of the seed"
+            f"{what} used the global generator of {', '.join(used)}; draw from a torch.Generator made from the seed"
         )
 
 
 def test_same_seed(trial: MethodTrial) -> None:
-    """A seed decides all actions, losses and rewards, to the bit, whatever global generators were seeded with."""
+    """The same seed gives the same actions, losses and rewards, to the bit."""
     with global_seed(1):
         apart = difference(trial.run.steps, trial.play(trial.make(), 0, EPISODES))
-    assert not apart, f"two runs of one seed differ {apart}; draw all randomness from torch.Generators made of the seed"
+    assert not apart, (
+        f"two runs with the same seed differ {apart}; draw all randomness from torch.Generators made from the seed"
+    )
 
 
 def test_different_seeds(trial: MethodTrial) -> None:
-    """Another seed gives other actions in the same episodes."""
+    """Different seeds give different actions. Skipped for a method without state."""
     if not trial.run.early:
         pytest.skip("state_dict() is empty: the method has no generator")
     other = trial.play(trial.make(SEED + 1), 0, HALF)
@@ -132,35 +133,35 @@ def test_different_seeds(trial: MethodTrial) -> None:
         [action.tolist() for step in steps for action in step.actions] for steps in (trial.run.steps, other)
     )
     same = first[: len(second)] == second
-    assert not same, "runs of two seeds act the same; derive the generators from the seed that is passed in"
+    assert not same, "runs with different seeds act the same; derive the generators from the seed that is passed in"
 
 
 def test_checkpoint_resumes(trial: MethodTrial) -> None:
-    """A run that goes on from a checkpoint, in a fresh method, ends as one that never stopped, to the bit."""
+    """A run that resumes from a checkpoint ends like one that never stopped, to the bit."""
     fresh = trial.make()
     fresh.load_checkpoint_dict(trial.run.checkpoint)
     apart = difference(trial.run.steps[trial.run.middle :], trial.play(fresh, HALF, EPISODES))
     assert not apart, (
-        f"a run that goes on from a checkpoint differs {apart}; put all generators and buffers, and all that is "
+        f"a run resumed from a checkpoint differs {apart}; put all generators and buffers, and all that is "
         "learned, into checkpoint_dict()"
     )
 
 
 def test_state_restores_policy(trial: MethodTrial) -> None:
-    """A method that was given the state of another acts as that one did, whether it is fresh or has learned since."""
-    advice = "put all that actions depend on into state_dict(), and take all of it in load_state_dict()"
+    """Loading a state restores its policy, both in a fresh method and in a trained one."""
+    advice = "save everything that actions depend on in state_dict(), and restore all of it in load_state_dict()"
     fresh, learned = trial.make(), trial.run.method
     fresh.load_state_dict(clones(trial.run.early))
     learned.load_state_dict(clones(trial.run.early))
     same = all(map(torch.equal, trial.acts(fresh), trial.acts(learned)))
-    assert same, f"put back to an earlier state it acts otherwise than a fresh method in that state; {advice}"
+    assert same, f"restored to an earlier state, it acts differently from a fresh method in that state; {advice}"
     fresh.load_state_dict(clones(trial.run.late))
     same = all(map(torch.equal, trial.acts(fresh), trial.run.acts))
-    assert same, f"a fresh method with its state acts otherwise; {advice}"
+    assert same, f"a fresh method with its state acts differently; {advice}"
 
 
 def test_state_is_a_copy(trial: MethodTrial) -> None:
-    """What ``state_dict`` gave and ``load_state_dict`` took shares no memory with the method."""
+    """States returned by ``state_dict`` or given to ``load_state_dict`` share no memory with the method."""
     method = trial.run.method
     state = method.state_dict()
     if not state:
@@ -177,7 +178,7 @@ def test_state_is_a_copy(trial: MethodTrial) -> None:
 
 
 def test_foreign_state_refused(trial: MethodTrial) -> None:
-    """A state that lacks entries is refused with a UserError."""
+    """Loading a state with missing entries raises a ``UserError``."""
     if not trial.run.early:
         pytest.skip("state_dict() is empty: the method has no state")
     try:
@@ -187,7 +188,7 @@ def test_foreign_state_refused(trial: MethodTrial) -> None:
     except Exception as error:
         name = type(error).__name__
         raise AssertionError(f"load_state_dict of a state without entries raised {name}; raise a UserError") from error
-    raise AssertionError("load_state_dict takes a state without entries; raise a UserError")
+    raise AssertionError("load_state_dict accepts a state without entries; raise a UserError")
 
 
 def _overwrite(state: dict[str, Tensor]) -> None:
@@ -202,7 +203,7 @@ def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str:
 
 
 def test_violations_counted(trial: MethodTrial) -> None:
-    """What the harness counted in a training run is what an untouched copy of the constraint says of the actions."""
+    """The violations counted in a training run equal those that an untouched copy of the constraint finds."""
     found, constraint = trial.training, copy.deepcopy(trial.task.constraint)
     advice = "a method must not change what measures it"
     for name in ("policy", "behaviour"):
@@ -224,7 +225,7 @@ def test_violations_counted(trial: MethodTrial) -> None:
 
 
 def test_constraint_untouched(trial: MethodTrial) -> None:
-    """After a training run the constraint, its class and what measures by it are what they were."""
+    """Training changes neither the constraint, nor its class, nor the code that measures violations."""
     found, advice = trial.training, "a method may query the constraint, not change it"
     assert not found.replaced, f"the method replaced {', '.join(sorted(found.replaced))}; {advice}"
     after = [dataclasses.replace(trial.task, constraint=one).fingerprint() for one in (found.constraint, found.seen)]
@@ -233,16 +234,16 @@ def test_constraint_untouched(trial: MethodTrial) -> None:
 
 
 def test_step_time(trial: MethodTrial) -> None:
-    """A step, with its update and the environment's part, takes less time than would forbid a benchmark."""
+    """A training step takes less than 2 seconds, environment included."""
     method, started = trial.run.method, time.perf_counter()
     steps = len(trial.play(method, 0, 1))
     cost = (time.perf_counter() - started) / steps
     days = cost * 300_000 / 86_400
-    assert cost < SLOWEST, f"a step takes {cost:.1f} s; at that, 300,000 steps take {days:.0f} days"
+    assert cost < SLOWEST, f"a step takes {cost:.1f} s; make it faster, as 300,000 steps would take {days:.0f} days"
 
 
 def test_memory_bounded(trial: MethodTrial) -> None:
-    """Once its buffers are full, memory does not grow from step to step."""
+    """With full buffers, memory grows by at most 256 bytes a step; 8 KiB without a setting ``replay_size``."""
     if not hasattr(psutil, "heap_info"):
         pytest.skip("this system does not say how much memory is in use")
     # Its buffers, if small, have been filled by then.
@@ -261,7 +262,7 @@ def test_memory_bounded(trial: MethodTrial) -> None:
     allowed = GROWTH if bounded else BUFFER_GROWTH
     what = "its buffers are full" if bounded else "it was given so many transitions"
     assert growth < allowed, (
-        f"memory grows by {growth:.0f} bytes a step after {what}, allowed are {allowed}; keep nothing a step"
+        f"memory grows by {growth:.0f} bytes a step after {what}, but only {allowed} are allowed; keep nothing per step"
     )
 
 

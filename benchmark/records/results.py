@@ -78,7 +78,7 @@ class ViolationCount(Record):
             # Files were written that call all of nothing valid.
             self.valid_share = dict.fromkeys(self.valid_share)
         elif None in self.valid_share.values():
-            raise ValueError(f"{self.n} actions were judged, and it is not said how many of them are valid")
+            raise ValueError(f"{self.n} actions were counted, but valid_share is missing")
         return self
 
     def valid_at(self, tolerance: float) -> float:
@@ -89,7 +89,7 @@ class ViolationCount(Record):
         """
         share = self.valid_share[f"{tolerance:g}"]
         if share is None:
-            raise ValueError("nothing was judged, of which a share could be valid")
+            raise ValueError("no action was counted, so there is no valid share")
         return share
 
 
@@ -267,7 +267,7 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
     origin = data.get("provenance")
     noted = origin.get("sha256") if isinstance(origin, dict) else None
     if noted and noted != digest(data):
-        raise DamagedFileError(f"{path} is damaged: its entries do not have the digest in it; delete it and run again")
+        raise DamagedFileError(f"{path} is damaged: its digest does not match; delete it and run again")
     try:
         return kind.model_validate(data)
     except ValidationError as error:

@@ -62,7 +62,7 @@ class Run:
             out = out / self.task / self.method / f"seed-{self.seed}.json"
         place, root = out.resolve(), results.resolve()
         if place.is_relative_to(root) and place.relative_to(root).parts[1:2] == ("runs",):
-            raise UserError(f"{out} is among the runs of a profile: give another place with --out")
+            raise UserError(f"{out} lies among the runs of a profile: choose another place for --out")
         return replace(run, out=out)
 
     def changed(self, results: Path) -> Path:

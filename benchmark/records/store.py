@@ -55,7 +55,7 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is truncated or damaged; delete it and run again") from error
     if facts.pop(DIGEST, None) != digest(tensors, facts):
-        raise UserError(f"{path} is damaged: its contents do not have the digest in it; delete it and run again")
+        raise UserError(f"{path} is damaged: its digest does not match; delete it and run again")
     return tensors, facts
 
 
@@ -67,7 +67,7 @@ def set_aside(path: Path) -> str:
         path.replace(aside)
     except OSError as error:
         raise UserError(f"{path} is damaged and cannot be renamed: {error.strerror}; delete it") from error
-    return f"{path} is truncated or damaged; it is set aside as {aside.name}"
+    return f"{path} is truncated or damaged; renamed to {aside.name}"
 
 
 class FileCheckpoint(Checkpoint):
@@ -165,7 +165,7 @@ class ArtifactStore(Artifacts):
         try:
             tensors, facts = load_tensors(path) if path.exists() else ({}, {})
         except UserError as error:
-            raise UserError(f"{set_aside(path)}; run again to make it anew") from error
+            raise UserError(f"{set_aside(path)}; run again to replace it") from error
         libraries = json.dumps(library_versions())
         # What was made before libraries were noted is taken as it is.
         same = not self.same_libraries or facts.get("libraries", libraries) == libraries

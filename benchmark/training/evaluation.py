@@ -52,7 +52,7 @@ class Evaluator:
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(np.mean(returns))
         if not math.isfinite(mean):
-            raise RunFailedError(f"the environment of task '{self._task.id}' gave rewards that add up to {mean}")
+            raise RunFailedError(f"the environment of task '{self._task.id}' returned rewards that add up to {mean}")
         return Evaluation(step=step, mean=mean, episodes=returns)
 
     def _actions(self, method: Method[Any], obs: torch.Tensor, witness: Witness | None) -> torch.Tensor:
@@ -62,7 +62,7 @@ class Evaluator:
             witness(action.double(), obs)
         repaired = self._task.constraint.repair(action.double(), obs)
         if not bool(repaired.isfinite().all()):
-            raise RunFailedError(f"the projection of task '{self._task.id}' gave an action with NaN or infinity")
+            raise RunFailedError(f"the projection of task '{self._task.id}' returned an action with NaN or infinity")
         return repaired
 
     def close(self) -> None:
@@ -79,6 +79,8 @@ def check_action(method: Method[Any], action: torch.Tensor, rows: int) -> None:
     """
     expected = (rows, method.task.constraint.dim)
     if tuple(action.shape) != expected:
-        raise MethodFailedError(f"method '{method.id}' gave an action of shape {tuple(action.shape)}, not {expected}")
+        raise MethodFailedError(
+            f"method '{method.id}' returned an action of shape {tuple(action.shape)}, not {expected}"
+        )
     if not bool(action.isfinite().all()):
-        raise MethodFailedError(f"method '{method.id}' gave an action with NaN or infinity; its training diverged")
+        raise MethodFailedError(f"method '{method.id}' returned an action with NaN or infinity; its training diverged")

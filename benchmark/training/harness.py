@@ -194,7 +194,7 @@ class _Run:
                 losses = {name: float(value) for name, value in (self.method.update() or {}).items()}
                 for name, value in losses.items():
                     if not (isinstance(name, str) and math.isfinite(value)):
-                        raise MethodFailedError(f"method '{self.method.id}' gave a loss {name!r} of {value}")
+                        raise MethodFailedError(f"method '{self.method.id}' returned a loss {name!r} of {value}")
                 if losses:
                     self.losses.append(losses)
 
@@ -218,7 +218,9 @@ class _Run:
             try:
                 self._append(f"update/{name}", math.fsum(values) / len(values) if values else None)
             except OverflowError as error:
-                raise MethodFailedError(f"method '{self.method.id}' gave losses {name!r} that add up to inf") from error
+                raise MethodFailedError(
+                    f"method '{self.method.id}' returned losses {name!r} that add up to inf"
+                ) from error
         self.losses.clear()
 
     def _append(self, name: str, value: float | None) -> None:

@@ -185,7 +185,7 @@ class Tally:
             RunFailedError: If it is not finite, or the sum of all is too large.
         """
         if not math.isfinite(self.sum + size):
-            raise RunFailedError(f"the constraint gave a violation of {size}, which cannot be added to the others")
+            raise RunFailedError(f"the constraint returned a violation of {size}, which cannot be summed")
         self.n += 1
         if size > 0:
             self.count += 1

@@ -136,7 +136,7 @@ def alone() -> Iterator[None]:
         with FileLock("results/.repro.lock", timeout=0):
             yield
     except Timeout:
-        raise UserError("another `acrl repro` is at work here: wait for it, or stop it") from None
+        raise UserError("another `acrl repro` is running here: wait for it or stop it") from None
 
 
 @contextmanager

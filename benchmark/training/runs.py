@@ -136,7 +136,7 @@ def evaluate_checkpoint(path: Path, params: Params, results: Path, episodes: int
         )
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:
-        raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")
+        raise UserError(f"{run.checkpoint(results)} belongs to a different run than the result; run it again")
     task = make_task(run.task)
     try:
         config = RunConfig.model_validate(result.config)

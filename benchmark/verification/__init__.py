@@ -84,15 +84,15 @@ def check_submissions(submissions: Mapping[str, Submission], found: Findings) ->
     problems, absent = [], []
     for method, submission in submissions.items():
         if method in (LOW_METHOD, HIGH_METHOD):
-            problems.append(f"all returns are measured by '{method}', whose runs are made here and not submitted")
+            problems.append(f"'{method}' defines the scores; its runs are made here and cannot be submitted")
         elif submission.package and is_of_repository(method):
-            problems.append(f"'{method}' is of this repository, and not of {submission.package}: choose another id")
+            problems.append(f"'{method}' belongs to this repository, not to {submission.package}: choose another id")
         elif method not in list_methods():
             absent.append(method)
-    found.conclude("submission", problems, "" if absent else "the code of every submitted method is here")
+    found.conclude("submission", problems, "" if absent else "every submitted method is installed here")
     warnings = [
-        f"'{method}' is not installed here, so that its own settings are not compared and none of its runs is made "
-        f"again: install {submissions[method].package or submissions[method].source}, and verify again"
+        f"'{method}' is not installed here, so its settings are not compared and none of its runs is "
+        f"repeated: install {submissions[method].package or submissions[method].source}, and verify again"
         for method in absent
     ]
     found.conclude("submission", warnings, level="warning")
@@ -120,14 +120,14 @@ def _count_runs(source: Source, params: Params, profile: str, runs: list[RunResu
     asked = list(itertools.product(chosen.tasks, methods, chosen.seeds))
     there = {_identity(run)[1:] for run in runs}
     missing = ["{} {} seed {}".format(*one) for one in asked if one not in there]
-    said = f"{len(asked) - len(missing)} of {len(asked)} runs that profile {profile} asks of {', '.join(methods)}"
+    said = f"{len(asked) - len(missing)} of {len(asked)} runs of {', '.join(methods)} in profile {profile}"
     if source.kind == "run" or not missing:
         found.add("ok", "completeness", said)
     else:
         found.add("warning", "completeness", f"{said}; missing: {listed(missing)}")
     known = {(run.task, run.method, run.seed) for run in select(params, profile)} | set(asked)
     others = [run_name(run) for run in runs if _identity(run)[1:] not in known]
-    beyond = [f"{name} is none that profile {profile} asks for" for name in others]
+    beyond = [f"profile {profile} does not ask for {name}" for name in others]
     found.conclude("completeness", beyond, level="failed" if source.kind == "submission" else "warning")
 
 
@@ -153,7 +153,9 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
         try:
             here = expected(run.profile, run.task, run.method)
         except UserError as error:
-            problems.append(f"{run_name(run)}: {error}; check out what has it, or install the method's package")
+            problems.append(
+                f"{run_name(run)}: {error}; check out a commit that has it, or install the method's package"
+            )
             continue
         there = {**run.config, "method": {}} if run.method in absent else recorded_config(run.config, run.method)
         if json.dumps(here, sort_keys=True) != json.dumps(there, sort_keys=True):
@@ -165,7 +167,7 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
         elif run.method not in absent:
             sound.add(_identity(run))
     profiles = ", ".join(sorted({run.profile for run in runs}))
-    found.conclude("configuration", problems, f"{len(runs)} of {len(runs)} have that of profile {profiles} here")
+    found.conclude("configuration", problems, f"{len(runs)} of {len(runs)} match profile {profiles} here")
     return sound
 
 
@@ -181,14 +183,16 @@ def check_commits(runs: list[RunResult], options: Options, found: Findings) -> N
     warnings = []
     if dirty:
         warnings.append(
-            f"{len(dirty)} of {len(runs)} were made in a dirty tree, so that their commit does not say by what code: "
-            f"{listed(dirty)}; commit the changes, and make them again"
+            f"{len(dirty)} of {len(runs)} were made with uncommitted changes, so no commit has their code: "
+            f"{listed(dirty)}; commit the changes and repeat the runs"
         )
     if options.rerun and changed_files():
-        warnings.append("this checkout is dirty, so that a run is made again by code of no commit: commit or stash it")
+        warnings.append(
+            "this checkout has uncommitted changes, so a run is repeated with code of no commit: commit or stash them"
+        )
     if runs:
         clean = sum(run.provenance.dirty is False for run in runs)
-        fine = f"{clean} of {len(runs)} say that they were made without uncommitted changes"
+        fine = f"{clean} of {len(runs)} were made without uncommitted changes"
         found.conclude("commits", warnings, fine, "warning")
 
 
@@ -209,10 +213,15 @@ def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
             commit = (run.provenance.commit or "unknown")[:12]
             stale.append(
                 f"{run_name(run)} was made with other versions or settings than this checkout's (at commit {commit}): "
-                "what is said of it holds for its numbers, not for what this code would give; verify at that commit"
+                "the checks cover its numbers, not what this code would compute; verify at that commit"
             )
     if runs:
-        found.conclude("versions", stale, f"{len(current)} of {len(runs)} have the key of this checkout", "warning")
+        found.conclude(
+            "versions",
+            stale,
+            f"{len(current)} of {len(runs)} match the versions and settings of this checkout",
+            "warning",
+        )
     return current
 
 
@@ -220,14 +229,14 @@ def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
     """That the numbers of every run fit each other; those for which they do."""
     wrong = {_identity(run): list(consistency.problems(run)) for run in runs}
     problems = [f"{run_name(run)}: {problem}" for run in runs for problem in wrong[_identity(run)]]
-    found.conclude("consistency", problems, f"the numbers of {len(runs)} of {len(runs)} fit each other")
+    found.conclude("consistency", problems, f"the numbers of {len(runs)} of {len(runs)} are consistent")
     return {identity for identity, several in wrong.items() if not several}
 
 
 def check_rerun(runs: list[RunResult], current: set[Identity], options: Options, found: Findings) -> None:
     """Make one run again, and compare."""
     if not runs:
-        found.add("warning", "rerun", "nothing was made again: no run whose code is here passed the checks before")
+        found.add("warning", "rerun", "no run was repeated: none that can run here passed the other checks")
         return
     run = rerun.shortest(runs)
     stretch = rerun.choose_stretch(run, options.rerun_steps)
@@ -238,10 +247,10 @@ def check_rerun(runs: list[RunResult], current: set[Identity], options: Options,
     try:
         again = rerun.repeat(run, stretch, options.results / run.profile, progress)
     except UserError as error:
-        found.add("failed", "rerun", f"{run_name(run)} cannot be made again: {error}")
+        found.add("failed", "rerun", f"{run_name(run)} cannot be repeated: {error}")
         return
     compared = rerun.compare(run, again, stretch, reasons, others)
     length = "whole" if stretch.whole else f"up to step {stretch.steps:,} of {run.config['steps']:,}"
-    took = f"{run_name(run)} made again {length} in {time.perf_counter() - started:.0f} s"
+    took = f"{run_name(run)} repeated {length} in {time.perf_counter() - started:.0f} s"
     level = {"differs": "failed", "undecided": "warning"}.get(compared.verdict, "ok")
     found.add(level, "rerun", f"{compared.verdict}: {took}; {compared.detail}")  # type: ignore[arg-type]

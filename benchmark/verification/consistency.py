@@ -26,10 +26,10 @@ def problems(run: RunResult) -> Iterator[str]:
         config = RunConfig.model_validate(run.config)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        yield f"its configuration is none of a run, at '{where}'"
+        yield f"its config is not that of a run, at '{where}'"
         return
     if run.returns is None or run.violations is None or run.final_policy is None:
-        yield "it is said to be complete and lacks returns, violations or the last policy"
+        yield "its status is complete, but it lacks returns, violations or the last policy"
         return
     for name, text in flatten(run.provenance.model_dump(), "provenance."):
         if not is_plain(f"{name} {text}"):
@@ -44,7 +44,7 @@ def problems(run: RunResult) -> Iterator[str]:
     yield from _curves(run, run.violations)
     spent = [getattr(run.seconds, part) for part in PARTS if part != "other"]
     if min(*spent, run.seconds.evaluate) < 0:
-        yield "seconds: a part took less than no time"
+        yield "seconds: a part is negative"
     if math.fsum(spent) > run.seconds.total * (1 + ROUNDING) + ROUNDING:
         yield f"seconds: the parts sum to {math.fsum(spent)}, more than the total of {run.seconds.total}"
     calls = run.calls
@@ -85,16 +85,16 @@ def _count(count: ViolationCount) -> Iterator[str]:
         return
     shares = [count.valid_at(tol) for tol in TOLERANCES] if count.n else []
     if any(not 0 <= share <= 1 for share in shares) or shares != sorted(shares):
-        yield "valid_share falls as the tolerance grows, or is no share"
+        yield "valid_share falls as the tolerance grows, or is not within 0 and 1"
     if any(abs(share * count.n - round(share * count.n)) > WHOLE for share in shares):
-        yield f"valid_share is no number of actions over {count.n:,}"
+        yield f"valid_share is not a whole number of actions over {count.n:,}"
     if count.n and round(shares[0] * count.n) != count.n - count.count:
         yield f"valid_share at 0 is {shares[0]}, and {count.count:,} of {count.n:,} violated"
     sizes_fit = 0 < count.mean <= count.max * (1 + ROUNDING) if count.count else count.mean == count.max == 0
     if not sizes_fit:
         yield f"mean {count.mean} and max {count.max} of {count.count:,} violations"
     if any((share == 1) != (count.max <= tol) for share, tol in zip(shares, TOLERANCES, strict=False)):
-        yield f"valid_share is 1 where the largest violation, {count.max}, is not within, or the other way about"
+        yield f"valid_share is 1 at a tolerance below the largest violation, {count.max}, or below 1 at one above it"
 
 
 def _steps(violations: Violations, steps: int) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _curves(run: RunResult, violations: Violations) -> Iterator[str]:
     for name in ("policy", "behaviour"):
         values = curves.get(f"violations/{name}", [])
         if not _grows(values) or values[-1] != getattr(violations, name).count:
-            yield f"curves.violations/{name} does not grow to violations.{name}.count"
+            yield f"curves.violations/{name} does not end at violations.{name}.count"
 
 
 def _grows(values: Sequence[float | None]) -> bool:

@@ -110,7 +110,7 @@ def read_source(path: Path, found: Findings) -> Source:
         raise UserError(f"no such file: {path}")
     files = _run_files(path) if path.is_dir() else [path]
     if not files:
-        raise UserError(f"{path} has no .json in it: give a run's JSON, a folder of them, or a submission's TOML")
+        raise UserError(f"{path} contains no .json: give a run's JSON, a folder of them, or a submission's TOML")
     runs = _read_runs(files, found)
     return Source("folder" if path.is_dir() else "run", list(runs.values()), _submissions_beside(runs))
 
@@ -147,10 +147,10 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
             undigested.append(str(file))
     found.conclude("files", problems)
     if undigested:
-        few = f"{len(undigested)} of {len(runs)} have no digest in them, so that damage to them could not be told"
+        few = f"{len(undigested)} of {len(runs)} have no digest, so damage would not be noticed"
         found.add("warning", "files", f"{few}: {listed(undigested)}")
     if not problems and not undigested:
-        found.add("ok", "files", f"{len(runs)} of {len(runs)} have the schema of a run, their digest and their place")
+        found.add("ok", "files", f"{len(runs)} of {len(runs)} have the right schema, digest and place")
     return runs
 
 

@@ -151,9 +151,9 @@ def compare(
         return Comparison("agrees", f"all {len(theirs)} numbers compared are equal to the bit")
     first = unequal[0]
     shown = f"{len(unequal)} of {len(theirs)} numbers differ, the first {first}: "
-    shown += f"{theirs.get(first)} recorded, {ours.get(first)} made again"
+    shown += f"{theirs.get(first)} recorded, {ours.get(first)} repeated"
     if not reasons:
-        return Comparison("differs", f"{shown}; on this machine, lock and code they have to be equal")
+        return Comparison("differs", f"{shown}; with this machine, lock and code they must be equal")
     why = " and ".join(reasons)
     if theirs.keys() == ours.keys() and all(is_close(theirs[name], ours[name]) for name in unequal):
         return Comparison(
@@ -207,7 +207,7 @@ def _outside(again: Outcome, stretch: Stretch, others: Sequence[RunResult]) -> I
         values = [dict(_summary(other, stretch))[name] for other in others]
         low, high = another_seed(values)
         if not low <= value <= high:
-            yield f"{name} is {value:,.6g} made again, and of another seed {low:,.6g} to {high:,.6g}"
+            yield f"{name} is {value:,.6g} when repeated; another seed would give {low:,.6g} to {high:,.6g}"
 
 
 def _summary(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""Constraints on actions: a base class with slow general answers, and families with exact ones."""
+"""Constraints on actions: a base class with slow general defaults, and families with exact answers."""
 
 from envs.constraints.allocation import Allocation
 from envs.constraints.ball import Ball

@@ -29,12 +29,12 @@ class Allocation(FixedTotal):
     """``sum_i a_i = total`` within the action box; BSS-3 and BSS-5 of FlowPG and NFWPO, in bikes.
 
     Args:
-        total: What is distributed, in action units.
-        lower: Least for each coordinate, shape (n,).
-        upper: Most for each coordinate, shape (n,).
+        total: Total to distribute, in action units.
+        lower: Lower limit of each coordinate, shape (n,).
+        upper: Upper limit of each coordinate, shape (n,).
 
     Raises:
-        UserError: If the total is not strictly between the sums of the two, so that at most one point is feasible.
+        UserError: If the total is not strictly between the sums of the limits, so at most one point is feasible.
     """
 
     def __init__(self, total: float, lower: ArrayLike, upper: ArrayLike) -> None:

@@ -22,8 +22,8 @@ from envs.errors import UserError
 class Ball(ExactConstraint):
     """``sum_i a_i^2 <= radius_squared`` within the action box; R+L2 (0.05) of FlowPG and ACRL-bench, An+L2 of ARAM.
 
-    Both the nearest point and the support point are ``clip(s y)`` for one scale s: that of the optimality conditions,
-    where the ball's multiplier shrinks y and the box's clip it.
+    The projection and the linear oracle are both ``clip(s y)`` for one scale s, from the optimality conditions: the
+    ball's multiplier shrinks y, and the box's multipliers clip it.
 
     Args:
         radius_squared: Positive, in squared action units.

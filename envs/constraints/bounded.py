@@ -1,4 +1,4 @@
-"""What families share whose set is given by one bound and holds 0."""
+"""Base of families with one bound whose set contains 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from envs.errors import UserError
 
 
 class Bounded(ExactConstraint):
-    """``g(a, s) <= bound`` within an action box that holds 0, with g convex and homogeneous in the action.
+    """``g(a, s) <= bound`` within an action box that contains 0, with g convex and homogeneous in the action.
 
     Since g is 0 at 0, the set is never empty.
 
@@ -24,11 +24,11 @@ class Bounded(ExactConstraint):
         bound: Positive.
         lower: Lower end of the action box, shape (n,), at most 0.
         upper: Upper end, shape (n,), at least 0.
-        context_indices: Entries of the observation from which g is computed.
+        context_indices: Observation entries that g depends on.
 
     Raises:
-        UserError: If the bound is not positive, the box does not hold 0, or the family takes another number of action
-            coordinates or of indices.
+        UserError: If the bound is not positive, the box does not contain 0, or the number of action coordinates or of
+            indices is wrong.
     """
 
     # Of g.

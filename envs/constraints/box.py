@@ -1,4 +1,4 @@
-"""No constraint beside the action box."""
+"""No constraint except the action box."""
 
 from __future__ import annotations
 

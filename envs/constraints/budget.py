@@ -1,4 +1,4 @@
-"""Budgets for the mechanical power of joints: a bound for a weighted sum of magnitudes."""
+"""Limits on the mechanical power of joints: bounds on a weighted sum of magnitudes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from envs.constraints.notation import entries, total
 class Budget(Bounded):
     """``sum_i c_i |a_i| <= bound``, where c_i >= 0 depends on the state variable w_i and on the sign of a_i.
 
-    The nearest point and the support point lie in the orthant of the action and of the gradient, where both reduce to
-    a knapsack over magnitudes. The context indices are those of w, one for each action coordinate.
+    The projection lies in the orthant of the action, and the linear oracle's answer in that of the gradient; there both
+    reduce to a knapsack over magnitudes. The context indices are those of w, one per action coordinate.
     """
 
     _degree = 1
@@ -108,8 +108,8 @@ class Budget(Bounded):
 class WeightedL1(Budget):
     """``sum_i |w_i a_i| <= bound`` within the action box; HC+O, R+O03, R+O10 and R+O30.
 
-    ``w`` are joint velocities and ``a`` torques in units of the actuator, so that the sum is a power. FlowPG and
-    ACRL-bench use it; the exact projection is that onto a weighted l1 ball (Duchi et al. 2008), here with a box.
+    ``w`` are joint velocities and ``a`` torques in actuator units, so the sum is a power. From FlowPG and ACRL-bench.
+    The projection is that onto a weighted l1 ball (Duchi et al. 2008), here with a box.
     """
 
     _term = "|w{i}a{i}|"
@@ -150,8 +150,8 @@ class WeightedL1(Budget):
 class Power(Budget):
     """``sum_i max(w_i a_i, 0) <= bound`` within the action box; H+M, W+M and R+M of FlowPG and ACRL-bench.
 
-    ``w`` are joint velocities. Coordinates that brake their joint (w_i a_i <= 0) are free: what joints give back is not
-    counted.
+    ``w`` are joint velocities. Coordinates that brake their joint (w_i a_i <= 0) are free: recovered power does not
+    count.
     """
 
     _term = "max(w{i}a{i}, 0)"

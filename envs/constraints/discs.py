@@ -18,8 +18,8 @@ from envs.errors import UserError
 class Discs(NonConvex):
     """The union of discs (balls) ``|a - centre_k|^2 <= radius_squared_k`` that do not touch; not convex.
 
-    ``violation`` is that of the disc with the smallest. Of equally near discs, as of equally good support points, the
-    one listed first is taken. ``interior`` is the centre of the first.
+    ``violation`` is the smallest over the discs. Of equally near discs, or equally good answers of the linear oracle,
+    the first one counts. ``interior`` is the centre of the first disc.
 
     Args:
         centres: Shape (k, n), in action units.

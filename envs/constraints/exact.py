@@ -1,9 +1,9 @@
-"""Exact answers for a batch at once, from formulas written once for NumPy and torch.
+"""Exact batched answers, from formulas written once for NumPy and torch.
 
-A family gives the formulas for its own constraint; this class adds the action box, checks input, keeps answers
-feasible to the last bit, and chooses the library. At batch size one the fixed cost of torch calls is many times the
-arithmetic, so small batches that need no gradient are answered through NumPy views of the same memory, and a family
-may project a single action in plain numbers.
+A family provides the formulas of its own constraint. This class adds the action box, checks input, keeps answers
+feasible to the last bit, and chooses the library. For a single action, torch calls cost many times the arithmetic, so
+small batches without gradients go through NumPy views of the same memory, and a family may project a single action with
+plain Python numbers.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Limits(NamedTuple):
     Attributes:
         lower: (1, n).
         upper: (1, n).
-        lower_row: The same as plain numbers.
-        upper_row: The same as plain numbers.
+        lower_row: ``lower`` as plain numbers.
+        upper_row: ``upper`` as plain numbers.
         zeros: (1, n).
-        ones: (n, 1), so that a product with it is a sum over coordinates.
+        ones: (n, 1); a product with it sums over coordinates.
         eps: Distance from 1 to the next number.
-        reach: Farther from 0 than this, the digits that tell coordinates apart are lost to rounding.
+        reach: Beyond this distance from 0, rounding loses the differences between coordinates.
     """
 
     lower: Array
@@ -58,11 +58,11 @@ class Limits(NamedTuple):
 
 
 class ExactConstraint(Constraint):
-    """A constraint whose projection and linear oracle have closed or finite forms.
+    """A constraint whose projection and linear oracle have a closed form or a finite algorithm.
 
-    Subclasses give ``_violation``, ``_project``, ``_linear_oracle``, and ``_interior`` or ``_inside``. These take the
-    array namespace first, then arrays (B, n) and the state variables (B, k) in the action's precision. They must hold
-    for every row, whether or not the answer is used, without NaN: its gradient would reach the rows that are used.
+    Subclasses implement ``_violation``, ``_project``, ``_linear_oracle``, and ``_interior`` or ``_inside``. These take
+    the array namespace, then arrays (B, n) and the state variables (B, k) in the action's precision. They must be valid
+    and free of NaN for every row, even where the answer is not used, because gradients would spread NaN to other rows.
     """
 
     # By how many eps in the constraint's units an answer stays inside, so that a sum taken in another order (another

@@ -1,4 +1,4 @@
-"""What families share whose coordinates add up to a fixed total: the plane that they lie in."""
+"""Base of families whose coordinates add up to a fixed total."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from envs.errors import UserError
 
 
 class FixedTotal(ExactConstraint):
-    """``sum_i a_i = total`` within the action box, and whatever else a family asks for.
+    """``sum_i a_i = total`` within the action box, with further constraints of a family.
 
-    An equality of rounded numbers cannot be met exactly: its column of ``violation`` is ``|sum_i a_i - total|`` less
-    n eps times the total, the rounding of a sum of n terms in the action's precision, and nothing else is forgiven.
-    Relative to its plane the set has an interior; projections lie on it up to that rounding.
+    Floating-point numbers cannot satisfy an equality exactly. Its column of ``violation`` is ``|sum_i a_i - total|``
+    minus n eps times the total, the rounding error of a sum of n terms in the action's precision. Relative to its plane
+    the set has an interior, and projections lie in the plane up to that rounding.
 
     Args:
-        total: What is distributed, in action units.
-        lower: Least for each coordinate, shape (n,).
-        upper: Most for each coordinate, shape (n,).
+        total: Total to distribute, in action units.
+        lower: Lower limit of each coordinate, shape (n,).
+        upper: Upper limit of each coordinate, shape (n,).
 
     Raises:
-        UserError: If the total is not strictly between the sums of the two, so that at most one point is feasible.
+        UserError: If the total is not strictly between the sums of the limits, so at most one point is feasible.
     """
 
     def __init__(self, total: float, lower: ArrayLike, upper: ArrayLike) -> None:

@@ -1,4 +1,4 @@
-"""Minkowski gauges (see ``Constraint.gauge``): in closed form for a quadratic set, by bisection for any convex one."""
+"""Minkowski gauges (see ``Constraint.gauge``): closed form for quadratic sets, bisection for any convex set."""
 
 from __future__ import annotations
 

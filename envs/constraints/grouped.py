@@ -1,4 +1,4 @@
-"""A fixed total, distributed over coordinates with limits on the sums of groups."""
+"""A fixed total, distributed over coordinates, with limits on the sums of groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Fill = Callable[[Array, Array, Array, float], Array]
 
 
 class Block(NamedTuple):
-    """Coordinates whose sum is limited; infinite where their own ends say as much."""
+    """Coordinates with a limited sum. A limit is infinite if the coordinates' own limits imply it."""
 
     columns: list[int]
     least: float
@@ -37,20 +37,20 @@ class Block(NamedTuple):
 class GroupedAllocation(FixedTotal):
     """``sum_i a_i = total`` and ``least_k <= sum over group k <= most_k`` within the action box; Portfolio.
 
-    The groups share no coordinate, and some coordinates may belong to none.
+    Groups do not overlap, and a coordinate may belong to none.
 
     For a given multiplier of the total, a group either follows it or stays at one of its limits, where its coordinates
-    no longer depend on it. So a group's nearest points at its two limits are ends between which its coordinates move,
-    and with these in place of the box the nearest point is that of one quadratic knapsack. The support point is found
-    in the same two steps, by greedy filling.
+    no longer depend on it. So a group's coordinates move between its nearest points at the two limits. With these in
+    place of the box, the projection is one quadratic knapsack. The linear oracle takes the same two steps, with greedy
+    filling.
 
     Args:
-        total: What is distributed, in action units.
-        groups: Coordinates of each of K groups.
+        total: Total to distribute, in action units.
+        groups: Coordinates of each of the K groups.
         least: Least sum of each group, shape (K,).
         most: Greatest sum of each group, shape (K,).
-        lower: Least for each coordinate, shape (n,).
-        upper: Most for each coordinate, shape (n,).
+        lower: Lower limit of each coordinate, shape (n,).
+        upper: Upper limit of each coordinate, shape (n,).
 
     Raises:
         UserError: If groups overlap or name coordinates that do not exist, or if the limits leave at most one point.

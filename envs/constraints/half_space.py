@@ -31,8 +31,7 @@ FLOAT64_EPS = float(np.finfo(np.float64).eps)
 class HalfSpace(Bounded):
     """``c(s) . a <= bound`` within the action box, with coefficients of either sign.
 
-    With the coordinates of negative coefficients turned round, nearest point and support point are those of a
-    knapsack.
+    With the signs of negative coefficients flipped, projection and linear oracle are knapsacks.
     """
 
     _degree = 1
@@ -124,9 +123,9 @@ class HalfSpace(Bounded):
 class TwoLegs(HalfSpace):
     """``w1 a1 sin(th1 + th2 + th3) + w4 a4 sin(th4 + th5 + th6) <= bound``; HC+MA of ACRL-bench.
 
-    ``th`` are the angles and ``w`` the velocities of the joints of two legs with three joints each: the power at both
-    hips, weighted with the sines of the feet's orientations. The other coordinates have the coefficient 0.
-    The context indices are those of th1 to th6, w1 and w4.
+    ``th`` are the joint angles and ``w`` the joint velocities of two legs with three joints each. The sum is the power
+    at both hips, weighted with the sines of the feet's orientations; the other coordinates have coefficient 0. The
+    context indices are those of th1 to th6, w1 and w4.
     """
 
     def _sizes(self) -> tuple[int, int]:

@@ -26,17 +26,17 @@ RIDGE = 2.0
 class Intersection(ExactConstraint):
     """``sum_i |w_i a_i| <= b`` and ``sum_i q_i a_i^2 <= r`` within the action box; H+O+S and W+O+S of ACRL-bench.
 
-    The nearest point has one multiplier for each constraint. Where one constraint is enough, its multiplier is that of
-    a quadratic knapsack or of a weighted ball; where both are active, Newton's method finds the two, backed by a root
-    search that cannot fail, since for a given multiplier of the second constraint the other is that of a knapsack and
-    the sum of squares falls with it. All to rounding; the gradient is that of one Newton step at the solution.
+    The projection has one multiplier per constraint. If one constraint is enough, it is a quadratic knapsack or a
+    weighted ball. If both are active, Newton's method finds the two multipliers, with a root search as a safeguard: for
+    a given multiplier of the second constraint the other solves a knapsack, and the sum of squares falls with it. The
+    result is exact to rounding, and its gradient is that of one Newton step at the solution.
 
-    The support point, too, has a multiplier for each constraint, in closed form once it is known which coordinates are
-    free. Duality tells how far its value can be from the largest: at most 1e-13 of it and the rounding of the answer's
-    precision. Where several points are equally good, so that no multipliers name one, it is the nearest point to a far
-    one in the direction of the gradient. There its value falls short of the largest by at most ``RIDGE sqrt(eps) R^2 /
-    2`` times the gradient's largest entry, R the support point's length: 9e-8 at the worst with six coordinates in
-    [-1, 1] in float64. The gradient of a support point is always that of this nearest point.
+    The linear oracle also has one multiplier per constraint, in closed form once the free coordinates are known. By
+    duality its value is within 1e-13 of the largest, relatively, and the rounding of the answer's precision. If several
+    points are equally good, no multipliers single one out, and the answer is the projection of a far point along the
+    gradient. Its value then falls short by at most ``RIDGE sqrt(eps) R^2 / 2`` times the gradient's largest entry, R
+    the answer's length: 9e-8 at worst with six coordinates in [-1, 1] in float64. Gradients are always those of this
+    projection.
 
     Args:
         l1: The first constraint.

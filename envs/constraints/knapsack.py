@@ -1,7 +1,7 @@
 """Two classical problems with one linear constraint, solved exactly for a batch of rows.
 
-Both are usually solved by sorting. Here n is at most a dozen, so that in a batch every breakpoint is compared with
-every coordinate instead: O(n^2) arithmetic, but no gather, no scatter and no loop.
+Both are usually solved by sorting. Here n is at most a dozen, so batches compare every breakpoint with every coordinate
+instead. That takes O(n^2) arithmetic, but no gather, scatter or loop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What sets that are not convex share: no solver takes them, and no gauge describes them."""
+"""Base of sets that are not convex, which have no QP and no gauge."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from envs.errors import UserError
 
 
 class NonConvex(ExactConstraint):
-    """A set within the action box, the same at every state, whose nearest points are exact but not always unique.
+    """A state-independent set within the action box. Projections are exact, but not always unique.
 
-    ``linear_oracle`` gives the support point of the convex hull that lies in the set. The way there may lead through
-    what is infeasible.
+    ``linear_oracle`` answers for the convex hull, with a point of the set. The segment towards it may be infeasible.
     """
 
     convex: ClassVar[bool] = False

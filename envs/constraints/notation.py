@@ -1,4 +1,4 @@
-"""Parts of what a constraint demands, as Unicode text with the numbers of the instance."""
+"""Formulas of constraints as Unicode text."""
 
 from __future__ import annotations
 

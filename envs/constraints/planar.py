@@ -1,4 +1,4 @@
-"""A turned ellipse in the plane, whose matrix depends on the state."""
+"""A rotated ellipse in the plane, whose matrix depends on the state."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from envs.constraints.secular import ROUNDS, rising_root
 class PlanarQuadratic(Bounded):
     """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab where Q has rank one.
 
-    The nearest point is that of the ellipse alone, found to rounding in about five Newton steps on its multiplier, or
-    lies on a side of the box, where the problem has one coordinate and is solved in closed form; likewise the support
-    point.
+    The projection is that onto the ellipse alone, found to rounding in about five Newton steps on its multiplier, or it
+    lies on a side of the box, where a closed form solves the problem in one coordinate. The same holds for the linear
+    oracle.
     """
 
     # No entry of Q may be larger in magnitude.
@@ -190,8 +190,8 @@ class TwoLinkTip(PlanarQuadratic):
     """``a1^2 + 2 a1 (a1 + a2) c + (a1 + a2)^2 <= bound`` with c the cosine of the elbow; R+T of ACRL-bench.
 
     The left-hand side is the squared speed of the tip of an arm with two links of length 1 whose joints turn at the
-    rates a. At c = 1 and -1, the arm stretched or folded, the ellipse is a slab. Cosines beyond, which are none, are
-    taken for the nearer of the two. The one context index is that of c.
+    rates a. At c = 1 and -1, with the arm stretched or folded, the ellipse is a slab. Values of c beyond count as the
+    nearer of the two. The only context index is that of c.
     """
 
     _largest_entry = 4.0
@@ -220,7 +220,7 @@ class Matrix(NamedTuple):
         first: Q11.
         cross: Q12.
         second: Q22.
-        determinant: Apart, since computed from the entries it loses its digits where it is small.
+        determinant: Stored separately, because computing a small one from the entries loses digits.
     """
 
     first: Array

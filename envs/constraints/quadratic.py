@@ -27,7 +27,7 @@ from envs.constraints.secular import rising_root
 class DiagonalQuadratic(Bounded):
     """``sum_i q_i(s) a_i^2 <= bound`` within the action box, with q_i >= 0.
 
-    The nearest point is ``clip(y_i / (1 + m q_i))`` for one multiplier m, found to rounding in about five Newton steps.
+    The projection is ``clip(y_i / (1 + m q_i))`` for one multiplier m, found to rounding in about five Newton steps.
     """
 
     _degree = 2
@@ -148,7 +148,7 @@ class DiagonalQuadratic(Bounded):
 class SineSquares(DiagonalQuadratic):
     """``sum_i a_i^2 sin^2(th_i) <= bound``; the second constraint of H+O+S and W+O+S of ACRL-bench.
 
-    The context indices are those of th, one for each action coordinate.
+    The context indices are those of th, one per action coordinate.
     """
 
     def _sizes(self) -> tuple[int, int]:

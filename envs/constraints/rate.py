@@ -1,4 +1,4 @@
-"""Limits on how far an action may move from the one before, alone and beside a budget for power."""
+"""Limits on the change of the action, alone and with a limit on power."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ SPARE = 0.05
 
 
 class RateLimit(ExactConstraint):
-    """``|a_i - p_i| <= rate`` for each coordinate, within the action box; HC+R. p is the action before.
+    """``|a_i - p_i| <= rate`` for each coordinate, within the action box; HC+R. p is the previous action.
 
-    A box that moves with the state. Where synthetic states hold a p outside the action box, the nearest in it counts,
-    so that the set always has an interior.
+    A box that moves with the state. Synthetic states may hold a p outside the action box; the nearest point inside then
+    counts, so the set always has an interior.
 
     Args:
-        rate: Farthest that a coordinate may move in one step.
+        rate: Largest change of a coordinate in one step.
         lower: Lower end of the action box, shape (n,).
         upper: Upper end, shape (n,).
-        context_indices: Entries of the observation that hold p, one for each coordinate.
+        context_indices: Observation entries that hold p, one per coordinate.
 
     Raises:
         UserError: If the rate is not positive, or indices and coordinates differ in number.
@@ -117,14 +117,14 @@ class RateLimit(ExactConstraint):
 
 
 class RateLimitedL1(ExactConstraint):
-    """``sum_i |w_i a_i| <= b(s)`` and ``|a_i - p_i| <= rate`` within the action box; HC+O+R. p is the action before.
+    """``sum_i |w_i a_i| <= b(s)`` and ``|a_i - p_i| <= rate`` within the action box; HC+O+R. p is the previous action.
 
-    Joints may speed up so fast that no action within the rate limit keeps to the budget. Actuators cannot move faster,
-    so the budget gives way: with ``least(s)`` the smallest sum within the rate limit, ``b(s) = max(bound, 1.05
-    least(s))``. That is the bound itself unless all but 5% of it is needed, and the set always has an interior.
+    Joints may accelerate so fast that no action within the rate limit meets the bound. Actuators cannot move faster, so
+    the bound gives way: with ``least(s)`` the smallest sum within the rate limit, ``b(s) = max(bound, 1.05 least(s))``.
+    This is the bound itself unless more than 95% of it is needed, and the set always has an interior.
 
-    Within the rate limit the sum is ``least(s) + sum_i |w_i| |a_i - r_i|``, r the point with the least magnitudes.
-    Around r the set is a weighted l1 ball in a box, whose nearest and support points are those of a knapsack.
+    Within the rate limit the sum is ``least(s) + sum_i |w_i| |a_i - r_i|``, with r the point of least magnitudes.
+    Around r the set is a weighted l1 ball in a box, so projection and linear oracle are knapsacks.
 
     Args:
         l1: The budget.

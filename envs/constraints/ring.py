@@ -21,8 +21,8 @@ from envs.errors import UserError
 class Ring(NonConvex):
     """``inner_squared <= sum_i a_i^2 <= outer_squared``, a ring or a shell; not convex.
 
-    The nearest point lies on the ray from 0 through the action. At 0 all points of the inner sphere are equally near:
-    the answer is the one on the first axis, (r, 0, ..., 0). ``interior`` is the middle of the ring there.
+    The projection lies on the ray from 0 through the action. At 0 all points of the inner sphere are equally near, and
+    the projection is the one on the first axis, (r, 0, ..., 0). ``interior`` is the middle of the ring on that axis.
 
     Args:
         inner_squared: Positive, in squared action units.

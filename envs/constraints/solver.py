@@ -1,6 +1,6 @@
-"""The general route through cvxpy: slow, exact to the solver's tolerance, for any convex constraint.
+"""The general solution with cvxpy: slow, exact to the solver's tolerance, for any convex constraint.
 
-This is both the default of a new constraint and the "QP at every step" that the exact projections are compared with.
+It is the default of a new constraint, and the "QP at every step" that exact projections are compared with.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ class ParametrisedProgram:
                 # A warm start would reuse the first problem's scaling: answers would depend on what was solved before.
                 problem.solve(solver=cp.CLARABEL, warm_start=False, **self._settings)
         except cp.SolverError as error:
-            raise UserError(f"cvxpy could not solve over this constraint: {error}") from error
+            raise UserError(f"cvxpy could not solve this constraint: {error}") from error
         if problem.status in cp.settings.INF_OR_UNB:
             raise UserError("the constraint set is empty at this observation; check its bounds")
         value = self._variable.value
         if value is None:
-            raise UserError(f"cvxpy gave no answer over this constraint (status {problem.status})")
+            raise UserError(f"cvxpy found no answer for this constraint (status {problem.status})")
         return np.asarray(value, dtype=np.float64)
 
 

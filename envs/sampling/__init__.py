@@ -1,1 +1,1 @@
-"""Samplers: states that cover those visited, and feasible actions at them."""
+"""Samplers of states like those visited in training, and of feasible actions."""

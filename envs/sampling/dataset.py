@@ -1,8 +1,8 @@
-"""What a conditional flow is trained on: contexts that cover those visited in training, one feasible action at each.
+"""Training data of conditional flows: contexts like those visited in training, each with one feasible action.
 
-A learning agent visits other states than a random one: it moves faster. So half of the contexts are those of rollouts
-that are as varied as feasible actions allow (:func:`rollout_contexts`), the other half is wider than any rollout
-(:func:`widen`). How well they cover what was really visited is measured on every run (``acrl visited``).
+A learning agent moves faster than a random one, and so visits other states. Half of the contexts therefore come from
+rollouts that are as varied as feasible actions allow (:func:`rollout_contexts`), and the other half is spread wider
+(:func:`widen`). ``acrl visited`` measures how well they cover the states of every run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much chains are worth: effective sample size and R-hat, by ArviZ."""
+"""Effective sample size and R-hat of chains, by ArviZ."""
 
 from __future__ import annotations
 

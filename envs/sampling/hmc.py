@@ -1,4 +1,4 @@
-"""Hamiltonian Monte-Carlo for the uniform density on C(s), convex or not: many chains in one tensor operation."""
+"""Hamiltonian Monte Carlo for the uniform density on C(s), convex or not, with many chains in one tensor operation."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ GAIN, DECAY = 2.0, 0.6
 
 @dataclass(frozen=True)
 class HMCConfig:
-    """Settings that work on all tasks.
+    """Settings of HMC; the defaults work on all tasks.
 
     Attributes:
-        draws: Draws kept of each chain, one an iteration.
-        warmup: Iterations before them, in which the step size is adapted; 0 keeps ``step_size``.
-        steps: Steps of a trajectory, L.
-        target: Share of steps that should move, between 0 and 1.
-        step_size: Where adaptation starts, in half-widths of the bounding box.
-        jumps: Whether every iteration ends with a proposal uniform on the bounding box. Without it chains cannot change
-            between components that lie apart.
-        start: Where chains start: ``"rejection"`` tries uniform points of the bounding box first, some rounds of them,
-            ``"interior"`` starts at ``constraint.interior`` at once.
+        draws: Draws kept per chain, one per iteration.
+        warmup: Iterations before them that adapt the step size; 0 keeps ``step_size``.
+        steps: Steps per trajectory, L.
+        target: Target share of accepted steps, between 0 and 1.
+        step_size: Initial step size, in half-widths of the bounding box.
+        jumps: Whether every iteration ends with a uniform proposal in the bounding box. Without it, chains cannot move
+            between separate components.
+        start: Where chains start: ``"rejection"`` first tries some rounds of uniform points in the bounding box;
+            ``"interior"`` starts at ``constraint.interior``.
 
     Raises:
         UserError: If a setting is out of range.
@@ -142,7 +142,9 @@ class Space:
         free = self._constraint.to_free(self._constraint.interior(self._obs[rows]))
         position: Tensor = (free - self._middle[rows]) / self._half[rows]
         if not bool(self.feasible(position, rows).all()):
-            raise UserError("hmc: rejection found no point to start from, and the constraint's interior is none either")
+            raise UserError(
+                "hmc: rejection found no point to start from, and the constraint's interior point is infeasible"
+            )
         return position
 
 

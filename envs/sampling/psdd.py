@@ -1,8 +1,8 @@
-"""Uniform integer points under linear constraints, exactly: a probabilistic sentential decision diagram.
+"""Exact uniform sampling of integer points under linear constraints, by a probabilistic sentential decision diagram.
 
 The constraints are compiled once into a sentential decision diagram (SDD, Darwiche 2011) over the bits of the
-coordinates; with the count of models below every node it is a PSDD (Kisa et al. 2014) of the uniform distribution, and
-a draw is one walk from its root (FlowPG, section 3.2).
+coordinates. With model counts at every node it is a PSDD (Kisa et al. 2014) of the uniform distribution, and a draw is
+one walk from the root (FlowPG, section 3.2).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def compile_linear(coefficients: ArrayLike, sense: str | Sequence[str], bound: A
 
 
 class PSDD:
-    """A diagram whose models are integer points, with the count of models below every node.
+    """A diagram whose models are integer points, with model counts at every node.
 
     Nodes are those of the normalised diagram: every draw passes every node of the variable tree once, from the root
     down, and chooses among the elements (p, s) of its decision node there in proportion to count(p) x count(s). A

@@ -1,4 +1,4 @@
-"""Rejection sampling: draws from a box until one is feasible. Exact, independent, and slow where C(s) is small."""
+"""Rejection sampling: draws from a box until a draw is feasible. Exact and independent, but slow if C(s) is small."""
 
 from __future__ import annotations
 

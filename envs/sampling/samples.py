@@ -1,4 +1,4 @@
-"""What a sampler of feasible actions returns. Samplers count, and leave timing to whoever calls them."""
+"""The result of a sampler of feasible actions. Samplers count; the caller measures time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Feasible actions and what it took to get them. What a sampler does not have is None.
+    """Feasible actions and the cost of sampling them. Fields that do not apply to a sampler are None.
 
     Attributes:
         actions: (N, n) float64, in the environment's units.
-        proposals: Points tried: by rejection up to and with each row's accepted one; by HMC in moves of both kinds
-            after the warm-up; by a PSDD one for each sample, since every draw is feasible.
-        acceptance: Share of proposals accepted; by HMC of the steps of its trajectories.
-        jump_acceptance: Share of HMC's jumps to an unrelated point that were accepted.
-        ess: Effective number of independent samples among N, the smallest over coordinates, bulk and tail.
-        rhat: Disagreement of chains at the same state, the largest over coordinates; 1 is none.
-        step_size: Of HMC, in half-widths of the bounding box.
-        models: Integer points that a PSDD represents.
-        nodes: Decision nodes of its diagram.
+        proposals: Points tried: for rejection up to each row's accepted one; for HMC in steps and jumps after the
+            warm-up; for a PSDD one per sample, as every draw is feasible.
+        acceptance: Share of proposals accepted; for HMC, of the steps of trajectories.
+        jump_acceptance: Share of HMC's jumps accepted.
+        ess: Effective sample size among N, the smallest over coordinates, bulk and tail.
+        rhat: R-hat of chains at the same state, the largest over coordinates; 1 means agreement.
+        step_size: Step size of HMC, in half-widths of the bounding box.
+        models: Number of integer points of a PSDD.
+        nodes: Number of decision nodes of its diagram.
     """
 
     actions: Tensor

@@ -14,15 +14,15 @@ from envs.constraints.base import Constraint
 class Flow(nn.Module):
     """f(z; s): z in [-1, 1]^d to an action, and back.
 
-    It works in the constraint's free coordinates, so an equality holds by construction, scaled to [-1, 1] by the
-    box around C(s); the state enters through the variables of the constraint alone.
+    It works in the constraint's free coordinates, scaled to [-1, 1] by the box around C(s), so an equality holds by
+    construction. The state enters only through the context.
 
     Args:
         constraint: The set to map onto.
 
     Attributes:
         dim: Dimension d of latents and free coordinates.
-        context_dim: Numbers that :meth:`standardise` makes of a context.
+        context_dim: Dimension of a standardised context (:meth:`standardise`).
     """
 
     box_middle: Tensor

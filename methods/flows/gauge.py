@@ -1,4 +1,4 @@
-"""A flow that is valid by construction: a learned flow on the box, then the gauge map from the box onto C(s)."""
+"""A flow that is valid by construction: a learned flow on the box, followed by the gauge map onto C(s)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from methods.rays import free_centre, free_gauge, stretch, stretch_onto
 
 
 class GaugeConfig(SplineConfig):
-    """As the spline flow's, smaller and with gentler slopes, since the gauge map does most of the work."""
+    """Settings of a gauge flow: a smaller spline flow with gentler slopes, as the gauge map does most of the work."""
 
     kind: ClassVar[str] = "gauge flow"
     version: ClassVar[int] = 1
@@ -31,10 +31,10 @@ class GaugeConfig(SplineConfig):
 class GaugeFlow(SplineFlow):
     """``f(z; s) = c(s) + r(u) u`` with u = g(z; s) in the box, g a spline flow and c(s) an interior point of C(s).
 
-    Along every ray from 0 the box's boundary is stretched to that of C(s) - c(s) (``methods/rays.py``). That the gauge
-    map makes a flow, with a closed-form likelihood, is used here to spread the latents evenly over C(s).
+    Along every ray from 0, the box's boundary is stretched to that of C(s) - c(s) (``methods/rays.py``). The gauge map
+    has a closed-form likelihood, which is used to spread the latents evenly over C(s).
 
-    The set must be convex: the gauge of others is refused.
+    The set must be convex, because others have no gauge.
     """
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How good a trained flow is: validity of what it puts out, recall of what is feasible."""
+"""Quality of a trained flow: validity of its outputs, and recall of feasible actions."""
 
 from __future__ import annotations
 

@@ -21,12 +21,11 @@ LARGEST = math.log(1000)
 
 
 class RealNVPConfig(FlowConfig):
-    """FlowPG's number and width of layers, trained in larger steps on larger batches.
+    """Settings of RealNVP: FlowPG's number and width of layers, trained in larger steps on larger batches.
 
     Attributes:
-        moves: What a layer moves by what it is given: a coordinate by all others, or, as published, half of them by the
-            other half.
-        shares: Whether layers see what each coordinate takes of a budget of power. It was not published.
+        moves: What a layer moves: one coordinate given all others or, as published, half of them given the other half.
+        shares: Whether layers see each coordinate's share of a power budget. Not in the paper.
     """
 
     kind: ClassVar[str] = "RealNVP"
@@ -45,16 +44,16 @@ class RealNVPConfig(FlowConfig):
 
 
 class RealNVP(Flow):
-    """Layers that scale and shift a few coordinates by what a network makes of all the others and the state.
+    """Layers that scale and shift a few coordinates, given all others and the state.
 
-    The coordinates take turns: halves, or as few at a time as let every one move in some layer, which is one if there
-    are enough layers. Where C(s) is a budget, a network may also see what share of it each of the others takes; it
-    would otherwise have to learn first to multiply velocities by torques. One network gives log-scales and shifts
-    together: at a policy's batch sizes a call costs as much as the arithmetic.
+    The coordinates take turns: halves, or as few at a time as let each move in some layer, which is one if there are
+    enough layers. If C(s) is a power budget, a network may also see the share that each other coordinate takes, which
+    it would otherwise have to learn as a product of velocity and torque. One network gives both log-scales and shifts,
+    because at a policy's batch sizes a call costs as much as the arithmetic.
 
     Args:
         constraint: The set to map onto.
-        config: Its architecture.
+        config: Architecture.
     """
 
     def __init__(self, constraint: Constraint, config: RealNVPConfig) -> None:
@@ -94,11 +93,11 @@ class RealNVP(Flow):
 
 
 class Groups:
-    """The coordinates on their way through the layers, in the groups that move together, and what networks see.
+    """Coordinates on their way through the layers, in groups that move together.
 
     Attributes:
         values: The groups, each (B, size).
-        shares: What share of the budget each coordinate takes, in the same groups; none where C(s) is no budget.
+        shares: Each coordinate's share of the budget, in the same groups; none if C(s) is not a budget.
     """
 
     def __init__(self, flow: RealNVP, coordinates: Tensor, context: Tensor) -> None:

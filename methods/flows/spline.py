@@ -20,7 +20,7 @@ class SplineConfig(FlowConfig):
 
     Attributes:
         bins: Bins of each rational-quadratic spline.
-        slope: Least slope of a spline, and the inverse of the largest.
+        slope: Smallest slope of a spline; its inverse is the largest.
     """
 
     kind: ClassVar[str] = "spline flow"
@@ -36,14 +36,14 @@ class SplineConfig(FlowConfig):
 
 
 class SplineFlow(Flow):
-    """Couplings whose transformations are monotonic rational-quadratic splines from [-1, 1] onto [-1, 1].
+    """Coupling layers with monotonic rational-quadratic splines from [-1, 1] onto [-1, 1].
 
-    Unlike RealNVP, it cannot leave the box around C(s), and every point of that box has its latent in the box: recall
-    is 1 by construction, and what is left to learn is to spend next to no latents outside C(s).
+    Unlike RealNVP, it cannot leave the box around C(s), and every point of that box has a latent in the box. So recall
+    is 1 by construction, and the flow only has to learn to spend few latents outside C(s).
 
     Args:
         constraint: The set to map onto.
-        config: Its architecture.
+        config: Architecture.
     """
 
     def __init__(self, constraint: Constraint, config: SplineConfig) -> None:

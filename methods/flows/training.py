@@ -1,4 +1,4 @@
-"""Maximum-likelihood training of a flow on feasible actions; a run that was interrupted goes on where it was."""
+"""Maximum-likelihood training of a flow on feasible actions. Interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Curve = dict[str, list[float]]
 
 
 class SampleConfig(MethodConfig):
-    """How many samples a flow is trained and tested on. FlowPG's are 500,000 each; profile paper has them."""
+    """Numbers of samples that a flow is trained and tested on. FlowPG and profile paper use 500,000 each."""
 
     train: PositiveInt = 200_000
     test: PositiveInt = 100_000
@@ -36,22 +36,23 @@ class SampleConfig(MethodConfig):
 
 
 class FlowConfig(MethodConfig, ABC):
-    """Training of a flow, and what every kind of flow is configured with: FlowPG's released settings by default.
+    """Settings that all flows and their training share; defaults are FlowPG's released ones.
 
     Attributes:
-        kind: What the flow is called.
-        version: Raised whenever a change of the flow or of its training alters what comes out.
+        kind: Name of the flow.
+        version: Raised when a change of the flow or of its training alters results.
         layers: Coupling layers.
         hidden: Widths of each coupling's network.
-        updates: Most gradient steps. FlowPG's 100 epochs of 500,000 samples are 195,300; profile paper has them.
-        learning_rate: Of Adam, at the start; it falls to ``final_learning_rate`` along a cosine.
+        updates: Maximum number of gradient steps. FlowPG's 100 epochs of 500,000 samples are 195,300, as in profile
+            paper.
+        learning_rate: Initial learning rate of Adam, which falls to ``final_learning_rate`` along a cosine.
         sigma: Standard deviation of the Gaussian edge of the base density.
-        steepest: Slope of its logarithm at which the edge becomes exponential.
-        steepest_at_start: The same when training starts: it rises geometrically over the first half.
-        clip: Largest norm of a gradient.
+        steepest: Slope of the log density at which the edge becomes exponential.
+        steepest_at_start: The same at the start; it rises geometrically over the first half of training.
+        clip: Largest gradient norm.
         average: Decay of the exponential moving average of the weights, which is what is measured and kept.
-        patience: Training stops when, in its second half, so many of the 50 looks at the held-out likelihood in a row
-            found no better one.
+        patience: Training stops in its second half after so many consecutive evaluations of the held-out likelihood, of
+            50 in all, without improvement.
     """
 
     kind: ClassVar[str]

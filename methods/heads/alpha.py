@@ -14,8 +14,8 @@ from methods.rowwise import rowwise
 class AlphaHead(RayHead):
     """``l(u) = c + (u - c) / max(1, L)``: R^d onto C(s).
 
-    A feasible point stays, any other moves along its ray to the boundary. So there is no log-determinant, but
-    :meth:`log_prob` has the density of what a Gaussian becomes.
+    Feasible points stay, others move along their ray to the boundary. So there is no log-determinant, but
+    :meth:`log_prob` gives the density of the image of a Gaussian.
     """
 
     def shorten(self, action: Tensor, obs: Tensor) -> Tensor:

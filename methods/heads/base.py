@@ -1,4 +1,4 @@
-"""What an action head is: the map from an actor's output, and the observation, to an action."""
+"""The base class of action heads, which map an actor's output and the observation to an action."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from methods.rowwise import rowwise
 class Head(ABC):
     """A differentiable map from outputs (B, k) and observations (B, o) to actions (B, n), row by row.
 
-    It is a pure function, and ``torch.func`` maps and differentiates it (see ``methods/rowwise.py``).
+    It is a pure function that ``torch.func`` can map and differentiate (see ``methods/rowwise.py``).
 
-    An output of 0 stands for the middle of a box and one of 1 for its upper end. It is the action box; where C(s) lies
-    in a plane and the head works in its free coordinates, it is the box around C(s) there, and k < n. Densities are in
-    these units too, so that an entropy does not depend on the environment's: over half-widths of that box, in free
-    coordinates.
+    An output of 0 means the middle of a box and 1 its upper end. This is the action box or, if C(s) lies in a plane and
+    the head works in its free coordinates, the box around C(s) there, with k < n. Densities are per half-width of that
+    box, in free coordinates, so that an entropy does not depend on the environment's units.
 
     Args:
         constraint: The set to map to.
 
     Attributes:
-        squashed: Whether outputs lie in [-1, 1]^k, as of a tanh, or anywhere in R^k, as of a linear layer.
-        has_density: Whether there is a :meth:`log_det`.
-        needs_convex: Why the head is for convex sets only; empty if it is not.
+        squashed: Whether outputs lie in [-1, 1]^k (tanh) or anywhere in R^k (linear).
+        has_density: Whether the head has a :meth:`log_det`.
+        needs_convex: Why the head applies to convex sets only; empty if it applies to all.
         in_plane: Whether outputs are free coordinates.
-        outputs: k.
+        outputs: Number of outputs, k.
 
     Raises:
         UserError: If the head does not apply to the constraint.

@@ -1,4 +1,4 @@
-"""The flow head of FlowPG (Brahmanage et al., 2023, arXiv 2402.05149): a trained flow, frozen."""
+"""The flow head of FlowPG (Brahmanage et al., 2023, arXiv 2402.05149): a frozen, trained flow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FlowHead(Head):
     """``a = f(u; s)`` for latents u of the flow in [-1, 1]^d.
 
     Attributes:
-        flow: f; set it once it is trained.
+        flow: The flow f; set it after training.
     """
 
     squashed: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""The gauge head: the box stretched onto C(s) along rays, with nothing to prepare."""
+"""The gauge head: maps the box onto C(s) along rays, without preparation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from methods.rays import free_centre, free_gauge, stretch, stretch_onto
 class GaugeHead(Head):
     """``a = c(s) + r(u) half u``: [-1, 1]^k onto C(s), one to one (see :func:`methods.rays.stretch_onto`).
 
-    ``half`` is that of the box around C(s) at all states. It is the last step of a gauge flow, without the flow.
+    ``half`` is half the width of the state-independent box around C(s). This is the last step of a gauge flow, without
+    the flow.
     """
 
     squashed: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""The identity: an output stands for a point of the action box, and repair does the rest."""
+"""The identity head: an output is a point of the action box, and repair does the rest."""
 
 from __future__ import annotations
 

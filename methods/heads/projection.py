@@ -17,7 +17,7 @@ from methods.heads.base import Head
 class ProjectionHead(Head):
     """``a = P(middle + half u)`` onto C(s): the nearest feasible action, with the gradient through the projection.
 
-    Where the output lies outside C(s), what of a gradient points out of the set is cut off.
+    If the output lies outside C(s), the part of the gradient that points out of the set vanishes.
     """
 
     squashed: ClassVar[bool] = True

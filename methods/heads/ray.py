@@ -1,4 +1,4 @@
-"""What heads share that take a linear output for a step from the interior point of C(s)."""
+"""Base of heads whose linear output is a step from the interior point of C(s)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Ray(NamedTuple):
 
     Attributes:
         centre: c, (B, d).
-        step: From c to the point, (B, d).
-        gauge: L, the step's gauge, (B, 1): at most 1 where the point is feasible.
+        step: Vector from c to the point, (B, d).
+        gauge: Gauge L of the step, (B, 1): at most 1 if the point is feasible.
     """
 
     centre: Tensor
@@ -27,7 +27,7 @@ class Ray(NamedTuple):
 class RayHead(Head):
     """A head that moves ``u = middle + half output``, anywhere in R^d, along the ray from the interior point c(s).
 
-    The gauge is that of the whole of C(s), the action box included, around ``Constraint.interior``.
+    The gauge is that of all of C(s), action box included, around ``Constraint.interior``.
     """
 
     squashed: ClassVar[bool] = False

@@ -255,7 +255,10 @@ class WithSDE(Unfit):
 
 
 def test_what_cannot_be_adapted_is_refused() -> None:
-    for kind, reason in ((Unfit, "PPO is no off-policy algorithm"), (WithSDE, "state-dependent exploration is not")):
+    for kind, reason in (
+        (Unfit, "PPO is not an off-policy algorithm"),
+        (WithSDE, "state-dependent exploration is not"),
+    ):
         with pytest.raises(UserError, match=f"method 'unfit': {reason}"):
             kind(REACHER, OffPolicyConfig(), 0)
 

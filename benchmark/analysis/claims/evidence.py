@@ -87,7 +87,7 @@ def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFram
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no table: {error}; {again}") from error
+        raise UserError(f"{path} is not a table: {error}; {again}") from error
     lacking = [column for column in (*keys, "quantity", "value") if column not in frame.columns]
     if lacking:
         raise UserError(f"{path} has no column {', '.join(lacking)}; {again}")

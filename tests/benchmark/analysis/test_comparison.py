@@ -163,7 +163,7 @@ def test_two_revisions_are_compared_as_they_are_committed(revisions: Path) -> No
 
 def test_bad_input_is_one_line(revisions: Path) -> None:
     save(revisions / "results" / "small", make_run("R+L2", "nfw", 0, profile="small"))
-    unknown = "is no run's JSON, no method and no git revision"
+    unknown = "is not a run's JSON, a method or a git revision"
     for arguments, message in (
         (["flowpg", "nfww"], f"'nfww' {unknown}: unknown method 'nfww': did you mean"),
         (["flowpg", "--", "-x"], f"'-x' {unknown}"),

@@ -53,8 +53,8 @@ def truncate(path: Path) -> None:
         (("flows", "R+L2", "R+L2", *SMOKE), "'R+L2' is given 2 times"),
         (("experiment", "e1", "e1", *SMOKE), "'e1' is given 2 times"),
         (("run", "R+L2", "nfw", *SMOKE, "--set", "alhpa=1"), "--set: config of method 'nfw', setting 'alhpa'"),
-        (("run", "R+L2", "nfw", *SMOKE, "--out", "results/smoke/runs/mine.json"), "is among the runs of a profile"),
-        (("repro",), "there is no pipeline here: run this in a clone of the repository"),
+        (("run", "R+L2", "nfw", *SMOKE, "--out", "results/smoke/runs/mine.json"), "lies among the runs of a profile"),
+        (("repro",), "no dvc.yaml here: run this in a clone of the repository"),
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
         (("sample", "R+L2", "--sampler", "hcm"), "unknown sampler 'hcm': did you mean 'hmc'?"),
@@ -104,10 +104,10 @@ def test_a_sweep_sets_damaged_results_aside_and_makes_them_anew(full: Path) -> N
             kept.write_bytes(damaged)
         done = acrl(full, "sweep", *SMOKE, "--task", "R+L2", "--method", "nfw")
         assert done.code == 0
-        assert f"warning: {NFW} is truncated or damaged; it is set aside as {name}\n" in done.err
+        assert f"warning: {NFW} is truncated or damaged; renamed to {name}\n" in done.err
         assert (path.parent / name).read_bytes() == damaged
         assert json.loads(path.read_bytes())["returns"] == json.loads(whole)["returns"]
-    assert f"{kept.relative_to(full)} is truncated or damaged; it is set aside as" in done.err
+    assert f"{kept.relative_to(full)} is truncated or damaged; renamed to" in done.err
 
 
 def test_a_damaged_or_missing_checkpoint(full: Path) -> None:
@@ -152,7 +152,7 @@ def test_output_that_cannot_be_written(folder: Path) -> None:
     command = ["bash", "-c", '"$@" > /dev/full', "bash", sys.executable, "-c", MAIN, "list"]
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
-    message = "error: cannot read or write: No space left on device; check the place and its free space\n"
+    message = "error: cannot read or write: No space left on device; check the path and its free space\n"
     assert (done.returncode, done.stderr) == (2, message)
 
 
@@ -175,7 +175,7 @@ class Faulty(TaskSpec):
 
 
 NAN, INF = float("nan"), float("inf")
-ENVIRONMENT, METHOD = "the environment of task 'R+L2' gave", "method 'scripted' gave"
+ENVIRONMENT, METHOD = "the environment of task 'R+L2' returned", "method 'scripted' returned"
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,11 @@ ENVIRONMENT, METHOD = "the environment of task 'R+L2' gave", "method 'scripted' 
         ({"reward": -INF}, f"{ENVIRONMENT} a reward of -inf at step 7"),
         ({"reward": 1e308}, f"{ENVIRONMENT} rewards that add up to inf at step 50"),
         ({"scale": INF}, f"{ENVIRONMENT} an observation with NaN or infinity at step 7"),
-        ({"violation": NAN}, "the constraint gave a violation of nan, which cannot be added to the others at step 1"),
-        ({"violation": 1e307}, "which cannot be added to the others at step"),
+        (
+            {"violation": NAN},
+            "the constraint returned a violation of nan, which cannot be summed at step 1",
+        ),
+        ({"violation": 1e307}, "which cannot be summed at step"),
         ({"losses": [0.0, NAN]}, f"{METHOD} a loss 'q' of nan at step 50"),
         ({"losses": [INF, -INF]}, f"{METHOD} a loss 'q' of inf at step 50"),
         ({"losses": [1e308]}, f"{METHOD} losses 'q' that add up to inf at step 50"),

@@ -47,7 +47,10 @@ def test_a_file_is_checked_by_pytest(tmp_path: Path) -> None:
 def test_a_mistake_that_breaks_everything_is_one_failure(tmp_path: Path) -> None:
     write(tmp_path, "raises", "1 / 0")
     done = acrl(tmp_path, "check", "raises.py", "--json")
-    assert (done.code, done.err) == (1, "error: 1 of 51 checks failed; 50 others were skipped for the same mistakes\n")
+    assert (done.code, done.err) == (
+        1,
+        "error: 1 of 51 checks failed; 50 others were skipped because of the same mistakes\n",
+    )
     first, *others = json.loads(done.out)["verdicts"]
     assert (first["outcome"], first["message"][:43]) == ("failed", "ZeroDivisionError: division by zero (raises")
     see = f"see {first['check']}[{first['subject']}]"
@@ -128,7 +131,7 @@ def test_a_name_or_a_file_stands_for_what_it_registers() -> None:
         (["taken.py"], "method 'nfw' is registered twice"),
         (["bare.py"], "method 'bare' has no Config; give it one that inherits from MethodConfig"),
         (["json.py"], "a module 'json' is imported already; rename json.py"),
-        (["R+N", "--json", "--", "-k", "nothing", "-p", "no:cacheprovider"], "no check was run"),
+        (["R+N", "--json", "--", "-k", "nothing", "-p", "no:cacheprovider"], "no check ran"),
     ],
 )
 def test_a_users_error_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:

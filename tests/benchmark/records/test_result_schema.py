@@ -40,7 +40,7 @@ def test_every_model_has_a_section() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_field_is_explained(model: type[BaseModel]) -> None:
-    rows = [line.split("|") for line in sections()[model.__name__].splitlines() if line.startswith("| `")]
-    fields = [field for row in rows for field in re.findall(r"`(\w+)`", row[1])]
+    items = [line.partition(": ") for line in sections()[model.__name__].splitlines() if line.startswith("- `")]
+    fields = [field for names, _, _ in items for field in re.findall(r"`(\w+)`", names)]
     assert sorted(fields) == sorted(model.model_fields)
-    assert all(row[2].strip() for row in rows)
+    assert all(meaning for _, _, meaning in items)

@@ -39,7 +39,7 @@ def test_a_damaged_file_is_refused_and_set_aside(store: ArtifactStore, damage: C
     store.get("flows", {}, CODE, numbers)
     path = store.path("flows")
     path.write_bytes(damaged := damage(path.read_bytes()))
-    with pytest.raises(UserError, match=r"it is set aside as R\+L2.damaged; run again to make it anew"):
+    with pytest.raises(UserError, match=r"renamed to R\+L2.damaged; run again to replace it"):
         store.get("flows", {}, CODE, numbers)
     assert path.with_suffix(".damaged").read_bytes() == damaged
     assert torch.equal(store.get("flows", {}, CODE, numbers)["numbers"], numbers(store)["numbers"])

@@ -145,5 +145,5 @@ def test_bad_actions_name_the_method(
         def act(self, obs: Tensor, explore: bool) -> Tensor:
             return super().act(obs, explore) if only_when_evaluated and self.steps < EVERY else bad(len(obs))
 
-    with pytest.raises(UserError, match=f"method 'scripted' gave an action {message}"):
+    with pytest.raises(UserError, match=f"method 'scripted' returned an action {message}"):
         run(Bad)

@@ -150,7 +150,7 @@ def test_beside_another_one_it_is_refused(reproduced: Path) -> None:
     log = (reproduced / "results/repro.log").read_bytes()
     with FileLock(reproduced / "results/.repro.lock"):
         done = run(reproduced, "acrl", "repro")
-    message = "error: another `acrl repro` is at work here: wait for it, or stop it\n"
+    message = "error: another `acrl repro` is running here: wait for it or stop it\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert (reproduced / "results/repro.log").read_bytes() == log
 

@@ -53,7 +53,7 @@ def test_the_last_policy_is_evaluated_if_it_is_of_the_run_that_is_asked_for(para
     with pytest.raises(UserError, match="steps is 149, was 150"):
         evaluate_checkpoint(path, changed(params, steps=149), results, 1, 0)
     shutil.copy(Run("smoke", "R+L2", "ddpg-penalty", 0).checkpoint(results), NFW.checkpoint(results))
-    with pytest.raises(UserError, match="belongs to another run"):
+    with pytest.raises(UserError, match="belongs to a different run"):
         evaluate_checkpoint(path, params, results, 1, 0)
 
 

@@ -21,7 +21,7 @@ def test_an_honest_run_is_verified_to_the_bit(nfw_copy: Path) -> None:
     assert (done.code, done.err) == (0, "")
     *checks, total = done.out.splitlines()
     assert [line.split()[0] for line in checks] == ["ok"] * 8
-    assert "ok      rerun: agrees: R+L2 nfw seed 0 made again whole in" in checks[-1]
+    assert "ok      rerun: agrees: R+L2 nfw seed 0 repeated whole in" in checks[-1]
     assert "numbers compared are equal to the bit" in checks[-1]
     assert total == "verified: 8 ok, 0 warnings, 0 failed, 1 run read"
     assert sorted(path.name for path in nfw_copy.rglob("*")) == before
@@ -32,7 +32,7 @@ def test_a_folder_is_verified(nfw_copy: Path, place: str) -> None:
     done, verification = verify(nfw_copy, place, "--no-rerun")
     assert done.code == 0
     assert verification.kind == "folder"
-    missing = ["completeness: 1 of 2 runs that profile smoke asks of nfw; missing: R+L2 nfw seed 0"]
+    missing = ["completeness: 1 of 2 runs of nfw in profile smoke; missing: R+L2 nfw seed 0"]
     assert said(verification, "warning") == (missing if "BSS-3" in place else [])
     assert verify(nfw_copy, place, "--no-rerun", "--strict")[0].code == ("BSS-3" in place)
 
@@ -40,10 +40,10 @@ def test_a_folder_is_verified(nfw_copy: Path, place: str) -> None:
 @pytest.mark.parametrize(
     ("tamper", "change", "message"),
     [
-        (forge, lambda d: d["provenance"].update(dirty=True), "commits: 1 of 2 were made in a dirty tree"),
+        (forge, lambda d: d["provenance"].update(dirty=True), "commits: 1 of 2 were made with uncommitted changes"),
         (forge, lambda d: d["provenance"]["versions"].update(torch="1.13.1"), "libraries: runs were made with torch"),
         (forge, lambda d: d.update(run_key="0"), "versions: R+L2 nfw seed 0 was made with other"),
-        (alter, lambda _: None, "files: 1 of 2 have no digest in them"),
+        (alter, lambda _: None, "files: 1 of 2 have no digest"),
     ],
 )
 def test_what_a_reader_has_to_judge_is_a_warning_unless_strict(
@@ -65,7 +65,9 @@ def test_a_dirty_checkout_is_warned_of_where_it_makes_a_run_again(
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     _, verification = verify(nfw_copy, RUN, "--rerun-steps", "50")
     (warning,) = said(verification, "warning")
-    assert warning.startswith("commits: this checkout is dirty, so that a run is made again by code of no commit")
+    assert warning.startswith(
+        "commits: this checkout has uncommitted changes, so a run is repeated with code of no commit"
+    )
     assert said(verify(nfw_copy, RUN, "--no-rerun")[1], "warning") == []
 
 
@@ -83,9 +85,7 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(nfw_copy: Path) 
         "configuration: R+L2 nfw seed 0: config.method.batch_size is 17 in the file and 16 in this checkout"
     ]
     # What settings a stranger has set is not run.
-    assert "rerun: nothing was made again: no run whose code is here passed the checks before" in said(
-        verification, "warning"
-    )
+    assert "rerun: no run was repeated: none that can run here passed the other checks" in said(verification, "warning")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_run_out_of_its_place_is_refused(nfw_copy: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("nothing.json", "no such file: nothing.json"), ("empty", "empty has no .json in it")]
+    ("path", "message"), [("nothing.json", "no such file: nothing.json"), ("empty", "empty contains no .json")]
 )
 def test_nothing_to_verify_is_a_users_error(nfw_copy: Path, path: str, message: str) -> None:
     (nfw_copy / "empty").mkdir()

@@ -19,7 +19,7 @@ from tests.benchmark.verification.verified import RUN, Data, forge
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 0.123}), "is no number of actions"),
+        (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 0.123}), "is not a whole number of actions"),
         (lambda d: d["violations"]["policy"]["valid_share"].update({"0": 1.0}), "valid_share falls as the tolerance"),
         (lambda d: d["violations"]["policy"].update(count=d["violations"]["policy"]["count"] - 1), "violated"),
         (lambda d: d["violations"]["policy"].update(n=0, count=0), "of 0 violations"),
@@ -30,12 +30,12 @@ from tests.benchmark.verification.verified import RUN, Data, forge
         (lambda d: d["returns"]["evaluations"].pop(), "returns.evaluations are not at every 50 of 150 steps"),
         (lambda d: d["returns"]["best"]["episodes"].pop(), "returns.best: 1 episodes and not 2"),
         (lambda d: d["curves"]["step"].reverse(), "curves.step are not the steps of the evaluations"),
-        (lambda d: d["curves"]["violations/policy"].reverse(), "does not grow to violations.policy.count"),
+        (lambda d: d["curves"]["violations/policy"].reverse(), "does not end at violations.policy.count"),
         (lambda d: d["curves"]["update/critic_loss"].pop(), "curves.update/critic_loss has 2 points and not 3"),
         (lambda d: d["seconds"].update(total=d["seconds"]["update"]), "seconds: the parts sum to"),
-        (lambda d: d["seconds"].update(act=-1.0), "seconds: a part took less than no time"),
+        (lambda d: d["seconds"].update(act=-1.0), "seconds: a part is negative"),
         (lambda d: d["calls"].update(project_rows=0), "calls: fewer actions than calls"),
-        (lambda d: d["config"].update(steps="many"), "its configuration is none of a run, at 'steps'"),
+        (lambda d: d["config"].update(steps="many"), "its config is not that of a run, at 'steps'"),
         (lambda d: d["final_policy"]["violations"].update(n=1), "final_policy.violations"),
         (lambda d: d["provenance"].update(processor="x\n# y"), "provenance.processor is not one line of text"),
         (lambda d: d["provenance"]["versions"].update({"[a](b)": "1"}), "is not one line of text without markup"),
@@ -68,4 +68,4 @@ def test_a_policy_that_was_never_judged_is_neither_valid_nor_not(tmp_path: Path)
     )
     assert read_run(tmp_path / RUN).violations == run.violations
     forge(tmp_path / RUN, lambda d: d["violations"]["policy"].update(n=1, valid_share=policy["valid_share"]))
-    assert "1 actions were judged, and it is not said how many of them are valid" in acrl(tmp_path, "verify", RUN).out
+    assert "1 actions were counted, but valid_share is missing" in acrl(tmp_path, "verify", RUN).out

@@ -40,7 +40,7 @@ def test_a_run_made_again_in_part_agrees_up_to_there(nfw_copy: Path, steps: int)
     done, verification = verify(nfw_copy, RUN, "--rerun-steps", str(steps))
     assert done.code == 0, done.out
     last = max(50, steps // 50 * 50)
-    assert f"rerun: agrees: R+L2 nfw seed 0 made again up to step {last} of 150" in said(verification, "ok")[-1]
+    assert f"rerun: agrees: R+L2 nfw seed 0 repeated up to step {last} of 150" in said(verification, "ok")[-1]
 
 
 def test_an_evaluation_within_an_episode_is_made_again_as_it_was(params: Params, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_return_changed_with_its_digest_is_caught_by_making_the_run_again(nfw_
     done, verification = verify(nfw_copy, RUN)
     assert done.code == 1
     (problem,) = said(verification, "failed")
-    assert problem.startswith("rerun: differs: R+L2 nfw seed 0 made again whole")
+    assert problem.startswith("rerun: differs: R+L2 nfw seed 0 repeated whole")
     assert "the first returns.best." in problem
     assert verify(nfw_copy, RUN, "--no-rerun")[0].code == 0
 

@@ -104,7 +104,10 @@ def test_one_task_or_one_seed_decides_nothing_of_gradients(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"task,value\nR+L2,1\n", "has no column method, quantity; delete it and run"), (b"\xff\xfe\x00", "is no table")],
+    [
+        (b"task,value\nR+L2,1\n", "has no column method, quantity; delete it and run"),
+        (b"\xff\xfe\x00", "is not a table"),
+    ],
 )
 def test_damaged_experiments_are_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "experiments" / "c6.csv"
