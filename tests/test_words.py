@@ -23,7 +23,7 @@ def sentences(page: str) -> list[list[str]]:
         if opening.type == "paragraph_open" and token.type == "inline":
             spoken = [child for child in token.children or [] if child.type in ("text", "softbreak")]
             paragraph = "".join(child.content or " " for child in spoken)
-            found += [re.findall(r"[A-Za-z']+", sentence) for sentence in re.split(r"[.:!?](?:\s|$)", paragraph)]
+            found += [re.findall(r"[A-Za-z']+", sentence) for sentence in re.split(r"[.!?](?:\s|$)", paragraph)]
     return [words for words in found if words]
 
 
