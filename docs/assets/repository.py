@@ -36,15 +36,16 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
     """Turn links of the repository into those of the site, and warn of files that are not there."""
     docs = Path(config.docs_dir)
     outside = page.file.src_uri in OUTSIDE.values()
+    folder = posixpath.dirname(page.file.src_uri)
 
     def replace(link: re.Match[str]) -> str:
         text, target, anchor = link[1], link[2], link[3] or ""
-        path = posixpath.normpath(target if outside else posixpath.join(docs.name, target))
+        path = posixpath.normpath(target if outside else posixpath.join(docs.name, folder, target))
         if not (docs.parent / path).exists():
             log.warning("%s links to %s, which does not exist", page.file.src_uri, path)
         inside = path.removeprefix(f"{docs.name}/")
         if path in OUTSIDE or (inside != path and inside.endswith(".md")):
-            return f"[{text}]({OUTSIDE.get(path, inside)}{anchor})"
+            return f"[{text}]({posixpath.relpath(OUTSIDE.get(path, inside), folder or '.')}{anchor})"
         return f"`{path}`" if text.strip("`") in (path, posixpath.basename(path)) else f"{text} (`{path}`)"
 
     return LINK.sub(replace, markdown)
