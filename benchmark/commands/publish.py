@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 @click.command()
 @profile_options
 def tables(profile: str, results: Path, as_json: bool) -> None:
-    """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files."""
+    """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files.
+
+    A README.md beside the results that has markers for the profile gets its findings between them.
+    """
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.claims import write_claims
     from benchmark.publishing.figures import write_figures
+    from benchmark.publishing.findings import update_readme
     from benchmark.publishing.tables import write_tables
     from benchmark.records.config import load_params
     from benchmark.records.runs import check_runs
@@ -34,7 +38,8 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     _warn_of_stale(params, board.found, results)
     folder = results / profile
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
-    paths += write_claims(evaluate_claims(board.found, folder), folder)
+    claims = evaluate_claims(board.found, folder)
+    paths += [*write_claims(claims, folder), *update_readme(board, claims, folder)]
     show_paths(paths, as_json, profile=profile)
 
 
