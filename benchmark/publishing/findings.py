@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from benchmark.analysis.claims import Claims
-from benchmark.analysis.claims.rule import Claim, Finding, Reading
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
-from benchmark.publishing.claims import effect_number
+from benchmark.publishing.extremes import EXTREMES, extremes
 from benchmark.publishing.tables import describe
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD
 from envs.errors import UserError
 
-UNITS = {"share": "%", "ratio": "times", "rate": "times", "return": "difference in return"}
-# Evidence on a claim from the strongest for it to the strongest against it.
-ORDER = ("contradicted", "open", "supported")
 TOLERANCE = 1e-6
 NO_SCORE = "no score"
 
@@ -59,8 +55,7 @@ def findings(board: Leaderboard, claims: Claims) -> str:
     blocks = [
         f"{describe(found)} Brackets are 95% intervals; n counts seeds, flows, or rounds of a timing.",
         "### The claims of the paper",
-        "Best and worst case: of all comparisons that decide a verdict, the one that speaks most for the claim and the "
-        "one that speaks most against it.",
+        EXTREMES,
         claim_table(claims, f"{here}/claims.md"),
         "### Tasks and methods",
         "Each cell: score (0 is random feasible actions, 1 the same learner without the constraint), share of the last "
@@ -83,35 +78,10 @@ def claim_table(claims: Claims, page: str) -> str:
         verdict = f"[**{claim.verdict}**]({page}#{heading})"
         if all(reading.up_to for reading in claim.deciding):
             verdict += ", where “up to” asks for one task"
-        judged = list(counted(claim))
-        best, worst = (evidence_text(*end(judged, key=strength)) if judged else "not measured" for end in (max, min))
+        best, worst = extremes(claim)
         row = {"": claim.id, "the paper says": claim.said, "verdict": verdict}
         rows.append(row | {"best case": best, "worst case": worst})
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-
-
-def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
-    """What was measured of what decides a claim."""
-    for reading in claim.deciding:
-        for finding in reading.findings:
-            if finding.outcome != "not counted" and finding.effect.mean is not None:
-                yield reading, finding
-
-
-def strength(measured: tuple[Reading, Finding]) -> tuple[int, float]:
-    """How much a finding speaks for its claim: first its outcome, then how far it is on the claim's side."""
-    _, finding = measured
-    threshold, mean = finding.threshold or 0.0, finding.effect.mean or 0.0
-    # Returns of different tasks have different units, which their thresholds share.
-    far = mean / abs(threshold) if finding.unit == "return" and threshold else mean - threshold
-    return ORDER.index(finding.outcome), far
-
-
-def evidence_text(reading: Reading, finding: Finding) -> str:
-    """One number with its interval, what it is of, and why it decides nothing where it does not."""
-    number = effect_number(finding, digits_of_interval)
-    why = f"; open: {finding.why}" if finding.why else ""
-    return f"{number} {UNITS[finding.unit]} ({finding.task}, {reading.name}, n = {finding.effect.n}{why})"
 
 
 def method_table(board: Leaderboard) -> str:
