@@ -44,13 +44,13 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--pictures", is_flag=True, help="First draw what is feasible on each task and what flows put out.")
-@click.option("--episodes", is_flag=True, help="First record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
+@click.option("--episodes", is_flag=True, help="Record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
 @profile_options
-def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json: bool) -> None:
-    """Write the report of a profile as a static site, whose first page is printed first."""
+def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
+    """Write the report of a profile as a static site, with pictures of its tasks; prints its first page first."""
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
+    from benchmark.publishing.pictures import write_pictures
     from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
 
@@ -58,11 +58,8 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     board = read_leaderboard(results / profile, params.profile(profile))
     _warn_of_stale(params, board.found, results)
     drawn: list[PictureFile] = []
-    if pictures or episodes:
-        from benchmark.publishing.pictures import write_pictures
-
-        for task in params.profile(profile).tasks:
-            drawn += write_pictures(params, profile, task, results, episodes)
+    for task in board.found.begun():
+        drawn += write_pictures(params, profile, task, results, episodes)
     for one in drawn:
         if one.path is None:
             click.echo(f"warning: {one.task}: {one.reason}", err=True)

@@ -13,6 +13,7 @@ from benchmark.analysis import summaries
 from benchmark.analysis.claims.rule import Claim, Finding, Reading
 from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.claims import SHARED, Row, effect_rows, effect_text, verdict_rows, verdict_text
+from benchmark.publishing.extremes import extremes
 from benchmark.publishing.site.cells import Cell, Grid, make_grid
 from benchmark.publishing.tables import FLOW_COSTS
 from benchmark.publishing.tables.rendering import Column, digits_of_interval, like, make_view, valid_columns
@@ -120,8 +121,11 @@ def claim_page(claim: Claim, known: Collection[str]) -> dict[str, Any]:
 
     asides = dict.fromkeys(reading.aside for reading in claim.readings)
     deciding = [name for reading in claim.deciding for name in reading.sources]
+    best, worst = extremes(claim)
     return {
         "claim": claim,
+        "best": best,
+        "worst": worst,
         "verdict": linked(claim.verdict, deciding, f"{claim.id} {claim.title}: what decides", strong=True),
         "effects": {
             aside: grid(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))
