@@ -19,7 +19,6 @@ from benchmark.records.runs import IDLE_METHOD
 from envs.errors import UserError
 
 TOLERANCE = 1e-6
-NO_SCORE = "no score"
 
 
 def markers(profile: str) -> tuple[str, str]:
@@ -77,7 +76,7 @@ def claim_table(claims: Claims, page: str) -> str:
         heading = re.sub(r"[^a-z0-9 -]", "", f"{claim.id} {claim.title}: {claim.verdict}".lower()).replace(" ", "-")
         verdict = f"[**{claim.verdict}**]({page}#{heading})"
         if all(reading.up_to for reading in claim.deciding):
-            verdict += ", where “up to” asks for one task"
+            verdict += " (“up to”: one task is enough)"
         best, worst = extremes(claim)
         row = {"": claim.id, "the paper says": claim.said, "verdict": verdict}
         rows.append(row | {"best case": best, "worst case": worst})
@@ -116,7 +115,9 @@ def method_cell(wanted: int, scores: Mapping[Any, Mapping[Any, Any]], costs: Map
     final, valid = scores["final return", None], scores["final valid share", TOLERANCE]
     if final["n"]:
         score = format_cell(scores["score", None], final["n"], digits_of_interval)
-        lines = [NO_SCORE if score == DASH else score, f"{format_cell(valid, valid['n'], digits_of_interval)} %"]
+        if score == DASH:
+            score = f"return {format_cell(final, final['n'], digits_of_interval)}"
+        lines = [score, f"{format_cell(valid, valid['n'], digits_of_interval)} %"]
     if ("step", None) in costs and costs["step", None]["n"]:
         cost = costs["step", None]
         number = digits_of_interval(cost["mean"], cost["low"], cost["high"], False)
@@ -133,7 +134,7 @@ def unscored(board: Leaderboard) -> list[str]:
         ends = board.scales[task]
         if isinstance(ends, str):
             why.setdefault(ends, []).append(task)
-    return [f"No score on {', '.join(tasks)}: {reason}." for reason, tasks in why.items()]
+    return [f"No score on {', '.join(tasks)}, so returns: {reason}." for reason, tasks in why.items()]
 
 
 def doing_nothing(board: Leaderboard) -> list[str]:

@@ -192,7 +192,7 @@ def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> di
     shares = f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
     figures = {}
     if ranked:
-        figures["Scores"] = charts.score_chart(board.frame, ranked, scores)
+        figures["Scores"] = charts.score_chart(board, scores)
         figures["Performance profiles"] = charts.profile_chart(board, shares)
     leaders, certainty = leaders_of(board)
     scales = {task: board.scales[task] for task in found.begun()}
