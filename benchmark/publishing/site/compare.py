@@ -12,6 +12,7 @@ from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.site.cells import Cell, Row, leaderboard_rows
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.reports import of_timing
+from benchmark.records.runs import IDLE_METHOD
 
 VALID, TOLERANCE = "final valid share", "1e-06"
 
@@ -44,7 +45,7 @@ def compare_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
         steps = {method: step_cell(board, task, method) for method in methods}
         compared[task] = [*quantities(rows, task, methods), *with_numbers("step [ms]", "low", steps)]
     first = methods[0]
-    return {"compared": compared, "pair": {"first": first, "second": rivals_of(methods)[first]}}
+    return {"compared": compared, "idle": IDLE_METHOD, "pair": {"first": first, "second": rivals_of(methods)[first]}}
 
 
 def quantities(rows: dict[tuple[str, str], Row], task: str, methods: Sequence[str]) -> list[Quantity]:

@@ -95,7 +95,7 @@ function compare(table, form, redraw) {
     }
     for (const head of table.querySelectorAll(".group th")) head.colSpan = 3;
     for (const group of table.tBodies) group.hidden = [...group.rows].slice(1).every((row) => row.hidden);
-    redraw(pair);
+    redraw([...pair, form.dataset.reference]);
   }
 
   function follow() {
@@ -232,7 +232,7 @@ if (filter) {
 const table = document.getElementById("leaderboard");
 if (table) leaderboard(table, document.getElementById("filters"), document.getElementById("shown"));
 const pairs = document.getElementById("pairs");
-if (pairs) compare(pairs, document.getElementById("pair"), (pair) => charts.draw((spec) => only(spec, pair)));
+if (pairs) compare(pairs, document.getElementById("pair"), (shown) => charts.draw((spec) => only(spec, shown)));
 else charts?.draw();
 hints();
 provenance(document.getElementById("runs"));

@@ -177,7 +177,7 @@ def test_two_methods_are_side_by_side_by_a_click(open_page: Open) -> None:
     assert returns.count() == 2
     draw_everything(page)
     legend = page.locator(".plot").first.locator(".role-legend-label").all_text_contents()
-    assert set(legend) == {"nfw", "ddpg-projection"}
+    assert set(legend) == {"nfw", "ddpg-projection", "hold"}
     page.get_by_label("Second").select_option("flowpg")
     assert table.locator("thead th:visible").all_inner_texts() == ["number", "nfw", "flowpg"]
     assert page.url.endswith("#nfw,flowpg")
