@@ -65,7 +65,7 @@ STAGES = (
     Stage("timing", (*ACRL, "timing", "R+L2", "-p", "smoke")),
     Stage("experiment", (*ACRL, "experiment", "e1", "n2", "-p", "smoke"), timeless),
     Stage("tables", (*ACRL, "tables", "-p", "smoke")),
-    Stage("report", (*ACRL, "report", "-p", "smoke", "--pictures")),
+    Stage("report", (*ACRL, "report", "-p", "smoke")),
     Stage("track", (*ACRL, "track", "-p", "smoke")),
     Stage("repro", (*ACRL, "repro"), timeless),
 )

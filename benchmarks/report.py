@@ -16,13 +16,12 @@ from pathlib import Path
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-WIDTHS = (1280, 360)
+WIDTHS = (1440, 390)
 
 
 def draw(page: Page) -> None:
-    """Go through a page, since charts are drawn when they come near."""
+    """Wait until every chart of a page is drawn."""
     for plot in page.locator(".plot:visible").all():
-        plot.scroll_into_view_if_needed()
         plot.locator("svg").wait_for()
 
 

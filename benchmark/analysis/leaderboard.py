@@ -72,11 +72,15 @@ class Leaderboard:
         return [m for m in self.found.methods if tasks and all(self.scores[task, m] for task in tasks)]
 
     @cached_property
+    def whole_tasks(self) -> list[str]:
+        """The tasks that rows of all tasks together are of: the scored ones, or all with runs where none is scored."""
+        return self.scored_tasks or list(self.found.begun())
+
+    @cached_property
     def whole_methods(self) -> list[str]:
-        """Methods with a row of all tasks together: ranked ones, and those with a run of every task that has runs."""
-        tasks = self.found.begun()
-        whole = [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
-        return [m for m in self.found.methods if m in self.ranked_methods or m in whole]
+        """Methods with a row of all tasks together: those with a run of each of these tasks."""
+        tasks = self.whole_tasks
+        return [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
 
     def values(self, method: str) -> aggregate.Values:
         """Scores of a method, a sequence for each scored task."""
@@ -92,22 +96,21 @@ class Leaderboard:
             task: {m: aggregate.interquartile_mean([self.scores[task, m]], generator()) for m in found.methods}
             for task in found.tasks
         }
-        ranks_by_task = {task: rank_ranges(estimates) for task, estimates in single.items()}
+        ranks_by_task = {task: self._ranks(estimates) for task, estimates in single.items()}
 
         def cells(task: str, method: str) -> Iterable[Cell]:
             return self._task_cells(task, method, single[task][method], ranks_by_task[task].get(method))
 
         rows = over_runs(found, cells)
         whole = {m: aggregate.interquartile_mean(self.values(m), generator()) for m in self.ranked_methods}
-        ranks = rank_ranges(whole)
+        ranks = self._ranks(whole)
         shared = {"task": ALL_TASKS, "profile": found.profile, "seeds": " ".join(map(str, found.seeds)), "steps": None}
         for method in self.whole_methods:
             scored = self._aggregate_cells(method, whole.get(method, point(None, 0)), ranks.get(method))
-            runs = [found.runs(task, method) for task in found.begun()]
+            runs = [found.runs(task, method) for task in self.whole_tasks]
             valid = validity_cells(runs, lambda shares: aggregate.mean_of_tasks(shares, generator(), SHARE))
-            for cells_of_all, count in ((scored, len(self.scored_tasks)), (valid, len(found.begun()))):
-                row = shared | {"method": method, "N": count * len(found.seeds)}
-                rows += [cell | row for cell in cells_of_all]
+            row = shared | {"method": method, "N": len(self.whole_tasks) * len(found.seeds)}
+            rows += [cell | row for cell in (*scored, *valid)]
         return make_frame(("task", "method"), rows)
 
     @cached_property
@@ -141,6 +144,10 @@ class Leaderboard:
     violations = cached_property(lambda board: summaries.violations(board.found))
     wallclock = cached_property(lambda board: summaries.wallclock(board.found))
 
+    def _ranks(self, scores: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
+        """Ranks by score; none of a profile that is too short to rank by."""
+        return rank_ranges(scores) if self.found.ranked else {}
+
     # --- cells -------------------------------------------------------------------------------------------------
 
     def _task_cells(self, task: str, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
@@ -170,7 +177,8 @@ def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
     Raises:
         UserError: As :func:`benchmark.records.selection.read_selection`.
     """
-    return Leaderboard(read_selection(folder, folder.name, profile.tasks, profile.methods, profile.seeds))
+    found = read_selection(folder, folder.name, profile.tasks, profile.methods, profile.seeds, ranked=profile.ranked)
+    return Leaderboard(found)
 
 
 def generator() -> np.random.Generator:

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 @click.command()
 @profile_options
 def tables(profile: str, results: Path, as_json: bool) -> None:
-    """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files."""
+    """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files.
+
+    A README.md beside the results that has markers for the profile gets its findings between them.
+    """
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.claims import write_claims
     from benchmark.publishing.figures import write_figures
+    from benchmark.publishing.findings import update_readme
     from benchmark.publishing.tables import write_tables
     from benchmark.records.config import load_params
     from benchmark.records.runs import check_runs
@@ -34,18 +38,19 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     _warn_of_stale(params, board.found, results)
     folder = results / profile
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
-    paths += write_claims(evaluate_claims(board.found, folder), folder)
+    claims = evaluate_claims(board.found, folder)
+    paths += [*write_claims(claims, folder), *update_readme(board, claims, folder)]
     show_paths(paths, as_json, profile=profile)
 
 
 @click.command()
-@click.option("--pictures", is_flag=True, help="First draw what is feasible on each task and what flows put out.")
-@click.option("--episodes", is_flag=True, help="First record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
+@click.option("--episodes", is_flag=True, help="Record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
 @profile_options
-def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json: bool) -> None:
-    """Write the report of a profile as a static site, whose first page is printed first."""
+def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
+    """Write the report of a profile as a static site, with pictures of its tasks; prints its first page first."""
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
+    from benchmark.publishing.pictures import write_pictures
     from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
 
@@ -53,11 +58,8 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     board = read_leaderboard(results / profile, params.profile(profile))
     _warn_of_stale(params, board.found, results)
     drawn: list[PictureFile] = []
-    if pictures or episodes:
-        from benchmark.publishing.pictures import write_pictures
-
-        for task in params.profile(profile).tasks:
-            drawn += write_pictures(params, profile, task, results, episodes)
+    for task in board.found.begun():
+        drawn += write_pictures(params, profile, task, results, episodes)
     for one in drawn:
         if one.path is None:
             click.echo(f"warning: {one.task}: {one.reason}", err=True)

@@ -13,7 +13,7 @@ from benchmark.analysis.claims import Claims
 from benchmark.analysis.claims.evidence import LEAST_SEEDS
 from benchmark.analysis.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
 from benchmark.publishing.tables import describe, describe_failures
-from benchmark.publishing.tables.rendering import DASH, DIGITS, bullets, like, percent
+from benchmark.publishing.tables.rendering import DASH, DIGITS, Digits, bullets, digits_of_mean, like
 from benchmark.records.files import write_text
 
 LEGEND = (
@@ -213,18 +213,25 @@ def shared_text(findings: list[Finding], own_threshold: bool) -> dict[str, str]:
     return row
 
 
-def effect_text(finding: Finding) -> str:
+def effect_text(finding: Finding, digits: Digits = digits_of_mean) -> str:
     """An effect with its interval and the mark of its outcome; a note is in the CSV."""
+    if finding.effect.mean is None and finding.outcome == "not counted":
+        return DASH
+    return f"{effect_number(finding, digits)} {MARKS[finding.outcome]}"
+
+
+def effect_number(finding: Finding, digits: Digits = digits_of_mean) -> str:
+    """An effect with its interval."""
     effect = finding.effect
     if effect.mean is None:
-        return DASH if finding.outcome == "not counted" else f"{DASH} {MARKS[finding.outcome]}"
+        return DASH
     finite = next((end for end in (effect.mean, effect.low) if end is not None and math.isfinite(end)), 1.0)
-    number = percent if finding.unit == "share" else like(finite, whole=False)
+    low, high = (finite if end is None else end for end in (effect.low, effect.high))
+    number = digits(finite, low, high, finding.unit == "share")
     texts = [
         "∞" if end == math.inf else number(end) for end in (effect.mean, effect.low, effect.high) if end is not None
     ]
-    interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
-    return f"{texts[0]}{interval} {MARKS[finding.outcome]}"
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]" if len(texts) == 3 else texts[0]
 
 
 def verdict_rows(claim: Claim) -> list[Row]:

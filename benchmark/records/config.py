@@ -122,6 +122,7 @@ class Profile(TaskSettings):
         timeout_seconds: Training time after which a run is given up.
         experiments: Sizes of the experiments.
         timing: Sizes of the timing of training steps.
+        ranked: Whether the budget is long enough to rank methods by return.
     """
 
     tasks: tuple[str, ...]
@@ -137,6 +138,7 @@ class Profile(TaskSettings):
     flow_draws: PositiveInt = 1_000_000
     experiments: ExperimentSettings = ExperimentSettings()
     timing: TimingSettings = TimingSettings()
+    ranked: bool = True
 
     @model_validator(mode="after")
     def _each_method_once(self) -> Profile:

@@ -33,6 +33,7 @@ from envs.errors import UserError
 from envs.registry import make_task
 
 ERROR_WIDTH = 200
+TOO_SHORT = "too short to rank methods by"
 Report = TypeVar("Report", FlowReport, VisitedReport)
 
 
@@ -65,6 +66,7 @@ class Selection:
         coverage: How well the states visited are covered by those that the flow was trained on, by task.
         submitted: What the author says of each submitted method.
         unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
+        ranked: Whether the budget is long enough to rank methods by return.
     """
 
     profile: str
@@ -79,6 +81,12 @@ class Selection:
     coverage: dict[str, CoverageReport] = field(default_factory=dict)
     submitted: dict[str, Submission] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
+    ranked: bool = True
+
+    @property
+    def label(self) -> str:
+        """Name of the profile for headings and captions, which says so where its budget is too short to rank by."""
+        return self.profile if self.ranked else f"{self.profile} ({TOO_SHORT})"
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
         """The complete runs of a task and method, by seed."""
@@ -111,7 +119,12 @@ class Selection:
 
 
 def read_selection(
-    folder: Path, profile: str, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+    folder: Path,
+    profile: str,
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    ranked: bool = True,
 ) -> Selection:
     """Read the runs and flow reports of a profile from its folder ``results/<profile>``.
 
@@ -123,7 +136,7 @@ def read_selection(
         raise NoRunsError(profile, folder.parent)
     submitted = read_submissions(folder)
     others = [method for method in submitted if method not in methods]
-    found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted)
+    found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted, ranked=ranked)
     _read_runs(found, folder)
     for task, method in itertools.product(tasks, methods):
         if (path := report_path(folder, method, task)).exists():

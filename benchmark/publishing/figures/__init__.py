@@ -32,7 +32,7 @@ FIGURES = {
     "leaderboard": (
         "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner "
         "without the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid "
-        "at each tolerance, mean over all tasks with runs (those of bike sharing have an equality, which outputs of "
+        "at each tolerance, mean over the same tasks (those of bike sharing have an equality, which outputs of "
         "methods that do not know of it miss at tolerance 0). Right: share of runs with a score above each threshold, "
         f"with 95% bands at each threshold by itself from {styles.SEEDS_FOR_BAND} seeds on."
     ),
@@ -80,14 +80,16 @@ def draw_leaderboard(board: Leaderboard) -> Figure:
     seeds = ", ".join(str(seed) for seed in found.seeds)
     tasks = ", ".join(board.scored_tasks) or "none yet"
     others = [method for method in found.methods if method not in methods]
-    missing = f"; not ranked, lacking runs: {', '.join(others)}" if methods and others else ""
-    figure.suptitle(f"Leaderboard, scores over {tasks}\nprofile {found.profile}, seeds {seeds}{missing}", fontsize=12)
+    missing = f"; not ranked, lacking runs: {', '.join(others)}" if methods and others and found.ranked else ""
+    figure.suptitle(f"Leaderboard, scores over {tasks}\nprofile {found.label}, seeds {seeds}{missing}", fontsize=12)
     if not methods:
         for panel in (score, valid, profile):
             panel.set_axis_off()
         score.text(0, 0.5, "no method has runs of every task yet")
         return figure
-    rows = whole[(whole["quantity"] == "score")].set_index("method").sort_values("mean", ascending=False)
+    rows = whole[(whole["quantity"] == "score")].set_index("method")
+    if found.ranked:
+        rows = rows.sort_values("mean", ascending=False)
     draw_scores(score, rows)
     draw_validity(valid, whole[whole["quantity"] == "final valid share"], list(rows.index))
     draw_profiles(profile, board, list(rows.index))
@@ -260,7 +262,7 @@ def make_panels(found: Selection, title: str) -> tuple[Figure, dict[str, Axes]]:
         if not runs:
             panel.set_axis_off()
     seeds = ", ".join(str(seed) for seed in found.seeds)
-    figure.suptitle(f"{title}\nprofile {found.profile}, seeds {seeds}", fontsize=12)
+    figure.suptitle(f"{title}\nprofile {found.label}, seeds {seeds}", fontsize=12)
     return figure, panels
 
 

@@ -15,20 +15,29 @@ from markupsafe import Markup, escape
 
 from benchmark.analysis.claims import Claims
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
+from benchmark.publishing.extremes import EXTREMES
 from benchmark.publishing.pictures import alt_path
 from benchmark.publishing.site import charts, parts
 from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
+from benchmark.publishing.site.compare import compare_page, rivals_of
 from benchmark.publishing.tables import describe, describe_failures
 from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.records.files import write_bytes, write_text
 from benchmark.records.results import TOLERANCE_KEYS
 from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, NoRunsError
+from benchmark.records.selection import TOO_SHORT
 from benchmark.records.submissions import ADDRESS, DOI, describe_submissions
 from envs.errors import UserError
 from envs.registry import make_task
 
 STATIC = ("style.css", "report.js")
 PICTURES = (".png", ".svg", ".gif")
+# So many leaders are named in the first line.
+MOST_NAMED = 4
+LEARNING = (
+    f"Return of the evaluations during training, mean over seeds. {IDLE_METHOD} is a level: the mean final return of "
+    "the feasible action nearest to doing nothing."
+)
 
 
 def write_site(board: Leaderboard, claims: Claims, folder: Path) -> list[Path]:
@@ -74,19 +83,28 @@ def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, st
     tasks = found.begun()
     methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
     render = make_renderer(
-        found=found, tasks=tasks, methods=methods, tolerances=TOLERANCE_KEYS, described=describe(found)
+        found=found,
+        tasks=tasks,
+        methods=methods,
+        together=board.whole_tasks,
+        tolerances=TOLERANCE_KEYS,
+        described=describe(found),
+        too_short=TOO_SHORT,
     )
     pictures = picture_files(folder, tasks)
     files: dict[str, str | bytes] = {
-        "index.html": render("index", "", index_page(board, methods)),
-        "claims.html": render("claims", "", {"claims": [parts.claim_page(one, behind) for one in claims.all]}),
+        "index.html": render("index", "", index_page(board, claims, methods)),
+        "compare.html": render("compare", "", compare_page(board, methods) | {"about_learning": LEARNING}),
+        "claims.html": render("claims", "", claims_page(claims, behind)),
         "provenance.html": render("provenance", "", parts.provenance_page(found, behind)),
     }
     for task in tasks:
         page = task_page(board, task, methods) | {"pictures": pictures_of(folder, pictures, task)}
         files[f"tasks/{task}.html"] = render("task", "../", page)
+        files[f"static/learning/{task}.js"] = learning_script(board, task)
     for method in methods:
-        files[f"methods/{method}.html"] = render("method", "../", method_page(board, method))
+        page = method_page(board, method) | {"others": [other for other in methods if other != method]}
+        files[f"methods/{method}.html"] = render("method", "../", page)
     static = resources.files("benchmark.publishing.site").joinpath("static")
     files |= {f"static/{name}": static.joinpath(name).read_text("utf-8") for name in STATIC}
     # Its own scope: the bundle declares names of one letter, which would be everybody's.
@@ -137,16 +155,54 @@ def link_address(text: str) -> Any:
     return Markup('<a href="{}" rel="nofollow">{}</a>').format(address, text)
 
 
-def index_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
+def learning_script(board: Leaderboard, task: str) -> str:
+    """The learning curves of a task, which more than one page draws."""
+    levelled = [*dict.fromkeys([*board.found.methods, IDLE_METHOD])]
+    described = f"{task}. {LEARNING}"
+    spec = charts.training_chart(board.learning, task, levelled, "return of an episode", described)
+    return f"window.LEARNING = {{ ...window.LEARNING, {as_script(task)}: {as_script(spec)} }};\n"
+
+
+def claims_page(claims: Claims, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims."""
+    return {"claims": [parts.claim_page(one, known) for one in claims.all], "extremes": EXTREMES}
+
+
+def leaders_of(board: Leaderboard) -> tuple[str, str]:
+    """Who is first over all tasks, in few words, and how surely; empty where nobody is ranked."""
+    frame = board.frame
+    whole = frame[(frame["task"] == ALL_TASKS) & frame["tolerance"].isna()]
+    means = whole.pivot(index="method", columns="quantity", values="mean").reindex(columns=["score", "best rank"])
+    ranked = means.dropna().sort_values("score", ascending=False)
+    first = [str(method) for method in ranked.index[ranked["best rank"] == 1]]
+    if not first:
+        return "", ""
+    if len(first) == 1:
+        return f"{first[0]} leads.", f"The 95% interval of its score is above those of the other {len(ranked) - 1}."
+    named = f"Tied for first: {', '.join(first)}."
+    if len(first) > MOST_NAMED:
+        named = f"{len(first)} methods tie for first."
+    return named, f"Of {len(ranked)} ranked methods these have the highest scores, and their 95% intervals overlap."
+
+
+def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> dict[str, Any]:
     """The leaderboard."""
     found, ranked, tasks = board.found, board.ranked_methods, ", ".join(board.scored_tasks)
     scores = f"Score of each method over {tasks}, with 95% intervals."
     shares = f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
     figures = {}
     if ranked:
-        figures["Scores"] = charts.score_chart(board.frame, ranked, scores)
+        figures["Scores"] = charts.score_chart(board, scores)
         figures["Performance profiles"] = charts.profile_chart(board, shares)
+    leaders, certainty = leaders_of(board)
+    scales = {task: board.scales[task] for task in found.begun()}
+    unscored = [f"{task} has no scores: {ends}." for task, ends in scales.items() if isinstance(ends, str)]
     return {
+        "claims": claims.all,
+        "reproduced": sum(claim.verdict == "reproduced" for claim in claims.all),
+        "leaders": leaders,
+        "certainty": certainty,
+        "rivals": rivals_of(methods),
         "rows": leaderboard_rows(board, board.frame),
         "counted": VALIDITY,
         "all_tasks": ALL_TASKS,
@@ -158,20 +214,14 @@ def index_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
         "charts": figures,
         "pairs": pair_grid(board),
         "unranked": [method for method in methods if method not in ranked],
-        "notes": [*describe_submissions(found.submitted), *describe_failures(found)],
+        "notes": [*unscored, *describe_submissions(found.submitted), *describe_failures(found)],
     }
 
 
 def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str, Any]:
     """One task."""
     own, shown, spec = board.frame[board.frame["task"] == task], board.found.methods, make_task(task)
-    levelled = [*dict.fromkeys([*shown, IDLE_METHOD])]
-    times = [(method, task, method) for method in methods]
-    learning = (
-        f"Return of the evaluations during training on {task}, mean over seeds. They have fewer episodes than the "
-        f"final evaluation, which tables and scores are of. {IDLE_METHOD} is a level: the mean final return of the "
-        "feasible action nearest to doing nothing."
-    )
+    times, ends = [(method, task, method) for method in methods], board.scales[task]
     missed = f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
     return {
         "task": task,
@@ -179,9 +229,10 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
         "formula": spec.constraint.formula(),
         "family": type(spec.constraint).__name__,
         "rows": leaderboard_rows(board, own),
+        "no_scores": ends if isinstance(ends, str) else "",
+        "learning": LEARNING,
         "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method."),
         "charts": {
-            "Learning curves": charts.training_chart(board.learning, task, levelled, "return of an episode", learning),
             "Constraint violations": charts.training_chart(
                 board.missed, task, shown, "violations so far", missed, counts=True
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
-from benchmark.publishing.tables.leaderboard import SCORE_0, SCORE_1, pair_view, rank_text, scale_view
-from benchmark.publishing.tables.rendering import DASH, cells_by_row, format_cell
+from benchmark.publishing.tables.leaderboard import NO_SCORES, SCORE_0, SCORE_1, pair_view, rank_text, scale_view
+from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.reports import of_runs
 from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD, unconstrained_task
@@ -32,6 +33,7 @@ class Cell:
         sources: Names of ``records.reports`` that it comes from, with spaces between; empty of what is no number.
         about: What it is, for the heading above its sources.
         strong: Whether it stands out.
+        ends: Of its interval, if it has one.
     """
 
     text: str
@@ -39,6 +41,7 @@ class Cell:
     sources: str = ""
     about: str = ""
     strong: bool = False
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class Grid:
 
     heads: list[str]
     rows: list[list[Cell]]
+
+    def without_empty(self) -> Grid:
+        """The same without columns that say nothing."""
+        kept = [i for i in range(len(self.heads)) if any(row[i].text not in ("", DASH) for row in self.rows)]
+        return Grid([self.heads[i] for i in kept], [[row[i] for i in kept] for row in self.rows])
 
 
 @dataclass(frozen=True)
@@ -83,11 +91,11 @@ def make_grid(view: pd.DataFrame, plain: Sequence[str], origin: Callable[[dict[s
             for name, text in row.items()
         ]
         rows.append(cells)
-    return Grid([str(name) for name in view], rows)
+    return Grid([str(name) for name in view], rows).without_empty()
 
 
 def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
-    """Rows of all tasks together, then of each task, the highest score first."""
+    """Rows of all tasks together, then of each task; where methods are ranked the highest score first."""
     ranks = frame[(frame["quantity"] == "best rank") & frame["mean"].notna()]
     ranked = {str(task): list(group["method"]) for task, group in ranks.groupby("task")}
     rows = [
@@ -96,6 +104,8 @@ def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
         if max(cell["n"] for cell in cells.values())
     ]
     order = [ALL_TASKS, *board.found.tasks]
+    if not board.found.ranked:
+        return sorted(rows, key=lambda row: order.index(row.task))
     return sorted(rows, key=lambda row: (order.index(row.task), -row.score.sort, -row.final.sort))
 
 
@@ -105,7 +115,8 @@ def make_row(
     """One row from its cells by quantity and tolerance; ``ranked`` are the methods that it is ranked among."""
     found, whole = board.found, task == ALL_TASKS
     n, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
-    where, tasks, scored = ("all tasks", found.begun(), board.scored_tasks) if whole else (task, (task,), [task])
+    where, tasks = ("all tasks", board.whole_tasks) if whole else (task, [task])
+    scored = board.scored_tasks if whole else [task]
     runs, own = runs_on(found, tasks, method), f"Runs of {where}, {method}"
     measures = [name for one in scored for name in anchor_sources(found, one)]
     scores = [*runs_on(found, scored, method), *measures]
@@ -120,7 +131,9 @@ def make_row(
         one = cells.get((quantity, tolerance))
         if one is None or pd.isna(one["mean"]):
             return Cell(DASH)
-        return number(format_cell(one, n), sources, about, float(one["mean"]))
+        ends = None if pd.isna(one["low"]) else (float(one["low"]), float(one["high"]))
+        text = format_cell(one, n, digits_of_interval)
+        return dataclasses.replace(number(text, sources, about, float(one["mean"])), ends=ends)
 
     return Row(
         task=task,
@@ -156,12 +169,12 @@ def pair_grid(board: Leaderboard) -> Grid:
     def origin(row: dict[str, str], other: str) -> list[str]:
         return [*runs_on(found, tasks, row["method"]), *runs_on(found, tasks, other)]
 
-    return make_grid(pair_view(board), ["method"], origin)
+    return make_grid(pair_view(board, digits_of_interval), ["method"], origin)
 
 
 def scale_grid(board: Leaderboard) -> Grid:
     """The returns of score 0, of score 1 and of doing nothing on each task, with the runs that they are means of."""
-    found, view = board.found, scale_view(board)
+    found, view = board.found, scale_view(board, digits_of_interval).drop(columns=NO_SCORES, errors="ignore")
 
     def origin(row: dict[str, str], column: str) -> list[str]:
         if SCORE_0 in column:

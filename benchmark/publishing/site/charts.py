@@ -19,6 +19,7 @@ from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.figures import LINEAR_UP_TO
 from benchmark.publishing.figures.styles import PART_COLOURS, SEEDS_FOR_BAND, style_of
 from benchmark.records.results import PARTS, TOLERANCES
+from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 
 Spec = dict[str, Any]
@@ -42,8 +43,8 @@ POINTS = "points"
 
 
 def method_colour(methods: Sequence[str], legend: alt.Legend | None) -> alt.Color:
-    """Each method in its colour, as in every other figure."""
-    colours = [to_hex(style_of(method).colour) for method in methods]
+    """Each method in its colour, as in every other figure; doing nothing in that of the page's text."""
+    colours = ["var(--ink)" if method == IDLE_METHOD else to_hex(style_of(method).colour) for method in methods]
     return alt.Color("method:N", scale=alt.Scale(domain=list(methods), range=colours), legend=legend)
 
 
@@ -66,10 +67,13 @@ def with_ends(frame: pd.DataFrame) -> pd.DataFrame:
     return known.assign(low=known["low"].fillna(known["mean"]), high=known["high"].fillna(known["mean"]))
 
 
-def score_chart(frame: pd.DataFrame, methods: Sequence[str], described: str) -> Spec:
-    """Score over all tasks with its interval, the highest on top."""
+def score_chart(board: Leaderboard, described: str) -> Spec:
+    """Score over all tasks with its interval; where methods are ranked, the highest on top."""
+    frame, methods = board.frame, board.ranked_methods
     rows = frame[(frame["task"] == ALL_TASKS) & (frame["quantity"] == "score")]
-    data = with_ends(rows[["method", "mean", "low", "high"]].sort_values("mean", ascending=False))
+    data = with_ends(rows[["method", "mean", "low", "high"]])
+    if board.found.ranked:
+        data = data.sort_values("mean", ascending=False)
     base = alt.Chart(data).encode(y=alt.Y("method:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)))
     colour = method_colour(methods, None)
     tooltip = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{end}:Q", format=".3f") for end in ("mean", "low", "high"))]

@@ -13,9 +13,10 @@ from benchmark.analysis import summaries
 from benchmark.analysis.claims.rule import Claim, Finding, Reading
 from benchmark.analysis.timing import STEP_PARTS
 from benchmark.publishing.claims import SHARED, Row, effect_rows, effect_text, verdict_rows, verdict_text
+from benchmark.publishing.extremes import extremes
 from benchmark.publishing.site.cells import Cell, Grid, make_grid
 from benchmark.publishing.tables import FLOW_COSTS
-from benchmark.publishing.tables.rendering import Column, like, make_view, valid_columns
+from benchmark.publishing.tables.rendering import Column, digits_of_interval, like, make_view, valid_columns
 from benchmark.records.provenance import machine_of
 from benchmark.records.reports import of_experiment, of_flow, of_runs, of_timing
 from benchmark.records.results import Provenance
@@ -70,7 +71,7 @@ def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None
         flow = [of_flow(row["task"], method)] if (row["task"], method) in found.flows else []
         return [of_timing(row["task"]), *(flow if column == STEP[-1].header else [])]
 
-    return make_grid(make_view(own, ["task"], STEP, "rounds"), ["task"], origin)
+    return make_grid(make_view(own, ["task"], STEP, "rounds", digits_of_interval), ["task"], origin)
 
 
 def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
@@ -78,9 +79,9 @@ def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
     own = measured_rows(flows[flows["flow"] == method], ["task", "states", "latent"])
     if own.empty:
         return {}
-    whole = make_view(own[own["latent"] == ""], ["task"], FLOW_COSTS, "flows")
+    whole = make_view(own[own["latent"] == ""], ["task"], FLOW_COSTS, "flows", digits_of_interval)
     keys = ["task", "states", "latent"]
-    valid = make_view(own[own["latent"] != ""], keys, valid_columns("validity"), "n of N")
+    valid = make_view(own[own["latent"] != ""], keys, valid_columns("validity"), "n of N", digits_of_interval)
 
     def origin(row: dict[str, str], _: str) -> list[str]:
         if row["latent"] == "policy":
@@ -102,7 +103,7 @@ def claim_page(claim: Claim, known: Collection[str]) -> dict[str, Any]:
 
     def cell(column: str, value: str | Finding | Reading, row: Row) -> Cell:
         if isinstance(value, Finding):
-            return linked(effect_text(value), value.sources, f"{claim.id}, {value.task}: {column}")
+            return linked(effect_text(value, digits_of_interval), value.sources, f"{claim.id}, {value.task}: {column}")
         if isinstance(value, Reading):
             return linked(verdict_text(value), value.sources, f"{claim.id}, {value.name}", value.decides)
         if column in SHARED:
@@ -112,15 +113,19 @@ def claim_page(claim: Claim, known: Collection[str]) -> dict[str, Any]:
 
     def grid(rows: Sequence[Row]) -> Grid:
         heads = list(rows[0]) if rows else []
-        return Grid(heads, [[cell(column, value, row) for column, value in row.items()] for row in rows])
+        cells = [[cell(column, value, row) for column, value in row.items()] for row in rows]
+        return Grid(heads, cells).without_empty()
 
     def of_row(row: dict[str, str], _: str) -> list[str]:
         return [name for name in [of_runs(row["task"], row["method"])] if name in known]
 
     asides = dict.fromkeys(reading.aside for reading in claim.readings)
     deciding = [name for reading in claim.deciding for name in reading.sources]
+    best, worst = extremes(claim)
     return {
         "claim": claim,
+        "best": best,
+        "worst": worst,
         "verdict": linked(claim.verdict, deciding, f"{claim.id} {claim.title}: what decides", strong=True),
         "effects": {
             aside: grid(effect_rows(claim, [reading for reading in claim.readings if reading.aside == aside]))

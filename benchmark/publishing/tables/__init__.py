@@ -80,7 +80,7 @@ def flow_table(board: Leaderboard) -> Table:
     """Quality of the flows."""
     found, frame = board.found, board.flows
     caption = (
-        f"Profile {found.profile}; one flow a task and method, trained before the runs, so that there is no interval. "
+        f"Profile {found.label}; one flow a task and method, trained before the runs, so that there is no interval. "
         "Validity is the share of f(z; s) that lies in C(s) within each tolerance (summed violation, action box "
         "included). Latents: uniform in the box, uniform on its boundary, and those that trained policies put out "
         "(mean over seeds with its 95% interval). States: sampled ones, held out from training, and those that the "
@@ -190,7 +190,7 @@ def describe(found: Selection) -> str:
     else:
         budget = ", ".join(f"{task} {number:,} steps" for task, number in known.items()) or "unknown, no complete run"
     seeds = ", ".join(str(seed) for seed in found.seeds)
-    first = f"Profile {found.profile}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
+    first = f"Profile {found.label}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
     return " ".join([first, *describe_unbegun(found)])
 
 

@@ -10,7 +10,17 @@ from benchmark.analysis.anchors import ANCHOR_KEYS
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.analysis.summaries import REFERENCE
 from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
-from benchmark.publishing.tables.rendering import DASH, Column, Table, View, format_cell, make_view, valid_columns
+from benchmark.publishing.tables.rendering import (
+    DASH,
+    Column,
+    Digits,
+    Table,
+    View,
+    digits_of_mean,
+    format_cell,
+    make_view,
+    valid_columns,
+)
 from benchmark.records.provenance import machine_of
 from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD
 from benchmark.records.submissions import describe_submissions
@@ -36,8 +46,8 @@ def leaderboard_table(board: Leaderboard, described: str) -> Table:
     keys = ["task", "method"]
     one_task = [Column("score", "score"), Column("final return", "final return"), *VALID_LAST]
     views = [
-        View("All tasks", with_ranks(whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
-        View("Single tasks", with_ranks(single, make_view(single, keys, one_task), keys)),
+        View("All tasks", add_ranks(board, whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
+        View("Single tasks", add_ranks(board, single, make_view(single, keys, one_task), keys)),
         View("Valid over the whole training", make_view(single, keys, valid_columns("valid share"))),
         View("How often the method of a row is better than that of a column [%]", pair_view(board)),
         View("Returns that scores are measured by", scale_view(board)),
@@ -47,22 +57,28 @@ def leaderboard_table(board: Leaderboard, described: str) -> Table:
 
 def caption(board: Leaderboard, described: str) -> str:
     """What the numbers mean."""
-    scored, judged = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.found.begun()))
+    scored, whole = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.whole_tasks))
+    rank = "Rank: every rank that the intervals of the scores allow; where they overlap, methods are tied. "
     return (
         f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
         "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
         "(interquartile mean), with the 95% interval of a bootstrap of seeds within each task; other tasks: of whole "
-        f"tasks, from three tasks on. Tasks with scores: {scored}. Rank: every rank that the intervals of the scores "
-        "allow; where they overlap, methods are tied. Better: how likely a run has a higher return than one of "
-        f"{BASELINE} on the same task. Valid: share of the policy's own outputs that lie in C(s) within each "
-        "tolerance, without noise and repair, by the last policy on the states it visits; over all tasks the mean of "
-        f"{judged}. {EQUALITY} Single tasks: Student's t over seeds for returns and shares. Nothing here is of "
-        "wall-clock, which compares on one machine alone: see Time of a training step."
+        f"tasks, from three tasks on. Tasks with scores: {scored}. {rank if board.found.ranked else ''}"
+        f"Better: how likely a run has a higher return than one of {BASELINE} on the same task. Valid: share of the "
+        "policy's own outputs that lie in C(s) within each tolerance, without noise and repair, by the last policy on "
+        f"the states it visits. All tasks: {whole}, in every column. {EQUALITY} Single tasks: Student's t over seeds "
+        "for returns and shares. Nothing here is of wall-clock, which compares on one machine alone: see Time of a "
+        "training step."
     )
 
 
-def with_ranks(frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The view with a column of ranks, tasks in their order and within each the highest score first."""
+def add_ranks(board: Leaderboard, frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The view with a column of ranks, tasks in their order and within each the highest score first.
+
+    A view of a profile that is too short to rank by stays as it is.
+    """
+    if not board.found.ranked:
+        return view
     known = frame[frame["tolerance"].isna()].pivot(index=keys, columns="quantity", values="mean")
     known = known.reindex(columns=["best rank", "worst rank", "score"]).reset_index()
     ends = zip(known["best rank"], known["worst rank"], strict=True)
@@ -81,19 +97,22 @@ def rank_text(best: float | None, worst: float | None) -> str:
     return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
 
 
-def pair_view(board: Leaderboard) -> pd.DataFrame:
+def pair_view(board: Leaderboard, digits: Digits = digits_of_mean) -> pd.DataFrame:
     """A row and a column for every ranked method."""
     methods = board.ranked_methods
     cells = {(cell["method"], cell["other"]): cell for cell in board.improvements.to_dict("records")}
     rows = [
         {"method": row}
-        | {other: format_cell(cells[row, other], cells[row, other]["n"]) if row != other else DASH for other in methods}
+        | {
+            other: format_cell(cells[row, other], cells[row, other]["n"], digits) if row != other else DASH
+            for other in methods
+        }
         for row in methods
     ]
     return pd.DataFrame(rows, columns=["method", *methods])
 
 
-def scale_view(board: Leaderboard) -> pd.DataFrame:
+def scale_view(board: Leaderboard, digits: Digits = digits_of_mean) -> pd.DataFrame:
     """For every task with a run: the returns of its score 0, its score 1 and of doing nothing; why it has no scores."""
     returns = board.anchors[board.anchors["quantity"] == "final return"]
     cells = {(cell["task"], cell["method"]): cell for cell in returns.to_dict("records")}
@@ -103,7 +122,7 @@ def scale_view(board: Leaderboard) -> pd.DataFrame:
         row = {"task": task}
         for end, method in ends_of.items():
             cell = cells[task, method]
-            row |= {end: format_cell(cell, cell["n"]), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
+            row |= {end: format_cell(cell, cell["n"], digits), f"runs of {end}": f"{cell['n']}/{cell['N']}"}
         ends = board.scales[task]
         rows.append(row | {NO_SCORES: ends if isinstance(ends, str) else ""})
     numbers = [name for end in ends_of for name in (end, f"runs of {end}")]
@@ -115,7 +134,7 @@ def notes(board: Leaderboard) -> list[str]:
     """Which methods are not ranked, and which were submitted."""
     unranked = [method for method in board.found.methods if method not in board.ranked_methods]
     lines = describe_submissions(board.found.submitted)
-    if unranked and board.scored_tasks:
+    if unranked and board.scored_tasks and board.found.ranked:
         lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
     return lines
 
@@ -125,7 +144,7 @@ def anchor_table(board: Leaderboard) -> Table:
     frame = board.anchors
     columns = [Column("final return", "final return"), Column("half of the interval, as a score", "half width")]
     caption = (
-        f"Profile {board.found.profile}. What returns are measured by: a score of 0 is the mean final return of "
+        f"Profile {board.found.label}. What returns are measured by: a score of 0 is the mean final return of "
         f"{LOW_METHOD}, 1 that of {HIGH_METHOD} on the same environment without the constraint. All scores are "
         "conditional on these means: their own spread, here as 95% interval by Student's t over seeds and as half of "
         f"its width on the scale that the two span, is in no interval of a score. {IDLE_METHOD}: the feasible action "
@@ -149,7 +168,7 @@ def timing_tables(board: Leaderboard) -> list[Table]:
     most = max(busy(timing, timing.rounds) for timing in found.timing.values())
     listed = ", ".join(f"{rounds} rounds of {steps:,} steps" for rounds, steps in sizes)
     caption = (
-        f"Profile {found.profile}. Measured by `acrl timing`, one method after the other in one process, in turns: "
+        f"Profile {found.label}. Measured by `acrl timing`, one method after the other in one process, in turns: "
         f"{listed}, an update each step from the first one on, evaluation left out, on: "
         f"{'; '.join(machines)}, where everything else kept at most {most:.2f} cores busy meanwhile. Each cell is the "
         "mean over rounds with its 95% interval by Student's t. Training: the published number of steps at this cost, "

@@ -51,14 +51,43 @@ def valid_columns(quantity: str) -> list[Column]:
     return [Column(f"valid at {tol:g} [%]", quantity, tol) for tol in TOLERANCES]
 
 
-def make_view(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "runs") -> pd.DataFrame:
+# Mean and ends of an interval, which may be missing, and whether they are shares, to a format for all three.
+Digits = Callable[[float, float | None, float | None, bool], Callable[[float], str]]
+
+
+def digits_of_mean(mean: float, low: float | None, high: float | None, share: bool) -> Callable[[float], str]:
+    """Three significant digits of the mean, or a share in per cent; the digits of the tables that are kept."""
+    return percent if share else like(mean, whole=pd.isna(low) or pd.isna(high))
+
+
+def digits_of_interval(mean: float, low: float | None, high: float | None, share: bool) -> Callable[[float], str]:
+    """As many digits as say something: the last one counts at most half of half the interval's width."""
+    if low is None or high is None or not 0 < high - low < math.inf:
+        return (lambda value: percent(value, 1)) if share else digits_of_mean(mean, low, high, share)
+    decimals = max(0, -math.floor(math.log10((100 if share else 1) * (high - low) / 4)))
+    return (lambda value: percent(value, decimals)) if share else lambda value: f"{value:,.{decimals}f}"
+
+
+def make_view(
+    frame: pd.DataFrame,
+    keys: list[str],
+    columns: Sequence[Column],
+    runs: str = "runs",
+    digits: Digits = digits_of_mean,
+) -> pd.DataFrame:
     """As :func:`make_cells`, without the tasks of which no row has anything."""
     if "task" in keys:
         frame = frame[frame.groupby("task")["n"].transform("max") > 0]
-    return make_cells(frame, keys, columns, runs)
+    return make_cells(frame, keys, columns, runs, digits)
 
 
-def make_cells(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], runs: str = "") -> pd.DataFrame:
+def make_cells(
+    frame: pd.DataFrame,
+    keys: list[str],
+    columns: Sequence[Column],
+    runs: str = "",
+    digits: Digits = digits_of_mean,
+) -> pd.DataFrame:
     """The text of a table: a row for each combination of ``keys``, in the order of the frame.
 
     The column named ``runs``, if it has a name, says how many of how many runs a row is from; a cell with fewer says so
@@ -70,7 +99,7 @@ def make_cells(frame: pd.DataFrame, keys: list[str], columns: Sequence[Column], 
         row = {name: str(text) or DASH for name, text in zip(keys, key, strict=True)}
         row |= {runs: f"{found}/{wanted}"} if runs else {}
         for column in columns:
-            row[column.header] = format_cell(cells[column.key], found) if column.key in cells else DASH
+            row[column.header] = format_cell(cells[column.key], found, digits) if column.key in cells else DASH
         rows.append(row)
     return pd.DataFrame(rows, columns=[*keys, *([runs] if runs else []), *(column.header for column in columns)])
 
@@ -85,12 +114,13 @@ def cells_by_row(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], 
     return rows
 
 
-def format_cell(cell: Mapping[Any, Any], expected: int) -> str:
+def format_cell(cell: Mapping[Any, Any], expected: int, digits: Digits = digits_of_mean) -> str:
     """A cell as "mean [low, high]"; with (n/N) where it comes from fewer runs than its row, and marked for a note."""
     if pd.isna(cell["mean"]):
         return DASH
     ends = [] if pd.isna(cell["low"]) else [cell["low"], cell["high"]]
-    number = percent if cell["unit"] == "share" else like(cell["mean"], whole=not ends)
+    low, high = ends or (None, None)
+    number = digits(cell["mean"], low, high, cell["unit"] == "share")
     text = number(cell["mean"])
     if ends:
         text += f" [{number(cell['low'])}, {number(cell['high'])}]"
@@ -99,11 +129,11 @@ def format_cell(cell: Mapping[Any, Any], expected: int) -> str:
     return f"{text} {MARK}" if cell["note"] else text
 
 
-def percent(share: float) -> str:
-    """A share in per cent, with as many digits as it takes to tell it from 0 and from 100."""
+def percent(share: float, decimals: int = 2) -> str:
+    """A share in per cent, with these decimals or as many more as it takes to tell it from 0 and from 100."""
     if share in (0, 1):
         return f"{100 * share:.0f}"
-    texts = (f"{100 * share:.{digits}f}" for digits in range(2, 17))
+    texts = (f"{100 * share:.{digits}f}" for digits in range(decimals, 17))
     return next((text for text in texts if float(text) not in (0, 100)), repr(100 * share))
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard, rank_ranges
 from benchmark.analysis.statistics import Estimate
+from benchmark.publishing.claims import write_claims
 from benchmark.publishing.figures import draw_leaderboard
+from benchmark.publishing.tables import write_tables
 from benchmark.publishing.tables.leaderboard import leaderboard_table
 from benchmark.publishing.tables.rendering import DASH
 from benchmark.records.runs import unconstrained_task
+from benchmark.records.selection import read_selection
 from envs import list_tasks, make_task
 from envs.errors import UserError
 from tests.benchmark import synthetic_results as synthetic
@@ -110,7 +115,7 @@ def test_a_method_that_lacks_a_task_is_not_ranked_and_the_table_says_so(folder: 
     assert row(table.frame, "R+L2", "flowpg", "score")["n"] == 3
 
 
-def test_a_task_without_anchors_has_no_scores_and_says_why_but_counts_for_validity(folder: Path) -> None:
+def test_a_task_without_anchors_has_no_scores_and_says_why_and_all_tasks_are_the_others(folder: Path) -> None:
     shutil.rmtree(folder / "runs/R+N")
     board = select(folder)
     assert board.scales["R+L2"] == "no complete unconstrained run to measure returns by"
@@ -125,13 +130,27 @@ def test_a_task_without_anchors_has_no_scores_and_says_why_but_counts_for_validi
 
     shares = valid(board.frame)
     whole = shares.loc[(ALL_TASKS, "nfw")]
-    assert (whole["n"], whole["N"]) == (6, 6)
-    assert whole["mean"] == pytest.approx((shares["mean"]["R+L2", "nfw"] + shares["mean"]["HC+O", "nfw"]) / 2)
-    # Without any score there are still rows of all tasks.
+    assert (whole["n"], whole["N"]) == (3, 3)
+    assert whole["mean"] == pytest.approx(shares["mean"]["HC+O", "nfw"])
+    # Without any score all tasks are those with runs.
     shutil.rmtree(folder / "runs/HC+N")
     frame = select(folder).frame
     assert pd.isna(row(frame, ALL_TASKS, "nfw", "score")["mean"])
-    assert valid(frame)["mean"][ALL_TASKS].notna().sum() == len(METHODS)
+    shares = valid(frame)
+    assert shares["n"][ALL_TASKS].to_list() == [6] * len(METHODS)
+    mean = (shares["mean"]["R+L2", "nfw"] + shares["mean"]["HC+O", "nfw"]) / 2
+    assert shares["mean"][ALL_TASKS, "nfw"] == pytest.approx(mean)
+
+
+def test_a_profile_that_is_too_short_says_so_on_every_page_and_has_no_ranks(folder: Path) -> None:
+    found = read_selection(folder, PROFILE, TWO_TASKS, METHODS, SEEDS, ranked=False)
+    board = Leaderboard(found)
+    assert not board.frame["quantity"].isin(["best rank", "worst rank"]).loc[board.frame["mean"].notna()].any()
+    pages = {path.name: path.read_text() for path in write_tables(board, folder) if path.suffix == ".md"}
+    pages |= {path.name: path.read_text() for path in write_claims(evaluate_claims(found, folder), folder)[:1]}
+    assert [name for name, page in pages.items() if "too short to rank methods by" not in page] == []
+    assert [name for name, page in pages.items() if re.search(r"\| rank |Rank:", page)] == []
+    assert "too short" in str(draw_leaderboard(board).get_suptitle())
 
 
 def test_anchors_that_do_not_tell_good_from_bad_give_no_scale(folder: Path) -> None:

@@ -29,7 +29,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "new method": ("json-output",),
     "new task": ("Printed+Output",),
     "plan": SMOKE,
-    "report": (*SMOKE, "--pictures"),
+    "report": SMOKE,
     "reproduced": SMOKE,
     "run": ("R+L2", "nfw", *SMOKE),
     "sample": ("R+L2", "--sampler", "rejection", "--n", "10"),

@@ -15,7 +15,7 @@ from benchmark.analysis.statistics import WELCH
 from benchmark.analysis.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
 from benchmark.publishing.figures import FIGURES
 from benchmark.publishing.tables import coverage_tables
-from benchmark.publishing.tables.rendering import like, percent
+from benchmark.publishing.tables.rendering import digits_of_interval, like, percent
 from benchmark.records.reports import CoverageReport, StateCoverage, coverage_path
 from benchmark.records.results import TOLERANCE_KEYS
 from envs.errors import UserError
@@ -42,6 +42,25 @@ NAMES = ("leaderboard", "flows", "violations", "wallclock", "returns", "anchors"
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "text"),
+    [
+        ((0.8226, 0.8074, 0.8337), True, "82.3 [80.7, 83.4]"),
+        ((0.99996, 0.9, 1.0), True, "99.996 [90, 100]"),
+        ((-16688.4, -16794.2, -16582.0), False, "-16,688 [-16,794, -16,582]"),
+        ((0.7001, 0.6421, 0.7544), False, "0.70 [0.64, 0.75]"),
+        ((4.7897, 4.6940, 4.8866), False, "4.79 [4.69, 4.89]"),
+        ((-8.573, -18.75, 1.6), False, "-9 [-19, 2]"),
+    ],
+)
+def test_digits_end_where_the_interval_makes_them_meaningless(
+    values: tuple[float, float, float], share: bool, text: str
+) -> None:
+    number = digits_of_interval(*values, share)
+    mean, low, high = map(number, values)
+    assert f"{mean} [{low}, {high}]" == text
 
 
 @pytest.mark.parametrize(

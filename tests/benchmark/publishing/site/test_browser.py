@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium, such as Debian's package chromium"),
 ]
-PAGES = ("index.html", "claims.html", "provenance.html", "tasks/R+L2.html", "methods/flowpg.html")
+PAGES = ("index.html", "compare.html", "claims.html", "provenance.html", "tasks/R+L2.html", "methods/flowpg.html")
 Open = Callable[..., Page]
 
 
@@ -51,10 +51,26 @@ def open_page(browser: Browser, site: Path) -> Iterator[Open]:
     assert faults == []
 
 
+# Words that can be seen above the leaderboard.
+WORDS_ABOVE = r"""() => {
+  const top = document.querySelector("#leaderboard").getBoundingClientRect().top;
+  const words = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    const { left, bottom, width } = range.getBoundingClientRect();
+    const place = walker.currentNode.parentElement;
+    const drawn = place.checkVisibility() && !place.closest(".hidden") && width > 0 && left >= 0;
+    if (drawn && bottom <= top) words.push(...walker.currentNode.textContent.split(/\s+/).filter(Boolean));
+  }
+  return words;
+}"""
+
+
 def draw_everything(page: Page) -> None:
-    """Charts are drawn when they are near."""
+    """Charts are drawn without anybody scrolling to them."""
     for plot in page.locator(".plot:visible").all():
-        plot.scroll_into_view_if_needed()
         plot.locator("svg").wait_for()
 
 
@@ -105,7 +121,9 @@ def test_the_best_are_on_top_and_the_keyboard_sorts_otherwise(open_page: Open) -
 def test_filters_and_the_switches_of_tolerance(open_page: Open) -> None:
     page = open_page("index.html")
     page.get_by_label("Task").select_option("R+L2")
-    assert not page.locator("th.task").is_visible()
+    assert not page.locator("th[data-sort=task]").is_visible()
+    assert page.locator("th[data-sort=final]").is_visible()
+    assert not page.locator("th[data-sort=better]").is_visible()
     assert len(shown(page, "method")) == len(METHODS)
     strict = shown(page, "valid")
     page.get_by_label("Valid at tolerance").select_option("0.1")
@@ -127,6 +145,58 @@ def test_filters_and_the_switches_of_tolerance(open_page: Open) -> None:
     page.locator("#pareto .plot:visible svg").wait_for()
 
 
+def test_on_a_phone_the_first_screen_says_who_leads_in_twenty_words(open_page: Open) -> None:
+    page = open_page("index.html", width=390)
+    words = page.evaluate(WORDS_ABOVE)
+    assert {"acrl-bench", "RL", "reproduced", "Menu"} < set(words)
+    assert words[words.index("first:") + 1].rstrip(",") in METHODS
+    assert len(words) <= 20, words
+    assert not page.get_by_role("link", name="Provenance", exact=True).is_visible()
+    page.get_by_role("button", name="Menu").click()
+    assert page.get_by_role("link", name="Provenance", exact=True).is_visible()
+
+
+def test_a_wide_table_scrolls_in_itself_says_so_and_keeps_its_first_column(open_page: Open) -> None:
+    page = open_page("index.html", width=390)
+    place = page.get_by_role("region", name="Leaderboard", exact=True)
+    first = place.locator("tbody tr:visible th").first
+    assert page.locator(".hint").first.is_visible()
+    before = first.bounding_box()
+    place.evaluate("place => { place.scrollLeft = place.scrollWidth; }")
+    assert first.bounding_box() == before
+    assert place.evaluate("place => place.scrollLeft") > 0
+
+
+def test_two_methods_are_side_by_side_by_a_click(open_page: Open) -> None:
+    page = open_page("index.html")
+    page.get_by_role("link", name="with ddpg-projection").and_(page.locator("[href*='#nfw,']:visible")).click()
+    page.wait_for_load_state()
+    table = page.locator("#pairs")
+    assert table.locator("thead th:visible").all_inner_texts() == ["number", "nfw", "ddpg-projection"]
+    returns = table.locator("tbody", has_text="HC+O").locator("tr", has_text="final return").locator("td:visible")
+    assert returns.count() == 2
+    draw_everything(page)
+    legend = page.locator(".plot").first.locator(".role-legend-label").all_text_contents()
+    assert set(legend) == {"nfw", "ddpg-projection", "hold"}
+    page.get_by_label("Second").select_option("flowpg")
+    assert table.locator("thead th:visible").all_inner_texts() == ["number", "nfw", "flowpg"]
+    assert page.url.endswith("#nfw,flowpg")
+    # What is surely better is bold: a projection in closed form against one by a solver.
+    page.get_by_label("First").select_option("ddpg-projection")
+    page.get_by_label("Second").select_option("ddpg-projection-qp")
+    step = page.locator("#pairs tbody", has_text="R+L2").locator("tr", has_text="step [ms]").first
+    assert [cell.get_attribute("data-method") for cell in step.locator("td.strong").all()] == ["ddpg-projection"]
+
+
+def test_what_is_printed_is_dark_on_light_with_its_charts(open_page: Open) -> None:
+    page = open_page("tasks/R+L2.html", scheme="dark")
+    draw_everything(page)
+    page.emulate_media(media="print")
+    ink = "getComputedStyle(document.querySelector('.plot svg text')).fill"
+    assert page.evaluate(ink) == "rgb(28, 32, 36)"
+    assert not page.locator("nav").is_visible()
+
+
 def open_origin(page: Page, button: Locator) -> tuple[str, list[str], str]:
     """Open by keyboard what a number is from: the heading, the files and the whole text; then close it."""
     button.focus()
@@ -146,7 +216,7 @@ def runs(*pairs: str) -> set[str]:
 
 def test_a_rank_a_pair_and_an_anchor_open_their_runs(open_page: Open) -> None:
     page = open_page("index.html")
-    row = page.locator("#leaderboard tbody tr:not([hidden])", has=page.get_by_role("link", name="flowpg"))
+    row = page.locator("#leaderboard tbody tr:not([hidden])", has=page.get_by_role("link", name="flowpg", exact=True))
     heading, found, _ = open_origin(page, row.locator("[data-column=rank] button"))
     assert heading.startswith("Rank of flowpg, all tasks")
     anchors = runs("R+L2/random-feasible", "R+N/ddpg-projection", "HC+O/random-feasible", "HC+N/ddpg-projection")

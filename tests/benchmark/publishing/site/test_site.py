@@ -9,10 +9,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from benchmark.publishing.site import as_script
+from benchmark.analysis.claims import evaluate_claims
+from benchmark.analysis.leaderboard import Leaderboard
+from benchmark.publishing.site import as_script, write_site
 from benchmark.publishing.site.cells import Cell, leaderboard_rows, pair_grid, scale_grid
 from benchmark.publishing.site.parts import sources
 from benchmark.publishing.tables.rendering import percent
+from benchmark.records.selection import read_selection
 from envs.errors import UserError
 from tests.benchmark import synthetic_results as synthetic
 from tests.benchmark.publishing.site.conftest import write
@@ -26,7 +29,7 @@ def text_of(page: Path) -> str:
 
 def test_there_is_a_page_for_everything_and_all_of_them_are_small(site: Path) -> None:
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
-    expected = {"index.html", "claims.html", "provenance.html"}
+    expected = {"index.html", "compare.html", "claims.html", "provenance.html"}
     assert pages == expected | {f"tasks/{t}.html" for t in TWO_TASKS} | {f"methods/{m}.html" for m in METHODS}
     assert sum(path.stat().st_size for path in site.rglob("*")) < 5e6
 
@@ -38,7 +41,7 @@ def test_links_lead_somewhere_and_none_to_the_network_but_papers_and_ids_are_uni
             if link.startswith("https://"):
                 assert link.startswith("https://arxiv.org/abs/")
             elif not link.startswith(("#", "data:")) and link != "../../../docs/claims.md":
-                assert (page.parent / unquote(link)).exists(), f"{page}: {link}"
+                assert (page.parent / unquote(link.split("#")[0])).exists(), f"{page}: {link}"
         ids = re.findall(r' id="([^"]+)"', text)
         assert len(ids) == len(set(ids))
 
@@ -91,8 +94,8 @@ def test_a_method_says_what_it_is_what_its_steps_cost_and_how_good_its_flow_is(s
         assert "act [ms] project [ms] env [ms] update [ms] other [ms]" in text
         assert "HC+O 3/3 " in text
     report = synthetic.make_flow("R+L2")
-    assert f"R+L2 1/1 {percent(report.recall)} " in flow
-    assert f"R+L2 sampled uniform 1/1 {percent(report.validity['uniform']['0'])} " in flow
+    assert f"R+L2 1/1 {percent(report.recall, 1)} " in flow
+    assert f"R+L2 sampled uniform 1/1 {percent(report.validity['uniform']['0'], 1)} " in flow
     assert "R+L2 visited policy 2/2 " in flow
     assert "recall" not in other
 
@@ -109,6 +112,17 @@ def test_a_profile_without_a_complete_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"no complete run of profile '{PROFILE}'"):
         write(tmp_path / PROFILE)
     assert not (tmp_path / PROFILE / "site").exists()
+
+
+def test_a_report_that_is_too_short_to_rank_by_says_so_on_every_page(filled: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(filled, tmp_path / PROFILE))
+    found = read_selection(folder, PROFILE, TWO_TASKS, METHODS, synthetic.SEEDS, ranked=False)
+    write_site(Leaderboard(found), evaluate_claims(found, folder), folder)
+    for page in (folder / "site").rglob("*.html"):
+        text = text_of(page)
+        assert "Too short to rank methods by." in text, page
+        assert "tied" not in text
+        assert not re.search(r'<th scope="col"[^>]*>rank<|data-column="rank"[^>]*>[^<]*<button', page.read_text()), page
 
 
 def test_data_cannot_end_the_script_that_holds_it() -> None:

@@ -1,0 +1,48 @@
+"""The best and the worst case of a claim: the strongest evidence for it and the strongest against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmark.analysis.claims.rule import Claim, Finding, Reading
+from benchmark.publishing.claims import effect_number
+from benchmark.publishing.tables.rendering import digits_of_interval
+
+EXTREMES = (
+    "Best and worst case: of all comparisons that decide a verdict, the one that speaks most for the claim and the one "
+    "that speaks most against it."
+)
+UNITS = {"share": "%", "ratio": "times", "rate": "times", "return": "difference in return"}
+# Outcomes from the strongest against a claim to the strongest for it.
+ORDER = ("contradicted", "open", "supported")
+
+
+def extremes(claim: Claim) -> tuple[str, str]:
+    """The best and the worst case of a claim."""
+    judged = list(counted(claim))
+    best, worst = (evidence_text(*end(judged, key=strength)) if judged else "not measured" for end in (max, min))
+    return best, worst
+
+
+def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
+    """What was measured of what decides a claim."""
+    for reading in claim.deciding:
+        for finding in reading.findings:
+            if finding.outcome != "not counted" and finding.effect.mean is not None:
+                yield reading, finding
+
+
+def strength(measured: tuple[Reading, Finding]) -> tuple[int, float]:
+    """How much a finding speaks for its claim: first its outcome, then how far it is on the claim's side."""
+    _, finding = measured
+    threshold, mean = finding.threshold or 0.0, finding.effect.mean or 0.0
+    # Returns of different tasks have different units, which their thresholds share.
+    far = mean / abs(threshold) if finding.unit == "return" and threshold else mean - threshold
+    return ORDER.index(finding.outcome), far
+
+
+def evidence_text(reading: Reading, finding: Finding) -> str:
+    """One number with its interval, what it is of, and why it decides nothing where it does not."""
+    number = effect_number(finding, digits_of_interval)
+    why = f"; open: {finding.why}" if finding.why else ""
+    return f"{number} {UNITS[finding.unit]} ({finding.task}, {reading.name}, n = {finding.effect.n}{why})"
