@@ -27,8 +27,8 @@ from methods.ddpg import DDPG
 from methods.functional import by_autograd
 
 TASKS = ("R+L2", "HC+O")
-# Methods that learn through their head, with those of the flows.
-METHODS = ("ddpg-projection-layer", "dopt", "dalpha", "drad")
+# Methods that learn through their head: the exact projection twice, rays, and the paper's flow.
+METHODS = ("ddpg-projection-layer", "dopt", "dalpha", "drad", "flowpg")
 # A gradient is lost where less than this share of its norm passes through the head.
 LOST = 0.01
 SHARES = {"lost share": "lost in the head", "lost share before tanh": "lost before the tanh"}
@@ -59,7 +59,7 @@ class Signal:
 def measure(context: Context) -> Measured:
     """Gradients of every method with a head, at states that its policy visits."""
     course = Course("c6", context, context.settings.steps, partial(look, states=context.settings.states), UNITS)
-    found = course.follow(tasks_of(context, "c6", TASKS), (*METHODS, *context.chosen.flow_methods))
+    found = course.follow(tasks_of(context, "c6", TASKS), METHODS)
     rows = list(course.rows(found))
     for (task, method), seeds in found.items():
         for quantity in SHARES:
