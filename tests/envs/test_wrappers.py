@@ -85,7 +85,7 @@ def test_error_takes_no_step_with_an_infeasible_action() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "message"), [([np.nan, 0.0], "NaN"), ([0.0], r"expected \(batch, 2\)"), ([[0.0, 0.0]], "shape")]
+    ("action", "message"), [([np.nan, 0.0], "NaN"), ([0.0], r"expected \(2,\)"), ([[0.0, 0.0]], "shape")]
 )
 def test_an_action_that_is_none_is_refused(action: Any, message: str) -> None:
     with closing(gymnasium.make("acrl/R+L2-v0", disable_env_checker=True)) as env:
