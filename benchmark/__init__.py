@@ -1,7 +1,7 @@
 """Who measures: the harness, its results, and the tables, figures and MLflow runs made from them.
 
-:func:`load_runs` and :func:`load_curves` give a profile's results as data frames. Importing this package imports
-neither pandas nor torch.
+:func:`load_runs` and :func:`load_curves` give a profile's results as data frames, :func:`load_policy` a trained
+policy. Importing this package imports neither pandas nor torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["load_curves", "load_runs"]
+    from benchmark.training.policies import TrainedPolicy
+
+__all__ = ["load_curves", "load_policy", "load_runs"]
 
 
 def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
@@ -67,3 +69,22 @@ def load_curves(profile: str, results: str | Path = "results") -> pd.DataFrame:
     from benchmark.analysis.frames import curves_frame, read_profile
 
     return curves_frame(read_profile(profile, results).found)
+
+
+def load_policy(path: str | Path) -> TrainedPolicy:
+    """Load a policy that `acrl export` wrote.
+
+    Call it with an observation (o,), or observations (B, o), and it gives the action (n,), or actions (B, n), in the
+    environment's units. They may be infeasible: ``gymnasium.make("envs:acrl/...")`` projects such actions.
+
+    Args:
+        path: Its .safetensors file. A flow that it acts through lies in a folder beside it.
+
+    Raises:
+        UserError: If the file is missing, damaged, or of another version of the task or method.
+    """
+    from pathlib import Path
+
+    from benchmark.training import policies
+
+    return policies.load_policy(Path(path))
