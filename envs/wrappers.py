@@ -6,10 +6,8 @@ from typing import Any, Literal, get_args
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.utils import RecordConstructorArgs
-from numpy.typing import NDArray
 
 from envs.errors import UserError
 from envs.registry import find_task
@@ -46,14 +44,15 @@ class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
         super().__init__(env)
         if enforce not in MODES:
             raise UserError(f"enforce is {enforce!r}; choose one of {', '.join(map(repr, MODES))}")
-        self._constraint = find_task(task).constraint
+        # Of any type, since it is called with arrays, which its annotations do not name.
+        self._constraint: Any = find_task(task).constraint
         self._enforce = enforce
-        self._obs = torch.empty(0)
+        self._obs = np.empty(0)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._obs = _row(observation)
+        self._obs = np.array(observation, dtype=np.float64)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -63,26 +62,25 @@ class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
             UserError: If the action has the wrong shape or holds NaN or infinity, or ``enforce`` is ``"error"`` and
                 the action is infeasible; no step is taken then.
         """
-        given = np.asarray(action)
-        asked = _row(given)
+        asked = np.array(action, dtype=np.float64)
         # In its own precision: the rounding of a float32 action is no violation.
-        own = asked.float() if given.dtype == np.float32 else asked
-        violation = float(self._constraint.violation(own, self._obs).clamp(min=0).sum())
+        own = action if getattr(action, "dtype", None) == np.float32 else asked
+        violation = float(np.maximum(self._constraint.violation(own, self._obs), 0).sum())
         if violation > 0 and self._enforce == "error":
             raise UserError(
                 f"infeasible action: it violates the constraint by {violation:.3g}; project it, or make the "
                 "environment with enforce='project'"
             )
         repaired = self._constraint.repair(asked, self._obs)
-        executed: NDArray[np.float64] = (repaired if self._enforce == "project" else asked)[0].numpy()
+        executed = repaired if self._enforce == "project" else asked
         judged = {
             "cost": float(violation > 0),
             "violation": violation,
-            "projected_distance": float((repaired - asked).norm()),
+            "projected_distance": float(np.linalg.norm(repaired - asked)),
             "executed_action": executed.copy(),
         }
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        self._obs = _row(observation)
+        self._obs = np.array(observation, dtype=np.float64)
         return observation, reward, terminated, truncated, {**info, **judged}
 
 
@@ -99,8 +97,3 @@ def make(task: str, enforce: Enforce = "project", **kwargs: Any) -> EnforceConst
     bare = load_env_creator(spec.entry_point)(**{**spec.env_kwargs, **kwargs})
     assert isinstance(bare, gymnasium.Env)
     return EnforceConstraint(bare, task, enforce)
-
-
-def _row(values: Any) -> torch.Tensor:
-    """A batch of one, (1, k), that shares no memory with ``values``."""
-    return torch.from_numpy(np.array(values, dtype=np.float64))[None]
