@@ -1,1 +1,90 @@
-"""Who measures: the harness, its results, and the tables, figures and MLflow runs made from them."""
+"""Who measures: the harness, its results, and the tables, figures and MLflow runs made from them.
+
+:func:`load_runs` and :func:`load_curves` give a profile's results as data frames, :func:`load_policy` a trained
+policy. Importing this package imports neither pandas nor torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from benchmark.training.policies import TrainedPolicy
+
+__all__ = ["load_curves", "load_policy", "load_runs"]
+
+
+def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
+    """Load the complete runs of a profile, one row a run.
+
+    The methods of the profile come first, then the two references: ``random-feasible`` and ``hold``.
+
+    Columns:
+
+    - ``task``, ``method``, ``seed``: what was run.
+    - ``return``: mean undiscounted return of the last policy over the final evaluation.
+    - ``best_return``: the same of the policy with the best evaluation during training.
+    - ``score``: ``return`` on the task's scale, 0 for random feasible actions and 1 for the learner without the
+      constraint; NaN where the scale is not known.
+    - ``valid_0``, ``valid_1e-06``, ``valid_0.001``, ``valid_0.01``, ``valid_0.1``: share of the last policy's raw
+      outputs that violate the constraint by at most so much.
+    - ``violations``: number of infeasible raw outputs of the policy during training, at tolerance 0.
+    - ``steps``: training steps in the environment.
+    - ``seconds``, ``prepare_seconds``: wall-clock of training and of what was prepared before it, such as a flow.
+    - ``run_key``: hash of what was asked for.
+
+    Args:
+        profile: A profile of ``params.yaml``, such as ``"small"``.
+        results: Folder of all results.
+
+    Raises:
+        UserError: If the profile is unknown, it has no runs there, or a file is damaged.
+    """
+    from benchmark.analysis.frames import read_profile, runs_frame
+
+    return runs_frame(read_profile(profile, results))
+
+
+def load_curves(profile: str, results: str | Path = "results") -> pd.DataFrame:
+    """Load the learning curves of a profile, one row a run and evaluation.
+
+    Columns:
+
+    - ``task``, ``method``, ``seed``: what was run.
+    - ``step``: training steps so far.
+    - ``return``: mean undiscounted return of the evaluation.
+    - ``violations``: number of infeasible raw outputs of the policy so far, at tolerance 0.
+
+    Args:
+        profile: A profile of ``params.yaml``, such as ``"small"``.
+        results: Folder of all results.
+
+    Raises:
+        UserError: As :func:`load_runs`.
+    """
+    from benchmark.analysis.frames import curves_frame, read_profile
+
+    return curves_frame(read_profile(profile, results).found)
+
+
+def load_policy(path: str | Path) -> TrainedPolicy:
+    """Load a policy that `acrl export` wrote.
+
+    Call it with an observation (o,), or observations (B, o), and it gives the action (n,), or actions (B, n), in the
+    environment's units. They may be infeasible: ``gymnasium.make("envs:acrl/...")`` projects such actions.
+
+    Args:
+        path: Its .safetensors file. A flow that it acts through lies in a folder beside it.
+
+    Raises:
+        UserError: If the file is missing, damaged, or of another version of the task or method.
+    """
+    from pathlib import Path
+
+    from benchmark.training import policies
+
+    return policies.load_policy(Path(path))

@@ -17,7 +17,7 @@ from benchmark.commands.look import compare, list_command, status, verify
 from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.pipeline import plan, repro, reproduced
 from benchmark.commands.plugins import check, new
-from benchmark.commands.publish import report, tables, track, ui
+from benchmark.commands.publish import export, report, tables, track, ui
 from benchmark.commands.run import evaluate, run, sweep
 
 PROGRAM, VARIABLE = "acrl", "_ACRL_COMPLETE"
@@ -49,7 +49,7 @@ def completion(context: click.Context, shell: str, as_json: bool) -> None:
 cli.add_under("Run", run, sweep, evaluate, flows, visited, experiment, timing, plan, repro)
 cli.add_under("Look", list_command, status, tables, compare, sample, track, ui)
 cli.add_under("Extend", new, check, completion)
-cli.add_under("Share", report, reproduced, verify)
+cli.add_under("Share", report, export, reproduced, verify)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What is to be solved: tasks, their constraints, and samplers of feasible actions.
 
-Importing this package registers every task with Gymnasium, so that ``gymnasium.make("acrl/HC+O-v0")`` works. Torch and
-the constraints are imported when a task is made.
+Importing this package registers every task with Gymnasium, so that ``gymnasium.make("acrl/HC+O-v0")`` works;
+``gymnasium.make("envs:acrl/HC+O-v0")`` imports it. Torch and the constraints are imported when a task is made.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     100 x the logarithm of the growth of wealth in the step, cost included, so that an episode's return is 100 x the
     logarithm of final over initial wealth. `info` of each step has `cost`, the share of wealth paid, and `log_returns`,
-    those of the assets (n,).
+    those of the assets (n,). In the environment that `gymnasium.make` gives, `cost` is that of the constraint.
 
     ## Starting State
 

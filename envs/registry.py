@@ -79,12 +79,18 @@ class TaskSpec:
 
     @property
     def gym_id(self) -> str:
-        """Id for ``gymnasium.make``."""
+        """Id for ``gymnasium.make``, which makes an environment that enforces the constraint."""
         return _gym_id(self.id, self.version)
 
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-        """A fresh environment; ``kwargs`` such as ``render_mode`` go to its constructor."""
-        return gymnasium.make(self.gym_id, **kwargs)
+        """A fresh environment that executes any action; ``kwargs`` such as ``render_mode`` go to ``gymnasium.make``."""
+        bare = registration.EnvSpec(
+            self.gym_id,
+            self.entry_point,
+            max_episode_steps=self.max_episode_steps,
+            kwargs=dict(self.env_kwargs),
+        )
+        return gymnasium.make(bare, **kwargs)
 
     def observed(self, observation: Any, reward: SupportsFloat = 0.0) -> Tensor:
         """What its environment gave: the observation (o,) in float64.
@@ -131,7 +137,7 @@ def register_task(spec: TaskSpec) -> TaskSpec:
         UserError: If the id is taken, or is none that Gymnasium could read.
     """
     summary = TaskSummary(spec.id, spec.env_id, spec.constraint.dim, type(spec.constraint).__name__)
-    register_lazily(summary, lambda: spec, spec.version, spec.entry_point, spec.max_episode_steps, spec.env_kwargs)
+    register_lazily(summary, lambda: spec, spec.version, spec.max_episode_steps)
     return spec
 
 
@@ -139,9 +145,7 @@ def register_lazily(
     summary: TaskSummary,
     make: Callable[[], TaskSpec],
     version: int,
-    entry_point: str,
     max_episode_steps: int,
-    env_kwargs: Mapping[str, Any],
 ) -> None:
     """Add a task that is made when it is first asked for, so that listing tasks costs nothing.
 
@@ -152,9 +156,9 @@ def register_lazily(
     """
     if summary.id in _TASKS:
         raise UserError(f"task '{summary.id}' is registered twice; choose another id")
-    gym_id = _gym_id(summary.id, version)
+    gym_id, kwargs = _gym_id(summary.id, version), {"task": summary.id}
     try:
-        gymnasium.register(gym_id, entry_point, max_episode_steps=max_episode_steps, kwargs=dict(env_kwargs))
+        gymnasium.register(gym_id, "envs.wrappers:make", max_episode_steps=max_episode_steps, kwargs=kwargs)
     except gymnasium.error.Error as error:
         raise UserError(f"task '{summary.id}': Gymnasium refuses the id: {_one_line(error)}") from error
     _TASKS[summary.id] = functools.cache(make)
@@ -168,10 +172,19 @@ def make_task(task_id: str) -> TaskSpec:
         UnknownIdError: If there is none; the message names the nearest.
         UserError: If an installed package offers tasks that cannot be loaded.
     """
-    tasks = _loaded_tasks()
-    if task_id not in tasks:
-        raise UnknownIdError("task", task_id, tasks)
-    return tasks[task_id]()
+    _check_loaded()
+    return find_task(task_id)
+
+
+def find_task(task_id: str) -> TaskSpec:
+    """As :func:`make_task`, also where tasks of other packages cannot be loaded.
+
+    Raises:
+        UnknownIdError: If there is none; the message names the nearest.
+    """
+    if task_id not in _TASKS:
+        raise UnknownIdError("task", task_id, _TASKS)
+    return _TASKS[task_id]()
 
 
 def list_tasks() -> list[str]:
@@ -180,7 +193,8 @@ def list_tasks() -> list[str]:
     Raises:
         UserError: If an installed package offers tasks that cannot be loaded.
     """
-    return list(_loaded_tasks())
+    _check_loaded()
+    return list(_TASKS)
 
 
 def summarise_tasks() -> list[TaskSummary]:
@@ -193,7 +207,8 @@ def load_tasks() -> tuple[str, ...]:
     """Import every module that registers tasks, once, and say which entry points failed.
 
     Called when ``envs`` is imported, where a broken package of somebody else's must not stop the shipped tasks:
-    failures are therefore returned here and raised by :func:`make_task` and :func:`list_tasks`.
+    failures are therefore returned here and raised by :func:`make_task` and :func:`list_tasks`, and by neither
+    :func:`find_task` nor ``gymnasium.make``.
     """
     # Not imported at the top: the table imports this module, and another task's row is no code that one task runs.
     importlib.import_module("envs.tasks")
@@ -207,11 +222,10 @@ def load_tasks() -> tuple[str, ...]:
     return tuple(failures)
 
 
-def _loaded_tasks() -> dict[str, Callable[[], TaskSpec]]:
+def _check_loaded() -> None:
     failures = load_tasks()
     if failures:
         raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken; fix or uninstall it: {'; '.join(failures)}")
-    return _TASKS
 
 
 def _plain(value: Any, owner: str) -> Any:

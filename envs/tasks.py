@@ -283,7 +283,5 @@ for row in TASKS:
         TaskSummary(row.id, simulator.env_id, row.constraint.dim, row.constraint.name),
         row.make,
         row.version,
-        simulator.entry_point,
         simulator.max_episode_steps,
-        simulator.env_kwargs,
     )

@@ -167,6 +167,18 @@ class Method(ABC, Generic[C]):
             UserError: If an entry is missing or has another shape.
         """
 
+    def policy_dict(self) -> Tensors:
+        """What ``act(obs, explore=False)`` needs beside what :meth:`prepare` makes; here all of :meth:`state_dict`."""
+        return self.state_dict()
+
+    def load_policy_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Act as the method that gave this :meth:`policy_dict`; it cannot go on learning.
+
+        Raises:
+            UserError: If an entry is missing or has another shape.
+        """
+        self.load_state_dict(state)
+
     def checkpoint_dict(self) -> Tensors:
         """Return everything that the rest of training depends on, between two episodes.
 

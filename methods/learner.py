@@ -22,6 +22,7 @@ from methods.heads.gauge import GaugeHead
 from methods.heads.identity import IdentityHead
 from methods.heads.projection import ProjectionHead
 from methods.heads.radial import RadialHead
+from methods.networks import pack, unpack
 from methods.off_policy import OffPolicy, OffPolicyConfig
 from methods.replay import Batch, ReplayBuffer
 from methods.rowwise import rowwise
@@ -181,6 +182,18 @@ class Learner(OffPolicy[L]):
         networks = {f"{name}.{index}": tensor for name, some in self.state.items() for index, tensor in enumerate(some)}
         names = ("noise_generator", "replay_generator", "update_generator")
         return networks | {name: getattr(self, name) for name in names}
+
+    def policy_dict(self) -> Tensors:
+        """See :meth:`Method.policy_dict`: the actor alone."""
+        return pack(self._actor())
+
+    def load_policy_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.load_policy_dict`."""
+        with self.refusing_others():
+            unpack(state, self._actor())
+
+    def _actor(self) -> Tensors:
+        return {f"actor.{index}": tensor for index, tensor in enumerate(self.state["actor"])}
 
     def _replay_state(self) -> Tensors:
         return self.replay.state_dict()

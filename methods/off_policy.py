@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -150,10 +151,16 @@ class OffPolicy(Method[S]):
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See :meth:`Method.load_state_dict`."""
-        try:
+        with self.refusing_others():
             unpack(state, self._parts())
             for name in self.counters:
                 setattr(self._counted, name, state[name].item())
+
+    @contextmanager
+    def refusing_others(self) -> Iterator[None]:
+        """Say in one line that a state is of another method or task."""
+        try:
+            yield
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"this state does not belong to method '{self.id}' on {self.task.id}: {reason}") from error

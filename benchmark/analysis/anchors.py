@@ -36,6 +36,12 @@ def scale(found: Selection, task: str) -> tuple[float, float] | str:
     return float(np.mean(low)), float(np.mean(high))
 
 
+def score(ends: tuple[float, float], value: float) -> float:
+    """A return on the scale between the returns that count as 0 and as 1."""
+    low, high = ends
+    return (value - low) / (high - low)
+
+
 def anchor_frame(found: Selection) -> pd.DataFrame:
     """The anchors of every task and doing nothing, each with its return, and half of its interval as a score."""
     return make_frame(ANCHOR_KEYS, [cell for task in found.tasks for cell in _task_cells(found, task)])
@@ -46,10 +52,10 @@ def _task_cells(found: Selection, task: str) -> Iterator[Cell]:
     idle = found.idle(task)
     free = unconstrained_task(make_task(task)) or ""
     ends = scale(found, task)
-    score = ""
+    level = ""
     if idle and not isinstance(ends, str):
-        score = f"{(np.mean(final_returns(idle)) - ends[0]) / (ends[1] - ends[0]):.2f}"
-    references = (("0", task, LOW_METHOD, low), ("1", free, HIGH_METHOD, high), (score, task, IDLE_METHOD, idle))
+        level = f"{score(ends, float(np.mean(final_returns(idle)))):.2f}"
+    references = (("0", task, LOW_METHOD, low), ("1", free, HIGH_METHOD, high), (level, task, IDLE_METHOD, idle))
     for value, place, method, runs in references:
         made = commits([run.record.provenance for run in runs]) if runs else ""
         row = {"task": task, "score": value, "measured on": place, "method": method, "commits": made}

@@ -56,8 +56,7 @@ class Leaderboard:
             if isinstance(ends, str):
                 found[task, method] = []
             else:
-                low, high = ends
-                found[task, method] = [(value - low) / (high - low) for value in anchors.final_returns(runs)]
+                found[task, method] = [anchors.score(ends, value) for value in anchors.final_returns(runs)]
         return found
 
     @cached_property

@@ -1,14 +1,24 @@
-"""Showing results: ``acrl tables``, ``report``, ``track`` and ``ui``."""
+"""Showing results: ``acrl tables``, ``report``, ``export``, ``track`` and ``ui``."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.commands import json_option, profile_options, results_option, show, show_paths
+from benchmark.commands import (
+    json_option,
+    method_option,
+    profile_options,
+    repeatable,
+    results_option,
+    show,
+    show_paths,
+    task_option,
+)
 
 if TYPE_CHECKING:
     from benchmark.publishing.pictures import PictureFile
@@ -67,6 +77,35 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     made = [{"task": one.task, "path": str(one.path), "alt": one.alt} for one in drawn if one.path]
     left_out = [{"task": one.task, "reason": one.reason} for one in drawn if not one.path]
     show_paths(paths, as_json, profile=profile, pictures=made, left_out=left_out)
+
+
+@click.command()
+@task_option
+@method_option
+@click.option("--seed", "seeds", type=click.IntRange(min=0), **repeatable, help="Only this seed; may be repeated.")
+@click.option("--limit", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Most megabytes in all.")
+@profile_options
+def export(
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    limit: float,
+    profile: str,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Write the trained policies of a profile, each with a card that says what it is, to results/PROFILE/policies.
+
+    Policies are taken from where the runs were made. They take up little space: critics and the like are left out, and
+    seeds share their flow.
+    """
+    from benchmark.publishing.policies import write_policies
+    from benchmark.records.config import load_params
+
+    written = write_policies(load_params(), profile, results, tasks, methods, seeds, limit)
+    for left_out in written.left_out:
+        click.echo(f"warning: left out {left_out}", err=True)
+    show_paths(written.paths, as_json, profile=profile, megabytes=written.megabytes, left_out=written.left_out)
 
 
 def _warn_of_stale(params: Params, found: Selection, results: Path) -> None:

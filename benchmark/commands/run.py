@@ -153,15 +153,18 @@ def sweep(
 
 
 @click.command()
-@click.argument("run_json", type=click.Path(path_type=Path))
+@click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--episodes", type=click.IntRange(min=1), default=10, show_default=True, help="Number of episodes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the episodes.")
 @results_option
 @json_option
-def evaluate(run_json: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
-    """Evaluate the last policy of a complete run for some episodes and print the returns as JSON."""
-    from benchmark.records.config import load_params
-    from benchmark.training.runs import evaluate_checkpoint
+def evaluate(policy: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
+    """Evaluate a trained policy for some episodes and print the returns as JSON.
 
-    evaluation = evaluate_checkpoint(run_json, load_params(), results, episodes, seed)
+    POLICY is a file that `acrl export` wrote, or the JSON of a finished run.
+    """
+    from benchmark.records.config import load_params
+    from benchmark.training.policies import find_policy
+
+    evaluation = find_policy(policy, load_params(), results).evaluate(episodes, seed)
     show(evaluation, [evaluation.model_dump_json()], as_json)

@@ -83,6 +83,10 @@ class Run:
             return self.out.with_suffix(".safetensors")
         return self._file(results, "checkpoints", "safetensors")
 
+    def policy(self, results: Path) -> Path:
+        """Where `acrl export` puts its last policy."""
+        return self._file(results, "policies", "safetensors")
+
     def unfinished(self, results: Path) -> Path:
         """Where a run that was interrupted left its state."""
         if self.out:

@@ -59,6 +59,18 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
     return tensors, facts
 
 
+def with_sorted_header(content: bytes) -> bytes:
+    """What a file holds with the entries of its header in order, which safetensors leaves to chance.
+
+    The format: a length of 8 bytes, a header of that length in JSON, the numbers (github.com/huggingface/safetensors).
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()
+    # The numbers begin at a multiple of 8.
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
 def set_aside(path: Path) -> str:
     """Rename a damaged file so that it is neither used nor lost; a line that says so."""
     names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))

@@ -1,26 +1,21 @@
-"""Runs one run, from its name to its JSON, and evaluates what it left."""
+"""Runs one run, from its name to its JSON."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
-from benchmark.records.config import Params, RunConfig
+from benchmark.records.config import Params
 from benchmark.records.files import check_writable, file_lock, write_bytes
 from benchmark.records.provenance import collect_provenance
-from benchmark.records.results import Evaluation, Provenance, RunResult, read_run
-from benchmark.records.runs import Run, state_of, why_stale
-from benchmark.records.store import EVERY_SECONDS, ArtifactStore, RunCheckpoint, load_tensors, save_tensors
-from benchmark.training.evaluation import Evaluator
+from benchmark.records.results import Provenance, RunResult, read_run
+from benchmark.records.runs import Run, state_of
+from benchmark.records.store import EVERY_SECONDS, RunCheckpoint, save_tensors
 from benchmark.training.harness import Progress, train
 from envs.errors import UserError
 from envs.registry import make_task
-from envs.seeding import derive_seed
-from methods.base import make_method
 
 
 def execute_missing(
@@ -114,36 +109,3 @@ def error_line(error: BaseException) -> str:
     """One line for any error."""
     text = " ".join(str(error).split())
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
-
-
-def evaluate_checkpoint(path: Path, params: Params, results: Path, episodes: int, seed: int) -> Evaluation:
-    """Episodes of the last policy of a finished run, whose JSON is at ``path``.
-
-    Raises:
-        UserError: If its checkpoint is missing, damaged, or of another run, or the run is stale.
-    """
-    torch.set_num_threads(1)
-    result = read_run(path)
-    out = path if path.with_suffix(".safetensors").exists() else None
-    run = Run(result.profile, result.task, result.method, result.seed, tuple(result.provenance.given or ()), out)
-    if result.run_key != run.key(params):
-        raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
-    if not run.checkpoint(results).exists():
-        command = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile} --results FOLDER"
-        raise UserError(
-            f"no checkpoint {run.checkpoint(results)}: the last policy stays where a run was made, and is not in git. "
-            f"Make the run again with `{command}`, and evaluate it with `--results FOLDER`"
-        )
-    state, facts = load_tensors(run.checkpoint(results))
-    if facts.get("run_key") != result.run_key:
-        raise UserError(f"{run.checkpoint(results)} belongs to a different run than the result; run it again")
-    task = make_task(run.task)
-    try:
-        config = RunConfig.model_validate(result.config)
-    except ValidationError as error:
-        raise UserError(f"{run.path(results)} is damaged: its config is not that of a run; run it again") from error
-    method = make_method(run.method, task, config.method, run.seed)
-    method.prepare(ArtifactStore(artifacts_of(run, results), task))
-    method.load_state_dict(state)
-    with closing(Evaluator(task)) as evaluator:
-        return evaluator.evaluate(method, config.steps, [derive_seed(seed, "evaluate", k) for k in range(episodes)])

@@ -3,6 +3,9 @@
 A constraint describes ``C(s) = {a : g_j(a, s) <= 0}`` inside an action box. Subclass :class:`Constraint` and give
 ``violation`` and ``cvxpy_constraints``; projection, linear oracle, interior point and sampling then work through
 cvxpy. The shipped families subclass ``ExactConstraint`` (``exact.py``), which replaces these by exact batched formulas.
+
+Methods are written for batches of torch tensors, and can be called with NumPy arrays and single actions as well: a
+subclass has nothing to do for it (``inputs.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.constraints.gauge import gauge_by_bisection
+from envs.constraints.inputs import accept_arrays
 from envs.constraints.notation import box
 from envs.errors import NoSampleError, UserError
 
@@ -37,6 +41,11 @@ PRECISIONS = frozenset({torch.float32, torch.float64})
 
 class Constraint(ABC):
     """A state-dependent set of feasible actions.
+
+    Every method takes torch tensors or NumPy arrays, a batch of actions (B, n) at observations (B, o) or one action
+    (n,) at one observation (o,), in float32 or float64, and answers in kind::
+
+        constraint.project(np.ones(6), np.zeros(17))  # a NumPy array (6,)
 
     Args:
         lower: Lower end of the action box, shape (n,), in the environment's units.
@@ -67,6 +76,10 @@ class Constraint(ABC):
         self._context_end = max(self.context_indices, default=-1) + 1
         self._columns = _as_slice(self.context_indices)
         self._programs: dict[str, ParametrisedProgram] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        accept_arrays(cls)
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled programs cannot be copied, and are made anew.
@@ -287,12 +300,15 @@ class Constraint(ABC):
             UserError: If a shape or a type is wrong.
         """
         if not (isinstance(action, Tensor) and isinstance(obs, Tensor)):
-            raise UserError(f"action and obs must be torch tensors, not {type(action).__name__}, {type(obs).__name__}")
+            raise UserError(
+                "action and obs must be torch tensors or NumPy arrays, "
+                f"not {type(action).__name__} and {type(obs).__name__}"
+            )
         if action.dtype not in PRECISIONS or not obs.dtype.is_floating_point:
             raise UserError(f"action and obs must be float32 or float64, not {action.dtype} and {obs.dtype}")
         shape, given = action.shape, obs.shape
         if len(shape) != 2 or shape[1] != self.dim:
-            raise UserError(f"action has shape {tuple(shape)}; expected (batch, {self.dim})")
+            raise UserError(f"action has shape {tuple(shape)}; expected ({self.dim},) or (batch, {self.dim})")
         if len(given) != 2 or given[0] != shape[0] or given[1] < self._context_end:
             raise UserError(f"obs has shape {tuple(given)}; expected ({shape[0]}, {self._context_end} or more)")
 
@@ -313,6 +329,9 @@ class Constraint(ABC):
             return parameter.new_empty(parameter.shape)
         pairs = zip(parameter.detach().double().numpy(), obs.detach().double().numpy(), strict=True)
         return torch.as_tensor(np.stack([program.solve(p, o) for p, o in pairs]), dtype=parameter.dtype)
+
+
+accept_arrays(Constraint)
 
 
 def _as_slice(indices: tuple[int, ...]) -> slice | list[int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -33,16 +31,12 @@ class Bandit(gymnasium.Env[Any, Any]):
         return self.state.copy(), -float(((action - self.state / 2) ** 2).sum()), True, False, {}
 
 
-@contextmanager
-def bandit_task() -> Iterator[TaskSpec]:
-    """The bandit, registered with Gymnasium for as long."""
+def bandit_task() -> TaskSpec:
+    """The bandit, without a constraint."""
     box = -np.ones(2), np.ones(2)
     changes = {"id": "Bandit", "env_id": "Bandit", "entry_point": f"{__name__}:Bandit", "constraint": Box(*box)}
-    task = dataclasses.replace(make_task("R+L2"), max_episode_steps=1, env_kwargs={}, **changes)
     assert __name__ in sys.modules
-    gymnasium.register(task.gym_id, task.entry_point, max_episode_steps=1)
-    yield task
-    del gymnasium.registry[task.gym_id]
+    return dataclasses.replace(make_task("R+L2"), max_episode_steps=1, env_kwargs={}, **changes)
 
 
 def error_after(learner: Method[Any], steps: int) -> float:

@@ -96,9 +96,9 @@ def test_after_the_warm_up_exploration_is_the_policy_with_noise() -> None:
 
 
 def test_it_solves_a_bandit() -> None:
-    with bandit_task() as task:
-        learner = make_method("ddpg-projection", task, {**SMALL, "batch_size": 64, "replay_size": 2000, "warmup": 200})
-        assert error_after(learner, 800) < 0.05
+    task = bandit_task()
+    learner = make_method("ddpg-projection", task, {**SMALL, "batch_size": 64, "replay_size": 2000, "warmup": 200})
+    assert error_after(learner, 800) < 0.05
 
 
 # --- state and settings ---------------------------------------------------------------------------------------------

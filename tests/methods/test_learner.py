@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from benchmark.records.config import load_params, run_config
-from envs import make_task
+from envs import UserError, make_task
 from methods import list_methods, make_method
 from methods.base import method_class
 from methods.functional import by_transform
 from methods.learner import Learner
 from tests.benchmark.command import PARAMS
 from tests.methods.bandit import bandit_task, error_after
-from tests.methods.learners import SMALL, feed, settings
+from tests.methods.learners import SMALL, feed, observations, settings
 
 ROWS = [id for id in list_methods() if issubclass(method_class(id), Learner)]
 UPDATES = 100
@@ -47,12 +47,27 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(method: str, task: str)
                 torch.testing.assert_close(stacked[name][index][k], tensor, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["ddpg-gauge", "dpro", "salpha", "aram"])
+def test_a_policy_is_the_actor_alone(method: str) -> None:
+    trained = learner(method, "HC+O", 0)
+    trained.update()
+    fresh = make_method(method, trained.task, settings(method), 1)
+    obs = observations(trained.task, 5)
+    assert not torch.equal(fresh.act(obs, explore=False), trained.act(obs, explore=False))
+    policy = trained.policy_dict()
+    assert len(policy) == len(trained.state["actor"])
+    fresh.load_policy_dict(policy)
+    assert torch.equal(fresh.act(obs, explore=False), trained.act(obs, explore=False))
+    with pytest.raises(UserError, match=f"does not belong to method '{method}' on R\\+L2"):
+        make_method(method, make_task("R+L2"), settings(method)).load_policy_dict(policy)
+
+
 # Of each learner, one behind no head and one behind one.
 @pytest.mark.parametrize("method", ["dpro", "drad", "sac-projection", "salpha"])
 def test_it_solves_a_bandit(method: str) -> None:
-    with bandit_task() as task:
-        changes = {"actor_lr": 3e-3, "critic_lr": 3e-3, "batch_size": 64, "replay_size": 2000, "warmup": 200}
-        assert error_after(make_method(method, task, SMALL | changes), 800) < 0.05
+    task = bandit_task()
+    changes = {"actor_lr": 3e-3, "critic_lr": 3e-3, "batch_size": 64, "replay_size": 2000, "warmup": 200}
+    assert error_after(make_method(method, task, SMALL | changes), 800) < 0.05
 
 
 def test_the_tasks_settings_reach_them() -> None:

@@ -265,7 +265,7 @@ def test_what_cannot_be_adapted_is_refused() -> None:
 
 @EVERY_KIND
 def test_it_solves_a_bandit(kind: Kind) -> None:
-    with bandit_task() as task:
-        rates = {"actor_lr": 3e-3, "critic_lr": 3e-3}
-        learner = make(kind, task, batch_size=64, replay_size=2000, warmup=200, **rates)
-        assert error_after(learner, 800) < 0.05
+    task = bandit_task()
+    rates = {"actor_lr": 3e-3, "critic_lr": 3e-3}
+    learner = make(kind, task, batch_size=64, replay_size=2000, warmup=200, **rates)
+    assert error_after(learner, 800) < 0.05

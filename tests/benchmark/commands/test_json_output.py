@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "completion": ("bash",),
     "evaluate": (RUN, "--episodes", "1"),
     "experiment": ("e3", *SMOKE),
+    "export": (*SMOKE, "--method", "nfw"),
     "flows": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
     "list": (),
     "new method": ("json-output",),

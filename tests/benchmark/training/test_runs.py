@@ -9,8 +9,7 @@ import pytest
 
 from benchmark.records.config import Params
 from benchmark.records.runs import Run, restore, select, state_of
-from benchmark.training.runs import evaluate_checkpoint, execute
-from envs import UserError
+from benchmark.training.runs import execute
 from tests.benchmark.command import files
 from tests.benchmark.conftest import changed
 
@@ -43,18 +42,6 @@ def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, t
     assert (result.status, result.returns) == ("timeout", None)
     assert set(files(tmp_path)) == {"smoke/runs/R+L2/nfw/seed-0.json"}
     assert state_of(NFW, hasty, tmp_path) == ("timeout", "gave up after 1e-09 s of training")
-
-
-def test_the_last_policy_is_evaluated_if_it_is_of_the_run_that_is_asked_for(params: Params, results: Path) -> None:
-    path = NFW.path(results)
-    first, second = (evaluate_checkpoint(path, params, results, episodes, 3) for episodes in (1, 2))
-    assert second.episodes[0] == pytest.approx(first.episodes[0], abs=1e-3)
-    assert first.step == 150
-    with pytest.raises(UserError, match="steps is 149, was 150"):
-        evaluate_checkpoint(path, changed(params, steps=149), results, 1, 0)
-    shutil.copy(Run("smoke", "R+L2", "ddpg-penalty", 0).checkpoint(results), NFW.checkpoint(results))
-    with pytest.raises(UserError, match="belongs to a different run"):
-        evaluate_checkpoint(path, params, results, 1, 0)
 
 
 def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params, results: Path) -> None:

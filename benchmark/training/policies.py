@@ -1,0 +1,159 @@
+"""Trained policies: taken from the checkpoints of runs, kept in small files that travel alone, and evaluated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
+
+from benchmark.records.config import Params, RunConfig
+from benchmark.records.keys import Versions, run_key
+from benchmark.records.results import Evaluation, RunResult, read_run
+from benchmark.records.runs import Run, why_stale
+from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.training.evaluation import Evaluator
+from benchmark.training.runs import artifacts_of
+from envs.errors import UserError
+from envs.registry import TaskSpec, make_task
+from envs.seeding import derive_seed
+from methods.base import Maker, Method, Tensors, make_method, method_class
+
+
+class KeptArtifacts(ArtifactStore):
+    """What was prepared before; nothing is made.
+
+    Attributes:
+        used: Files of what was asked for.
+    """
+
+    def __init__(self, folder: Path, task: TaskSpec) -> None:
+        super().__init__(folder, task)
+        self.used: list[Path] = []
+
+    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:  # noqa: ARG002
+        """See :class:`ArtifactStore`.
+
+        Raises:
+            UserError: If the file is missing, damaged, or of other settings or versions.
+        """
+        path = self.path(name)
+        if not path.exists():
+            raise UserError(f"{path} is missing, and the policy acts through it; keep both files together")
+        tensors, facts = load_tensors(path)
+        if facts.get("key") != self.key(settings, versions):
+            raise UserError(f"{path} was made with other settings, or by another version, than the policy")
+        self.used.append(path)
+        return tensors
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """The last policy of a run.
+
+    Attributes:
+        run: Which run.
+        method: Ready to act.
+        config: The run's configuration.
+        artifacts: Files of what was prepared for the run, such as a flow; several policies may share one.
+    """
+
+    run: Run
+    method: Method[Any]
+    config: RunConfig
+    artifacts: list[Path]
+
+    def __call__(self, obs: ArrayLike) -> NDArray[np.floating[Any]]:
+        """The policy's raw action (n,) at an observation (o,), or actions (B, n) at (B, o); they may be infeasible."""
+        rows = torch.as_tensor(np.array(obs, dtype=np.float64))
+        if rows.ndim == 1:
+            return self.method.act(rows[None], explore=False)[0].numpy()
+        return self.method.act(rows, explore=False).numpy()
+
+    def save(self, path: Path, key: str) -> None:
+        """Write what acting takes, without the artifacts, with all that :func:`load_policy` has to know."""
+        facts = {"task": self.run.task, "method": self.run.method, "seed": str(self.run.seed)}
+        facts |= {"profile": self.run.profile, "run_key": key, "config": self.config.model_dump_json()}
+        save_tensors(path, self.method.policy_dict(), facts)
+
+    def evaluate(self, episodes: int, seed: int) -> Evaluation:
+        """Run so many episodes."""
+        torch.set_num_threads(1)
+        seeds = [derive_seed(seed, "evaluate", k) for k in range(episodes)]
+        with closing(Evaluator(self.method.task)) as evaluator:
+            return evaluator.evaluate(self.method, self.config.steps, seeds)
+
+
+def find_policy(path: Path, params: Params, results: Path) -> TrainedPolicy:
+    """The last policy of a run, from an exported file or from the run's JSON.
+
+    Raises:
+        UserError: If there is none, a file is damaged, or the run is stale.
+    """
+    if path.suffix == ".safetensors":
+        return load_policy(path)
+    result = read_run(path)
+    out = path if path.with_suffix(".safetensors").exists() else None
+    run = Run(result.profile, result.task, result.method, result.seed, tuple(result.provenance.given or ()), out)
+    if result.run_key != run.key(params):
+        raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
+    if not run.checkpoint(results).exists() and not run.given and run.policy(results).exists():
+        return load_policy(run.policy(results))
+    return from_checkpoint(run, result, results)
+
+
+def from_checkpoint(run: Run, result: RunResult, results: Path) -> TrainedPolicy:
+    """The last policy of a run where the run was made.
+
+    Raises:
+        UserError: If its checkpoint is missing, damaged, or of another run.
+    """
+    if not run.checkpoint(results).exists():
+        command = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile} --results FOLDER"
+        raise UserError(
+            f"no checkpoint {run.checkpoint(results)}: the last policy stays where a run was made, and is not in git. "
+            f"Make the run again with `{command}`, and evaluate it with `--results FOLDER`"
+        )
+    state, facts = load_tensors(run.checkpoint(results))
+    if facts.get("run_key") != result.run_key:
+        raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")
+    try:
+        config = RunConfig.model_validate(result.config)
+    except ValidationError as error:
+        raise UserError(f"{run.path(results)} is damaged: its config is not that of a run; run it again") from error
+    task = make_task(run.task)
+    artifacts = KeptArtifacts(artifacts_of(run, results), task)
+    method = make_method(run.method, task, config.method, run.seed)
+    method.prepare(artifacts)
+    method.load_state_dict(state)
+    return TrainedPolicy(run, method, config, artifacts.used)
+
+
+def load_policy(path: Path) -> TrainedPolicy:
+    """A policy from a file that `acrl export` wrote; what was prepared for it lies in a folder beside it.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another kind, or of another version of the task or method.
+    """
+    state, facts = load_tensors(path)
+    try:
+        run = Run(facts["profile"], facts["task"], facts["method"], int(facts["seed"]))
+        config = RunConfig.model_validate(json.loads(facts["config"]))
+        key = facts["run_key"]
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path} is no policy that `acrl export` wrote; give such a file, or a run's JSON") from error
+    task = make_task(run.task)
+    if run_key(task, method_class(run.method), config, run.seed) != key:
+        raise UserError(f"{path} is of another version of {run.task} or {run.method} than this program has")
+    artifacts = KeptArtifacts(path.resolve().parents[2], task)
+    method = make_method(run.method, task, config.method, run.seed)
+    method.prepare(artifacts)
+    method.load_policy_dict(state)
+    return TrainedPolicy(run, method, config, artifacts.used)
