@@ -188,7 +188,7 @@ def compare(
 
     compared = compare(*make_sides(a, b, load_params(), Choice(profile, tasks, methods, results)))
     if track:
-        from benchmark.publishing.mlflow import log_comparison
+        from benchmark.publishing.mlflow.comparison import log_comparison
 
         server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
         new = log_comparison(compared, database, server)

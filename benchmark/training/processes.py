@@ -22,7 +22,7 @@ from tqdm import tqdm
 from benchmark.records.config import Params
 from benchmark.records.runs import Run
 from benchmark.records.store import EVERY_SECONDS
-from benchmark.training.runs import error_line, execute_missing, record_failure
+from benchmark.training.runs import Tracker, error_line, execute_missing, record_failure
 from envs.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -49,12 +49,17 @@ def available_cores() -> int:
 
 
 def sweep(
-    runs: Sequence[Run], params: Params, results: Path, jobs: int, checkpoint_every: float = EVERY_SECONDS
+    runs: Sequence[Run],
+    params: Params,
+    results: Path,
+    jobs: int,
+    checkpoint_every: float = EVERY_SECONDS,
+    tracker: Tracker | None = None,
 ) -> dict[Run, str]:
     """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
 
     A run whose process dies is started once more, from its last checkpoint; between two of these lie at least
-    ``checkpoint_every`` seconds.
+    ``checkpoint_every`` seconds. A tracker, which is sent to the processes, shows runs while they train.
 
     Returns:
         Reason by run, for those that failed.
@@ -67,7 +72,7 @@ def sweep(
         try:
             while waiting or working:
                 while waiting and len(working) < jobs:
-                    working.append(_start(waiting.pop(0), params, results, checkpoint_every))
+                    working.append(_start(waiting.pop(0), params, results, checkpoint_every, tracker))
                 names = ", ".join(f"{worker.run.task} {worker.run.method} {worker.run.seed}" for worker in working)
                 bar.set_description(names, refresh=False)
                 for worker in _listen(working, bar):
@@ -103,13 +108,14 @@ def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
     return move
 
 
-def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:
+def _start(run: Run, params: Params, results: Path, checkpoint_every: float, tracker: Tracker | None) -> _Worker:
     # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         context = prepared_context()
         reports, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
+        arguments = (run, params, results, checkpoint_every, tracker, sender)
+        process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
     finally:
         signal.signal(signal.SIGINT, before)
@@ -148,7 +154,14 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
             worker.error = str(report)
 
 
-def _work(run: Run, params: Params, results: Path, checkpoint_every: float, reports: Connection) -> None:
+def _work(
+    run: Run,
+    params: Params,
+    results: Path,
+    checkpoint_every: float,
+    tracker: Tracker | None,
+    reports: Connection,
+) -> None:
     """A worker's whole life; reports steps done as numbers and an error as text."""
     _leave_in_order()
     every = max(1, run.config(params).steps // 200)
@@ -158,7 +171,7 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
             reports.send(step)
 
     try:
-        result = execute_missing(run, params, results, progress, checkpoint_every)
+        result = execute_missing(run, params, results, progress, checkpoint_every, tracker=tracker)
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
         reports.send(error_line(error))
     else:
