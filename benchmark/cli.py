@@ -13,12 +13,13 @@ import click
 from click.shell_completion import get_completion_class
 
 from benchmark.commands import Group, json_option, show
-from benchmark.commands.look import compare, list_command, status, verify
+from benchmark.commands.look import compare, list_command, verify
 from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.pipeline import plan, repro, reproduced
 from benchmark.commands.plugins import check, new
-from benchmark.commands.publish import report, tables, track, ui
+from benchmark.commands.publish import leaderboard, report, tables, track, ui
 from benchmark.commands.run import evaluate, run, sweep
+from benchmark.commands.status import status
 
 PROGRAM, VARIABLE = "acrl", "_ACRL_COMPLETE"
 NO_HOME = "/nonexistent"
@@ -47,7 +48,7 @@ def completion(context: click.Context, shell: str, as_json: bool) -> None:
 
 
 cli.add_under("Run", run, sweep, evaluate, flows, visited, experiment, timing, plan, repro)
-cli.add_under("Look", list_command, status, tables, compare, sample, track, ui)
+cli.add_under("Look", list_command, status, leaderboard, tables, compare, sample, track, ui)
 cli.add_under("Extend", new, check, completion)
 cli.add_under("Share", report, reproduced, verify)
 

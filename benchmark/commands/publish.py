@@ -1,14 +1,15 @@
-"""Showing results: ``acrl tables``, ``report``, ``track`` and ``ui``."""
+"""Showing results: ``acrl leaderboard``, ``tables``, ``report``, ``track`` and ``ui``."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.commands import json_option, profile_options, results_option, show, show_paths
+from benchmark.commands import json_option, profile_options, results_option, show, show_paths, task_option
 
 if TYPE_CHECKING:
     from benchmark.publishing.pictures import PictureFile
@@ -36,6 +37,29 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
     paths += write_claims(evaluate_claims(board.found, folder), folder)
     show_paths(paths, as_json, profile=profile)
+
+
+@click.command()
+@task_option
+@profile_options
+def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
+    """Print the leaderboard: over all tasks together, or on single tasks.
+
+    Ranks are all that the 95% intervals of the scores allow; valid is the last policy's own output, within 1e-6.
+    """
+    from benchmark.analysis.leaderboard import read_leaderboard
+    from benchmark.publishing.tables.leaderboard import board_document, board_lines
+    from benchmark.records.config import load_params
+    from benchmark.records.runs import check_runs
+    from envs.errors import UserError
+
+    chosen = load_params().profile(profile)
+    for task in tasks:
+        if task not in chosen.tasks:
+            raise UserError(f"profile '{profile}' has no task '{task}'; it has {', '.join(chosen.tasks)}")
+    check_runs(profile, results)
+    board = read_leaderboard(results / profile, chosen)
+    show(board_document(board, tasks), board_lines(board, tasks), as_json)
 
 
 @click.command()

@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "evaluate": (RUN, "--episodes", "1"),
     "experiment": ("e3", *SMOKE),
     "flows": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
+    "leaderboard": SMOKE,
     "list": (),
     "new method": ("json-output",),
     "new task": ("Printed+Output",),
