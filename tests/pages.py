@@ -49,6 +49,12 @@ NOT_RUN = {
     "make setup": None,
     "make repro": PIPELINE,
     "dvc repro": PIPELINE,
+    "dvc metrics show": PIPELINE,
+    "dvc plots show": None,
+    "dvc exp run tables -S profiles.quick.steps=3000": PIPELINE,
+    'dvc exp show --only-changed --drop "results.*"': PIPELINE,
+    "dvc metrics diff": PIPELINE,
+    "dvc plots diff": PIPELINE,
     # What runs these tests, or reads the repository and not this folder.
     "make test": None,
     "make test-fast": None,

@@ -25,6 +25,7 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.claims import write_claims
     from benchmark.publishing.figures import write_figures
+    from benchmark.publishing.metrics import write_metrics
     from benchmark.publishing.tables import write_tables
     from benchmark.records.config import load_params
     from benchmark.records.runs import check_runs
@@ -35,7 +36,7 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     _warn_of_stale(params, board.found, results)
     folder = results / profile
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
-    paths += write_claims(evaluate_claims(board.found, folder), folder)
+    paths += [*write_claims(evaluate_claims(board.found, folder), folder), *write_metrics(board, folder)]
     show_paths(paths, as_json, profile=profile)
 
 
