@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -28,8 +29,11 @@ EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="acrl-bench")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Benchmark of action-constrained reinforcement learning."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 @click.command()
@@ -67,7 +71,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+        _fail(_interrupted(), EXIT_INTERRUPTED)
     except OSError as error:
         _drop_output()
         place = f"use '{error.filename}'" if error.filename else "read or write"
@@ -81,6 +85,14 @@ def main() -> None:
         _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> str:
+    """What an interrupted command keeps, and how to go on."""
+    if not {"run", "sweep", "flows", "repro"} & set(sys.argv[1:2]):
+        return "interrupted"
+    kept = "interrupted; finished runs are kept, and of others and of flows what the last checkpoint holds"
+    return f"{kept}. Go on with: {shlex.join([PROGRAM, *sys.argv[1:]])}"
 
 
 def _name_the_nameless() -> None:

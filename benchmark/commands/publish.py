@@ -80,9 +80,13 @@ def report(profile: str, pictures: bool, episodes: bool, results: Path, as_json:
     drawn: list[PictureFile] = []
     if pictures or episodes:
         from benchmark.publishing.pictures import write_pictures
+        from benchmark.training.processes import progress_bar
 
-        for task in params.profile(profile).tasks:
-            drawn += write_pictures(params, profile, task, results, episodes)
+        chosen = params.profile(profile).tasks
+        with progress_bar(len(chosen), "pictures", "task") as bar:
+            for task in chosen:
+                drawn += write_pictures(params, profile, task, results, episodes)
+                bar.update()
     for one in drawn:
         if one.path is None:
             click.echo(f"warning: {one.task}: {one.reason}", err=True)

@@ -94,9 +94,10 @@ def sweep(
     return failures
 
 
-def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
-    """A bar of steps with the time left; nothing where no terminal could show it move."""
-    return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
+def progress_bar(total: int, description: str = "", unit: str = "step") -> tqdm[NoReturn]:
+    """A bar with the time left; nothing where no terminal could show it move, or in a process of many side by side."""
+    disable = True if multiprocessing.parent_process() else None
+    return tqdm(total=total, unit=unit, desc=description, smoothing=0.05, disable=disable)
 
 
 def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
@@ -180,10 +181,13 @@ def _work(
     reports.close()
 
 
-def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None) -> Iterator[Made]:
+def side_by_side(
+    work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None, unit: str = "item"
+) -> Iterator[Made]:
     """Do the work on every item, so many at a time, each in a process of one thread.
 
-    By default there are as many processes as cores. One job, or one item, is done by this process itself.
+    By default there are as many processes as cores. One job, or one item, is done by this process itself. A bar shows
+    how many of the items, which it calls ``unit``, are done, and the time left.
 
     Yields:
         What it returns, in the order of the items.
@@ -192,14 +196,27 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int 
         UserError: What the work raised for the first item that it failed for, after all others are done.
     """
     jobs = jobs or available_cores()
-    if 1 in (jobs, len(items)):
-        yield from map(work, items)
-        return
+    with progress_bar(len(items), unit=unit) as bar:
+        if 1 in (jobs, len(items)):
+            for item in items:
+                made = work(item)
+                bar.update()
+                yield made
+        else:
+            yield from _in_processes(work, items, jobs, bar)
+
+
+def _in_processes(
+    work: Callable[[Item], Made], items: Sequence[Item], jobs: int, bar: tqdm[NoReturn]
+) -> Iterator[Made]:
     use_one_thread()
     failures = list[Exception]()
     with stop_on_sigterm(), ProcessPoolExecutor(jobs, prepared_context(), _leave_in_order) as pool:
         try:
-            for done in [pool.submit(_plain_errors, work, item) for item in items]:
+            waiting = [pool.submit(_plain_errors, work, item) for item in items]
+            for done in waiting:
+                done.add_done_callback(lambda _: bar.update())
+            for done in waiting:
                 try:
                     yield done.result()
                 except Exception as error:  # whatever it is, the other items are worked on

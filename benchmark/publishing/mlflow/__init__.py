@@ -15,6 +15,7 @@ from benchmark.records.results import RunResult, read_record, read_run
 from benchmark.records.runs import Run, check_runs
 from benchmark.records.selection import Selection, check_complete, check_place
 from benchmark.records.store import load_tensors
+from benchmark.training.processes import progress_bar
 from envs.errors import UserError
 from envs.registry import list_tasks
 
@@ -49,22 +50,27 @@ def import_runs(folder: Path, profile: str, database: Path, server: str | None =
     families = read_families(folder, profile)
     with store.open_experiment(profile, database, server) as (client, experiment):
         shown, live = keep_what_is_right(client, experiment, families)
-        imported = 0
-        for method, seeds in families:
-            parent = shown.get(method.tags["group"])
-            parent_id = parent.info.run_id if parent else rows.write_entry(client, experiment, method)
-            for key, entry in seeds.items():
-                if key in shown:
-                    if rows.tag_of(shown[key], rows.PARENT) != parent_id:
+        new = {key: entry for _, seeds in families for key, entry in seeds.items() if key not in shown}
+        with progress_bar(len(new), "import", "run") as bar:
+            for method, seeds in families:
+                parent = shown.get(method.tags["group"])
+                parent_id = parent.info.run_id if parent else rows.write_entry(client, experiment, method)
+                for key, entry in seeds.items():
+                    if key in new:
+                        show_run(client, experiment, entry, parent_id, live.get(key))
+                        bar.update()
+                    elif rows.tag_of(shown[key], rows.PARENT) != parent_id:
                         client.set_tag(shown[key].info.run_id, rows.PARENT, parent_id)
-                    continue
-                imported += 1
-                if key in live:
-                    if rows.take_over(client, experiment, live[key], entry, parent_id):
-                        continue
-                    rows.delete_row(client, live[key])
-                rows.write_entry(client, experiment, entry, parent_id)
-    return imported
+    return len(new)
+
+
+def show_run(client: MlflowClient, experiment: str, entry: Entry, parent: str, live: Row | None) -> None:
+    """Show a run below its method, in the place of what was shown while it trained, if there is that."""
+    if live is not None:
+        if rows.take_over(client, experiment, live, entry, parent):
+            return
+        rows.delete_row(client, live)
+    rows.write_entry(client, experiment, entry, parent)
 
 
 def keep_what_is_right(
