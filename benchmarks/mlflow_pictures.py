@@ -33,7 +33,8 @@ def main() -> None:
         results = Path(folder)
         (results / PROFILE).symlink_to((Path("results") / PROFILE).resolve())
         import_runs(Path("results") / PROFILE, PROFILE, results / "mlflow/mlflow.db")
-        command = [Path(sys.executable).parent / "acrl", "ui", "--results", results, "--port", str(PORT), "--json"]
+        program = Path(sys.executable).parent / "acrl"
+        command = [str(program), "ui", "--results", folder, "--port", str(PORT), "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
             assert server.stdout is not None
             (experiment,) = json.loads(server.stdout.readline())["experiments"]

@@ -66,9 +66,9 @@ NOT_RUN = {
     "acrl experiment -p quick": "benchmark/experiments/test_command.py",
     "acrl reproduced -p quick": "benchmark/analysis/test_reproduction.py",
     # Serves until it is stopped.
-    "acrl ui": "benchmark/publishing/test_mlflow.py",
+    "acrl ui": "benchmark/publishing/mlflow/test_server.py",
     # Reads what is in git.
-    "acrl track -p small": "benchmark/publishing/test_mlflow.py",
+    "acrl track -p small": "benchmark/publishing/mlflow/test_import.py",
     # Starts a Ray, makes 120 runs, or draws 100,000 samples of every sampler on nine tasks, several times.
     "acrl sweep -p small --executor ray": "benchmark/training/test_executors.py",
     "acrl sweep -p quick --results results/reference --seed 0 --seed 1 --seed 2": None,

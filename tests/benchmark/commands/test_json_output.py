@@ -49,7 +49,7 @@ COMMANDS = sorted(
         *(f"{g} {name}" for g in GROUPS for name in GROUPS[g].commands),
     ]
 )
-# One serves until it is stopped (test_ui.py has its document), the other runs a pipeline (test_pipeline.py).
+# One serves until it is stopped (mlflow/test_server.py has its document), the other runs a pipeline (test_pipeline.py).
 NOT_RUN = {"ui", "repro"}
 
 
