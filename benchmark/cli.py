@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -13,12 +14,13 @@ import click
 from click.shell_completion import get_completion_class
 
 from benchmark.commands import Group, json_option, show
-from benchmark.commands.look import compare, list_command, status, verify
+from benchmark.commands.look import compare, list_command, verify
 from benchmark.commands.measure import experiment, flows, sample, timing, visited
 from benchmark.commands.pipeline import plan, repro, reproduced
 from benchmark.commands.plugins import check, new
-from benchmark.commands.publish import export, report, tables, track, ui
+from benchmark.commands.publish import export, leaderboard, report, tables, track, ui
 from benchmark.commands.run import evaluate, run, sweep
+from benchmark.commands.status import status
 
 PROGRAM, VARIABLE = "acrl", "_ACRL_COMPLETE"
 NO_HOME = "/nonexistent"
@@ -27,8 +29,11 @@ EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="acrl-bench")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Benchmark for action-constrained reinforcement learning."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 @click.command()
@@ -47,7 +52,7 @@ def completion(context: click.Context, shell: str, as_json: bool) -> None:
 
 
 cli.add_under("Run", run, sweep, evaluate, flows, visited, experiment, timing, plan, repro)
-cli.add_under("Look", list_command, status, tables, compare, sample, track, ui)
+cli.add_under("Look", list_command, status, leaderboard, tables, compare, sample, track, ui)
 cli.add_under("Extend", new, check, completion)
 cli.add_under("Share", report, export, reproduced, verify)
 
@@ -66,7 +71,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; finished runs are kept", EXIT_INTERRUPTED)
+        _fail(_interrupted(), EXIT_INTERRUPTED)
     except OSError as error:
         _drop_output()
         place = f"use '{error.filename}'" if error.filename else "read or write"
@@ -80,6 +85,14 @@ def main() -> None:
         _fail(str(error), EXIT_USER_ERROR)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> str:
+    """What an interrupted command keeps, and how to go on."""
+    if not {"run", "sweep", "flows", "repro"} & set(sys.argv[1:2]):
+        return "interrupted"
+    kept = "interrupted; finished runs are kept, and of others and of flows what the last checkpoint holds"
+    return f"{kept}. Go on with: {shlex.join([PROGRAM, *sys.argv[1:]])}"
 
 
 def _name_the_nameless() -> None:

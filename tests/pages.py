@@ -49,6 +49,12 @@ NOT_RUN = {
     "make setup": None,
     "make repro": PIPELINE,
     "dvc repro": PIPELINE,
+    "dvc metrics show": PIPELINE,
+    "dvc plots show": None,
+    "dvc exp run tables -S profiles.quick.steps=3000": PIPELINE,
+    'dvc exp show --only-changed --drop "results.*"': PIPELINE,
+    "dvc metrics diff": PIPELINE,
+    "dvc plots diff": PIPELINE,
     # What runs these tests, or reads the repository and not this folder.
     "make test": None,
     "make test-fast": None,
@@ -59,6 +65,10 @@ NOT_RUN = {
     "acrl compare HEAD nfw-target -p small --task BSS-3": COMPARISON,
     "acrl experiment -p quick": "benchmark/experiments/test_command.py",
     "acrl reproduced -p quick": "benchmark/analysis/test_reproduction.py",
+    # Serves until it is stopped.
+    "acrl ui": "benchmark/publishing/mlflow/test_server.py",
+    # Reads what is in git.
+    "acrl track -p small": "benchmark/publishing/mlflow/test_import.py",
     # Starts a Ray, makes 120 runs, or draws 100,000 samples of every sampler on nine tasks, several times.
     "acrl sweep -p small --executor ray": "benchmark/training/test_executors.py",
     "acrl sweep -p quick --results results/reference --seed 0 --seed 1 --seed 2": None,

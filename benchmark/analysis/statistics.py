@@ -6,9 +6,9 @@ import functools
 import math
 import statistics
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ ONE_SEED = "none: one seed"
 ALL_EQUAL = "none: all seeds equal"
 NOT_ESTIMATED = "none: not estimated"
 OTHER_MACHINES = "none: different machines"
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Estimate:
 def point(value: float | None, n: int, method: str = NOT_ESTIMATED) -> Estimate:
     """A value without an interval, and why it has none."""
     return Estimate(value, None, None, n, NO_DATA if value is None else method)
+
+
+def mean_of_common(values: Sequence[Mapping[Key, float]]) -> dict[Key, float]:
+    """The mean of every key that all mappings have; nothing of none."""
+    common = [key for key in values[0] if all(key in one for one in values)] if values else []
+    return {key: statistics.fmean(one[key] for one in values) for key in common}
 
 
 def all_equal(values: Sequence[float]) -> bool:

@@ -136,9 +136,12 @@ def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json:
 
 def show_paths(paths: Iterable[Path], as_json: bool, **facts: Any) -> None:
     """Print the path of each file once it is made or, as JSON, ``facts`` and all ``paths`` when the last one is."""
+    from tqdm import tqdm
+
     made = []
     for path in paths:
         made.append(str(path))
         if not as_json:
-            click.echo(path)
+            # A bar may be on the line.
+            tqdm.write(str(path), file=sys.stdout)
     show({**facts, "paths": made}, [], as_json)

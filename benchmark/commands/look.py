@@ -1,21 +1,17 @@
-"""Looking at what there is: ``acrl list``, ``status``, ``compare`` and ``verify``."""
+"""Looking at what there is: ``acrl list``, ``compare`` and ``verify``."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from benchmark.commands import json_option, method_option, profile_options, results_option, show, task_option
 from benchmark.commands.publish import database_path
-
-if TYPE_CHECKING:
-    from benchmark.records.config import Params
 
 
 @click.command("list")
@@ -76,89 +72,6 @@ def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
 
 
 @click.command()
-@task_option
-@method_option
-@click.option("--flows", is_flag=True, help="Show the reports on flows instead.")
-@profile_options
-def status(
-    tasks: Sequence[str], methods: Sequence[str], flows: bool, profile: str, results: Path, as_json: bool
-) -> None:
-    """Show which runs of a profile are complete, failed (and why), stale or missing."""
-    from benchmark.records.config import load_params
-    from benchmark.records.runs import NoRunsError, or_choose
-
-    params = load_params()
-    if flows:
-        _show_flows(params, profile, tasks, methods, results, as_json)
-        return
-    states = list(_states(params, profile, tasks, methods, results))
-    counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
-    lines = [_summary(profile, counts)]
-    changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
-    if changed:
-        lines[0] += f"; the code changed since {changed} of the complete runs, which is not a fault"
-    lines += [
-        f"{task:8} {method:20} seed {seed}  {_told(state, reason)}" for task, method, seed, state, reason in states
-    ]
-    if set(counts) <= {"missing"} and or_choose(profile, results):
-        click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
-    names = ("task", "method", "seed", "state", "reason")
-    runs = [dict(zip(names, row, strict=True)) for row in states]
-    show({"profile": profile, "runs": runs, "counts": counts}, lines, as_json)
-
-
-def _summary(profile: str, counts: dict[str, int]) -> str:
-    return f"profile {profile}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
-
-
-def _told(state: str, reason: str) -> str:
-    """A state with its reason, as a person reads it."""
-    if not reason:
-        return state
-    return {"complete": f"{state}, {reason}", "stale": f"{state} ({reason})"}.get(state, f"{state}: {reason}")
-
-
-def _states(
-    params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
-) -> Iterator[tuple[str, str, int, str, str]]:
-    """Task, method, seed, state and reason of a profile's runs, those of submitted methods last."""
-    from benchmark.records.results import read_run
-    from benchmark.records.runs import select, state_of
-    from benchmark.records.submissions import read_submissions, run_paths
-    from envs.registry import make_task
-
-    submitted = read_submissions(results / profile)
-    others = [method for method in submitted if method not in params.profile(profile).methods]
-    for task in tasks:
-        make_task(task)
-    own = [method for method in methods if method not in others]
-    for one in select(params, profile, tasks, own) if own or not methods else ():
-        yield (one.task, one.method, one.seed, *state_of(one, params, results))
-    for method in others:
-        if methods and method not in methods:
-            continue
-        for run in map(read_run, run_paths(results / profile, method)):
-            if tasks and run.task not in tasks:
-                continue
-            if run.status == "complete":
-                yield run.task, method, run.seed, "submitted", submitted[method].author
-            else:
-                yield run.task, method, run.seed, run.status, run.error or ""
-
-
-def _show_flows(
-    params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path, as_json: bool
-) -> None:
-    from benchmark.training.flows import flow_states
-
-    states = list(flow_states(params, profile, tasks, methods, results))
-    flows = [{"task": task, "method": method, "state": state} for task, method, state in states]
-    counts = dict(sorted(Counter(state for *_, state in states).items()))
-    lines = [_summary(profile, counts), *(f"{task:8} {method:20} {state}" for task, method, state in states)]
-    show({"profile": profile, "flows": flows, "counts": counts}, lines, as_json)
-
-
-@click.command()
 @click.argument("a")
 @click.argument("b")
 @task_option
@@ -187,7 +100,7 @@ def compare(
 
     compared = compare(*make_sides(a, b, load_params(), Choice(profile, tasks, methods, results)))
     if track:
-        from benchmark.publishing.mlflow import log_comparison
+        from benchmark.publishing.mlflow.comparison import log_comparison
 
         server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
         new = log_comparison(compared, database, server)

@@ -42,7 +42,7 @@ def flows(
     chosen = params.profile(profile)
     # Two flows of one task would wait for the same samples: neighbours are of different tasks.
     pairs = [(task, method) for method in methods or chosen.flow_methods for task in tasks or chosen.tasks]
-    made = side_by_side(functools.partial(make_flow, params, profile, results), pairs, jobs)
+    made = side_by_side(functools.partial(make_flow, params, profile, results), pairs, jobs, "flow")
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
 
@@ -61,7 +61,7 @@ def visited(
 
     params = load_params()
     measure = functools.partial(measure_visited, params, profile, results, methods)
-    made = side_by_side(measure, tasks or params.profile(profile).tasks, jobs)
+    made = side_by_side(measure, tasks or params.profile(profile).tasks, jobs, "task")
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
 
@@ -127,7 +127,7 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
     for name in chosen:
         find_experiment(name)
     context = Context(params, profile, results, jobs if len(chosen) == 1 else 1)
-    made = side_by_side(functools.partial(write_experiment, context), chosen, jobs)
+    made = side_by_side(functools.partial(write_experiment, context), chosen, jobs, "experiment")
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile, experiments=chosen)
 
 

@@ -1,4 +1,4 @@
-"""Showing results: ``acrl tables``, ``report``, ``export``, ``track`` and ``ui``."""
+"""Showing results: ``acrl leaderboard``, ``tables``, ``report``, ``export``, ``track`` and ``ui``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     from benchmark.publishing.claims import write_claims
     from benchmark.publishing.figures import write_figures
     from benchmark.publishing.findings import update_readme
+    from benchmark.publishing.metrics import write_metrics
     from benchmark.publishing.tables import write_tables
     from benchmark.records.config import load_params
     from benchmark.records.runs import check_runs
@@ -49,8 +50,31 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     folder = results / profile
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
     claims = evaluate_claims(board.found, folder)
-    paths += [*write_claims(claims, folder), *update_readme(board, claims, folder)]
+    paths += [*write_claims(claims, folder), *write_metrics(board, folder), *update_readme(board, claims, folder)]
     show_paths(paths, as_json, profile=profile)
+
+
+@click.command()
+@task_option
+@profile_options
+def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
+    """Print the leaderboard over all tasks, or of single tasks.
+
+    Ranks are all that the 95% intervals of the scores allow; valid is the last policy's own output, within 1e-6.
+    """
+    from benchmark.analysis.leaderboard import read_leaderboard
+    from benchmark.publishing.tables.leaderboard import board_document, board_lines
+    from benchmark.records.config import load_params
+    from benchmark.records.runs import check_runs
+    from envs.errors import UserError
+
+    chosen = load_params().profile(profile)
+    for task in tasks:
+        if task not in chosen.tasks:
+            raise UserError(f"profile '{profile}' has no task '{task}'; it has {', '.join(chosen.tasks)}")
+    check_runs(profile, results)
+    board = read_leaderboard(results / profile, chosen)
+    show(board_document(board, tasks), board_lines(board, tasks), as_json)
 
 
 @click.command()
@@ -63,13 +87,17 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     from benchmark.publishing.pictures import write_pictures
     from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
+    from benchmark.training.processes import progress_bar
 
     params = load_params()
     board = read_leaderboard(results / profile, params.profile(profile))
     _warn_of_stale(params, board.found, results)
     drawn: list[PictureFile] = []
-    for task in board.found.begun():
-        drawn += write_pictures(params, profile, task, results, episodes)
+    tasks = board.found.begun()
+    with progress_bar(len(tasks), "pictures", "task") as bar:
+        for task in tasks:
+            drawn += write_pictures(params, profile, task, results, episodes)
+            bar.update()
     for one in drawn:
         if one.path is None:
             click.echo(f"warning: {one.task}: {one.reason}", err=True)

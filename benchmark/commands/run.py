@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +24,14 @@ from benchmark.commands import (
     task_argument,
     task_option,
 )
+from benchmark.commands.publish import database_path
+
+if TYPE_CHECKING:
+    from benchmark.training.runs import Tracker
+
+mlflow_option = click.option(
+    "--mlflow", "live", is_flag=True, help="Show the training in MLflow while it runs, where `acrl track` puts runs."
+)
 
 
 @click.command()
@@ -33,6 +43,7 @@ from benchmark.commands import (
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this .json file or folder.")
 @click.option("--force", is_flag=True, help="Repeat the run even if it is complete, and replace its result.")
 @checkpoint_option
+@mlflow_option
 @profile_options
 def run(
     task: str,
@@ -44,6 +55,7 @@ def run(
     force: bool,
     profile: str,
     checkpoint_every: float,
+    live: bool,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -74,9 +86,10 @@ def run(
     else:
         if state == "stale":
             click.echo(f"{path} is stale ({why}) and will be replaced", err=True)
+        tracker = _tracker(profile, results) if live else None
         with progress_bar(config.steps, f"{task} {method} {seed}") as bar:
             try:
-                result = execute_missing(one, params, results, move_to(bar), checkpoint_every, force)
+                result = execute_missing(one, params, results, move_to(bar), checkpoint_every, force, tracker)
             except Exception as error:
                 # What a user can mend is no failure of the run.
                 if not isinstance(error, UserError) or isinstance(error, RunFailedError):
@@ -102,6 +115,7 @@ def run(
     "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where to run."
 )
 @click.option("--address", help="Ray cluster, such as ray://head:10001  [default: Ray on this machine].")
+@mlflow_option
 @profile_options
 def sweep(
     profile: str,
@@ -112,6 +126,7 @@ def sweep(
     checkpoint_every: float,
     executor: str,
     address: str | None,
+    live: bool,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -124,6 +139,8 @@ def sweep(
 
     if address and executor != "ray":
         raise UserError("--address needs --executor ray")
+    if live and executor == "ray":
+        raise UserError("--mlflow needs runs on this machine: leave it out, and import them later with `acrl track`")
     params = load_params()
     chosen = list(select(params, profile, tasks, methods, seeds))
     for one in chosen:
@@ -140,7 +157,8 @@ def sweep(
 
         failures = sweep_on_ray(todo, params, results, jobs, address, checkpoint_every)
     else:
-        failures = run_side_by_side(todo, params, results, jobs, checkpoint_every)
+        tracker = _tracker(profile, results) if live and todo else None
+        failures = run_side_by_side(todo, params, results, jobs, checkpoint_every, tracker)
     for failed, reason in failures.items():
         click.echo(f"failed: {failed.task} {failed.method} seed {failed.seed}: {reason}", err=True)
     failed_runs = [
@@ -150,6 +168,20 @@ def sweep(
     show({"profile": profile, **counts, "failures": failed_runs}, [], as_json)
     if failures:
         raise click.ClickException(f"{len(failures)} of {len(chosen)} runs failed; the others are complete")
+
+
+def _tracker(profile: str, results: Path) -> Tracker | None:
+    """What shows runs in MLflow; None where its store cannot be used, which is said and no more than that."""
+    from benchmark.publishing.mlflow.live import MlflowTracker
+    from envs.errors import UserError
+
+    tracker = MlflowTracker(database_path(results), os.environ.get("MLFLOW_TRACKING_URI"))
+    try:
+        tracker.open(profile)
+    except UserError as error:
+        click.echo(f"warning: {error}. Runs are not shown while they train; import them with `acrl track`", err=True)
+        return None
+    return tracker
 
 
 @click.command()

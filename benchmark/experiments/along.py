@@ -74,7 +74,7 @@ class Course:
             spec = make_task(task)
             make_method(method, spec, config.method, seed=0).prepare(self.context.kept(spec))
         cells = [(*row, seed) for row in rows for seed in self.context.chosen.seeds]
-        seen = side_by_side(self.follow_one, cells, self.context.jobs)
+        seen = side_by_side(self.follow_one, cells, self.context.jobs, "agent")
         found: dict[tuple[str, str], list[Looks]] = {row: [] for row in rows}
         for (task, method, _), looks in zip(cells, seen, strict=True):
             found[task, method].append(looks)

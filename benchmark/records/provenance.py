@@ -38,7 +38,7 @@ SWITCHES = (
     *("DNNL_DEFAULT_FPMATH_MODE", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES"),
 )
 # What the pipeline itself writes says nothing about the code that made a result.
-NOT_CODE = ":(exclude)results"
+NOT_CODE = (":(exclude)results", ":(exclude)dvc.lock")
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
@@ -127,7 +127,7 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
 def changed_files() -> list[str] | None:
     """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    listed = _git("--no-optional-locks", "status", *options, "--", ".", NOT_CODE)
+    listed = _git("--no-optional-locks", "status", *options, "--", ".", *NOT_CODE)
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 

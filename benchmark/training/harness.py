@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +29,13 @@ from methods.base import Method, Tensors, Transition, make_method
 # Enough to see where a run went, few enough to read in the JSON.
 VISITED_STATES = 200
 FINAL_STATES = 500
-# Parts that are no training: what a method is judged by, and what a run writes down to survive.
-OFF_THE_CLOCK = ("evaluate", "checkpoint")
+# Parts that are no training: what a method is judged by, and what a run writes down to survive, or to be seen.
+OFF_THE_CLOCK = ("evaluate", "checkpoint", "watch")
 # What a run goes on with, as plain data.
 RESUMED = ("done", "episode", "curves", "losses", "visited")
 Progress = Callable[[int], None]
 Witness = Callable[[int, Method[Any]], None]
+Watch = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float | None]], Violations], None]
 
 
 @dataclass
@@ -61,12 +62,14 @@ def train(
     progress: Progress,
     checkpoint: RunCheckpoint | None = None,
     witness: Witness | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
     ``progress`` is called with the number of steps done. What preparation makes goes to the folder ``artifacts``. An
     interrupted run has left its state in ``checkpoint``, where this one leaves its own. ``witness`` is called with the
-    step and the method after each evaluation, off the clock, and leaves the method as it is.
+    step and the method after each evaluation, off the clock, and leaves the method as it is; so is ``watch``, with the
+    evaluations, curves and violations so far.
 
     Raises:
         RunFailedError: If the method puts out actions of a wrong shape, or anything put out is not finite; the message
@@ -77,7 +80,7 @@ def train(
     method_task = dataclasses.replace(task, constraint=with_meter(task.constraint, meter))
     method = make_method(method_id, method_task, config.method, seed)
     store = ArtifactStore(artifacts, task)
-    return _Run(task, method, config, clock, meter, store, progress, checkpoint, witness).train()
+    return _Run(task, method, config, clock, meter, store, progress, checkpoint, witness, watch).train()
 
 
 @dataclass
@@ -97,6 +100,7 @@ class _Run:
     progress: Progress
     checkpoint: RunCheckpoint | None
     witness: Witness | None
+    watch: Watch | None
     done: int = 0
     episode: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -222,6 +226,9 @@ class _Run:
                     f"method '{self.method.id}' returned losses {name!r} that add up to inf"
                 ) from error
         self.losses.clear()
+        if self.watch is not None:
+            with self.clock.part("watch"):
+                self.watch(self.evaluations, self.curves, self.violations.record())
 
     def _append(self, name: str, value: float | None) -> None:
         # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.

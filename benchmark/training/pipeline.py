@@ -61,7 +61,8 @@ class Pipeline:
         # DVC's own words on failures are left out: the commands have said why, and the end says which.
         logging.getLogger("dvc").setLevel(logging.CRITICAL)
         try:
-            with Repo() as repo:
+            # A copy of the project need not have git, which DVC needs for experiments alone.
+            with Repo(config={"core": {"no_scm": True}}) as repo:
                 stages = plan_repro(repo.index.graph)
                 self._total = len(stages)
                 self._waiting = {stage.addressing: stage for stage in stages}

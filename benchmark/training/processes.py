@@ -22,7 +22,7 @@ from tqdm import tqdm
 from benchmark.records.config import Params
 from benchmark.records.runs import Run
 from benchmark.records.store import EVERY_SECONDS
-from benchmark.training.runs import error_line, execute_missing, record_failure
+from benchmark.training.runs import Tracker, error_line, execute_missing, record_failure
 from envs.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -49,12 +49,17 @@ def available_cores() -> int:
 
 
 def sweep(
-    runs: Sequence[Run], params: Params, results: Path, jobs: int, checkpoint_every: float = EVERY_SECONDS
+    runs: Sequence[Run],
+    params: Params,
+    results: Path,
+    jobs: int,
+    checkpoint_every: float = EVERY_SECONDS,
+    tracker: Tracker | None = None,
 ) -> dict[Run, str]:
     """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
 
     A run whose process dies is started once more, from its last checkpoint; between two of these lie at least
-    ``checkpoint_every`` seconds.
+    ``checkpoint_every`` seconds. A tracker, which is sent to the processes, shows runs while they train.
 
     Returns:
         Reason by run, for those that failed.
@@ -67,7 +72,7 @@ def sweep(
         try:
             while waiting or working:
                 while waiting and len(working) < jobs:
-                    working.append(_start(waiting.pop(0), params, results, checkpoint_every))
+                    working.append(_start(waiting.pop(0), params, results, checkpoint_every, tracker))
                 names = ", ".join(f"{worker.run.task} {worker.run.method} {worker.run.seed}" for worker in working)
                 bar.set_description(names, refresh=False)
                 for worker in _listen(working, bar):
@@ -89,9 +94,10 @@ def sweep(
     return failures
 
 
-def progress_bar(total: int, description: str = "") -> tqdm[NoReturn]:
-    """A bar of steps with the time left; nothing where no terminal could show it move."""
-    return tqdm(total=total, unit="step", desc=description, smoothing=0.05, disable=None)
+def progress_bar(total: int, description: str = "", unit: str = "step") -> tqdm[NoReturn]:
+    """A bar with the time left; nothing where no terminal could show it move, or in a process of many side by side."""
+    disable = True if multiprocessing.parent_process() else None
+    return tqdm(total=total, unit=unit, desc=description, smoothing=0.05, disable=disable)
 
 
 def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
@@ -103,13 +109,14 @@ def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
     return move
 
 
-def _start(run: Run, params: Params, results: Path, checkpoint_every: float) -> _Worker:
+def _start(run: Run, params: Params, results: Path, checkpoint_every: float, tracker: Tracker | None) -> _Worker:
     # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         context = prepared_context()
         reports, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(run, params, results, checkpoint_every, sender), daemon=True)
+        arguments = (run, params, results, checkpoint_every, tracker, sender)
+        process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
     finally:
         signal.signal(signal.SIGINT, before)
@@ -148,7 +155,14 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
             worker.error = str(report)
 
 
-def _work(run: Run, params: Params, results: Path, checkpoint_every: float, reports: Connection) -> None:
+def _work(
+    run: Run,
+    params: Params,
+    results: Path,
+    checkpoint_every: float,
+    tracker: Tracker | None,
+    reports: Connection,
+) -> None:
     """A worker's whole life; reports steps done as numbers and an error as text."""
     _leave_in_order()
     every = max(1, run.config(params).steps // 200)
@@ -158,7 +172,7 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
             reports.send(step)
 
     try:
-        result = execute_missing(run, params, results, progress, checkpoint_every)
+        result = execute_missing(run, params, results, progress, checkpoint_every, tracker=tracker)
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
         reports.send(error_line(error))
     else:
@@ -167,10 +181,13 @@ def _work(run: Run, params: Params, results: Path, checkpoint_every: float, repo
     reports.close()
 
 
-def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None) -> Iterator[Made]:
+def side_by_side(
+    work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None, unit: str = "item"
+) -> Iterator[Made]:
     """Do the work on every item, so many at a time, each in a process of one thread.
 
-    By default there are as many processes as cores. One job, or one item, is done by this process itself.
+    By default there are as many processes as cores. One job, or one item, is done by this process itself. A bar shows
+    how many of the items, which it calls ``unit``, are done, and the time left.
 
     Yields:
         What it returns, in the order of the items.
@@ -179,14 +196,27 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int 
         UserError: What the work raised for the first item that it failed for, after all others are done.
     """
     jobs = jobs or available_cores()
-    if 1 in (jobs, len(items)):
-        yield from map(work, items)
-        return
+    with progress_bar(len(items), unit=unit) as bar:
+        if 1 in (jobs, len(items)):
+            for item in items:
+                made = work(item)
+                bar.update()
+                yield made
+        else:
+            yield from _in_processes(work, items, jobs, bar)
+
+
+def _in_processes(
+    work: Callable[[Item], Made], items: Sequence[Item], jobs: int, bar: tqdm[NoReturn]
+) -> Iterator[Made]:
     use_one_thread()
     failures = list[Exception]()
     with stop_on_sigterm(), ProcessPoolExecutor(jobs, prepared_context(), _leave_in_order) as pool:
         try:
-            for done in [pool.submit(_plain_errors, work, item) for item in items]:
+            waiting = [pool.submit(_plain_errors, work, item) for item in items]
+            for done in waiting:
+                done.add_done_callback(lambda _: bar.update())
+            for done in waiting:
                 try:
                     yield done.result()
                 except Exception as error:  # whatever it is, the other items are worked on

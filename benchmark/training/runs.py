@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 
-from benchmark.records.config import Params
+from benchmark.records.config import Params, RunConfig
 from benchmark.records.files import check_writable, file_lock, write_bytes
 from benchmark.records.provenance import collect_provenance
-from benchmark.records.results import Provenance, RunResult, read_run
+from benchmark.records.results import Evaluation, Provenance, RunResult, Violations, read_run
 from benchmark.records.runs import Run, state_of
 from benchmark.records.store import EVERY_SECONDS, RunCheckpoint, save_tensors
-from benchmark.training.harness import Progress, train
+from benchmark.training.harness import Outcome, Progress, train
 from envs.errors import UserError
 from envs.registry import make_task
+
+End = Literal["complete", "failed", "timeout", "interrupted"]
+
+
+class Live(Protocol):
+    """Shows one run while it trains. It raises nothing: whether a run can be seen bears on no run."""
+
+    def __call__(
+        self, evaluations: Sequence[Evaluation], curves: Mapping[str, Sequence[float | None]], violations: Violations
+    ) -> None:
+        """Called after each evaluation with all that is known so far."""
+
+    def end(self, status: End, path: Path, result: RunResult | None = None) -> None:
+        """Called once, with the run's JSON and where it lies if it left one."""
+
+
+class Tracker(Protocol):
+    """Shows runs while they train."""
+
+    def begin(self, run: Run, key: str, config: RunConfig, origin: Provenance) -> Live:
+        """What shows one run."""
 
 
 def execute_missing(
@@ -25,6 +47,7 @@ def execute_missing(
     progress: Progress,
     checkpoint_every: float = EVERY_SECONDS,
     force: bool = False,
+    tracker: Tracker | None = None,
 ) -> RunResult:
     """As :func:`execute`, one process at a time, unless the run is complete by then; ``force`` makes it in any case.
 
@@ -34,15 +57,20 @@ def execute_missing(
     with file_lock(run.unfinished(results), str(run)):
         if not force and state_of(run, params, results)[0] == "complete":
             return read_run(run.path(results))
-        return execute(run, params, results, progress, checkpoint_every)
+        return execute(run, params, results, progress, checkpoint_every, tracker)
 
 
 def execute(
-    run: Run, params: Params, results: Path, progress: Progress, checkpoint_every: float = EVERY_SECONDS
+    run: Run,
+    params: Params,
+    results: Path,
+    progress: Progress,
+    checkpoint_every: float = EVERY_SECONDS,
+    tracker: Tracker | None = None,
 ) -> RunResult:
     """Train, write the JSON and the method's last state, and return the result.
 
-    A run that was interrupted goes on from its last checkpoint.
+    A run that was interrupted goes on from its last checkpoint. A tracker shows it meanwhile.
 
     Raises:
         UserError: If an id, a setting or a file is bad; nothing is written then.
@@ -51,7 +79,13 @@ def execute(
     config, key, provenance = run.config(params), run.key(params), provenance_of(run)
     check_writable(run.path(results))
     checkpoint = RunCheckpoint(run.unfinished(results), key, checkpoint_every)
-    outcome = train(make_task(run.task), run.method, config, run.seed, artifacts_of(run, results), progress, checkpoint)
+    live = None if tracker is None else tracker.begin(run, key, config, provenance)
+    try:
+        outcome = _train(run, config, results, progress, checkpoint, live)
+    except BaseException as caught:
+        if live is not None:
+            live.end("failed" if isinstance(caught, Exception) else "interrupted", run.path(results))
+        raise
     complete = outcome.status == "complete"
     error = None if complete else f"gave up after {config.timeout_seconds} s of training"
     measured = {name: value for name, value in vars(outcome).items() if name != "state"}
@@ -62,7 +96,16 @@ def execute(
             result.write(run.kept(results, key))
     result.write(run.path(results))
     checkpoint.remove()
+    if live is not None:
+        live.end(outcome.status, run.path(results), result)
     return result
+
+
+def _train(
+    run: Run, config: RunConfig, results: Path, progress: Progress, checkpoint: RunCheckpoint, live: Live | None
+) -> Outcome:
+    task, artifacts = make_task(run.task), artifacts_of(run, results)
+    return train(task, run.method, config, run.seed, artifacts, progress, checkpoint, watch=live)
 
 
 def provenance_of(run: Run) -> Provenance:

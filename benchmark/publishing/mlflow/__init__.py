@@ -1,33 +1,39 @@
-"""MLflow as a view of the results: runs from their JSON, and comparisons. It can be rebuilt from nothing."""
+"""MLflow as a view of the results: runs from their JSON. It can be rebuilt from nothing."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from benchmark.analysis.comparison import Compared, Difference
-from benchmark.publishing.mlflow import store
-from benchmark.records.results import RunResult, read_run
-from benchmark.records.runs import check_runs
-from benchmark.records.selection import check_place, one_line
-from benchmark.records.yaml import flatten
+from benchmark.analysis.anchors import scale
+from benchmark.publishing.mlflow import rows, store
+from benchmark.publishing.mlflow.entries import Found, method_entry, run_entry
+from benchmark.publishing.mlflow.rows import Entry
+from benchmark.records.reports import FlowReport, report_path
+from benchmark.records.results import RunResult, read_record, read_run
+from benchmark.records.runs import Run, check_runs
+from benchmark.records.selection import Selection, check_complete, check_place
+from benchmark.records.store import load_tensors
+from benchmark.training.processes import progress_bar
 from envs.errors import UserError
+from envs.registry import list_tasks
 
-STATUS = {"complete": "FINISHED", "failed": "FAILED", "timeout": "KILLED"}
-# Not "run_key": an import of runs deletes what has a key that no file on disk has.
-COMPARISON_KEY = "comparison_key"
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as Row
+
+# A method on a task, and its seeds by their key.
+Families = list[tuple[Entry, dict[str, Entry]]]
 
 
 def import_runs(folder: Path, profile: str, database: Path, server: str | None = None) -> int:
     """Make the experiment ``acrl/<profile>`` show the runs that are on disk.
 
-    Importing twice changes nothing, a run made again replaces the one shown, and one that an interrupted import left
-    half done, or that is no longer on disk, is deleted. Two imports into a server at once may both import a run; the
-    next one mends that.
+    A method on a task is a run of its own, with the means over its seeds, which are shown below it. Importing twice
+    changes nothing, a run made again replaces the one shown, and one that an interrupted import left half done, or that
+    is no longer on disk, is deleted; one that is in training is left alone, and taken over once its JSON is there. Two
+    imports into a server at once may both import a run; the next one mends that.
 
     Args:
         folder: ``results/<profile>``.
@@ -41,125 +47,110 @@ def import_runs(folder: Path, profile: str, database: Path, server: str | None =
     Raises:
         UserError: If the folder is missing, a run is damaged or of another profile, or the store cannot be used.
     """
-    wanted = read_files(folder, profile)
+    families = read_families(folder, profile)
     with store.open_experiment(profile, database, server) as (client, experiment):
-        for row in store.list_runs(client, experiment):
-            identity = (store.tag_of(row, "run_key"), store.tag_of(row, "json_sha256"))
-            if store.is_whole(row) and identity in wanted:
-                del wanted[identity]
-            elif store.tag_of(row, "run_key"):
-                client.delete_run(row.info.run_id)
-        for (_, sha256), (path, run) in wanted.items():
-            store.write_entry(client, experiment, run_entry(path, run, sha256))
-    return len(wanted)
+        shown, live = keep_what_is_right(client, experiment, families)
+        new = {key: entry for _, seeds in families for key, entry in seeds.items() if key not in shown}
+        with progress_bar(len(new), "import", "run") as bar:
+            for method, seeds in families:
+                parent = shown.get(method.tags["group"])
+                parent_id = parent.info.run_id if parent else rows.write_entry(client, experiment, method)
+                for key, entry in seeds.items():
+                    if key in new:
+                        show_run(client, experiment, entry, parent_id, live.get(key))
+                        bar.update()
+                    elif rows.tag_of(shown[key], rows.PARENT) != parent_id:
+                        client.set_tag(shown[key].info.run_id, rows.PARENT, parent_id)
+    return len(new)
 
 
-def read_files(folder: Path, profile: str) -> dict[tuple[str, str], tuple[Path, RunResult]]:
-    """Every run of the profile and its file, by key and hash of the file: a run made again has other seconds.
+def show_run(client: MlflowClient, experiment: str, entry: Entry, parent: str, live: Row | None) -> None:
+    """Show a run below its method, in the place of what was shown while it trained, if there is that."""
+    if live is not None:
+        if rows.take_over(client, experiment, live, entry, parent):
+            return
+        rows.delete_row(client, live)
+    rows.write_entry(client, experiment, entry, parent)
+
+
+def keep_what_is_right(
+    client: MlflowClient, experiment: str, families: Families
+) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Delete what is shown of runs that are not on disk, or are otherwise there.
+
+    Returns:
+        What is shown as it is on disk, and what was shown while it trained and is on disk now, by run key or by task
+        and method.
+    """
+    wanted = {method.tags["group"]: method for method, _ in families}
+    wanted |= {key: entry for _, seeds in families for key, entry in seeds.items()}
+    shown: dict[str, Row] = {}
+    live: dict[str, Row] = {}
+    for row in rows.list_runs(client, experiment):
+        name = rows.tag_of(row, "run_key") or rows.tag_of(row, "group")
+        whole, in_training = rows.is_whole(row), bool(rows.tag_of(row, rows.LIVE)) and not rows.is_whole(row)
+        entry = wanted.get(name)
+        if not name or rows.tag_of(row, rows.GIVEN) or (in_training and not entry and row.info.status == "RUNNING"):
+            continue
+        if whole and entry and name not in shown and rows.tag_of(row, rows.SHA256) == entry.sha256:
+            shown[name] = row
+        elif in_training and entry and name not in live:
+            live[name] = row
+        else:
+            rows.delete_row(client, row)
+    return shown, live
+
+
+def read_families(folder: Path, profile: str) -> Families:
+    """What is shown of every run of the profile.
 
     Raises:
         UserError: If there is no run, or a file is damaged, misplaced or of another profile.
     """
     check_runs(profile, folder.parent)
-    found = {}
+    found: dict[tuple[str, str], list[tuple[Path, RunResult]]] = {}
     for path in sorted((folder / "runs").glob("*/*/seed-*.json")):
         run = read_run(path)
         check_place(path, run, profile)
-        started_ms(path, run)
-        found[run.run_key, hashlib.sha256(path.read_text("utf-8").encode()).hexdigest()] = (path, run)
-    return found
+        found.setdefault((run.task, run.method), []).append((path, run))
+    scales = read_scales(found, profile)
+    families = []
+    for (task, method), runs in found.items():
+        path = report_path(folder, method, task)
+        flow = read_record(path, FlowReport) if path.exists() else None
+        seeds = []
+        for path, run in sorted(runs, key=lambda one: one[1].seed):
+            one = Found(path, run, policy_of(run, folder.parent), score_of(run, scales.get(task)), flow)
+            seeds.append((one, run_entry(one)))
+        families.append((method_entry(seeds), {one.result.run_key: entry for one, entry in seeds}))
+    return families
 
 
-def started_ms(path: Path, run: RunResult) -> int:
-    """When a run started, in milliseconds since 1970.
+def read_scales(
+    found: Mapping[tuple[str, str], list[tuple[Path, RunResult]]], profile: str
+) -> dict[str, tuple[float, float]]:
+    """Returns that count as 0 and as 1, of the tasks that have them."""
+    complete = {
+        pair: [check_complete(path, run) for path, run in runs if run.status == "complete"]
+        for pair, runs in found.items()
+    }
+    known = [task for task in dict.fromkeys(task for task, _ in found) if task in list_tasks()]
+    selection = Selection(profile, tuple(known), (), (), {pair: runs for pair, runs in complete.items() if runs})
+    scales = {task: scale(selection, task) for task in known}
+    return {task: ends for task, ends in scales.items() if not isinstance(ends, str)}
 
-    Raises:
-        UserError: If what the file says is no time.
-    """
+
+def score_of(run: RunResult, ends: tuple[float, float] | None) -> float | None:
+    """A run's final return on the scale of its task, if it has both."""
+    if ends is None or run.returns is None:
+        return None
+    return (run.returns.final.mean - ends[0]) / (ends[1] - ends[0])
+
+
+def policy_of(run: RunResult, results: Path) -> Path | None:
+    """A run's last policy, if it is on this machine."""
+    path = Run(run.profile, run.task, run.method, run.seed).checkpoint(results)
     try:
-        return int(1000 * datetime.fromisoformat(run.provenance.started).timestamp())
-    except ValueError as error:
-        raise UserError(f"{path} is damaged at 'provenance.started': not a time; run it again") from error
-
-
-def run_entry(path: Path, run: RunResult, sha256: str) -> store.Entry:
-    """What MLflow shows of a run and its file."""
-    start, seconds, origin = started_ms(path, run), run.seconds, run.provenance
-    asked = ("run_key", "task", "method", "seed", "profile", "status")
-    made = ("commit", "dirty", "diff_sha256", "lock_sha256", "processor", "accelerator", "threads", "started")
-    tags = {name: getattr(run, name) for name in asked} | {name: getattr(origin, name) for name in made}
-    tags |= {f"version.{name}": version for name, version in origin.versions.items()}
-    tags |= {"json_sha256": sha256, "error": one_line(run.error) if run.error else None}
-    return store.Entry(
-        name=f"{run.task} {run.method} seed {run.seed}",
-        tags={name: str(value) for name, value in tags.items() if value is not None},
-        params=list(flatten(run.config)),
-        metrics=list(metrics(run)),
-        file=(path.name, path.read_text("utf-8")),
-        started_ms=start,
-        ended_ms=start + int(1000 * (seconds.total + seconds.evaluate)),
-        status=STATUS[run.status],
-    )
-
-
-def metrics(result: RunResult) -> Iterator[tuple[str, float, int]]:
-    """Name, value and step of every curve point and of every final number."""
-    if result.returns is not None:
-        for evaluation in result.returns.evaluations:
-            yield "evaluation/return", evaluation.mean, evaluation.step
-        yield "final/return", result.returns.final.mean, result.returns.final.step
-        yield "best/return", result.returns.best.mean, result.returns.best.step
-    steps = result.curves.get("step", [])
-    for name, values in result.curves.items():
-        pairs = zip(steps, values, strict=True) if name != "step" else ()
-        yield from ((f"training/{name}", v, int(s)) for s, v in pairs if s is not None and v is not None)
-    if result.violations is not None:
-        yield from numbers("violations", result.violations.model_dump())
-    yield from numbers("seconds", result.seconds.model_dump())
-    yield from numbers("calls", result.calls.model_dump())
-
-
-def numbers(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
-    """The numbers of a record that are known, at step 0."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from numbers(f"{prefix}/{name}", value)
-        elif value is not None:
-            yield f"{prefix}/{name}", float(value), 0
-
-
-def log_comparison(compared: Compared, database: Path, server: str | None) -> bool:
-    """Make the profile's experiment show a comparison, in a store as of :func:`import_runs`.
-
-    Returns:
-        Whether it is new; one that is shown already changes nothing.
-
-    Raises:
-        UserError: If the store cannot be used.
-    """
-    with store.open_experiment(compared.profile, database, server) as (client, experiment):
-        for row in store.list_runs(client, experiment):
-            if store.tag_of(row, COMPARISON_KEY) == compared.key:
-                if store.is_whole(row):
-                    return False
-                client.delete_run(row.info.run_id)
-        tags = {"kind": "comparison", "a": compared.a, "b": compared.b, "profile": compared.profile}
-        entry = store.Entry(
-            name=f"{compared.a} / {compared.b}"[: store.NAME_LENGTH],
-            tags={COMPARISON_KEY: compared.key, **tags},
-            metrics=[number for one in compared.differences for number in difference_metrics(one)],
-            file=("comparison.json", compared.model_dump_json(indent=1)),
-            started_ms=int(time.time() * 1000),
-        )
-        store.write_entry(client, experiment, entry)
-        return True
-
-
-def difference_metrics(one: Difference) -> Iterator[tuple[str, float, int]]:
-    """Name, value and step of what is known of a difference."""
-    method = "" if one.method_a != one.method_b else f"{one.method_a}/"
-    tolerance = "" if one.tolerance is None else f"/{one.tolerance:g}"
-    for part in ("a", "b", "difference", "low", "high"):
-        value = getattr(one, part)
-        if value is not None:
-            yield f"{one.task}/{method}{one.quantity}{tolerance}/{part}", value, 0
+        return path if load_tensors(path)[1].get("run_key") == run.run_key else None
+    except UserError:
+        return None

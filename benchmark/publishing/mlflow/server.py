@@ -16,6 +16,8 @@ from benchmark.training.processes import import_variables, stop_on_sigterm
 from envs.errors import UserError
 
 POLL_SECONDS = 0.2
+# Charts of training runs, and not the view for agents and language models that the interface opens with.
+VIEW_QUERY = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={store.VIEW}"
 
 
 def serve_ui(database: Path, port: int, announce: Callable[[dict[str, str]], None]) -> None:
@@ -60,7 +62,7 @@ def ui_links(database: Path, port: int) -> dict[str, str]:
         store.check_database(database)
         experiments = store.connect(sqlite_uri(database)).search_experiments(filter_string="name LIKE 'acrl/%'")
     return {
-        experiment.name: f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs"
+        experiment.name: f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs?{VIEW_QUERY}"
         for experiment in sorted(experiments, key=lambda experiment: experiment.name)
     }
 

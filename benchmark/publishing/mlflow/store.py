@@ -1,17 +1,15 @@
-"""The store of MLflow, a database or a server: opening it, and writing what is shown as one run."""
+"""The store of MLflow, a database or a server, and the experiment of a profile in it."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
 import os
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -20,13 +18,9 @@ from envs.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
-Item = TypeVar("Item")
 LOCK_SECONDS = 60
 BUSY_SECONDS = 5
-# What MLflow takes at once.
-RUNS_A_PAGE, PARAMS_A_BATCH, METRICS_A_BATCH = 1000, 100, 1000
 TRIES = "2"
 # What to do about an error of SQLite, by a word of its message; anything else is taken for damage.
 HINTS = {
@@ -35,76 +29,33 @@ HINTS = {
     "full": "free some space and import again",
     "": "it is only a view of the result files: delete it and import again",
 }
+# A view that the interface opens an experiment with: charts of returns first, and the runs by name.
+VIEW = "acrl"
+SECTIONS = ("return", "final", "violations", "loss", "update", "training", "flow", "seconds", "calls")
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    f"mlflow.sharedViewState.{VIEW}": json.dumps(
+        {
+            # Methods, and what is in training: seeds have another kind.
+            "searchFilter": "tags.kind != 'run'",
+            "orderByKey": "tags.`mlflow.runName`",
+            "orderByAsc": True,
+            "isAccordionReordered": True,
+            "compareRunSections": [
+                {"uuid": name, "name": name, "display": True, "isReordered": False} for name in SECTIONS
+            ],
+            "compareRunCharts": [],
+        }
+    ),
+    "mlflow.note.content": (
+        "Each run is a method on a task, with the means over its seeds, which are shown below it. Steps are those of "
+        "the environment. **return/eval** is the return of the policy without noise, its infeasible actions repaired; "
+        "**final/score** is 0 for random feasible actions and 1 for learning without the constraint; **valid_1e-6** is "
+        "the share of outputs that miss C(s) by at most 1e-6; **violations/policy** counts the outputs without noise, "
+        "**violations/behaviour** those with noise, over the whole training."
+    ),
+}
 SERVER_HINTS = {"": "check that it runs and that MLFLOW_TRACKING_URI is its address"}
-# Of a name, at most.
-NAME_LENGTH = 250
-# Set last: a run without it is what an interrupted import left behind.
-WHOLE = "import"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is shown as one run.
-
-    Attributes:
-        params: Name and text.
-        metrics: Name, value and step.
-        file: Name and text.
-        ended_ms: When it ended; now if it is None.
-    """
-
-    name: str
-    tags: dict[str, str]
-    metrics: list[tuple[str, float, int]]
-    file: tuple[str, str]
-    started_ms: int
-    ended_ms: int | None = None
-    params: list[tuple[str, str]] = field(default_factory=list)
-    status: str = "FINISHED"
-
-
-def write_entry(client: MlflowClient, experiment: str, entry: Entry) -> None:
-    """Write one entry; it counts only once its last tag is there."""
-    from mlflow.entities import Metric, Param
-
-    tags = {clean(name): text for name, text in entry.tags.items()}
-    row = client.create_run(experiment, start_time=entry.started_ms, tags=tags, run_name=entry.name)
-    run_id = row.info.run_id
-    for some in batches(entry.params, PARAMS_A_BATCH):
-        client.log_batch(run_id, params=[Param(clean(name), text) for name, text in some])
-    for points in batches(entry.metrics, METRICS_A_BATCH):
-        metrics = [Metric(clean(name), value, entry.started_ms, step) for name, value, step in points]
-        client.log_batch(run_id, metrics=metrics)
-    name, text = entry.file
-    client.log_text(run_id, text, name)
-    client.set_terminated(run_id, entry.status, entry.ended_ms)
-    client.set_tag(run_id, WHOLE, "complete")
-
-
-def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Pieces no longer than MLflow takes at once."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def clean(name: str) -> str:
-    """A name that MLflow accepts, another one for every other name.
-
-    A character that it refuses, and each colon, becomes its number in hexadecimal digits between colons; so do the dots
-    of a part ``.`` or ``..``. An empty part becomes a colon, and a long name ends with its hash.
-    """
-    parts = [re.sub(r"[^\w.\- ]", lambda found: f":{ord(found[0]):02x}:", part) or ":" for part in name.split("/")]
-    found = "/".join(part.replace(".", ":2e:") if part in {".", ".."} else part for part in parts)
-    return found if len(found) <= NAME_LENGTH else f"{found[:180]}:{hashlib.sha256(name.encode()).hexdigest()}"
-
-
-def tag_of(row: Run, name: str) -> str:
-    """A tag of a run in MLflow; empty where it has none."""
-    return str(row.data.tags.get(name, ""))
-
-
-def is_whole(row: Run) -> bool:
-    """Whether a run was written to its end."""
-    return tag_of(row, WHOLE) == "complete"
 
 
 @contextmanager
@@ -174,25 +125,18 @@ def check_database(database: Path) -> None:
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """The id of the experiment, made or restored as needed."""
+    """The id of the experiment, made or restored as needed, and told how to be shown."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        return str(client.create_experiment(name, artifact_location=artifacts))
-    if experiment.lifecycle_stage == "deleted":
-        client.restore_experiment(experiment.experiment_id)
-    return str(experiment.experiment_id)
-
-
-def list_runs(client: MlflowClient, experiment: str) -> list[Run]:
-    """All runs of an experiment that are not deleted."""
-    rows: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs([experiment], max_results=RUNS_A_PAGE, page_token=token)
-        rows += page
-        token = page.token
-        if not token:
-            return rows
+        found, tags = str(client.create_experiment(name, artifact_location=artifacts)), {}
+    else:
+        found, tags = str(experiment.experiment_id), experiment.tags
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(found)
+    for tag, text in EXPERIMENT_TAGS.items():
+        if tags.get(tag) != text:
+            client.set_experiment_tag(found, tag, text)
+    return found
 
 
 def sqlite_uri(database: Path) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
+from tabulate import tabulate
 
 from benchmark.analysis.anchors import ANCHOR_KEYS
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
@@ -53,6 +55,38 @@ def leaderboard_table(board: Leaderboard, described: str) -> Table:
         View("Returns that scores are measured by", scale_view(board)),
     ]
     return Table("leaderboard", "Leaderboard", caption(board, described), frame, views, notes(board))
+
+
+def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
+    """The leaderboard for a terminal, over all tasks together or, where some are given, on each of these."""
+    found, frame = board.found, board.frame
+    score, valid = Column("score", "score"), Column("valid at 1e-6 [%]", "final valid share", 1e-6)
+    yield f"Profile {found.profile}, seeds {', '.join(map(str, found.seeds))}."
+    for task in tasks:
+        one, keys = frame[frame["task"] == task], ["task", "method"]
+        view = make_view(one, keys, [score, Column("final return", "final return"), valid])
+        yield f"\n{task}, {found.steps(task) or 0:,} steps"
+        yield plain(add_ranks(board, one, view, keys).drop(columns="task"))
+    if tasks:
+        return
+    whole = frame[frame["task"] == ALL_TASKS]
+    view = make_view(whole, ["method"], [score, Column(f"better than {BASELINE} [%]", "improvement"), valid])
+    yield f"Score: {', '.join(board.scored_tasks) or 'no task yet'}. Valid: {', '.join(board.whole_tasks)}.\n"
+    yield plain(add_ranks(board, whole, view, ["method"])) + "\n"
+    yield from notes(board)
+    yield f"On one task: acrl leaderboard -p {found.profile} --task {next(iter(found.begun()), found.tasks[0])}"
+
+
+def board_document(board: Leaderboard, tasks: Sequence[str]) -> dict[str, object]:
+    """The same as plain data: the cells of the tidy frame, of all tasks together where none is given."""
+    frame = board.frame[board.frame["task"].isin(tasks or [ALL_TASKS])]
+    cells = frame.astype(object).where(frame.notna(), None).drop(columns=["profile"]).to_dict("records")
+    return {"profile": board.found.profile, "scored_tasks": board.scored_tasks, "cells": cells}
+
+
+def plain(view: pd.DataFrame) -> str:
+    """A view for a terminal."""
+    return str(tabulate(view.to_dict("list"), "keys", tablefmt="simple", disable_numparse=True))
 
 
 def caption(board: Leaderboard, described: str) -> str:

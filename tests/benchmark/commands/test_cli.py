@@ -77,7 +77,7 @@ def test_settings_for_one_run_make_none_of_the_profile(full: Path) -> None:
     assert made.provenance.given == ["--set=flow.updates=61", "--steps=60"]
     assert made.run_key not in (usual.run_key, "")
     assert before.items() <= files(full).items()
-    assert acrl(full, "status", "-p", "smoke").out.count(" complete\n") == len(SMOKE_METHODS)
+    assert f"{len(SMOKE_METHODS)} complete" in acrl(full, "status", "-p", "smoke").out
     assert acrl(full, "evaluate", document["path"]).code == 0
     shutil.copy(full / document["path"], full / RUN.format("flowpg"))
     for command in ("tables", "track"):
@@ -113,13 +113,27 @@ def test_status_tells_complete_missing_and_stale(full: Path) -> None:
     lines = acrl(full, "status", "--profile", "smoke").out.splitlines()
     # Returns are measured by six runs more: random actions and none on two tasks, and two tasks without the constraint.
     assert lines[0] == f"profile smoke: {len(SMOKE_METHODS)} complete, {len(SMOKE_METHODS) + 6} missing"
-    complete = {tuple(line.split()[:2]) for line in lines[1:] if line.endswith("complete")}
-    assert complete == {("R+L2", method) for method in SMOKE_METHODS}
+    assert lines[2].split() == ["complete", "R+L2", "BSS-3", "R+N", "BSS-3+N"]
+    table = {line.split()[0]: line.split()[1:] for line in lines[4:]}
+    assert all(table[method] == ["1/1", "0/1"] for method in SMOKE_METHODS)
+    assert table["hold"] == ["0/1", "0/1"]
     params = (full / "params.yaml").read_text()
     (full / "params.yaml").write_text(params.replace("steps: 150", "steps: 160"))
     done = acrl(full, "status", "--profile", "smoke", "--task", "R+L2")
     assert done.out.splitlines()[0] == f"profile smoke: 2 missing, {len(SMOKE_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
+
+
+def test_the_leaderboard_is_printed_of_all_tasks_or_of_one(smoke: Path) -> None:
+    returns = read_run(smoke / RUN.format("nfw")).returns
+    assert returns is not None
+    one = acrl(smoke, "leaderboard", "-p", "smoke", "--task", "R+L2").out
+    assert re.search(rf"^nfw +— +1/1 +— +{returns.final.mean:.1f}", one, re.MULTILINE)
+    whole = acrl(smoke, "leaderboard", "-p", "smoke")
+    assert re.search(r"^nfw +— +1/1 +—", whole.out, re.MULTILINE)
+    assert "--task R+L2" in whole.out.splitlines()[-1]
+    other = acrl(smoke, "leaderboard", "-p", "smoke", "--task", "HC+O")
+    assert (other.code, other.err) == (2, "error: profile 'smoke' has no task 'HC+O'; it has R+L2, BSS-3\n")
 
 
 def test_status_tells_flows_of_other_settings(full: Path) -> None:

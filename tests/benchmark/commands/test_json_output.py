@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "experiment": ("e3", *SMOKE),
     "export": (*SMOKE, "--method", "nfw"),
     "flows": ("R+L2", *SMOKE, "--method", "flowpg-gauge"),
+    "leaderboard": SMOKE,
     "list": (),
     "new method": ("json-output",),
     "new task": ("Printed+Output",),
@@ -49,7 +50,7 @@ COMMANDS = sorted(
         *(f"{g} {name}" for g in GROUPS for name in GROUPS[g].commands),
     ]
 )
-# One serves until it is stopped (test_ui.py has its document), the other runs a pipeline (test_pipeline.py).
+# One serves until it is stopped (mlflow/test_server.py has its document), the other runs a pipeline (test_pipeline.py).
 NOT_RUN = {"ui", "repro"}
 
 

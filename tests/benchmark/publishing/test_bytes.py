@@ -13,6 +13,7 @@ import pytest
 from benchmark.analysis.claims import evaluate_claims
 from benchmark.publishing.claims import write_claims
 from benchmark.publishing.figures import write_figures
+from benchmark.publishing.metrics import write_metrics
 from benchmark.publishing.site import write_site
 from benchmark.publishing.tables import write_tables
 from tests.benchmark.command import ROOT, files
@@ -23,7 +24,7 @@ def write_everything(folder: Path) -> None:
     board = board_of(folder)
     claims = evaluate_claims(board.found, folder)
     write_tables(board, folder), write_figures(board, folder)
-    write_claims(claims, folder), write_site(board, claims, folder)
+    write_claims(claims, folder), write_site(board, claims, folder), write_metrics(board, folder)
 
 
 @pytest.mark.slow
@@ -36,4 +37,4 @@ def test_another_process_writes_the_same_bytes_and_nothing_else(made_up: Path, t
     subprocess.run([sys.executable, "-c", program], env=variables, check=True)
     assert files(there) == files(here)
     made = {name.split("/")[0] for name in files(here).keys() - before.keys()}
-    assert made == {"tables", "figures", "site", "claims.md", "claims.csv"}
+    assert made == {"tables", "figures", "site", "claims.md", "claims.csv", "metrics.json", "curves.csv"}

@@ -144,10 +144,8 @@ def test_tables_and_report_show_it_with_its_author_and_source(folder: Path) -> N
 
 def test_its_runs_are_neither_stale_nor_missing_and_can_be_compared(folder: Path) -> None:
     done = acrl(folder, "status", "-p", "smoke", "--method", "theirs")
-    assert done.out.splitlines() == [
-        "profile smoke: 1 submitted",
-        "R+L2     theirs               seed 0  submitted: A. Nonymous (a@example.org)",
-    ]
+    assert done.out.splitlines()[0] == "profile smoke: 1 submitted"
+    assert done.out.splitlines()[-1].split() == ["theirs", "1/1"]
     assert json.loads(acrl(folder, "status", "-p", "smoke", "--json").out)["counts"]["submitted"] == 1
     done = acrl(folder, "compare", "theirs", "nfw", "-p", "smoke")
     assert (done.code, done.err) == (0, "")

@@ -148,6 +148,9 @@ def test_two_sweeps_at_once_run_everything_once(tmp_path: Path, program: Path) -
     assert {result(folder, "counts")["status"]} == {"complete"}
 
 
+KEPT = "and of others and of flows what the last checkpoint holds"
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_sweep_leaves_nothing_half_done(tmp_path: Path, sent: signal.Signals) -> None:
     folder = with_methods(tmp_path)
@@ -160,7 +163,8 @@ def test_an_interrupted_sweep_leaves_nothing_half_done(tmp_path: Path, sent: sig
         process.send_signal(sent)
     done = finish(process)
     assert done.code == 130
-    assert done.err.split("\n")[-2:] == ["error: interrupted; finished runs are kept", ""]
+    again = f"acrl sweep {' '.join(CIRCLE)} --method hangs --method nfw -j 1"
+    assert done.err.endswith(f"error: interrupted; finished runs are kept, {KEPT}. Go on with: {again}\n")
     assert "Traceback" not in done.err
     assert [name for name in files(folder) if name.startswith("results")] == []
     wait_for(lambda: not group_lives(process.pid))

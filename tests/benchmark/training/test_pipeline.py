@@ -1,8 +1,9 @@
-"""The real pipeline in a copy of the repository, without git, whose profile quick is as small as smoke."""
+"""The real pipeline in a copy of the repository, at first without git, whose profile quick is as small as smoke."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -13,15 +14,19 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import yaml
 from filelock import FileLock
 
-from tests.benchmark.command import ROOT, files
+from tests.benchmark.command import ROOT, files, git
 
-COPIED = ("benchmark", "envs", "methods", "dvc.yaml", "Makefile", ".dvc/config", ".dvcignore", "requirements.lock")
+COPIED = (
+    *("benchmark", "envs", "methods", "dvc.yaml", "Makefile", "requirements.lock"),
+    *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore"),
+)
 METHODS = ("flowpg", "nfw", "ddpg-penalty")
 STAGES = [
     *("plan", "flows", "train R+L2", "train-unconstrained R+N", "visited", "timing", "samplers", "experiments"),
@@ -44,7 +49,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     methods = {"flow_methods": ["flowpg"], "plain_methods": list(METHODS[1:])}
     params["profiles"]["quick"] = params["profiles"]["smoke"] | methods | {"tasks": ["R+L2"], "unconstrained": ["R+N"]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    # DVC changes a setting wherever an alias of it stands.
+    (folder / "params.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(params))))
     return folder
 
 
@@ -124,7 +130,7 @@ def replace(path: Path, old: str, new: str) -> str:
 
 def test_an_interrupt_stops_everything(interrupted: tuple[str, str, list[str]]) -> None:
     _, errors, half_written = interrupted
-    assert errors.splitlines()[-1] == "error: interrupted; finished runs are kept"
+    assert errors.splitlines()[-1].endswith(" Go on with: acrl repro")
     assert half_written == []
 
 
@@ -142,6 +148,8 @@ def test_makes_results_tables_figures_and_the_database(reproduced: Path) -> None
 
 def test_with_nothing_to_do_nothing_is_run(reproduced: Path) -> None:
     assert run(reproduced, "acrl", "repro").stdout == "nothing to do\n"
+    # Which DVC itself needs.
+    git(reproduced, "init", "-q")
     plain = run(reproduced, sys.executable, "-m", "dvc", "repro")
     assert (plain.returncode, "Running stage" in plain.stdout) == (0, False)
 
@@ -186,3 +194,39 @@ def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path)
     again = run(reproduced, "acrl", "repro")
     assert (again.returncode, again.stderr) == (0, "")
     assert result(reproduced, "ddpg-penalty") == before["ddpg-penalty"]
+
+
+def dvc(project: Path, *arguments: str) -> Any:
+    """What DVC prints as JSON."""
+    done = run(project, sys.executable, "-m", "dvc", *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_experiments_of_dvc_show_returns_validity_and_curves_by_method(reproduced: Path) -> None:
+    # DVC makes commits of its own.
+    for arguments in (["init", "-q"], ["config", "user.name", "A"], ["config", "user.email", "a@example.org"]):
+        git(reproduced, *arguments)
+    git(reproduced, "add", "-A")
+    git(reproduced, "commit", "-qm", "first")
+    name = "results/quick/metrics.json"
+    final = json.loads((reproduced / "results/quick/runs/R+L2/nfw/seed-0.json").read_text())["returns"]["final"]["mean"]
+    (shown,) = [found["data"][name]["data"] for found in dvc(reproduced, "metrics", "show", "--json").values()]
+    assert shown["R+L2"]["nfw"]["return"] == pytest.approx(final)
+    assert 0 <= shown["R+L2"]["nfw"]["valid_1e-6"] <= 1
+
+    stages = ("plan", "train@R+L2", "tables")
+    changed = ("-S", "profiles.quick.learner.warmup=70", "-n", "later")
+    done = run(reproduced, sys.executable, "-m", "dvc", "exp", "run", "-s", *stages, *changed)
+    assert done.returncode == 0, done.stderr
+    diff = dvc(reproduced, "metrics", "diff", "HEAD", "--json")[name]
+    assert diff["R+L2.nfw.return"]["old"] == pytest.approx(final)
+    assert diff["R+L2.nfw.return"]["diff"] != 0
+    listed = run(reproduced, sys.executable, "-m", "dvc", "exp", "show", "--csv").stdout
+    head, *rows = csv.reader(listed.splitlines())
+    (row,) = [dict(zip(head, row, strict=True)) for row in rows if "later" in row]
+    assert row["profiles.quick.learner.warmup"] == "70"
+    assert float(row["R+L2.nfw.return"]) != pytest.approx(final)
+    plot = dvc(reproduced, "plots", "diff", "HEAD", "--show-vega", "--targets", "results/quick/curves.csv")
+    points = {(point["rev"], point["method"], point["step"]) for point in plot["data"]["values"]}
+    assert {(rev, "nfw", str(step)) for rev in ("HEAD", "workspace") for step in (50, 100, 150)} <= points

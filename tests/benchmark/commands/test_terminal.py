@@ -1,0 +1,63 @@
+"""What a terminal shows that nothing else is shown: colours, and how long work still takes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.benchmark.command import MAIN, ROOT, acrl, workplace
+
+GREEN = "\x1b[32m"
+LEFT = re.compile(r"(\d+)/(\d+) \[\d\d:\d\d<\d\d:\d\d")
+
+
+def in_terminal(folder: Path, arguments: Sequence[str], **variables: str) -> str:
+    """What ``acrl`` writes to a terminal."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"} | variables
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen([sys.executable, "-c", MAIN, *arguments], cwd=folder, env=environment, **streams) as process:
+        os.close(theirs)
+        written = b""
+        # Where the other end is closed, reading fails on Linux.
+        with contextlib.suppress(OSError):
+            while some := os.read(ours, 4096):
+                written += some
+        assert process.wait() == 0, written
+    os.close(ours)
+    return written.decode()
+
+
+def test_colours_are_for_a_terminal_whose_user_wants_them(smoke: Path) -> None:
+    arguments = ("status", "-p", "smoke")
+    assert f"{GREEN}1/1" in in_terminal(smoke, arguments, NO_COLOR="")
+    assert "\x1b" not in in_terminal(smoke, arguments, NO_COLOR="1")
+    assert "\x1b" not in acrl(smoke, *arguments).out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sweep", "--task", "R+L2", "--method", "ddpg-penalty", "-j", "2"),
+        ("flows", "R+L2", "--method", "flowpg", "--method", "flowpg-gauge", "-j", "2"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_work_side_by_side_tells_the_time_left(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    folder = workplace(tmp_path, seeds=[0, 1])
+    told = LEFT.findall(in_terminal(folder, [*arguments, "-p", "smoke"]))
+    assert told
+    assert told[-1][0] == told[-1][1]
