@@ -120,7 +120,7 @@ def test_a_method_of_the_benchmark_cannot_be_submitted_by_another(folder: Path) 
     path = write(folder / "results/smoke/submissions/nfw.toml", TOML)
     done, verification = verify(folder, path, "--no-rerun")
     assert done.code == 1
-    message = "'nfw' is of this repository, and not of theirs==1.0: choose another id"
+    message = "'nfw' belongs to this repository, not to theirs==1.0: choose another id"
     assert any(message in problem for problem in said(verification, "failed"))
 
 

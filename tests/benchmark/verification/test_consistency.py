@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.publishing.mlflow import metrics
+from benchmark.publishing.mlflow.entries import Found, points_of
 from benchmark.records.results import RunResult, read_run
 from benchmark.verification.consistency import problems
 from tests.benchmark.command import acrl, workplace
@@ -58,7 +58,8 @@ def test_a_policy_that_was_never_judged_is_neither_valid_nor_not(tmp_path: Path)
     assert (policy["n"], set(policy["valid_share"].values())) == (0, {None})
     run = read_run(tmp_path / RUN)
     assert list(problems(run)) == []
-    shares = {name: value for name, value, _ in metrics(run) if "valid_share" in name}
+    points = points_of(Found(tmp_path / RUN, run)).items()
+    shares = {name: value for (name, _), value in points if name.startswith("violations/") and "valid_" in name}
     assert {name.split("/")[1] for name in shares} == {"behaviour", "executed"}
     assert all(map(math.isfinite, shares.values()))
     # Earlier programs called it valid, and a share of what was judged may not be left out.
