@@ -15,7 +15,7 @@ from typing import Any
 from mkdocs.structure.files import File
 
 OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-IMAGE = re.compile(r"!\[[^\]]*\]\((?!\w+:)([^)\s]+)\)")
+IMAGE = re.compile(r"(!\[[^\]]*\]\()(?!\w+:)([^)\s]+)(?=\))")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 # MkDocs counts the warnings of loggers below its own, and ends a strict build that has any.
 log = logging.getLogger("mkdocs.hooks.repository")
@@ -23,12 +23,15 @@ log = logging.getLogger("mkdocs.hooks.repository")
 
 def on_files(files: Any, *, config: Any, **_: Any) -> Any:
     """Add the pages that lie outside of docs/, and the images that they show."""
-    root = Path(config.docs_dir).parent
+    docs = Path(config.docs_dir)
+    pages = [docs.parent / name for name in OUTSIDE] + sorted(docs.rglob("*.md"))
     for name, page in OUTSIDE.items():
-        files.append(File.generated(config, page, abs_src_path=str(root / name)))
-        for image in set(IMAGE.findall((root / name).read_text())):
-            if (root / image).exists():
-                files.append(File.generated(config, image, abs_src_path=str(root / image)))
+        files.append(File.generated(config, page, abs_src_path=str(docs.parent / name)))
+    shown = {posixpath.normpath(page.parent / image) for page in pages for _, image in IMAGE.findall(page.read_text())}
+    for image in map(Path, sorted(shown)):
+        if image.exists() and docs not in image.parents:
+            place = image.relative_to(docs.parent).as_posix()
+            files.append(File.generated(config, place, abs_src_path=str(image)))
     return files
 
 
@@ -48,4 +51,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
             return f"[{text}]({posixpath.relpath(OUTSIDE.get(path, inside), folder or '.')}{anchor})"
         return f"`{path}`" if text.strip("`") in (path, posixpath.basename(path)) else f"{text} (`{path}`)"
 
-    return LINK.sub(replace, markdown)
+    def place(image: re.Match[str]) -> str:
+        path = posixpath.normpath(image[2] if outside else posixpath.join(docs.name, folder, image[2]))
+        return image[1] + posixpath.relpath(path.removeprefix(f"{docs.name}/"), folder or ".")
+
+    return IMAGE.sub(place, LINK.sub(replace, markdown))
