@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,10 @@ class Flow(nn.Module):
     Attributes:
         dim: Dimension d of latents and free coordinates.
         context_dim: Dimension of a standardised context (:meth:`standardise`).
+        traceable: Whether ``torch.func`` and ``torch.compile`` can look through the map from latents to actions.
     """
 
+    traceable: ClassVar[bool] = False
     box_middle: Tensor
     box_half: Tensor
     context_mean: Tensor

@@ -56,6 +56,8 @@ class RealNVP(Flow):
         config: Architecture.
     """
 
+    traceable: ClassVar[bool] = True
+
     def __init__(self, constraint: Constraint, config: RealNVPConfig) -> None:
         super().__init__(constraint)
         budget = constraint if config.shares and isinstance(constraint, Budget) else None

@@ -13,13 +13,14 @@ from torch.nn.functional import softplus
 from envs.constraints.base import Constraint
 from envs.errors import UserError
 from methods.heads.density import log_gaussian
-from methods.rowwise import rowwise
+from methods.rowwise import Function, rowwise
 
 
 class Head(ABC):
     """A differentiable map from outputs (B, k) and observations (B, o) to actions (B, n), row by row.
 
-    It is a pure function that ``torch.func`` can map and differentiate (see ``methods/rowwise.py``).
+    It is a pure function that ``torch.func`` can map and differentiate; what asks the constraint does so by way of
+    :func:`methods.rowwise.rowwise`.
 
     An output of 0 means the middle of a box and 1 its upper end. This is the action box or, if C(s) lies in a plane and
     the head works in its free coordinates, the box around C(s) there, with k < n. Densities are per half-width of that
@@ -54,6 +55,11 @@ class Head(ABC):
         self.outputs = len(lower)
         self._middle, self._half = torch.as_tensor((upper + lower) / 2), torch.as_tensor((upper - lower) / 2)
 
+    @property
+    def traceable(self) -> bool:
+        """Whether ``torch.func`` and ``torch.compile`` can look through the head, which then asks no constraint."""
+        return False
+
     def __call__(self, output: Tensor, obs: Tensor) -> Tensor:
         """Actions (B, n) in the environment's units.
 
@@ -63,7 +69,7 @@ class Head(ABC):
             output: (B, k).
             obs: (B, o), raw, in the environment's precision.
         """
-        return rowwise(self._action)(output, obs)
+        return self._mapped(self._action)(output, obs)
 
     def log_det(self, output: Tensor, obs: Tensor) -> Tensor:
         """Log |det da/du| of action by output, in the units above: (B,), in the precision of ``output``.
@@ -73,7 +79,7 @@ class Head(ABC):
         """
         if not self.has_density:
             raise UserError(f"{type(self).__name__} has no density, as it maps many outputs to one action")
-        return rowwise(self._log_det)(output, obs).to(output.dtype)
+        return self._mapped(self._log_det)(output, obs).to(output.dtype)
 
     def log_prob(self, latent: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         """Log density of the action of a Gaussian latent, by the units above: (B,).
@@ -100,7 +106,10 @@ class Head(ABC):
 
     def again(self, action: Tensor, obs: Tensor) -> Tensor:
         """The head's action (B, n) for the outputs that stand for some actions (B, n), such as its own with noise."""
-        return rowwise(self._again)(action, obs)
+        return self._mapped(self._again)(action, obs)
+
+    def _mapped(self, function: Function) -> Function:
+        return function if self.traceable else rowwise(function)
 
     def _again(self, action: Tensor, obs: Tensor) -> Tensor:
         point = self.constraint.to_free(action.double()) if self.in_plane else action

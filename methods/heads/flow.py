@@ -23,6 +23,11 @@ class FlowHead(Head):
     in_plane: ClassVar[bool] = True
     flow: Flow | None = None
 
+    @property
+    def traceable(self) -> bool:
+        """See :attr:`Head.traceable`."""
+        return self._trained().traceable
+
     def _action(self, output: Tensor, obs: Tensor) -> Tensor:
         action: Tensor = self._trained()(output, self.constraint.context(obs))
         return action

@@ -16,6 +16,11 @@ class IdentityHead(Head):
     squashed: ClassVar[bool] = True
     has_density: ClassVar[bool] = True
 
+    @property
+    def traceable(self) -> bool:
+        """See :attr:`Head.traceable`."""
+        return True
+
     def _action(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
         return self._scaled(output)
 

@@ -26,14 +26,18 @@ def learner(method: str, task: str, seed: int) -> Learner:
     return made
 
 
+def stack(*trees):
+    return torch.utils._pytree.tree_map(lambda *tensors: torch.stack(tensors), *trees)
+
+
 @pytest.mark.parametrize("task", ["HC+O", "BSS-3"])
 @pytest.mark.parametrize("method", ROWS)
 def test_seeds_side_by_side_learn_what_each_learns_alone(method: str, task: str) -> None:
     seeds = [learner(method, task, seed) for seed in range(3)]
-    stacked = torch.utils._pytree.tree_map(lambda *tensors: torch.stack(tensors), *(one.state for one in seeds))
+    stacked = stack(*(one.state for one in seeds))
     for turn in range(1, UPDATES + 1):
         drawn = [(one.replay.sample(8, one.replay_generator), one.draw_noise(8)) for one in seeds]
-        batch, noise = torch.utils._pytree.tree_map(lambda *tensors: torch.stack(tensors), *drawn)
+        batch, noise = stack(*drawn)
 
         def update(state, batch, noise, turn=turn):
             return seeds[0].update_state(state, batch, noise, turn, by_transform)
@@ -45,6 +49,21 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(method: str, task: str)
         for name, tensors in one.state.items():
             for index, tensor in enumerate(tensors):
                 torch.testing.assert_close(stacked[name][index][k], tensor, atol=1e-5, rtol=1e-5)
+
+
+# One graph where no constraint is asked: torch.compile breaks the others at its calls.
+@pytest.mark.parametrize(
+    ("method", "whole"),
+    [("ddpg-projection", True), ("dpro", True), ("spre", True), ("flowpg", True), ("dopt", False), ("salpha", False)],
+)
+def test_compiled_it_learns_the_same(method: str, whole: bool) -> None:
+    seeds = [learner(method, "HC+O", seed) for seed in range(2)]
+    drawn = [(one.replay.sample(8, one.replay_generator), one.draw_noise(8)) for one in seeds]
+    state, (batch, noise) = stack(*(one.state for one in seeds)), stack(*drawn)
+    update = torch.func.vmap(lambda *given: seeds[0].update_state(*given, 2, by_transform))
+    torch.compiler.reset()
+    after, _ = torch.compile(update, backend="aot_eager", fullgraph=whole)(state, batch, noise)
+    torch.testing.assert_close(after, update(state, batch, noise)[0])
 
 
 @pytest.mark.parametrize("method", ["ddpg-gauge", "dpro", "salpha", "aram"])
