@@ -130,6 +130,9 @@ class TwoBuffers(ReplayBuffer):
 class ARAM(Learner[ARAMConfig]):
     """SAC with two rewards and acceptance-rejection.
 
+    A preference is drawn for each episode, and in updates for each transition. The critics' squared errors are weighted
+    by it.
+
     Attributes:
         preference: Weights (1, 2) of the two rewards in the current episode.
         refused: Samples (k, n) rejected for the last action.

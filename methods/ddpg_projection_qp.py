@@ -1,4 +1,7 @@
-"""DDPG+projection that solves a QP at every step, the baseline of the papers' wall-clock claims."""
+"""DDPG+projection that solves a QP at every step.
+
+The baseline of FlowPG's claim on training time (arXiv 2402.05149).
+"""
 
 from __future__ import annotations
 

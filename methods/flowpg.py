@@ -87,6 +87,6 @@ class FlowPGBase(DDPG[F]):
 
 @register_method("flowpg", version=1)
 class FlowPG(FlowPGBase[RealNVPFlowPGConfig]):
-    """FlowPG with a RealNVP; docs/methods.md lists differences from the paper."""
+    """FlowPG with a RealNVP; docs/deviations.md lists differences from the paper."""
 
     Config = RealNVPFlowPGConfig
