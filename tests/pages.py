@@ -48,7 +48,6 @@ NOT_RUN = {
     # Set up an environment, from the network.
     "make setup": None,
     "make repro": PIPELINE,
-    "dvc repro": PIPELINE,
     "dvc metrics show": PIPELINE,
     "dvc plots show": None,
     "dvc exp run tables -S profiles.quick.steps=3000": PIPELINE,

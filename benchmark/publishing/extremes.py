@@ -9,10 +9,9 @@ from benchmark.publishing.claims import effect_number
 from benchmark.publishing.tables.rendering import digits_of_interval
 
 EXTREMES = (
-    "Best and worst case: of all comparisons that decide a verdict, the one that speaks most for the claim and the one "
-    "that speaks most against it."
+    "Of the comparisons that decide a verdict, the best case speaks most for the claim, the worst case most against it."
 )
-UNITS = {"share": "%", "ratio": "times", "rate": "times", "return": "difference in return"}
+UNITS = {"share": "%", "ratio": " times", "rate": " times", "return": " difference in return"}
 # Outcomes from the strongest against a claim to the strongest for it.
 ORDER = ("contradicted", "open", "supported")
 
@@ -45,4 +44,4 @@ def evidence_text(reading: Reading, finding: Finding) -> str:
     """One number with its interval, what it is of, and why it decides nothing where it does not."""
     number = effect_number(finding, digits_of_interval)
     why = f"; open: {finding.why}" if finding.why else ""
-    return f"{number} {UNITS[finding.unit]} ({finding.task}, {reading.name}, n = {finding.effect.n}{why})"
+    return f"{number}{UNITS[finding.unit]} ({finding.task}, {reading.name}, n = {finding.effect.n}{why})"

@@ -1,24 +1,35 @@
-"""What a profile found, as the part of README.md that is between two markers: claims, a table, a figure."""
+"""What a profile found, as the part of README.md between two markers: claims, tables, the released target, a figure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from benchmark.analysis.claims import Claims
+from benchmark.analysis.claims.evidence import estimate_of, read_experiment
+from benchmark.analysis.contenders import contenders
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
+from benchmark.analysis.statistics import Estimate
+from benchmark.analysis.summaries import make_cell
 from benchmark.publishing.extremes import EXTREMES, extremes
-from benchmark.publishing.tables import describe
+from benchmark.publishing.tables import describe_unbegun
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD
 from envs.errors import UserError
+from envs.registry import make_task
 
 TOLERANCE = 1e-6
+# A method whose outputs are valid this often hardly depends on repair.
+MOSTLY_VALID = 0.95
+BOLD = (
+    "Bold: the highest mean return of a task, and those not shown to be lower (the 95% interval of the difference, by "
+    "Welch's t, includes 0). "
+)
 
 
 def markers(profile: str) -> tuple[str, str]:
@@ -43,26 +54,31 @@ def update_readme(board: Leaderboard, claims: Claims, folder: Path) -> list[Path
     before, _, rest = text.partition(begin)
     if end not in rest:
         raise UserError(f"{readme} has the line {begin!r} without {end!r} after it: put it back")
-    write_text(readme, f"{before}{begin}\n\n{findings(board, claims)}\n{end}{rest.partition(end)[2]}")
+    write_text(readme, f"{before}{begin}\n\n{findings(board, claims, folder)}\n{end}{rest.partition(end)[2]}")
     return [readme]
 
 
-def findings(board: Leaderboard, claims: Claims) -> str:
-    """Claims, the table of tasks and methods, what doing nothing returns, and the figure, as Markdown."""
+def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
+    """All that was found, as Markdown; experiments are read from ``folder`` (``results/<profile>``)."""
     found = board.found
+    ahead = {task: contenders(found, task) for task in found.begun()} if found.ranked else {}
     here = f"results/{found.profile}"
+    seeds = ", ".join(str(seed) for seed in found.seeds)
+    profile = f"Profile {found.label}, seeds {seeds} (N = {len(found.seeds)})."
+    brackets = "Brackets are 95% intervals; n counts seeds, flows or rounds of a timing."
     blocks = [
-        f"{describe(found)} Brackets are 95% intervals; n counts seeds, flows, or rounds of a timing.",
+        " ".join([profile, *describe_unbegun(found), brackets]),
         "### The claims of the paper",
         EXTREMES,
         claim_table(claims, f"{here}/claims.md"),
         "### Tasks and methods",
-        "Each cell: score (0 is random feasible actions, 1 the same learner without the constraint), share of the last "
-        "policy's own outputs that are valid at tolerance 1e-6, milliseconds of a training step. "
-        f"[More tables and all intervals]({here}/tables/README.md).",
-        method_table(board),
+        "Each cell: score (0: random feasible actions, 1: the learner without the constraint), share of the last "
+        "policy's own outputs that are valid at tolerance 1e-6, time of a training step. "
+        f"{BOLD if ahead else ''}[All tables]({here}/tables/README.md).",
+        method_table(board, ahead),
         *unscored(board),
-        *doing_nothing(board),
+        *which_method(board, ahead),
+        *released_target(folder),
         f"![Scores, validity by tolerance and performance profiles of profile {found.profile}]"
         f"({here}/figures/leaderboard.png)",
     ]
@@ -83,20 +99,32 @@ def claim_table(claims: Claims, page: str) -> str:
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
-def method_table(board: Leaderboard) -> str:
-    """A row a method, a column a task; the last row does nothing."""
+def method_table(board: Leaderboard, ahead: Mapping[str, Sequence[str]]) -> str:
+    """A row a method, a column a task; the last row does nothing. Scores of the methods ``ahead`` are in bold."""
     scores = cells_by_row(board.frame, ["task", "method"])
     costs = cells_by_row(board.timing, ["task", "method"])
+    wanted = len(board.found.seeds)
     rows = []
-    for method in ordered_methods(board):
-        cells = {
-            task: method_cell(len(board.found.seeds), scores[task, method], costs.get((task, method), {}))
-            for task in board.found.tasks
-        }
-        rows.append({"method": f"`{method}`", **cells})
-    idle = board.anchors[board.anchors["method"] == IDLE_METHOD].drop_duplicates("task").set_index("task")
-    rows.append({"method": f"`{IDLE_METHOD}`"} | {task: idle["score"][task] or DASH for task in board.found.tasks})
+    for method in [*ordered_methods(board), IDLE_METHOD]:
+        row = {"method": f"`{method}`"}
+        for task in board.found.tasks:
+            if method == IDLE_METHOD:
+                lines = idle_cell(board, task)
+            else:
+                lines = method_cell(scores[task, method], costs.get((task, method), {}))
+            if method in ahead.get(task, []):
+                lines[0] = f"**{lines[0]}**"
+            if 0 < (made := len(board.found.runs(task, method))) < wanted:
+                lines.append(f"({made} of {wanted} seeds)")
+            row[task] = "<br>".join(lines)
+        rows.append(row)
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def idle_cell(board: Leaderboard, task: str) -> list[str]:
+    """The score of doing nothing on a task."""
+    rows = board.anchors[(board.anchors["method"] == IDLE_METHOD) & (board.anchors["task"] == task)]
+    return [rows["score"].iloc[0] or DASH]
 
 
 def ordered_methods(board: Leaderboard) -> list[str]:
@@ -109,22 +137,20 @@ def ordered_methods(board: Leaderboard) -> list[str]:
     return sorted(shown, key=lambda method: -means.get(method, float("-inf")))
 
 
-def method_cell(wanted: int, scores: Mapping[Any, Mapping[Any, Any]], costs: Mapping[Any, Mapping[Any, Any]]) -> str:
-    """Score, validity and cost of a method on a task, a line each, and of how many seeds where some are missing."""
+def method_cell(scores: Mapping[Any, Mapping[Any, Any]], costs: Mapping[Any, Mapping[Any, Any]]) -> list[str]:
+    """Score, validity and cost of a method on a task, a line each."""
     lines = []
     final, valid = scores["final return", None], scores["final valid share", TOLERANCE]
     if final["n"]:
         score = format_cell(scores["score", None], final["n"], digits_of_interval)
         if score == DASH:
             score = f"return {format_cell(final, final['n'], digits_of_interval)}"
-        lines = [score, f"{format_cell(valid, valid['n'], digits_of_interval)} %"]
+        lines = [score, f"{format_cell(valid, valid['n'], digits_of_interval)}%"]
     if ("step", None) in costs and costs["step", None]["n"]:
         cost = costs["step", None]
         number = digits_of_interval(cost["mean"], cost["low"], cost["high"], False)
         lines.append(f"{number(cost['mean'])} ms")
-    if 0 < final["n"] < wanted:
-        lines.append(f"({final['n']} of {wanted} seeds)")
-    return "<br>".join(lines) or DASH
+    return lines or [DASH]
 
 
 def unscored(board: Leaderboard) -> list[str]:
@@ -134,33 +160,70 @@ def unscored(board: Leaderboard) -> list[str]:
         ends = board.scales[task]
         if isinstance(ends, str):
             why.setdefault(ends, []).append(task)
-    return [f"No score on {', '.join(tasks)}, so returns: {reason}." for reason, tasks in why.items()]
+    return [f"Returns instead of scores on {', '.join(tasks)}: {reason}." for reason, tasks in why.items()]
 
 
-def doing_nothing(board: Leaderboard) -> list[str]:
-    """On which tasks no method's mean return is above that of doing nothing, with both returns."""
-    texts = []
-    returns = cells_by_row(board.returns, ["task", "method"])
-    for task in board.found.begun():
-        finals = {method: returns[task, method]["final", None] for method in (*board.found.methods, IDLE_METHOD)}
-        idle = finals.pop(IDLE_METHOD)
-        learned = {method: cell for method, cell in finals.items() if cell["n"]}
-        best = max(learned, key=lambda method: learned[method]["mean"])
-        if not idle["n"] or learned[best]["mean"] >= idle["mean"]:
-            continue
-        mine, theirs = (
-            f"{format_cell(cell, cell['n'], digits_of_interval)}, n = {cell['n']}" for cell in (idle, learned[best])
-        )
-        lower, upper = idle["low"], learned[best]["high"]
-        if pd.isna(lower) or pd.isna(upper):
-            surely = "a single seed has no interval"
-        else:
-            surely = "the intervals do not overlap" if lower > upper else "the intervals overlap"
-        texts.append(f"{task} {mine} (the best method, `{best}`: {theirs}; {surely})")
-    if not texts:
+def which_method(board: Leaderboard, ahead: Mapping[str, Sequence[str]]) -> list[str]:
+    """Of the methods ``ahead`` on each task those that are mostly valid, and where doing nothing is first."""
+    if not ahead:
         return []
+    cells = cells_by_row(board.frame, ["task", "method"])
+    texts = []
+    for task, methods in ahead.items():
+        trained = (board.found.steps(task) or 0) / make_task(task).steps
+        valid = [
+            f"`{method}`"
+            for method in methods
+            if method == IDLE_METHOD or cells[task, method]["final valid share", TOLERANCE]["mean"] >= MOSTLY_VALID
+        ]
+        texts.append(f"- {task} ({trained:.0%}): {', '.join(valid) or 'none'}")
+    first = [task for task, methods in ahead.items() if methods[0] == IDLE_METHOD]
+    idle = [f"**Doing nothing (`{IDLE_METHOD}`) has the highest mean return on {', '.join(first)}.**"] if first else []
     return [
-        f"**Doing nothing is ahead of every method** in mean return on {len(texts)} of {len(board.found.begun())} "
-        f"tasks with runs. `{IDLE_METHOD}` takes the feasible action nearest to doing nothing, which at bike sharing "
-        f"keeps the present allocation: {'; '.join(texts)}."
+        "**Which method to use?** The runs cannot separate a task's bold methods from its best. Those of them with at "
+        f"least {MOSTLY_VALID:.0%} valid outputs, after this share of the published steps:",
+        "\n".join(texts),
+        *idle,
     ]
+
+
+def released_target(folder: Path) -> list[str]:
+    """What experiment X1 found of targets that are never executed, at its last step; nothing where it was not made."""
+    numbers = read_experiment(folder, "x1", ("task", "method", "step"))
+    if numbers is None:
+        return []
+    last = numbers[numbers["step"] == numbers["step"].max()]
+    texts = [
+        "**A target that is never executed.** The released code of `ddpg-projection` bootstraps from the target "
+        "actor's raw output; `ddpg-projection-target` projects it first. "
+        f"[Experiment X1](results/{folder.name}/experiments/x1.md) trained both for {last['step'].max():,} steps "
+        f"(n = {last['n'].max():.0f}; [why](docs/findings.md#hco))."
+    ]
+    for task, rows in last.groupby("task", sort=False):
+        by_method = rows.groupby("method")
+        raw, projected = (by_method.get_group(method) for method in ("ddpg-projection", "ddpg-projection-target"))
+        errors, returns = (
+            [estimate_of(raw, quantity), estimate_of(projected, quantity)]
+            for quantity in ("value above return, executed", "return")
+        )
+        if overlap(*errors) and overlap(*returns):
+            texts.append(f"On {task} both pairs of intervals overlap.")
+        else:
+            texts.append(
+                f"On {task} their critics overestimate executed actions by {beside(*errors)}, and their policies "
+                f"return {beside(*returns)}."
+            )
+    return [" ".join(texts)]
+
+
+def beside(first: Estimate, second: Estimate) -> str:
+    """Two numbers with their intervals, and whether these overlap."""
+    texts = [format_cell(make_cell("", "", one), one.n, digits_of_interval) for one in (first, second)]
+    return f"{' and '.join(texts)} (intervals {'overlap' if overlap(first, second) else 'apart'})"
+
+
+def overlap(first: Estimate, second: Estimate) -> bool:
+    """Whether two intervals overlap; what has no interval may lie anywhere."""
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return True
+    return first.low <= second.high and second.low <= first.high

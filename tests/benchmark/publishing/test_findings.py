@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmark.analysis.claims import evaluate_claims
-from benchmark.analysis.leaderboard import read_leaderboard
-from benchmark.publishing.findings import findings, markers, update_readme
+from benchmark.analysis.leaderboard import Leaderboard, read_leaderboard
+from benchmark.publishing.findings import findings, markers, released_target, update_readme
 from benchmark.records.config import load_params
+from benchmark.records.results import FinalPolicy
 from benchmarks.set_picture import PICTURE, draw
 from envs.errors import UserError
 from tests.benchmark.command import ROOT
-from tests.benchmark.synthetic_results import PROFILE, board_of, make_run_with_return, row_of, save
+from tests.benchmark.synthetic_results import (
+    PROFILE,
+    board_of,
+    generator,
+    make_count,
+    make_run_with_return,
+    row_of,
+    save,
+)
 
 BEGIN, END = markers(PROFILE)
 
@@ -24,7 +35,7 @@ def test_the_readme_says_what_the_record_says() -> None:
     board = read_leaderboard(folder, load_params(ROOT / "params.yaml").profile("small"))
     begin, end = markers("small")
     written = (ROOT / "README.md").read_text().partition(begin)[2].partition(end)[0]
-    expected = findings(board, evaluate_claims(board.found, folder))
+    expected = findings(board, evaluate_claims(board.found, folder), folder)
     assert written.strip() == expected.strip(), "stale: run `acrl tables -p small`"
 
 
@@ -44,20 +55,56 @@ def test_findings_go_between_the_markers_of_their_profile_and_nowhere_else(made_
     readme.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n")
     for _ in range(2):
         assert update_readme(board, claims, copied) == [readme]
-        assert readme.read_text() == f"Before.\n{BEGIN}\n\n{findings(board, claims)}\n{END}\nAfter.\n"
+        assert readme.read_text() == f"Before.\n{BEGIN}\n\n{findings(board, claims, copied)}\n{END}\nAfter.\n"
     readme.write_text(BEGIN)
     with pytest.raises(UserError, match="without"):
         update_readme(board, claims, copied)
     assert readme.read_text() == BEGIN
 
 
-def test_doing_nothing_is_named_where_no_method_returns_more_and_seeds_that_lack_are_counted(copied: Path) -> None:
-    save(copied, *(make_run_with_return("R+L2", "hold", seed, 1e6 + seed) for seed in (0, 1)))
-    (copied / "runs" / "R+L2" / "nfw" / "seed-1.json").unlink()
-    save(copied, make_run_with_return("R+L2", "nfw", 0, -1e4))
+def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(copied: Path) -> None:
+    # Returns of both seeds, and whether one output in ten is invalid.
+    rows = {"hold": (0, 1, 0), "flowpg": (0, 3, 0), "nfw": (0, 1, 1), "ddpg-penalty": (-1, 2, 0)}
+    for method, (*returns, invalid) in rows.items():
+        final = FinalPolicy(violations=make_count(generator(method), 500, 0.1 * invalid, 0.05), contexts=[])
+        for seed, value in enumerate(returns):
+            save(copied, make_run_with_return("R+L2", method, seed, 1e6 + value, final_policy=final))
+    (copied / "runs" / "R+L2" / "ddpg-penalty" / "seed-1.json").unlink()
     board = board_of(copied)
-    text = findings(board, evaluate_claims(board.found, copied))
-    assert "on 1 of 2 tasks" in text
-    assert "R+L2 1,000,000" in text
-    assert "the intervals do not overlap" in text
-    assert row_of(text, "`nfw`")[1].endswith("(1 of 2 seeds)")
+    text = findings(board, evaluate_claims(board.found, copied), copied)
+    cells = {method: row_of(text, f"`{method}`")[1] for method in rows}
+    assert [method for method, cell in cells.items() if cell.startswith("**")] == ["hold", "flowpg", "nfw"]
+    assert cells["ddpg-penalty"].endswith("(1 of 2 seeds)")
+    # Neither who is less valid nor who has one seed.
+    assert "- R+L2 (7%): `flowpg`, `hold`\n" in text
+    assert "Doing nothing" not in text
+    save(copied, make_run_with_return("R+L2", "hold", 0, 2e6))
+    board = board_of(copied)
+    text = findings(board, evaluate_claims(board.found, copied), copied)
+    assert "**Doing nothing (`hold`) has the highest mean return on R+L2.**" in text
+    short = Leaderboard(replace(board.found, ranked=False))
+    assert "Which method" not in findings(short, evaluate_claims(short.found, copied), copied)
+
+
+def test_the_released_target_is_as_experiment_x1_found_it(tmp_path: Path) -> None:
+    assert released_target(tmp_path) == []
+    (tmp_path / "experiments").mkdir()
+    over = "value above return, executed"
+    rows = [
+        (task, method, step, quantity, value, value - 10, value + 10, 3)
+        for step in (50, 100)
+        for method, raw in (("ddpg-projection", 1), ("ddpg-projection-target", 0))
+        for task, quantity, value in (
+            ("R+L2", over, 5 * raw),
+            ("R+L2", "return", 5 * raw),
+            ("HC+O", over, 200 * raw + step),
+            ("HC+O", "return", 5 * raw),
+        )
+    ]
+    columns = ["task", "method", "step", "quantity", "value", "low", "high", "n"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "experiments" / "x1.csv", index=False)
+    (text,) = released_target(tmp_path)
+    assert "trained both for 100 steps (n = 3;" in text
+    assert "On R+L2 both pairs of intervals overlap." in text
+    assert "by 300 [290, 310] and 100 [90, 110] (intervals apart)" in text
+    assert "return 5 [-5, 15] and 0 [-10, 10] (intervals overlap)" in text

@@ -1,0 +1,23 @@
+"""Methods that may have the highest return on a task, as far as the runs can tell."""
+
+from __future__ import annotations
+
+import statistics
+
+from benchmark.analysis.anchors import final_returns
+from benchmark.analysis.statistics import difference_interval
+from benchmark.records.runs import IDLE_METHOD
+from benchmark.records.selection import Selection
+
+
+def contenders(found: Selection, task: str) -> list[str]:
+    """The method with the highest mean final return on ``task``, then those not shown to return less, best first.
+
+    These are the methods whose difference from the first has a 95% interval (Welch's t) that includes 0. A single seed
+    has no interval, and so cannot follow. Doing nothing counts as a method. The list is empty without a complete run.
+    """
+    every = {method: final_returns(found.runs(task, method)) for method in (*found.methods, IDLE_METHOD)}
+    returns = {method: values for method, values in every.items() if values}
+    ordered = sorted(returns, key=lambda method: -statistics.fmean(returns[method]))
+    lows = {method: difference_interval(returns[ordered[0]], returns[method]).low for method in ordered[1:]}
+    return [*ordered[:1], *(method for method, low in lows.items() if low is not None and low <= 0)]
