@@ -193,7 +193,7 @@ def track(profile: str, results: Path, as_json: bool) -> None:
 
     They go to the server that MLFLOW_TRACKING_URI names, or else to a database in the results folder.
 
-    JSON keys: profile, imported, store, run_keys. imported is the number of new runs.
+    JSON keys: profile, imported, store, run_keys. Only new runs count as imported.
     """
     from benchmark.publishing.mlflow import import_runs
     from benchmark.records.config import load_params

@@ -30,8 +30,8 @@ def status(
 ) -> None:
     """Show how many runs of a profile are complete, by task and method, and which are failed or stale, and why.
 
-    JSON keys: profile, runs, counts. runs lists every run with its task, method, seed, state and reason, including
-    those of submitted methods. With --flows, a list of flows takes its place.
+    JSON keys: profile, runs, counts. Every run has its task, method, seed, state and reason; submitted methods are
+    included. With --flows, a list of flows takes the place of runs.
     """
     from benchmark.records.config import load_params
     from benchmark.records.runs import NoRunsError, or_choose
