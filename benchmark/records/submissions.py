@@ -1,7 +1,7 @@
 """Submissions: methods that others ran, each described by a TOML file beside its runs.
 
-The file ``results/<profile>/submissions/<method>.toml`` adds a method to the leaderboard that the profile does not name.
-Its code need not be installed: tables and report take its id and description from the file.
+The file ``results/<profile>/submissions/<method>.toml`` adds a method that the profile does not name to the
+leaderboard. Its code need not be installed: tables and report take its id and description from the file.
 """
 
 from __future__ import annotations
