@@ -151,9 +151,9 @@ def experiment(names: Sequence[str], profile: str, jobs: int, results: Path, as_
 def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Time a training step of every method on TASKS (default: the profile's), one method at a time.
 
-    Run it on an idle machine: the report records other load, and tables mark it. Each method runs on one thread, and its
-    first round is discarded. Flows are trained only briefly, which costs about 0.05 ms per step in extra projections;
-    reports on flows have the cost of full training.
+    Run it on an idle machine: the report records other load, and tables mark it. Each method runs on one thread, and
+    its first round is discarded. Flows are trained only briefly, which costs about 0.05 ms per step in extra
+    projections; reports on flows have the cost of full training.
 
     JSON keys: profile, paths.
     """

@@ -40,7 +40,7 @@ class Record(BaseModel):
 
 
 class Evaluation(Record):
-    """An evaluation of the policy without noise and with repair, outside the measured time.
+    """An evaluation of the policy, without noise and with repair.
 
     Attributes:
         step: Training steps of the policy.
