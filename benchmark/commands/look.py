@@ -101,8 +101,8 @@ def compare(
         acrl compare HEAD nfw-target -p small --task BSS-3
 
     Intervals are Welch's t over seeds. Seeds are independent: the same seed of two methods is not a pair. There is no
-    interval if a side has one seed, or if all seeds of each side are equal. Each row is a test of its own: where
-    nothing differs, one interval in twenty excludes 0 all the same.
+    interval if a side has one seed, or if all seeds of each side are equal. Each row is a test of its own: even
+    where nothing differs, one interval in twenty excludes 0.
 
     Valid shares and violations are those of the policy's raw output over the whole training; the leaderboard's are
     those of the last policy. Runs of different budgets are not compared, nor are times from different machines. Times

@@ -62,8 +62,8 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
 def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Print the leaderboard over all tasks, or of single tasks.
 
-    A rank is the range of ranks that the 95% confidence intervals of the scores allow. The valid share is that of the
-    last policy's raw output, within 1e-6.
+    Ranks are ranges, as far as the 95% confidence intervals of the scores allow. The valid share is that of the last
+    policy's raw output, within 1e-6.
 
     JSON keys: profile, scored_tasks, cells. The cells are those of tables/leaderboard.csv.
     """
@@ -83,7 +83,7 @@ def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool
 
 
 @click.command()
-@click.option("--episodes", is_flag=True, help="Record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
+@click.option("--episodes", is_flag=True, help="Also record an episode of each task; MuJoCo needs EGL or OSMesa.")
 @profile_options
 def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     """Write the report of a profile as a static site, with pictures of its tasks, and print its first page first.
@@ -95,7 +95,7 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     A set with two free coordinates is shown whole. Of a larger set, the picture shows the plane of the two coordinates
     that it cuts most, with the others as in the interior point. If it cuts no plane, half of the coordinates move
     together along each axis. A set that depends on the state is shown at three states of episodes with random feasible
-    actions: where most of the plane is feasible, where least is, and half-way. Arrows lead from infeasible actions to
+    actions: where most of the plane is feasible, where least is, and halfway. Arrows lead from infeasible actions to
     those executed instead, unless these lie outside the plane. The output of a flow with more than two free coordinates
     is projected onto the plane, over uniform feasible actions.
 
@@ -134,7 +134,7 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
 @task_option
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), **repeatable, help="Only this seed; may be repeated.")
-@click.option("--limit", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Most megabytes in all.")
+@click.option("--limit", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Size limit in megabytes.")
 @profile_options
 def export(
     tasks: Sequence[str],
