@@ -31,7 +31,10 @@ EXIT_FAILED, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 @click.version_option(package_name="acrl-bench")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Benchmark for action-constrained reinforcement learning."""
+    """Benchmark for action-constrained reinforcement learning.
+
+    Every command has --help and --json.
+    """
     if os.environ.get("NO_COLOR"):
         context.color = False
 
@@ -41,9 +44,12 @@ def cli(context: click.Context) -> None:
 @click.pass_context
 @json_option
 def completion(context: click.Context, shell: str, as_json: bool) -> None:
-    """Print a script that completes commands, options and ids in SHELL.
+    """Print the script that completes commands, options and ids in SHELL.
 
-    For this session: eval "$(acrl completion bash)". To keep it, see docs/command-line.md.
+    For this session: eval "$(acrl completion bash)". To keep it, save the script to a file that the shell reads when it
+    starts (docs/command-line.md). Profiles come from the params.yaml that acrl reads in the current folder.
+
+    JSON keys: shell, script.
     """
     found = get_completion_class(shell)
     assert found is not None

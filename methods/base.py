@@ -65,7 +65,7 @@ Maker = Callable[["Artifacts"], Tensors]
 
 
 class Checkpoint:
-    """Saves the state of a long preparation, so that it can resume after an interruption. This one saves nothing."""
+    """Saves the state of a long preparation, which can then resume after an interruption. This one saves nothing."""
 
     def load(self) -> Tensors | None:
         """The last saved state, or None."""
@@ -76,7 +76,7 @@ class Checkpoint:
 
 
 class Artifacts:
-    """Stores what preparation makes, so that all seeds share it. This one stores nothing.
+    """Stores what preparation makes, for all seeds to share. This one stores nothing.
 
     Attributes:
         checkpoint: Checkpoint of the artifact being made.
@@ -85,13 +85,13 @@ class Artifacts:
     checkpoint: Checkpoint = Checkpoint()
 
     def get(self, name: str, settings: Mapping[str, Any], versions: dict[str, int], make: Maker) -> Tensors:  # noqa: ARG002
-        """The artifact ``name``, made by ``make`` unless one of the same task, settings and versions is kept.
+        """Return the artifact ``name``, and make it unless one of the same task, settings and versions is stored.
 
         Args:
             name: Short name, such as ``"flows"``.
             settings: Plain data that determines the artifact besides the task.
-            versions: Versions of what makes it, by name; raised when a change alters what comes out.
-            make: Makes it, from artifacts that it gets from the store it is given.
+            versions: Versions of the code that makes it, by name; raised when a change alters the artifact.
+            make: Makes the artifact; it is given the store, from which it can get other artifacts.
         """
         return make(self)
 
@@ -99,13 +99,18 @@ class Artifacts:
 class Method(ABC, Generic[C]):
     """Base of all methods.
 
+    A subclass has a class ``Config`` and implements :meth:`act`, :meth:`observe`, :meth:`update`, :meth:`state_dict`
+    and :meth:`load_state_dict`. Everything else has a default.
+
     Args:
-        task: The task to learn, whose constraint the method may query.
-        config: Settings of the class ``Config``.
+        task: The task to learn. The method may query its constraint.
+        config: Settings, an instance of ``Config``.
         seed: Seed of all randomness in the run.
 
     Attributes:
+        id: Id of the method, given by :func:`register_method`.
         version: Raised when a change alters results; part of a run's key.
+        Config: Class of the settings, a subclass of :class:`MethodConfig`.
         needs_convex: Why the method applies to convex constraints only; empty if it applies to all.
 
     Raises:
@@ -128,23 +133,23 @@ class Method(ABC, Generic[C]):
 
     @classmethod
     def versions(cls, config: C) -> dict[str, int]:  # noqa: ARG003
-        """Versions of the method and of everything that it prepares with these settings, by name."""
+        """Versions of the method and of everything it prepares with these settings, by name."""
         return {cls.id: cls.version}
 
     @property
     def projection_solver(self) -> Literal["exact", "cvxpy"]:
-        """How the harness repairs infeasible actions; ``cvxpy`` solves a QP at every step, feasible or not."""
+        """How the harness repairs actions: ``exact``, or ``cvxpy`` to solve a QP at every step, feasible or not."""
         return "exact"
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
-        """Prepare training once, such as by training a flow. Timed separately."""
+        """Prepare once before training, such as by training a flow. Timed separately."""
 
     @abstractmethod
     def act(self, obs: Tensor, explore: bool) -> Tensor:
         """Return actions (B, n) in the environment's units, before repair, for observations (B, o)."""
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Return the policy's action and the noisy one; the first is None where the policy is not used (warm-up)."""
+        """Return the policy's action and the noisy one. The first is None while the policy is not used (warm-up)."""
         return self.act(obs, explore=False), self.act(obs, explore=True)
 
     @abstractmethod
@@ -153,7 +158,7 @@ class Method(ABC, Generic[C]):
 
     @abstractmethod
     def update(self) -> dict[str, float]:
-        """Take one gradient step and return its losses by name; empty before learning starts."""
+        """Take one gradient step and return its losses by name, which become curves; empty before learning starts."""
 
     @abstractmethod
     def state_dict(self) -> Tensors:
@@ -168,11 +173,14 @@ class Method(ABC, Generic[C]):
         """
 
     def policy_dict(self) -> Tensors:
-        """What ``act(obs, explore=False)`` needs beside what :meth:`prepare` makes; here all of :meth:`state_dict`."""
+        """Return what ``act(obs, explore=False)`` needs, except what :meth:`prepare` makes.
+
+        ``acrl export`` writes it. The default is :meth:`state_dict`.
+        """
         return self.state_dict()
 
     def load_policy_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Act as the method that gave this :meth:`policy_dict`; it cannot go on learning.
+        """Restore the policy of a :meth:`policy_dict`. The method can then act, but not resume learning.
 
         Raises:
             UserError: If an entry is missing or has another shape.
@@ -182,12 +190,13 @@ class Method(ABC, Generic[C]):
     def checkpoint_dict(self) -> Tensors:
         """Return everything that the rest of training depends on, between two episodes.
 
-        The default is :meth:`state_dict`; a method with a replay buffer adds it. Entries may share the method's memory.
+        The default is :meth:`state_dict`; a method with a replay buffer adds it. Entries may share memory with the
+        method.
         """
         return self.state_dict()
 
     def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Resume from what :meth:`checkpoint_dict` returned, as if there had been no interruption.
+        """Resume from a :meth:`checkpoint_dict`, as if there had been no interruption.
 
         Raises:
             UserError: If an entry is missing or has another shape.
@@ -203,7 +212,7 @@ def register_method(id: str, version: int = 1) -> Callable[[M], M]:
 
     Args:
         id: Id of the method, such as ``"nfw"``.
-        version: Raised when a change alters results; earlier runs are then stale.
+        version: Raised when a change alters results, which makes earlier runs stale.
 
     Raises:
         UserError: If the id is taken.
@@ -223,7 +232,7 @@ def register_method(id: str, version: int = 1) -> Callable[[M], M]:
 
 @functools.cache
 def shipped_methods() -> dict[str, Path]:
-    """Files of this package's methods, by id. They are found by their text, so that listing methods imports none."""
+    """Files of this package's methods, by id, found by their text: listing methods imports none."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return {id: file for file in files for id in REGISTRATION.findall(file.read_text("utf-8"))}
 
@@ -248,7 +257,7 @@ def method_class(id: str) -> type[Method[Any]]:
     """The class of a method.
 
     Raises:
-        UnknownIdError: If there is none of this id.
+        UnknownIdError: If there is no such method.
     """
     if id not in _METHODS and id in shipped_methods():
         importlib.import_module(f"methods.{shipped_methods()[id].stem}")
@@ -260,10 +269,10 @@ def method_class(id: str) -> type[Method[Any]]:
 
 
 def describe_method(id: str) -> str:
-    """First line of a method's docstring; of the module's docstring for a method of this package.
+    """First line of a method's docstring, or of the module's for a method of this package.
 
     Raises:
-        UnknownIdError: If there is none of this id.
+        UnknownIdError: If there is no such method.
     """
     if id in shipped_methods():
         said = ast.get_docstring(ast.parse(shipped_methods()[id].read_text("utf-8")))
@@ -276,8 +285,8 @@ def make_method(id: str, task: TaskSpec, config: Mapping[str, Any] | None = None
     """Make a method, ready for :meth:`Method.prepare` and training.
 
     Args:
-        id: Such as ``"flowpg"``; see :func:`list_methods`.
-        task: From ``envs.make_task``.
+        id: Id of the method, such as ``"flowpg"``; see :func:`list_methods`.
+        task: A task from ``envs.make_task``.
         config: Settings that differ from the method's defaults.
         seed: Seed of all randomness.
 
@@ -299,7 +308,7 @@ def parse_config(cls: type[Method[Any]], config: Mapping[str, Any]) -> MethodCon
 
 
 def changed_settings(settings: BaseModel) -> dict[str, Any]:
-    """Settings that differ from their defaults, as plain data, so that a new setting changes no earlier key."""
+    """Settings that differ from their defaults, as plain data. A new setting thus changes no earlier key."""
     changed: dict[str, Any] = {}
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)

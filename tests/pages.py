@@ -42,7 +42,7 @@ class Block(NamedTuple):
     line: int
 
 
-PIPELINE, COMPARISON = "benchmark/training/test_pipeline.py", "benchmark/analysis/test_comparison.py"
+PIPELINE = "benchmark/training/test_pipeline.py"
 # Commands that are not run here, and which file of tests runs them instead, if one does.
 NOT_RUN = {
     # Set up an environment, from the network.
@@ -59,9 +59,7 @@ NOT_RUN = {
     "make test-fast": None,
     "make lint": None,
     "make docs": "test_site.py",
-    # Read git, or all flows and runs of a profile, or a reference of sizes of its own.
-    "acrl compare HEAD~5 HEAD -p small --method nfw-target": COMPARISON,
-    "acrl compare HEAD nfw-target -p small --task BSS-3": COMPARISON,
+    # Read all flows and runs of a profile, or a reference of sizes of its own.
     "acrl experiment -p quick": "benchmark/experiments/test_command.py",
     "acrl reproduced -p quick": "benchmark/analysis/test_reproduction.py",
     # Serves until it is stopped.

@@ -46,14 +46,24 @@ class Quantity:
 
 
 class Difference(Record):
-    """One quantity on one task.
+    """The difference of one quantity on one task.
 
     Attributes:
-        tolerance: At which an action counts as valid.
-        a: Mean of the first side, as ``b`` of the second; None where nothing is compared.
-        difference: The second less the first, with the ends of its 95% interval.
+        task: Id of the task.
+        method_a: Method of side A.
+        method_b: Method of side B.
+        quantity: ``final return``, ``best return``, ``valid share in training``, ``violations in training``, ``total``,
+            or ``total without prepare`` if a side prepared something.
+        unit: ``return``, ``share``, ``actions`` or ``seconds``.
+        tolerance: Tolerance at which actions count as valid; null if none applies.
+        a: Mean over the runs of A; null if not compared.
+        b: Mean over the runs of B; null if not compared.
+        difference: b - a.
+        low: Lower end of its 95% confidence interval; null if there is none.
+        high: Upper end of the interval.
         interval: How the interval was made, or why there is none.
-        n_a: Runs of the first side, as ``n_b`` of the second.
+        n_a: Number of runs of A.
+        n_b: Number of runs of B.
         shown: What the interval shows, in words.
     """
 
@@ -75,13 +85,16 @@ class Difference(Record):
 
 
 class Compared(Record):
-    """A whole comparison.
+    """The comparison of two sides, A and B.
 
     Attributes:
-        a: What the first side is, as ``b`` the second.
-        key: What was compared, as one hash.
-        differences: By task, method and quantity.
-        notes: What a reader has to know.
+        schema_version: Version of this format.
+        profile: Profile of all runs.
+        a: Side A.
+        b: Side B.
+        key: SHA-256 of what was compared.
+        differences: One for each task, method and quantity.
+        notes: Caveats.
     """
 
     schema_version: Literal[1] = 1

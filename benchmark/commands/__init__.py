@@ -1,6 +1,6 @@
-"""Commands of ``acrl``, put together by ``benchmark/cli.py``; here, what they share: options and output.
+"""Commands of ``acrl``, which ``benchmark/cli.py`` assembles, and the options and output that they share.
 
-Importing a command costs nothing: it imports what it needs when it is called.
+Importing a command is cheap: it imports what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Group(click.Group):
-    """A group whose help lists commands under headings, each with the whole first sentence of its own help."""
+    """A group whose help lists commands under headings, each with the full first sentence of its help."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.headings: dict[str, tuple[click.Command, ...]] = {}
 
     def add_under(self, heading: str, *commands: click.Command) -> None:
-        """Add commands, listed under a heading of their own."""
+        """Add commands, listed under a heading."""
         self.headings[heading] = commands
         for command in commands:
             self.add_command(command)
@@ -40,11 +40,11 @@ class Group(click.Group):
 
 
 def completer(source: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """What click asks for the names that begin like the word being typed.
+    """Make a function that completes the word being typed, for click.
 
     Args:
-        source: Where they are listed, "module:name", imported when it is asked for: ids, or a function that gives them.
-            A ``UserError`` of it offers none, since a shell has no place for an error.
+        source: "module:name" of a list of names, or of a function that returns one. It is imported on use. If it raises
+            a ``UserError``, nothing is offered, since a shell cannot show an error while completing.
     """
 
     def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -63,7 +63,7 @@ complete_task, complete_method = completer("envs.registry:list_tasks"), complete
 
 
 def each_once(_context: click.Context, _parameter: click.Parameter, values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse a value that is given twice, which would be made and counted twice.
+    """Refuse a value that is given twice: it would be run and counted twice.
 
     Raises:
         click.BadParameter: If one is.
@@ -119,12 +119,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def profile_options(command: F) -> F:
-    """The options of every command on one profile: which, where its results are, and JSON."""
+    """Add the options of every command on a profile: --profile, --results and --json."""
     return profile_option(results_option(json_option(command)))
 
 
 def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json: bool) -> None:
-    """Print ``document``, plain data, as JSON on one line or, for people, the same in ``lines``, which are lazy."""
+    """Print ``document`` as JSON on one line or, for people, as ``lines``, which are made only then."""
     if as_json:
         plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
         click.echo(json.dumps(plain, allow_nan=False))
@@ -135,7 +135,7 @@ def show(document: BaseModel | Mapping[str, Any], lines: Iterable[str], as_json:
 
 
 def show_paths(paths: Iterable[Path], as_json: bool, **facts: Any) -> None:
-    """Print the path of each file once it is made or, as JSON, ``facts`` and all ``paths`` when the last one is."""
+    """Print each path once the file is made or, as JSON, ``facts`` and all paths at the end."""
     from tqdm import tqdm
 
     made = []

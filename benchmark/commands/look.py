@@ -1,4 +1,4 @@
-"""Looking at what there is: ``acrl list``, ``compare`` and ``verify``."""
+"""``acrl list``, ``compare`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from benchmark.commands.publish import database_path
 @click.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List tasks, methods and profiles."""
+    """List tasks, methods and profiles. With --json, each has its details.
+
+    JSON keys: tasks, methods, profiles.
+    """
     profiles = _profiles()
     # Tasks are made for programs alone: that takes longer than all the rest.
     document = {"tasks": _tasks(), "methods": _methods(), "profiles": profiles} if as_json else {}
@@ -88,11 +91,26 @@ def compare(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Show B - A with its 95% interval for each task. A and B are run JSONs, methods or git revisions.
+    """Compare two runs, methods or git revisions: B - A with its 95% confidence interval for each task.
 
-    A revision stands for the runs committed there; --method chooses among them. Intervals are Welch's t over seeds.
-    Times compare only on one machine, and depend on its load: `acrl timing` measures the cost of a training step.
-    """
+    A run is given as its JSON file. A revision stands for the runs committed there, and --method chooses among them:
+
+    \b
+        acrl compare nfw-target ddpg-projection -p small
+        acrl compare HEAD~5 HEAD -p small --method nfw-target
+        acrl compare HEAD nfw-target -p small --task BSS-3
+
+    Intervals are Welch's t over seeds. Seeds are independent: the same seed of two methods is not a pair. There is no
+    interval if a side has one seed, or if all seeds of each side are equal. Each row is a test of its own: even
+    where nothing differs, one interval in twenty excludes 0.
+
+    Valid shares and violations are those of the policy's raw output over the whole training; the leaderboard's are
+    those of the last policy. Runs of different budgets are not compared, nor are times from different machines. Times
+    also depend on the machine's load: `acrl timing` measures the cost of a training step. Notes name the libraries
+    and settings that differ.
+
+    JSON keys: schema_version, profile, a, b, key, differences, notes.
+    """  # noqa: D301
     from benchmark.analysis.comparison import compare
     from benchmark.analysis.comparison_inputs import Choice, make_sides
     from benchmark.publishing.tables.rendering import comparison_text
@@ -123,7 +141,10 @@ def compare(
 def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, results: Path, as_json: bool) -> int:
     """Verify a run's JSON, a folder such as results/small, or a submission's TOML (docs/submit.md).
 
-    The exit code is 0 if all checks pass, 1 if one fails, and 2 if there is nothing to verify.
+    The checks include repeating a run. The exit code is 0 if all checks pass, 1 if one fails, and 2 if there is nothing
+    to verify.
+
+    JSON keys: path, kind, runs, findings, verdict.
     """
     from benchmark.records.config import load_params
     from benchmark.training.harness import Progress

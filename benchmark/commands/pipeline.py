@@ -1,4 +1,4 @@
-"""The pipeline (dvc.yaml) and what came of it: ``acrl plan``, ``repro`` and ``reproduced``."""
+"""``acrl plan``, ``repro`` and ``reproduced``: the pipeline (dvc.yaml), and whether its results reproduced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.commands import json_option, profile_options, show
 if TYPE_CHECKING:
     from benchmark.analysis.reproduction import Reproduction, Verdict
 
-# Of a comparison with the reference: what is told of cells with each verdict.
+# How the summary of a comparison with the reference calls each verdict.
 WORDS: dict[Verdict, str] = {
     "equal": "equal to the bit",
     "within": "within the spread of seeds",
@@ -26,7 +26,10 @@ WORDS: dict[Verdict, str] = {
 @click.command(hidden=True)
 @profile_options
 def plan(profile: str, results: Path, as_json: bool) -> None:
-    """Write the keys of everything a profile needs. The pipeline repeats what has a new key."""
+    """Write the keys of everything a profile needs. The pipeline repeats what has a new key.
+
+    JSON keys: profile, paths.
+    """
     from benchmark.records.config import load_params
     from benchmark.training.plan import write_plan
 
@@ -39,8 +42,11 @@ def plan(profile: str, results: Path, as_json: bool) -> None:
 def repro(as_json: bool) -> int:
     """Run the pipeline (dvc.yaml), with one line per stage. The output of stages goes to results/repro.log.
 
-    If a stage fails, the stages that do not need it still run, tables and report show what exists, and the exit code is
+    If a stage fails, stages that do not need it still run, tables and the report show what exists, and the exit code is
     1.
+
+    JSON keys: made, failed, partial, skipped, seconds. Partial stages were made from what existed and will be repeated;
+    skipped stages need a stage that failed.
     """
     from benchmark.training.pipeline import Pipeline, alone, output_to, title
     from envs.errors import UserError
@@ -71,7 +77,9 @@ def reproduced(profile: str, results: Path, as_json: bool) -> int:
     """Compare a profile's runs with its committed reference.
 
     Returns, valid shares and violations should be equal to the bit on the same processor and libraries, and within the
-    spread of seeds elsewhere. The exit code is 1 if one is outside or missing.
+    spread of seeds elsewhere (docs/reproducibility.md). The exit code is 1 if a cell is outside that spread or missing.
+
+    JSON keys: profile, cells, counts, processors, reference_processors. Each cell has its verdict.
     """
     from benchmark.analysis.reproduction import compare_with_reference
     from benchmark.records.config import load_params
@@ -82,7 +90,7 @@ def reproduced(profile: str, results: Path, as_json: bool) -> int:
 
 
 def _reproduced(found: Reproduction) -> Iterator[str]:
-    """What is outside or missing by name, then the verdict."""
+    """A line for each cell that is outside or missing, then the verdict."""
     for cell in found.cells:
         if cell.verdict == "outside":
             values, reference = (", ".join(f"{value:,.6g}" for value in some) for some in (cell.found, cell.reference))

@@ -1,4 +1,4 @@
-"""Your own methods and tasks: ``acrl new`` writes a first version, ``acrl check`` runs the conformance checks."""
+"""``acrl new`` writes a first version of a method or task, ``acrl check`` runs the conformance checks."""
 
 from __future__ import annotations
 
@@ -35,9 +35,15 @@ def check(
     """Check a method, a task, or everything if PLUGIN is left out.
 
     PLUGIN is an id, or the path of a Python file that registers methods or tasks. pytest runs the checks and receives
-    the OPTIONS after "--", such as -v, -x or -k seed. Methods are checked with small networks on R+L2, HC+O and BSS-3,
-    which takes seconds per task. A task is tried with every method, and the output ends with those that apply. The exit
-    code is 1 if a check fails.
+    the OPTIONS after "--", such as -v, -x or -k seed. docs/interfaces.md lists the checks.
+
+    Methods are checked on R+L2, HC+O and BSS-3, or on the tasks given with --task, which takes seconds per task.
+    Networks, buffers, warm-up, samples and flow training are made small where a method has such settings; --set
+    overrides any setting. A task is tried with every method, and the output ends with those that apply.
+
+    The exit code is 1 if a check fails.
+
+    JSON keys: verdicts, counts.
     """
     import pytest
 
@@ -86,7 +92,10 @@ def new() -> None:
 def method(name: str, as_json: bool) -> None:
     """Write the method NAME, such as my-method. It takes random feasible actions.
 
-    In a checkout of this project it goes to methods/ and tests/methods/, elsewhere to the current folder.
+    In a checkout of this project it goes to methods/ and tests/methods/, elsewhere to the current folder. The output
+    says what to do next.
+
+    JSON keys: paths, entry_point, next.
     """
     from envs.errors import UserError
     from methods import base
@@ -110,7 +119,12 @@ def method(name: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def task(name: str, as_json: bool) -> None:
-    """Write the task NAME, such as My+Task, to the current folder. It is Reacher with a new constraint."""
+    """Write the task NAME, such as My+Task, to the current folder. It is Reacher with a new constraint.
+
+    The output says what to do next.
+
+    JSON keys: paths, entry_point, next.
+    """
     from envs.errors import UserError
     from envs.registry import ENTRY_POINT_GROUP
 
@@ -121,7 +135,7 @@ def task(name: str, as_json: bool) -> None:
 
 
 def _write_outside(kind: str, name: str, group: str, as_json: bool) -> None:
-    """Write into a folder of the user's own, found through an entry point."""
+    """Write to the current folder; an entry point makes the plug-in known by its id."""
     module = _module(name, importable=True)
     files = {
         Path(f"{module}.py"): _render(kind, id=name, cls=_class(name)),
@@ -132,7 +146,10 @@ def _write_outside(kind: str, name: str, group: str, as_json: bool) -> None:
 
 
 def _write(files: dict[Path, str], commands: list[str], entry_point: str, as_json: bool) -> None:
-    """Write all files, contents by path, or none, and say what to do next; ``entry_point`` is for a pyproject.toml."""
+    """Write all ``files`` (content by path) or none, and print what to do next.
+
+    ``entry_point`` is the section for a pyproject.toml; empty if none is needed.
+    """
     from benchmark.records.files import check_writable, write_text
     from envs.errors import UserError
 
@@ -151,7 +168,7 @@ def _write(files: dict[Path, str], commands: list[str], entry_point: str, as_jso
 
 
 def _module(name: str, importable: bool) -> str:
-    """The module of a method or task; ``importable`` is whether it is one by itself, and not in a package."""
+    """The module name of a method or task; ``importable`` if it is a top-level module, not part of a package."""
     from envs.errors import UserError
     from envs.registry import list_tasks
     from methods.base import list_methods

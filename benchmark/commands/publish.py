@@ -1,4 +1,4 @@
-"""Showing results: ``acrl leaderboard``, ``tables``, ``report``, ``export``, ``track`` and ``ui``."""
+"""``acrl leaderboard``, ``tables``, ``report``, ``export``, ``track`` and ``ui``: commands that show results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 def tables(profile: str, results: Path, as_json: bool) -> None:
     """Make tables, figures and the verdicts on FlowPG's claims from a profile's result files.
 
-    A README.md beside the results that has markers for the profile gets its findings between them.
+    If the README.md beside the results folder has markers for the profile, its findings are written between them.
+
+    JSON keys: profile, paths.
     """
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
@@ -60,7 +62,10 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
 def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> None:
     """Print the leaderboard over all tasks, or of single tasks.
 
-    Ranks are all that the 95% intervals of the scores allow; valid is the last policy's own output, within 1e-6.
+    Ranks are ranges, as far as the 95% confidence intervals of the scores allow. The valid share is that of the last
+    policy's raw output, within 1e-6.
+
+    JSON keys: profile, scored_tasks, cells. The cells are those of tables/leaderboard.csv.
     """
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.tables.leaderboard import board_document, board_lines
@@ -78,10 +83,28 @@ def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool
 
 
 @click.command()
-@click.option("--episodes", is_flag=True, help="Record an episode of each task, too; MuJoCo needs EGL or OSMesa.")
+@click.option("--episodes", is_flag=True, help="Also record an episode of each task; MuJoCo needs EGL or OSMesa.")
 @profile_options
 def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
-    """Write the report of a profile as a static site, with pictures of its tasks; prints its first page first."""
+    """Write the report of a profile as a static site, with pictures of its tasks, and print its first page first.
+
+    Pictures go to results/PROFILE/pictures. TASK.png shows the feasible set of each task with runs, and
+    TASK-flow-METHOD.png each flow of the profile that is kept and not stale. With --episodes, TASK.gif shows an episode
+    of 40 frames with random feasible actions.
+
+    A set with two free coordinates is shown whole. Of a larger set, the picture shows the plane of the two coordinates
+    that it cuts most, with the others as in the interior point. If it cuts no plane, half of the coordinates move
+    together along each axis. A set that depends on the state is shown at three states of episodes with random feasible
+    actions: where most of the plane is feasible, where least is, and halfway. Arrows lead from infeasible actions to
+    those executed instead, unless these lie outside the plane. The output of a flow with more than two free coordinates
+    is projected onto the plane, over uniform feasible actions.
+
+    The same code gives the same bytes, but GIFs of MuJoCo also depend on the renderer: EGL or OSMesa (Debian: libegl1
+    and libegl-mesa0, or libosmesa6). MUJOCO_GL chooses one. Without either, a warning and left_out name the missing
+    episodes. Bike sharing needs no renderer.
+
+    JSON keys: profile, paths, pictures, left_out.
+    """
     from benchmark.analysis.claims import evaluate_claims
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.pictures import write_pictures
@@ -111,7 +134,7 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
 @task_option
 @method_option
 @click.option("--seed", "seeds", type=click.IntRange(min=0), **repeatable, help="Only this seed; may be repeated.")
-@click.option("--limit", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Most megabytes in all.")
+@click.option("--limit", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Size limit in megabytes.")
 @profile_options
 def export(
     tasks: Sequence[str],
@@ -124,8 +147,10 @@ def export(
 ) -> None:
     """Write the trained policies of a profile, each with a card that says what it is, to results/PROFILE/policies.
 
-    Policies are taken from where the runs were made. They take up little space: critics and the like are left out, and
-    seeds share their flow.
+    Policies can be exported only where their runs were made; runs made elsewhere are left out and named. The files are
+    small: critics are left out, and seeds share their flow.
+
+    JSON keys: profile, paths, megabytes, left_out.
     """
     from benchmark.publishing.policies import write_policies
     from benchmark.records.config import load_params
@@ -137,7 +162,7 @@ def export(
 
 
 def _warn_of_stale(params: Params, found: Selection, results: Path) -> None:
-    """Say on stderr how many runs, flows and timings of a profile are stale, and how to see or mend it."""
+    """Warn on stderr how many runs, flows and timings of a profile are stale, and name the command that helps."""
     from benchmark.records.provenance import mixed_libraries
     from benchmark.records.runs import is_stale
     from benchmark.training.flows import flow_states
@@ -166,7 +191,9 @@ def _warn_of_stale(params: Params, found: Selection, results: Path) -> None:
 def track(profile: str, results: Path, as_json: bool) -> None:
     """Import the runs of a profile into MLflow; importing again changes nothing.
 
-    They go into the server that MLFLOW_TRACKING_URI names if it is set, else into a database below the results.
+    They go to the server that MLFLOW_TRACKING_URI names, or else to a database in the results folder.
+
+    JSON keys: profile, imported, store, run_keys. Only new runs count as imported.
     """
     from benchmark.publishing.mlflow import import_runs
     from benchmark.records.config import load_params
@@ -187,7 +214,10 @@ def track(profile: str, results: Path, as_json: bool) -> None:
 @results_option
 @json_option
 def ui(port: int, results: Path, as_json: bool) -> None:
-    """Serve the MLflow UI on the imported runs until it is stopped; prints their addresses once it serves."""
+    """Serve the MLflow UI of the imported runs until it is stopped; print their addresses once it is ready.
+
+    JSON keys: address, experiments.
+    """
     from benchmark.publishing.mlflow.server import serve_ui
 
     def announce(links: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Making runs: ``acrl run``, ``acrl sweep`` and ``acrl evaluate``."""
+"""``acrl run``, ``sweep`` and ``evaluate``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ mlflow_option = click.option(
 @seed_option
 @set_option
 @click.option("--steps", type=click.IntRange(min=1), help="Number of training steps  [default: the profile's].")
-@click.option("--out", type=click.Path(path_type=Path), help="Write to this .json file or folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this .json file or folder, with the last state.")
 @click.option("--force", is_flag=True, help="Repeat the run even if it is complete, and replace its result.")
 @checkpoint_option
 @mlflow_option
@@ -61,8 +61,15 @@ def run(
 ) -> None:
     """Train METHOD on TASK with one seed, write the result as JSON and print its path.
 
-    A complete run is not repeated. With --set or --steps the run is not part of the profile: unless --out is given, its
-    result goes to results/PROFILE/changed.
+    A complete run is not repeated, even if the code has changed since: --force repeats it, and --out makes another. If
+    another process is already making this run, the command waits for it and says so.
+
+    --set and --steps are recorded in the run's key, configuration and provenance. Such a run is not part of the
+    profile: it goes to results/PROFILE/changed unless --out is given, tables and MLflow refuse it among the profile's
+    runs, and a flow that it needs is kept apart from the profile's.
+
+    JSON keys: path, profile, task, method, seed, run_key, status, error, final_return. A run that exceeds its time
+    limit prints them too, with exit code 1.
     """
     from benchmark.records.config import load_params
     from benchmark.records.results import read_run
@@ -130,7 +137,11 @@ def sweep(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Make the runs of a profile that are missing, stale or failed, each in its own process."""
+    """Make the runs of a profile that are missing, stale or failed, each in its own process.
+
+    JSON keys: profile, runs, complete, done, failures. They count the runs asked for, those that were complete and
+    those made now; failures says which runs failed and why. They are printed with exit code 1 too.
+    """
     from benchmark.records.config import load_params
     from benchmark.records.runs import restore, select, set_damaged_aside, state_of
     from benchmark.training.processes import available_cores
@@ -171,7 +182,7 @@ def sweep(
 
 
 def _tracker(profile: str, results: Path) -> Tracker | None:
-    """What shows runs in MLflow; None where its store cannot be used, which is said and no more than that."""
+    """The tracker that shows runs in MLflow while they train; None, with a warning, if its store cannot be used."""
     from benchmark.publishing.mlflow.live import MlflowTracker
     from envs.errors import UserError
 
@@ -193,7 +204,10 @@ def _tracker(profile: str, results: Path) -> Tracker | None:
 def evaluate(policy: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
     """Evaluate a trained policy for some episodes and print the returns as JSON.
 
-    POLICY is a file that `acrl export` wrote, or the JSON of a finished run.
+    POLICY is a file that `acrl export` wrote, or the JSON of a run on the machine that made it. The output is the same
+    with and without --json.
+
+    JSON keys: step, mean, episodes.
     """
     from benchmark.records.config import load_params
     from benchmark.training.policies import find_policy

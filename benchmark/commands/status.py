@@ -1,4 +1,4 @@
-"""``acrl status``: what there is of a profile, task by method."""
+"""``acrl status``: which runs of a profile are complete, by task and method."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
 # Task, method, seed, state and reason.
 State = tuple[str, str, int, str, str]
-# What there is nothing to do about.
+# States that call for no action.
 DONE = ("complete", "submitted")
 
 
 @click.command()
 @task_option
 @method_option
-@click.option("--flows", is_flag=True, help="Say it of the reports on flows instead.")
+@click.option("--flows", is_flag=True, help="Show the reports on flows instead.")
 @profile_options
 def status(
     tasks: Sequence[str], methods: Sequence[str], flows: bool, profile: str, results: Path, as_json: bool
 ) -> None:
-    """Show how many runs of a profile are complete, by task and method, and which are failed or stale, and why."""
+    """Show how many runs of a profile are complete, by task and method, and which are failed or stale, and why.
+
+    JSON keys: profile, runs, counts. Every run has its task, method, seed, state and reason; submitted methods are
+    included. With --flows, a list of flows takes the place of runs.
+    """
     from benchmark.records.config import load_params
     from benchmark.records.runs import NoRunsError, or_choose
 
@@ -46,7 +50,7 @@ def status(
 
 
 def _lines(profile: str, states: Sequence[State], counts: dict[str, int]) -> Iterator[str]:
-    """A summary, a table of how many runs are complete, and what else is to be known of single ones."""
+    """A summary, a table of how many runs are complete, and a line for each run that failed or is stale."""
     from tabulate import tabulate
 
     changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
@@ -68,7 +72,7 @@ def _lines(profile: str, states: Sequence[State], counts: dict[str, int]) -> Ite
 
 
 def _cell(states: Sequence[str]) -> str:
-    """How many of how many runs are complete, coloured by whether something is to be done about the others."""
+    """The number of complete runs of all runs: green if all are, yellow if some are missing, red if some failed."""
     if not states:
         return ""
     done = sum(state in DONE for state in states)
@@ -83,7 +87,7 @@ def _summary(profile: str, counts: dict[str, int]) -> str:
 def _states(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
 ) -> Iterator[State]:
-    """What there is of a profile's runs, those of submitted methods last."""
+    """The state of each run of a profile, those of submitted methods last."""
     from benchmark.records.results import read_run
     from benchmark.records.runs import select, state_of
     from benchmark.records.submissions import read_submissions, run_paths

@@ -1,7 +1,7 @@
-"""The conformance suite: what a method or a task must do for a benchmark of it to mean something.
+"""The conformance suite: what a method or task must do to be benchmarked.
 
-Each check is a test for pytest, in the files ``test_*.py``; ``acrl check`` runs them on any registered method or task.
-They ask the real harness and the real environments, and take no plug-in's word for itself.
+Each check is a pytest test in a file ``test_*.py``. ``acrl check`` runs them on any registered method or task, in the
+real harness and the real environments.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from benchmark.conformance.plugins import select
 FOLDER = Path(__file__).parent
 TASK_CHECKS = ("test_constraints.py", "test_environments.py")
 METHOD_CHECKS = ("test_methods.py",)
-# Not what the user's own tests are configured with: those may be in the same folder.
+# The configuration of the user's own tests does not apply; they may be in the same folder.
 OPTIONS = (f"-c{os.devnull}", f"--rootdir={FOLDER}", "--import-mode=importlib", "--no-header", "--tb=short", "-rfEs")
 
 
 class Verdicts:
-    """A plug-in for pytest that keeps what came of each check, as plain data."""
+    """A pytest plug-in that keeps the outcome of each check as plain data."""
 
     def __init__(self) -> None:
         self.all: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what the check came to, or what went wrong before or after it."""
+        """Keep the outcome of a check, or of a setup or teardown that failed."""
         if report.when == "call" or not report.passed:
             check, _, subject = report.nodeid.rpartition("::")[2].partition("[")
             verdict = {"check": check, "subject": subject.rstrip("]"), "outcome": report.outcome}
@@ -39,13 +39,13 @@ class Verdicts:
 def run_checks(
     plugin: str | Path | None, tasks: Sequence[str] = (), settings: Sequence[str] = (), options: Sequence[str] = ()
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Run the suite; what pytest, which takes further ``options``, has to say goes to stdout.
+    """Run the suite with these pytest ``options``; pytest's output goes to stdout.
 
     Returns:
-        Pytest's exit code, and what came of each check.
+        pytest's exit code, and the outcome of each check.
 
     Raises:
-        UserError: If an id, a file or a setting is bad; see :func:`select`.
+        UserError: If an id, a file or a setting is wrong; see :func:`select`.
     """
     selection, verdicts = select(plugin, tasks, settings), Verdicts()
     files = [*(TASK_CHECKS if selection.tasks else ()), *(METHOD_CHECKS if selection.methods else ())]
@@ -57,10 +57,10 @@ def run_checks(
 
 
 def assert_conforms(plugin: str | Path, tasks: Sequence[str] = ()) -> None:
-    """Every check on a method, a task, or what a file registers: for a test.
+    """Run all checks of a method, a task, or what a file registers, inside a test.
 
     Raises:
-        AssertionError: If one fails; pytest says which and why on stdout.
+        AssertionError: If a check fails; pytest's output on stdout says which and why.
         UserError: As :func:`run_checks`.
     """
     code, _ = run_checks(plugin, tasks)
@@ -68,7 +68,7 @@ def assert_conforms(plugin: str | Path, tasks: Sequence[str] = ()) -> None:
 
 
 def _message(report: pytest.TestReport) -> str:
-    """One line: what an assertion says, an exception with its place, or why a check was skipped."""
+    """One line: the message of an assertion, an exception with its place, or the reason of a skip."""
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

@@ -1,4 +1,4 @@
-"""The suite's options and parameters, and what a failure explains: the same one again, and all others after a gate."""
+"""Options and parameters of the suite; failures that an earlier failure explains are skipped."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmark.conformance.trial import MethodTrial
 from envs.registry import TaskSpec, make_task
 from methods.base import list_methods, method_class
 
-# By plug-in and task, the gate that it failed; by plug-in and mistake, the check that showed it first.
+# The gate that a plug-in failed, by plug-in and task; the check that showed a mistake first, by plug-in and mistake.
 GATES = pytest.StashKey[dict[Any, str]]()
 MISTAKES = pytest.StashKey[dict[Any, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What is checked, as ``acrl check`` takes it."""
+    """Add the options that ``acrl check`` passes on."""
     group = parser.getgroup("acrl", "conformance")
     group.addoption("--acrl-plugin", metavar="PLUGIN", help="id of a method or task, or a file that registers some")
     group.addoption("--acrl-task", action="append", metavar="TASK", help="check methods on this task")
@@ -29,19 +29,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and compute as the harness does: with one thread."""
+    """Declare the marker, and use one thread as the harness does."""
     torch.set_num_threads(1)
     config.addinivalue_line("markers", "gate: if it fails, the other checks of the same plug-in are skipped")
     config.stash[GATES], config.stash[MISTAKES] = {}, {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a task, or a method and task."""
+    """Make one test per task, or per method and task."""
     selection = _selection(metafunc.config)
     for name in {"probe", "task"}.intersection(metafunc.fixturenames):
         metafunc.parametrize(name, selection.tasks, indirect=True, scope="session")
     if "method" in metafunc.fixturenames:
-        # Of one plug-in: trying all methods on all tasks would take an hour.
+        # Only for one plug-in: all methods on all tasks take an hour.
         metafunc.parametrize("method", list_methods() if metafunc.config.getoption("acrl_plugin", None) else ())
     if "trial" in metafunc.fixturenames:
         pairs = [_pair(method, task) for method in selection.methods for task in selection.method_tasks]
@@ -62,7 +62,7 @@ def _pair(method: str, task: str) -> Any:
 
 @pytest.fixture(scope="session")
 def probe(request: pytest.FixtureRequest) -> ConstraintProbe:
-    """A task's constraint."""
+    """The constraint of a task."""
     return ConstraintProbe(make_task(request.param))
 
 
@@ -84,7 +84,7 @@ def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember a gate that failed, and skip over a failure whose mistake another check has shown."""
+    """Remember a gate that failed, and turn a failure into a skip if another check has shown its mistake."""
     report = yield
     if report.failed and call.excinfo:
         mistakes, mistake = item.config.stash[MISTAKES], _mistake(item, call.excinfo)
@@ -98,18 +98,18 @@ def pytest_runtest_makereport(
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what a gate that failed explains."""
+    """Skip a check that a failed gate explains."""
     if gate := item.config.stash[GATES].get(_subject(item)):
         pytest.skip(f"see {gate}")
 
 
 def _subject(item: Any) -> tuple[Any, ...]:
-    """What a test is of: a constraint, an environment, or a method on a task."""
+    """The subject of a test: a constraint, an environment, or a method on a task."""
     return tuple(entry for entry in item.callspec.params.items() if entry[0] in {"probe", "task", "trial"})
 
 
 def _mistake(item: Any, caught: pytest.ExceptionInfo[BaseException]) -> tuple[Any, ...]:
-    """The plug-in, and where which error was raised first; of an assertion, what else the check was asked with, too."""
+    """The plug-in, and the place and type of the first error; for an assertion, the parameter ``question`` too."""
     error = caught.value
     while error.__cause__:
         error = error.__cause__

@@ -1,4 +1,4 @@
-"""What is to be checked: a method, a task, what a file registers, or all there is."""
+"""Selects what is checked: a method, a task, what a file registers, or everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from envs.errors import UnknownIdError, UserError
 from envs.registry import list_tasks, make_task
 from methods.base import list_methods, method_class
 
-# Free of the state, dependent on it, with an equality.
+# Independent of the state, dependent on it, and with an equality.
 METHOD_TASKS = ("R+L2", "HC+O", "BSS-3")
 # Methods and tasks.
 Ids = tuple[list[str], list[str]]
@@ -27,8 +27,8 @@ class Selection(NamedTuple):
 
     Attributes:
         tasks: Tasks whose constraint and environment are checked.
-        methods: Small settings of each method that is checked.
-        method_tasks: Tasks that methods are checked on.
+        methods: Methods that are checked, with small settings.
+        method_tasks: Tasks on which methods are checked.
     """
 
     tasks: Sequence[str]
@@ -37,15 +37,15 @@ class Selection(NamedTuple):
 
 
 def select(plugin: str | Path | None, tasks: Sequence[str] = (), given: Sequence[str] = ()) -> Selection:
-    """What is to be checked.
+    """Select what to check.
 
     Args:
-        plugin: Id of a method or task, path of a Python file that registers some, or None for all there are.
-        tasks: Tasks that methods are checked on; by default ``METHOD_TASKS``.
-        given: Settings of the method that differ from the suite's small ones: ``NAME=VALUE``, the value as in YAML.
+        plugin: Id of a method or task, path of a Python file that registers some, or None for everything.
+        tasks: Tasks on which methods are checked; by default ``METHOD_TASKS``.
+        given: Settings of the method that differ from the small ones: ``NAME=VALUE``, the value as in YAML.
 
     Raises:
-        UserError: If an id, a file or a setting is bad.
+        UserError: If an id, a file or a setting is wrong.
     """
     methods, checked = _find(plugin)
     if (tasks or given) and not methods:
@@ -69,7 +69,7 @@ def _find(plugin: str | Path | None) -> Ids:
 
 @functools.cache
 def _registered_by(path: Path) -> Ids:
-    """What a file registers; it is imported unless something did so before."""
+    """Methods and tasks that a file registers. It is imported unless it was before."""
     if not path.is_file():
         raise UserError(f"no such file: {path}; give the path of a Python file, or the id of a method or task")
     methods, tasks = list_methods(), list_tasks()
@@ -91,12 +91,12 @@ def _registered_by(path: Path) -> Ids:
 def _import(path: Path) -> None:
     if path.stem in sys.modules:
         raise UserError(f"a module '{path.stem}' is imported already; rename {path.name}")
-    # What it imports from its own folder.
+    # It may import modules from its own folder.
     sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    # Where its classes are looked up.
+    # Its classes are looked up here.
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

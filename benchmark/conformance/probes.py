@@ -1,4 +1,4 @@
-"""What checks look at and with: episodes, a task's constraint, global random generators, and what a method replaces."""
+"""Probes of the checks: episodes, a task's constraint, global random generators, and replaced attributes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from envs.registry import TaskSpec
 from envs.seeding import make_generator
 
 ROWS = 48
-# Random feasible points that an answer is held against, a row.
+# Random feasible points per row with which an answer is compared.
 RIVALS = 100
-# In units of the action box's longest side: what a solver at its default tolerances may be off by.
+# Allowed error of an answer, in units of the action box's longest side: that of solvers by default.
 SOLVER_ERROR = 1e-4
-# What the harness measures with.
+# Classes with which the harness measures.
 MEASURES = (ViolationCounter, PolicyCounter, Tally, Meter, Metered, Repair, Clock, Evaluator)
 
 Policy = Callable[[NDArray[np.float64]], NDArray[Any]]
@@ -35,25 +35,25 @@ Question = Callable[[Tensor, Tensor], Tensor]
 
 
 class Rollout(NamedTuple):
-    """Observations (N, o), one at each reset and step, rewards, and the step at which the first episode ended."""
+    """Observations (N, o) at each reset and step, rewards, and the step at which the first episode ended."""
 
     observations: NDArray[np.float64]
     rewards: NDArray[np.float64]
     ended: int | None
 
     def same_as(self, other: Rollout) -> bool:
-        """Whether both are the same to the bit."""
+        """Whether both are equal to the bit."""
         return all(map(np.array_equal, self[:2], other[:2]))
 
 
 def rollout(task: TaskSpec, seed: int, steps: int = 60, policy: Policy | None = None) -> Rollout:
-    """So many steps, over several episodes if need be.
+    """Take steps in the task's environment, over several episodes if needed.
 
     Args:
-        task: Whose environment.
-        seed: Of the first episode; the others go on from it.
-        steps: How many.
-        policy: Gives an action (n,) at an observation (o,); by default one uniform on the box, the same for every seed.
+        task: The task.
+        seed: Seed of the first episode; later ones continue its generator.
+        steps: Number of steps.
+        policy: Maps an observation (o,) to an action (n,). The default is uniform on the box, the same for every seed.
     """
     constraint, generator, ended = task.constraint, np.random.default_rng(0), None
     policy = policy or (lambda _: generator.uniform(constraint.lower, constraint.upper).astype(np.float32))
@@ -70,14 +70,14 @@ def rollout(task: TaskSpec, seed: int, steps: int = 60, policy: Policy | None = 
 
 
 class ConstraintProbe:
-    """A task's constraint, with observations of real episodes and actions from inside it to far outside.
+    """A task's constraint, with observations from episodes and actions from inside to far outside.
 
     Attributes:
-        constraint: C(s), a copy of the task's.
+        constraint: A copy of the task's constraint.
         dim: Number of action coordinates, n.
-        box: Ends of the action box: (n,), (n,), float64.
+        box: Ends of the action box, (n,) each, float64.
         side: Longest side of the box.
-        error: What an answer may be off by, in the environment's action units.
+        error: Allowed error of an answer, in the environment's action units.
     """
 
     def __init__(self, task: TaskSpec) -> None:
@@ -105,7 +105,7 @@ class ConstraintProbe:
 
     @cached_property
     def actions(self) -> Tensor:
-        """Actions (ROWS, n): a half uniform on the box, a half far outside."""
+        """Actions (ROWS, n): half uniform on the box, half far outside."""
         lower, upper = self.box
         generator = self.generator("actions")
         within = torch.rand((ROWS // 2, self.dim), generator=generator, dtype=torch.float64)
@@ -120,13 +120,13 @@ class ConstraintProbe:
 
     @cached_property
     def samples(self) -> Tensor:
-        """What the constraint samples at each observation: (ROWS, RIVALS, n)."""
+        """Samples of the constraint at each observation: (ROWS, RIVALS, n)."""
         rows = self.obs.repeat_interleave(RIVALS, dim=0)
         return self.constraint.sample(rows, self.generator("rivals")).reshape(ROWS, RIVALS, self.dim)
 
     @cached_property
     def rivals(self) -> Tensor:
-        """The feasible ones of these: (ROWS, RIVALS, n); a row's first stands for those that are not."""
+        """Feasible samples (ROWS, RIVALS, n). A row's first one replaces infeasible ones."""
         rows = self.obs.repeat_interleave(RIVALS, dim=0)
         feasible = (self.size(self.samples.reshape(-1, self.dim), rows) <= self.tolerance).reshape(ROWS, RIVALS)
         assert feasible.any(dim=1).all(), "sample() gives no feasible action to compare with; see test_sample_feasible"
@@ -135,14 +135,14 @@ class ConstraintProbe:
 
     @cached_property
     def tolerance(self) -> float:
-        """Summed violation that counts as feasible: what it changes by when sampled actions move by ``error``."""
+        """Summed violation that counts as feasible: its change when sampled actions move by ``error``."""
         ends = (self.samples[:, 0], self.samples[:, 0] + self.error * self.directions)
         before, after = (self.constraint.violation(action, self.obs) for action in ends)
         return float((after - before).abs().max())
 
     @cached_property
     def centre(self) -> Tensor | None:
-        """Interior points (ROWS, n), None where the constraint says that there are none."""
+        """Interior points (ROWS, n); None if the constraint says that there are none."""
         try:
             return self.constraint.interior(self.obs)
         except UserError:
@@ -150,7 +150,7 @@ class ConstraintProbe:
 
     @property
     def questions(self) -> dict[str, Question]:
-        """What the constraint can be asked about actions (B, n) or directions (B, n) at observations (B, o)."""
+        """Methods of the constraint, as functions of actions or directions (B, n) and observations (B, o)."""
         constraint = self.constraint
         questions: dict[str, Question] = {
             "violation": constraint.violation,
@@ -166,7 +166,7 @@ class ConstraintProbe:
         return questions
 
     def in_plane(self, action: Tensor) -> Tensor:
-        """Actions (B, n) as directions (B, n) in the plane of the set, where it has an equality."""
+        """Actions (B, n) as directions (B, n), in the plane of the equality if there is one."""
         flat = self.constraint.to_free(action)
         origin = self.constraint.from_free(torch.zeros_like(flat))
         return (self.constraint.from_free(flat) - origin).to(action.dtype)
@@ -178,7 +178,7 @@ class ConstraintProbe:
 
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
-    """Seed the three global generators inside, and put them back afterwards."""
+    """Seed the three global generators, and restore them afterwards."""
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002
@@ -196,7 +196,7 @@ def disturbed() -> Iterator[list[str]]:
     """Watch the global generators.
 
     Yields:
-        A list that afterwards names the generators whose state is another one.
+        A list that afterwards names the generators whose state has changed.
     """
     used: list[str] = []
     with global_seed(0):
@@ -216,10 +216,10 @@ def _states() -> dict[str, bytes]:
 
 @contextmanager
 def intact(constraint: Constraint) -> Iterator[list[str]]:
-    """Put back what is replaced inside in the constraint's classes and in those that measure by it.
+    """Undo replacements in the constraint's classes and in the classes that measure.
 
     Yields:
-        A list that afterwards names what was replaced.
+        A list that afterwards names the replaced attributes.
     """
     classes = [cls for cls in (*type(constraint).__mro__, *MEASURES) if cls is not object]
     before = {cls: dict(vars(cls)) for cls in classes}
@@ -228,7 +228,7 @@ def intact(constraint: Constraint) -> Iterator[list[str]]:
         yield replaced
     finally:
         for cls, members in before.items():
-            # What copy.deepcopy notes in the class of whatever it copies.
+            # copy.deepcopy adds __slotnames__ to the classes of what it copies.
             for name in sorted({*vars(cls), *members} - {"__slotnames__"}):
                 if vars(cls).get(name) is members.get(name):
                     continue
@@ -240,5 +240,5 @@ def intact(constraint: Constraint) -> Iterator[list[str]]:
 
 
 def shadowed(seen: Any, constraint: Constraint) -> list[str]:
-    """Attributes of ``seen``, a constraint or what stands before it, that hide a method of its class."""
+    """Attributes of ``seen``, a constraint or a stand-in for it, that hide a method of its class."""
     return [name for name in vars(seen) if any(callable(getattr(type(c), name, None)) for c in (seen, constraint))]

@@ -1,4 +1,7 @@
-"""What a constraint must say of its set, and how right its answers must be."""
+"""Checks of the constraint, at observations from episodes with random feasible actions.
+
+Answers may be off by 1e-4 of the action box's longest side, as those of solvers are by default.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from benchmark.conformance.probes import ROWS, ConstraintProbe, Question, distur
 from benchmark.records.results import TOLERANCES
 from envs.constraints.base import Constraint
 
-# Solvers warn of what an assertion says more exactly.
+# Assertions are more exact than the warnings of solvers.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 PRECISIONS = (torch.float32, torch.float64)
-# A solver takes milliseconds a row.
+# Few, as a solver takes milliseconds per row.
 SOLVED = slice(0, 8)
-# How far along the way from an interior point to a far one two descriptions are compared, 1 being the boundary.
+# Where two descriptions are compared on the way from an interior point outwards; 1 is the boundary.
 STRETCHES = (0.5, 0.9, 1.1, 2.0)
 RAYS = 8
-# Batches of another size are summed in another order.
+# Rounding: batches of another size are summed in another order.
 SAME = 1e-6
-# Nearer than this to the boundary rounding decides.
+# Closer than this to the boundary, rounding decides.
 DOUBT = 1e-5
 
 
@@ -82,7 +85,7 @@ def test_contains_agrees(probe: ConstraintProbe) -> None:
 def test_cvxpy_same_set(probe: ConstraintProbe) -> None:
     """``cvxpy_constraints`` and ``violation`` agree on points inside, outside and near the boundary."""
     if not probe.constraint.convex:
-        pytest.skip("the set is not convex, so that no solver describes it")
+        pytest.skip("the set is not convex, so no solver describes it")
     compared = 0
     for row in range(SOLVED.stop):
         points = _points(probe, row)
@@ -123,7 +126,7 @@ def test_arguments_unchanged(probe: ConstraintProbe) -> None:
         assert kept, f"{name} modified its arguments; work on a copy"
 
 
-# What each is asked with, and what of that and a point it makes least.
+# The input of each, and the objective that it minimises.
 SOLUTIONS: dict[str, tuple[str, Question]] = {
     "project": ("actions", lambda action, point: (action - point).square().sum(dim=-1).sqrt()),
     "linear_oracle": ("directions", lambda gradient, point: -(gradient * point).sum(dim=-1)),
@@ -179,7 +182,7 @@ def test_gauge_agrees(probe: ConstraintProbe) -> None:
     """``gauge`` finds the boundary: points just inside are feasible, points just outside are not."""
     if probe.centre is None or not probe.constraint.convex:
         pytest.skip("the set is not convex or has no interior, and so no gauge")
-    # Between two feasible points: in the plane of the set, if it has an equality.
+    # A difference of two feasible points lies in the plane of an equality.
     direction = probe.samples[:, 1] - probe.samples[:, 0]
     edge = direction / probe.constraint.gauge(direction, probe.obs)[:, None]
     for stretch, where in ((1 - SAME, "before"), (1 + SAME, "after")):
@@ -212,8 +215,8 @@ def test_sample_seeded(probe: ConstraintProbe) -> None:
 
 
 def _points(probe: ConstraintProbe, row: int) -> Tensor:
-    """Points (N, n) about the boundary of one row's set, and feasible ones: from a feasible point through another."""
-    # From an interior point all directions lead out; a set in a plane has none.
+    """Points (N, n) on both sides of the boundary of one row's set, on rays from a feasible point."""
+    # All directions lead out from an interior point; a set in a plane has no such point.
     centre = probe.centre if probe.constraint.free_dim == probe.dim else None
     inside = (probe.rivals[:, 0] if centre is None else centre)[row : row + 1]
     far = torch.cat([probe.actions[:RAYS], probe.rivals[row, :RAYS]])
@@ -224,7 +227,7 @@ def _points(probe: ConstraintProbe, row: int) -> Tensor:
 def _residuals(
     probe: ConstraintProbe, points: NDArray[np.float64], obs_row: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """By how much each point (N, n) misses cvxpy's constraints: (N,)."""
+    """Summed violation of cvxpy's constraints by each point (N, n): (N,)."""
     import cvxpy as cp
 
     x = cp.Variable(probe.dim)

@@ -1,4 +1,8 @@
-"""What a task's environment must do, the row that describes it, and which methods apply to it."""
+"""Checks of the environment and of the row that describes the task, and which methods apply to it.
+
+A method that does not apply is skipped and listed with the reason. For example, ``ddpg-projection-layer`` needs
+gradients of the projection, which cvxpy's does not have.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from benchmark.conformance.trial import HALF, MethodTrial, small_settings
 from envs.errors import UserError
 from envs.registry import TaskSpec
 
-# Simulators warn of what an assertion says more exactly.
+# Assertions are more exact than the warnings of simulators.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SEEDING = "draw from self.np_random after super().reset(seed=seed)"

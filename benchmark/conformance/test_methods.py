@@ -1,6 +1,7 @@
-"""What a method must do: act, learn, draw all randomness from its seed, be saved and restored; and train as it should.
+"""Methods are checked on R+L2, HC+O and BSS-3, or on the tasks given with ``--task``.
 
-In the harness's hands it is counted rightly, fast enough, and bounded in memory.
+The settings ``warmup``, ``batch_size``, ``replay_size``, ``hidden``, ``samples`` and ``flow`` are made small where a
+method has them; ``--set`` overrides any setting. "To the bit" means on one processor.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from benchmark.conformance.trial import EPISODES, HALF, SEED, MethodTrial, clone
 from envs.errors import MethodFailedError, UserError
 from methods.base import make_method
 
-# Simulators and solvers warn of what an assertion says more exactly.
+# Assertions are more exact than the warnings of simulators and solvers.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 PRECISIONS = (torch.float32, torch.float64)
 SOLVERS = ("exact", "cvxpy")
-# Nearer than this to the boundary, batches of another size may be judged otherwise.
+# Closer than this to the boundary, the verdict may depend on the batch size.
 ROUNDING = 1e-9
-# Seconds a step: the published budgets would take a week at this.
+# Seconds per step: at this speed the published budgets take a week.
 SLOWEST = 2.0
-# How often, and over how many episodes, memory is watched.
+# Number of measurements of memory, and episodes in each.
 WATCHES, WATCHED = 4, 2
-# Bytes a step: what a list of numbers grows by, and what keeping each transition costs.
+# Bytes per step: the growth of a list of numbers, and the cost of keeping each transition.
 GROWTH, BUFFER_GROWTH = 256, 8192
-# A container of Python's, on average.
+# Average bytes of a Python container.
 OBJECT = 64
 
 
@@ -246,9 +247,9 @@ def test_memory_bounded(trial: MethodTrial) -> None:
     """With full buffers, memory grows by at most 256 bytes a step; 8 KiB without a setting ``replay_size``."""
     if not hasattr(psutil, "heap_info"):
         pytest.skip("this system does not say how much memory is in use")
-    # Its buffers, if small, have been filled by then.
+    # By now its buffers, if small, are full.
     method, growths = trial.run.method, []
-    # What is there already need not be searched for garbage again and again.
+    # Objects that exist already need not be searched for garbage repeatedly.
     gc.collect()
     gc.freeze()
     for watch in range(WATCHES):
@@ -256,7 +257,7 @@ def test_memory_bounded(trial: MethodTrial) -> None:
         steps = len(trial.play(method, first, first + WATCHED))
         growths.append((_bytes_in_use() - before) / steps)
     gc.unfreeze()
-    # What fills once, such as a cache, is no leak: a leak is there each time.
+    # A cache fills once; a leak shows in every measurement.
     growth = min(growths)
     bounded = "replay_size" in trial.settings
     allowed = GROWTH if bounded else BUFFER_GROWTH
@@ -267,7 +268,7 @@ def test_memory_bounded(trial: MethodTrial) -> None:
 
 
 def _bytes_in_use() -> int:
-    """Memory that is allocated and not freed: arrays to the byte, Python's containers by number."""
+    """Memory in use: arrays to the byte, Python containers by number."""
     gc.collect()
     heap = psutil.heap_info()
     return int(heap.heap_used + heap.mmap_used) + OBJECT * len(gc.get_objects())

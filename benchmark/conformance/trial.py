@@ -1,4 +1,4 @@
-"""One method at work on one task, small, short and recorded: what the checks of methods look at."""
+"""A short, recorded trial of one method on one task, with small settings, which the checks of methods read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import Method, Tensors, Transition, make_method, method_class, parse_config
 
-# Learning starts soon, buffers wrap and networks are small. A method without such a setting keeps its own.
+# Learning starts early, buffers wrap around and networks are small. Settings that a method lacks are left out.
 SMALL: dict[str, Any] = {
     "warmup": 8,
     "batch_size": 4,
@@ -38,18 +38,18 @@ SMALL: dict[str, Any] = {
     "samples": {"train": 200, "test": 100, "rollout_steps": 50},
     "flow": {"updates": 10, "batch_size": 32, "hidden": [16, 16], "layers": 2},
 }
-# A method may be put down between two episodes: they are cut this short, so that there are several.
+# Checkpoints lie between episodes, so episodes are short enough for several.
 EPISODE, EPISODES, HALF = 8, 4, 2
-# Of a training run in the harness.
+# Steps of a training run in the harness.
 STEPS = 30
 SEED = 3
 
 
 def small_settings(method_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that make the method's work seconds, as far as it has them, with ``given`` on top.
+    """The method's settings, with small sizes where it has such settings, overridden by ``given``.
 
     Raises:
-        UserError: If a given setting is unknown or ill-typed, or the method has no settings at all.
+        UserError: If a given setting is unknown or ill-typed, or the method has no ``Config``.
     """
     cls = method_class(method_id)
     if not hasattr(cls, "Config"):
@@ -57,7 +57,7 @@ def small_settings(method_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, value in SMALL.items():
         if name in cls.Config.model_fields:
-            # It may mean something else by this name.
+            # The name may mean something else in this method.
             with suppress(UserError):
                 parse_config(cls, {**settings, name: value})
                 settings[name] = value
@@ -73,7 +73,7 @@ class ShortTask(TaskSpec):
 
 
 class Step(NamedTuple):
-    """What a method put out in one step, and the tensors that it was given, each with a copy made before."""
+    """A method's output in one step, and the tensors given to it, each with an earlier copy."""
 
     actions: list[Tensor]
     losses: dict[str, float]
@@ -82,7 +82,7 @@ class Step(NamedTuple):
 
 
 def difference(left: list[Step], right: list[Step]) -> str:
-    """Where two runs part; empty if their actions, losses and rewards are the same to the bit."""
+    """Where two runs first differ; empty if actions, losses and rewards are equal to the bit."""
     for number, (one, other) in enumerate(zip(left, right, strict=False)):
         if len(one.actions) != len(other.actions) or not all(map(torch.equal, one.actions, other.actions)):
             return f"in the action of step {number}"
@@ -96,14 +96,14 @@ class Run:
     """A method's first episodes.
 
     Attributes:
-        method: The method after the last one.
-        steps: What it did.
-        middle: Steps before the second half.
+        method: The method after the last episode.
+        steps: All steps.
+        middle: Number of steps in the first half.
         checkpoint: ``checkpoint_dict`` in the middle, written to a file and read back.
         early: ``state_dict`` in the middle.
         late: ``state_dict`` after the last episode.
-        acts: What the method then did at the trial's observations.
-        disturbed: Global random generators that were used, by what used them.
+        acts: Actions after the last episode, at the trial's observations.
+        disturbed: Global random generators that were used, by the part that used them.
     """
 
     method: Method[Any]
@@ -117,7 +117,7 @@ class Run:
 
 
 class MethodTrial:
-    """One method on one task, with small settings; what preparation makes is kept in ``artifacts`` for all checks."""
+    """One method on one task, with small settings. All checks share the prepared ``artifacts``."""
 
     def __init__(self, method_id: str, task: TaskSpec, settings: dict[str, Any], artifacts: Path) -> None:
         fields = {one.name: getattr(task, one.name) for one in dataclasses.fields(TaskSpec)}
@@ -133,7 +133,7 @@ class MethodTrial:
 
     @cached_property
     def run(self) -> Run:
-        """The run that others are compared with."""
+        """The run with which others are compared."""
         path = self.artifacts / "conformance.safetensors"
         with disturbed() as making:
             method = self.make()
@@ -149,11 +149,11 @@ class MethodTrial:
 
     @cached_property
     def training(self) -> Training:
-        """A real training run in the harness's hands."""
+        """A real training run in the harness."""
         return train_recorded(self.method_id, self.task, self.settings, SEED, self.artifacts)
 
     def make(self, seed: int = SEED) -> Method[Any]:
-        """The method, prepared, with a constraint of its own."""
+        """A new, prepared method with its own copy of the constraint."""
         with intact(self.task.constraint):
             task = dataclasses.replace(self.task, constraint=copy.deepcopy(self.task.constraint))
             method = make_method(self.method_id, task, self.settings, seed)
@@ -161,11 +161,11 @@ class MethodTrial:
         return method
 
     def acts(self, method: Method[Any]) -> list[Tensor]:
-        """What a method does without exploration, and then with: the latter shows its generators too."""
+        """Actions without and with exploration; the latter also depend on the method's generators."""
         return [method.act(self.obs.clone(), explore).clone() for explore in (False, True)]
 
     def play(self, method: Method[Any], first: int, last: int) -> list[Step]:
-        """Let a method act and learn in episodes ``first`` to ``last`` - 1, whose number alone decides their start."""
+        """Let a method act and learn in episodes ``first`` to ``last`` - 1; an episode's number seeds its start."""
         steps = []
         with intact(self.task.constraint), closing(self.task.make_env(disable_env_checker=True)) as env:
             for episode in range(first, last):
@@ -176,14 +176,14 @@ class MethodTrial:
         return steps
 
     def _step(self, method: Method[Any], env: Any, obs: Tensor) -> tuple[Step, Tensor, bool]:
-        """One step and its update, the next observation and whether the episode ended."""
+        """Take one step and its update; return it, the next observation, and whether the episode ended."""
         before = obs.clone()
         policy, behaviour = method.act_pair(obs)
         actions = [action.clone() for action in (policy, behaviour) if action is not None]
         for action in actions:
             check_action(method, action, 1)
         behaviour = behaviour.double()
-        # The method's own constraint could be another by now.
+        # Not the method's own constraint, which it could have changed.
         constraint = self.task.constraint
         repair = constraint.repair_by_solver if method.projection_solver == "cvxpy" else constraint.repair
         executed = repair(behaviour, before).clone()
@@ -197,7 +197,7 @@ class MethodTrial:
 
 
 def clones(state: Mapping[str, Tensor]) -> Tensors:
-    """A copy of a state that shares no memory with it."""
+    """A copy of a state, without shared memory."""
     return {name: value.clone() for name, value in state.items()}
 
 
@@ -207,15 +207,15 @@ def _tensor(observation: Any) -> Tensor:
 
 @dataclass
 class Training:
-    """What a method put out in its training, and what the harness made of that.
+    """A method's output during training, and the harness's counts.
 
     Attributes:
-        constraint: What the harness measured by.
-        seen: What the method saw of it.
-        policy: Outputs (1, n) of the policy, each with the observation (1, o) that it was put out at.
+        constraint: The constraint by which the harness counted.
+        seen: The constraint that the method received.
+        policy: Outputs (1, n) of the policy, each with its observation (1, o).
         behaviour: The same with exploration.
-        replaced: What the method replaced in the constraint, its class, or in what the harness measures with.
-        violations: What the harness counted.
+        replaced: Names that the method replaced in the constraint, its class, or the classes that measure.
+        violations: The harness's counts.
     """
 
     constraint: Constraint
@@ -227,7 +227,7 @@ class Training:
 
 
 def train_recorded(method_id: str, task: TaskSpec, settings: dict[str, Any], seed: int, artifacts: Path) -> Training:
-    """Train for a few steps, on a copy of the task's constraint."""
+    """Train for a few steps with a copy of the task's constraint."""
     found, cls = Training(copy.deepcopy(task.constraint)), _recorder(method_class(method_id))
     evaluation = EvaluationSettings(every=STEPS, episodes=1, final_episodes=1)
     config = RunConfig(steps=STEPS, evaluation=evaluation, update_at="step", method=settings)
@@ -245,7 +245,7 @@ def train_recorded(method_id: str, task: TaskSpec, settings: dict[str, Any], see
 
 
 def _recorder(cls: Any) -> Any:
-    """A subclass of a method that notes what it returns to the harness while it trains."""
+    """A subclass of a method that records its output during training."""
 
     class Recorder(cls):  # type: ignore[misc]
         def __init__(self, found: Training, *arguments: Any) -> None:
@@ -259,7 +259,7 @@ def _recorder(cls: Any) -> Any:
             return policy, behaviour
 
         def observe(self, transition: Transition) -> None:
-            # What was put out last is what this step came of; evaluation observes nothing.
+            # The last output led to this step, since evaluation observes nothing.
             policy, behaviour, at = self.put_out
             self.found.seen = self.task.constraint
             self.found.behaviour.append((behaviour, at))

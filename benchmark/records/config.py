@@ -1,4 +1,4 @@
-"""Profiles and settings: ``params.yaml`` checked, and the full configuration of one run resolved from it."""
+"""Profiles and settings: reads ``params.yaml`` and resolves the full configuration of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from methods.settings import SettingError, read_settings
 
 
 class Settings(BaseModel):
-    """Base of everything read from params.yaml: unknown names are refused, and so are lists with repeats."""
+    """Base of everything read from params.yaml. Unknown names and repeated entries of a list are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -31,14 +31,14 @@ class Settings(BaseModel):
 
 
 class EvaluationSettings(Settings):
-    """When and how the policy is evaluated: every so many steps, and once more at the end.
+    """When and how long the policy is evaluated.
 
     Attributes:
-        every: Training steps between evaluations.
-        episodes: Episodes of each.
-        final_episodes: Episodes of the last one, and of the best policy's.
-        judged_steps: Least number of steps at which the last policy's raw output is judged; episodes are added to
-            those of the last evaluation until there are so many.
+        every: Training steps between evaluations. There is one after the last step too.
+        episodes: Episodes per evaluation.
+        final_episodes: Episodes of the last and of the best policy at the end.
+        judged_steps: Least number of steps in which violations of the last policy's raw output are counted. Episodes
+            are added to the last evaluation until it has as many.
     """
 
     every: PositiveInt
@@ -53,19 +53,19 @@ class ExperimentSettings(Settings):
     Attributes:
         draws: Latents drawn for each share of valid actions.
         feasible: Feasible actions for each recall on a changed set.
-        factors: What thresholds are multiplied by.
-        rollout_steps: Environment steps behind a fresh set of states.
-        samples: Samples drawn by each sampler, each time.
-        repeats: How often a sampler's speed is taken.
-        dimensions: Action dimensions at which samplers are compared.
+        factors: Factors by which thresholds are multiplied.
+        rollout_steps: Environment steps that give a new set of states.
+        samples: Samples drawn by each sampler, per repeat.
+        repeats: Number of measurements of a sampler's speed.
+        dimensions: Action dimensions in which samplers are compared.
         shares: Shares of the action box that are feasible.
         constraints: Numbers of half-spaces.
         zones: Numbers of zones of an allocation.
-        limit_seconds: A sampler that would take longer is given up, and its cost is estimated.
-        steps: Training steps of each agent that an experiment trains itself.
-        long_steps: The same of experiment X1, whose agents have to learn something.
-        looks: How often an agent is looked at along its training.
-        states: States at which actor and critic are looked at.
+        limit_seconds: A sampler that would take longer is stopped and its cost estimated [s].
+        steps: Training steps of each agent that an experiment trains.
+        long_steps: Training steps of the agents of experiment X1, which have to learn something.
+        looks: Number of times an agent is measured during its training.
+        states: States at which actor and critic are measured.
     """
 
     draws: PositiveInt = 20_000
@@ -89,8 +89,8 @@ class TimingSettings(Settings):
     """Sizes of the timing of training steps.
 
     Attributes:
-        steps: Training steps of a round.
-        rounds: How often each method has its turn.
+        steps: Training steps per round.
+        rounds: Rounds per method.
     """
 
     steps: PositiveInt = 500
@@ -98,11 +98,11 @@ class TimingSettings(Settings):
 
 
 class TaskSettings(Settings):
-    """Settings of methods; those that ``task_settings`` has for one task are the papers', whatever the profile.
+    """Settings of methods. Those under ``task_settings`` are the papers' for one task, in every profile.
 
     Attributes:
-        learner: Settings shared by all methods that have them.
-        methods_config: Settings of single methods.
+        learner: Settings for all methods that have them.
+        methods_config: Settings by method.
     """
 
     learner: dict[str, Any] = {}
@@ -113,13 +113,17 @@ class Profile(TaskSettings):
     """A budget and a choice of runs.
 
     Attributes:
+        tasks: Ids of the tasks.
         plain_methods: Methods that need no flow.
         flow_methods: Methods that train a flow first.
-        unconstrained: Tasks without a constraint whose returns those of ``tasks`` are measured by.
-        steps: Environment steps of a run; left out: the published budget of each task.
-        task_steps: Steps of single tasks that differ from ``steps``.
-        update_at: Whether the updates of an episode are made at its end, as published, or after each step.
-        timeout_seconds: Training time after which a run is given up.
+        seeds: Seeds of each task and method.
+        unconstrained: Unconstrained tasks that give the upper reference returns of ``tasks``.
+        steps: Training budget of a run [environment steps]; by default the published one of each task.
+        task_steps: Budgets of tasks that differ from ``steps``.
+        evaluation: When and how long policies are evaluated.
+        update_at: ``episode``: all updates at the end of an episode, as published; ``step``: one after each step.
+        timeout_seconds: Training time limit of a run [s].
+        flow_draws: Latents drawn for each share of a report on a flow.
         experiments: Sizes of the experiments.
         timing: Sizes of the timing of training steps.
         ranked: Whether the budget is long enough to rank methods by return.
@@ -152,7 +156,7 @@ class Profile(TaskSettings):
 
 
 class Params(Settings):
-    """The whole of params.yaml; ``shared`` only holds YAML anchors."""
+    """All of params.yaml; ``shared`` only holds YAML anchors."""
 
     _file: Path | None = None
 
@@ -164,7 +168,7 @@ class Params(Settings):
         """A profile by name.
 
         Raises:
-            UnknownIdError: If there is none of this name.
+            UnknownIdError: If there is no such profile.
         """
         if name not in self.profiles:
             raise UnknownIdError("profile", name, self.profiles)
@@ -172,7 +176,15 @@ class Params(Settings):
 
 
 class RunConfig(Settings):
-    """Everything that one run's result depends on besides task, method, versions and seed."""
+    """The configuration of a run: all that its result depends on besides task, method, versions and seed.
+
+    Attributes:
+        steps: Training budget [environment steps].
+        evaluation: When and how long the policy is evaluated.
+        update_at: ``episode``: all updates at the end of an episode; ``step``: one after each step.
+        timeout_seconds: Training time limit [s]; null for none.
+        method: The method's own settings.
+    """
 
     steps: PositiveInt
     evaluation: EvaluationSettings
@@ -182,7 +194,7 @@ class RunConfig(Settings):
 
 
 def _refuse_repeats(values: Sequence[Any]) -> None:
-    """Refuse what would be run and counted several times."""
+    """Refuse repeated entries: they would be run and counted several times."""
     for value, count in Counter(values).items():
         if count > 1:
             raise ValueError(f"{value} is in it {count} times; leave it there once")
@@ -212,7 +224,9 @@ def list_profiles() -> list[str]:
 def run_config(
     params: Params, profile_name: str, task_id: str, method_id: str, given: Mapping[str, Any] | None = None
 ) -> RunConfig:
-    """The configuration of a run: the method's defaults, the task's, the profile's, and settings given for one run.
+    """Resolve the configuration of a run.
+
+    The method's defaults are overridden by the task's settings, those by the profile's, and those by ``given``.
 
     Raises:
         UserError: If an id or a setting is unknown.
@@ -240,7 +254,7 @@ def run_config(
 
 
 def config_around(params: Params, profile_name: str, task_id: str, method: dict[str, Any]) -> RunConfig:
-    """The configuration of a run whose method has these settings.
+    """The configuration of a run, given its method's settings.
 
     Raises:
         UnknownIdError: If the profile or task is unknown.
@@ -256,10 +270,10 @@ def config_around(params: Params, profile_name: str, task_id: str, method: dict[
 
 
 def recorded_config(config: Mapping[str, Any], method_id: str) -> dict[str, Any]:
-    """A recorded configuration with the settings that its method has got since, at their defaults.
+    """A recorded configuration, completed by settings that its method has gained since, at their defaults.
 
-    Such a setting changes no earlier run (:func:`methods.base.changed_settings`). What has no settings of a method, or
-    is of one that is not installed here, is given back as it is.
+    Such a setting changes no earlier run (:func:`methods.base.changed_settings`). The configuration is returned
+    unchanged if it has no settings of a method, or if the method is not installed.
     """
     method = config.get("method")
     try:
@@ -270,7 +284,7 @@ def recorded_config(config: Mapping[str, Any], method_id: str) -> dict[str, Any]
 
 
 def _check_names(params: Params, profile_name: str) -> None:
-    """Refuse settings that would be ignored in silence."""
+    """Refuse settings that would be ignored silently."""
     profile = params.profile(profile_name)
     levels: dict[tuple[str, str], TaskSettings] = {("profiles", profile_name): profile}
     levels |= {("task_settings", task): settings for task, settings in params.task_settings.items()}
@@ -292,14 +306,14 @@ def _check_names(params: Params, profile_name: str) -> None:
 
 
 def where(params: Params, *names: str | int) -> str:
-    """File and line of an entry, as the beginning of a message; empty where they were read from no file."""
+    """File and line of an entry, to begin a message; empty if the settings were not read from a file."""
     file = params._file
     return f"{file}, line {find_line(file, names)}: " if file else ""
 
 
 @contextmanager
 def located(params: Params, *names: str) -> Iterator[None]:
-    """Put file and line of an entry before what a user's error inside says."""
+    """Prefix user errors raised inside with the file and line of an entry."""
     try:
         yield
     except UserError as error:

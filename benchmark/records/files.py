@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside, flushed to disk, then renamed."""
+"""Atomic files: written to a temporary file, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from envs.errors import UserError
 
-# Waiting for less is not worth a word.
+# A shorter wait is not announced.
 GRACE_SECONDS = 0.5
 
 
@@ -25,12 +25,12 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` atomically, making its folder.
 
     Raises:
-        UserError: If the folder cannot be made or written, or the disk is full; ``path`` is then as it was.
+        UserError: If the folder cannot be made or written, or the disk is full; ``path`` is then unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        # Not by tempfile, whose files are their owner's alone, whatever the umask.
+        # Not with tempfile, whose files ignore the umask and are private to their owner.
         file = temporary.open("xb")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; check the folder and its permissions") from error
@@ -47,7 +47,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before hours of work whether ``path`` can be written at their end.
+    """Check before hours of work that ``path`` can be written at the end.
 
     Raises:
         UserError: If it is a folder, or its own folder cannot be made or written.
@@ -63,12 +63,12 @@ def check_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, as :func:`write_bytes`."""
+    """Write ``text`` as UTF-8, atomically; see :func:`write_bytes`."""
     write_bytes(path, text.encode())
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in ``path``.
+    """The content of ``path``.
 
     Raises:
         UserError: If it is missing or cannot be read.
@@ -83,11 +83,11 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def file_lock(path: Path, what: str = "") -> Iterator[None]:
-    """Hold a lock, one process at a time, while making ``path``; who waits for it says so, and for whom.
+    """Hold a lock while making ``path``. A process that waits for it says so, and names the holder.
 
     Args:
-        path: What is made.
-        what: What messages call it; by default its path.
+        path: The file that is made.
+        what: Its name in messages; by default its path.
 
     Raises:
         UserError: If its folder cannot be made or written.
@@ -97,7 +97,7 @@ def file_lock(path: Path, what: str = "") -> Iterator[None]:
     try:
         lock.acquire(timeout=GRACE_SECONDS)
     except Timeout:
-        # Of many workers that wait for one, none says so.
+        # Worker processes wait silently.
         if multiprocessing.parent_process() is None:
             other = ""
             with suppress(OSError):

@@ -1,7 +1,7 @@
-"""The key that names a result: a hash of what was asked, never of how the code that answers is spelled.
+"""The key that names a result: a hash of ids, versions, settings and seed, not of the code.
 
-What was asked is told by ids, versions and settings. A version is a number next to what it names; the commit that
-changes a behaviour raises it, with a line in the changelog. Golden trajectories (``tests/golden``) tell when that is.
+A version is a number next to what it names. A commit that changes behaviour raises it, with a line in the changelog;
+golden tests (``tests/golden``) detect such changes.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from benchmark.records.config import RunConfig
 from envs.registry import TaskSpec
 from methods.base import Method, MethodConfig, changed_settings, parse_config
 
-# Of the harness, of counting and of evaluation: what every run has in common.
+# Version of the harness, of counting and of evaluation, which all runs share.
 PROTOCOL_VERSION = 1
 
 Versions = dict[str, int]
 
 
 def key_of(facts: Mapping[str, Any]) -> str:
-    """SHA-256 of plain data, whatever the order of its entries."""
+    """SHA-256 of plain data, independent of the order of its entries."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def run_versions(task: TaskSpec, method: type[Method[Any]], settings: MethodConfig) -> Versions:
-    """Version of everything that a run depends on, by name: protocol, task, method, and what the method prepares."""
+    """Versions of everything a run depends on, by name: protocol, task, method, and what the method prepares."""
     return {"protocol": PROTOCOL_VERSION, task.id: task.version, **method.versions(settings)}
 
 
 def run_key(task: TaskSpec, method: type[Method[Any]], config: RunConfig, seed: int) -> str:
-    """The key of a run: the same task, method, versions, settings and seed have the same key.
+    """The key of a run: the same task, method, versions, settings and seed give the same key.
 
-    Settings that are the default's are left out, so that a new setting does not make earlier runs stale.
+    Settings at their defaults are left out, so a new setting does not make earlier runs stale.
 
     Raises:
-        UserError: If the configuration is not one of this method.
+        UserError: If the configuration does not fit the method.
     """
     run = changed_settings(config)
     run.pop("method", None)
@@ -48,7 +48,7 @@ def training_facts(task: TaskSpec, method: type[Method[Any]], settings: Mapping[
     """What training depends on besides its length, its evaluation and its seed.
 
     Raises:
-        UserError: If the settings are not those of this method.
+        UserError: If the settings do not fit the method.
     """
     parsed = parse_config(method, settings)
     return {

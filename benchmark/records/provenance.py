@@ -1,4 +1,4 @@
-"""Where a result comes from: code, libraries and machine. To read, not to judge by: keys go by versions."""
+"""Code, libraries and machine that made a result. For information only: keys depend on versions instead."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from methods.base import Method
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
 OWN_PACKAGES = ("benchmark", "envs", "methods")
-# Every library that bears on numbers.
+# Every library that affects numbers.
 LIBRARIES = (
     *("torch", "mujoco", "gymnasium", "numpy", "scipy", "array-api-compat", "cvxpy", "clarabel"),
     *("pysdd", "stable-baselines3", "zuko"),
 )
-# What switches the arithmetic of a library from outside.
+# Environment variables that change a library's arithmetic.
 SWITCHES = (
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
     *("DNNL_DEFAULT_FPMATH_MODE", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES"),
 )
-# What the pipeline itself writes says nothing about the code that made a result.
+# The pipeline writes these, so they are not part of the code.
 NOT_CODE = (":(exclude)results", ":(exclude)dvc.lock")
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
-    """Provenance of a result that is made from now on by code of this hash; see :func:`code_hash`."""
+    """Provenance of a result that starts now, made by code with this hash; see :func:`code_hash`."""
     changed = changed_files()
     machine = describe_machine()
     return Provenance(
@@ -61,18 +61,18 @@ def collect_provenance(code_sha256: str | None = None) -> Provenance:
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """Installed versions of Python and of every library that bears on numbers."""
+    """Installed versions of Python and of every library that affects numbers."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def run_code(task: TaskSpec, method: type[Method[Any]]) -> str:
-    """SHA-256 of all code that bears on a run of this task and method; the table that lists all tasks does not."""
+    """SHA-256 of all code that affects a run of this task and method. The table of all tasks is not part of it."""
     of_task = [task.entry_point.split(":")[0], *(cls.__module__ for cls in type(task.constraint).__mro__)]
     return code_hash((method.__module__, "benchmark.training.harness", *of_task))
 
 
 def code_hash(modules: Iterable[str]) -> str:
-    """SHA-256 of the files of these modules and of all that they import of this project or of one plug-in."""
+    """SHA-256 of the files of these modules and of everything they import from this project or one plug-in."""
     seen: dict[str, Path] = {}
     waiting = list(modules)
     roots = {module.split(".")[0] for module in waiting} - {"gymnasium", "abc", "builtins", "typing"}
@@ -93,11 +93,11 @@ def code_hash(modules: Iterable[str]) -> str:
 
 @functools.cache
 def _source(module: str) -> Path | None:
-    """A module's file; None for what is no module, and for this project's packages, whose own files only list names."""
+    """A module's file; None if there is none, and for this project's packages, whose files only list names."""
     try:
         spec = importlib.util.find_spec(module)
     except Exception:
-        # Looking for a module runs its parent package, which may raise anything where it is an optional one.
+        # Finding a module imports its parent package; an optional one may raise anything.
         return None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
@@ -107,13 +107,13 @@ def _source(module: str) -> Path | None:
 
 @functools.cache
 def _imports(module: str, path: Path) -> tuple[str, ...]:
-    """Modules named by the import statements of a module's file, those inside functions too."""
+    """Modules that a module's file imports, inside functions too."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
     try:
         parsed = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        # Of another Python, say: nothing that runs can have imported it.
+        # Such as syntax of another Python; nothing that runs can have imported it.
         return ()
     for node in ast.walk(parsed):
         if isinstance(node, ast.Import):
@@ -125,16 +125,16 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
 
 
 def changed_files() -> list[str] | None:
-    """Files that differ from the commit, those that git does not track yet included; None outside of a repository."""
+    """Files that differ from the commit, untracked ones included; None outside a repository."""
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
     listed = _git("--no-optional-locks", "status", *options, "--", ".", *NOT_CODE)
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of this project's own repository; None without git, or where the project is in no such one."""
+    """Output of git in this project's own repository; None without git or such a repository."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # Without a repository of its own, the project must not be taken for a part of one around it.
+    # A project without a repository is not part of one around it.
     environment["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, env=environment, capture_output=True, check=True)
@@ -144,7 +144,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def _hash_files(names: Iterable[str]) -> str:
-    """SHA-256 of names and of what is in those that can be read, so that no setting of git bears on it."""
+    """SHA-256 of names and contents, independent of git's settings; unreadable files count by name."""
     digest = hashlib.sha256()
     for name in names:
         try:
@@ -156,12 +156,12 @@ def _hash_files(names: Iterable[str]) -> str:
 
 
 def _unix_lines(path: Path) -> bytes:
-    """A text file's bytes as they are in the repository, whatever line ends a checkout gave it."""
+    """A text file's bytes as in the repository, whatever its line ends in this checkout."""
     return path.read_bytes().replace(b"\r\n", b"\n")
 
 
 def describe_machine() -> dict[str, Any]:
-    """What wall-clock depends on besides program and threads; nothing that tells whose machine it is."""
+    """What times depend on besides program and threads; nothing that identifies the owner of the machine."""
     library = " ".join(platform.libc_ver())
     return {
         "processor": processor(),
@@ -181,10 +181,13 @@ def processor() -> str:
 
 
 def code_path() -> str:
-    """Which of their code paths torch, MKL, oneDNN and NumPy take on this processor: last digits depend on it.
+    """The code paths of torch, MKL, oneDNN and NumPy on this processor, on which last digits depend.
 
-    They go by the processor's instructions and caches, which a virtual machine's model name may not tell, unless the
-    environment says otherwise. In words what torch takes and which switches are set, and a short hash of all.
+    They depend on the processor's instructions and caches, which the model name of a virtual machine may not tell, and
+    on environment variables.
+
+    Returns:
+        Instructions that torch uses, the switches that are set, and a short hash of these, the instructions and caches.
     """
     detected = {name: value for name, value in torch.cpu.get_capabilities().items() if not name.startswith("num_")}
     switches = {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
@@ -194,12 +197,12 @@ def code_path() -> str:
 
 
 ALWAYS_STATED = ("processor", "accelerator", "threads")
-# Results made before these were noted compare by the others.
+# Older results lack these and are compared by the others.
 STATED_SINCE = ("code_path", "cores", "memory_gib", "platform")
 
 
 def machine_of(provenance: Provenance) -> str:
-    """What wall-clock depends on besides the program, in words."""
+    """What times depend on besides the program, in words."""
     threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
     cores = f"{provenance.cores} core" + ("" if provenance.cores == 1 else "s") if provenance.cores else ""
     memory = f"{provenance.memory_gib} GiB" if provenance.memory_gib else ""
@@ -209,7 +212,7 @@ def machine_of(provenance: Provenance) -> str:
 
 
 def one_machine(origins: Iterable[Provenance]) -> bool:
-    """Whether results are of one machine as far as they say: no two differ in anything that both state."""
+    """Whether results can be from one machine: no two differ in an entry that both have."""
     known = list(origins)
     stated = [[getattr(origin, name) for origin in known] for name in ALWAYS_STATED]
     stated += [[value for one in known if (value := getattr(one, name)) is not None] for name in STATED_SINCE]
@@ -217,7 +220,7 @@ def one_machine(origins: Iterable[Provenance]) -> bool:
 
 
 def mixed_libraries(origins: Iterable[Provenance]) -> list[str]:
-    """Libraries of which results state different versions, with these: ``"torch 1.13.1 and 2.13.0"``."""
+    """Libraries whose versions differ between results, such as ``"torch 1.13.1 and 2.13.0"``."""
     stated: dict[str, set[str]] = {}
     for origin in origins:
         for name, version in origin.versions.items():

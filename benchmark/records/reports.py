@@ -1,4 +1,4 @@
-"""Reports beside runs, on flows, states and timing; and names of what numbers come from."""
+"""Reports on flows, visited states and timing, and the names of the results that numbers come from."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from benchmark.records.results import File, Record
 
 
 class FlowReport(File):
-    """Quality of one trained flow on states and feasible actions that it was not trained on.
+    """Quality of a trained flow on held-out states and feasible actions.
 
     Attributes:
-        flow: The method whose flow it is.
+        task: Id of the task.
+        flow: Id of the method whose flow it is.
+        profile: Profile of ``params.yaml``.
         draws: Latents drawn for each share.
-        validity: Kind of latent ("uniform" in the box, "boundary" of the box) -> tolerance -> share of f(z; s) in C(s).
+        validity: Share of f(z; s) in C(s), by kind of latent (``uniform`` in the box, ``boundary`` of the box) and
+            tolerance.
         recall: Share of feasible actions whose latent lies in the box.
-        curve: Held-out negative log-likelihood over training.
-        seconds: What drawing the samples and training took.
-        artifact_key: Of the flow: what it depends on, as one hash. Empty where it was not noted.
+        curve: Over training: ``step`` [updates] and ``nll``, the held-out negative log-likelihood [nats].
+        seconds: Time to draw the samples and to train [s].
+        artifact_key: SHA-256 of everything the flow depends on; empty in older files.
     """
 
     task: str
@@ -32,13 +35,16 @@ class FlowReport(File):
 
 
 class VisitedReport(File):
-    """Validity of one trained flow at states that the policies trained with it visit at the end of training.
+    """Validity of a trained flow at the states that policies trained with it visit at the end of training.
 
     Attributes:
-        seeds: Seeds of those policies.
-        states: Different states drawn from.
+        task: Id of the task.
+        flow: Id of the method whose flow it is.
+        profile: Profile of ``params.yaml``.
+        seeds: Seeds of the policies that visited the states.
+        states: Number of different states.
         draws: Latents drawn for each share.
-        validity: As in :class:`FlowReport`.
+        validity: As in :class:`FlowReport`, at these states.
     """
 
     task: str
@@ -51,12 +57,12 @@ class VisitedReport(File):
 
 
 class StateCoverage(Record):
-    """How well the states that one run visited are covered by those that a flow was trained on.
+    """How well the training states of a flow cover the states that one run visited.
 
     Attributes:
-        within_range: Share of states within the range of training in every coordinate.
-        near: Share as near to a training state as 99% of the held-out states are.
-        valid: Tolerance -> share of f(z; s) in C(s) at those states, z uniform in the box.
+        within_range: Share of visited states within the range of the training states in every coordinate.
+        near: Share of visited states as near to a training state as 99% of the held-out states are.
+        valid: Share of f(z; s) in C(s) at the visited states, by tolerance; z is uniform in the box.
     """
 
     within_range: float
@@ -65,11 +71,13 @@ class StateCoverage(Record):
 
 
 class CoverageReport(File):
-    """States visited in training against those that the task's ``flowpg`` flow was trained on.
+    """States that runs visited, against the training states of the task's ``flowpg`` flow.
 
     Attributes:
+        task: Id of the task.
+        profile: Profile of ``params.yaml``.
         draws: Latents drawn for each share.
-        runs: Method -> seed -> what was measured.
+        runs: A :class:`StateCoverage` by method and seed.
     """
 
     task: str
@@ -79,21 +87,25 @@ class CoverageReport(File):
 
 
 def report_path(folder: Path, method: str, task: str, states: str = "sampled") -> Path:
-    """Where the report on a flow lies below ``results/<profile>``; ``states`` is "sampled" or "visited"."""
+    """Path of the report on a flow in ``results/<profile>``; ``states`` is "sampled" or "visited"."""
     return folder / ("flows" if states == "sampled" else "visited") / method / f"{task}.json"
 
 
 def coverage_path(folder: Path, task: str) -> Path:
-    """Where the coverage of a task's states lies below ``results/<profile>``."""
+    """Path of a task's coverage report in ``results/<profile>``."""
     return folder / "visited" / f"{task}.json"
 
 
 class TimedRound(Record):
-    """A stretch of training by itself: seconds a step by part.
+    """A round of training, timed by itself: seconds per step.
 
     Attributes:
-        other: What no part accounts for: the harness itself.
-        busy_cores: Cores that everything else on the machine kept busy meanwhile, on average.
+        act: Choosing actions [s].
+        project: All projections [s].
+        env: The simulator [s].
+        update: Learning, without projections [s].
+        other: The harness [s].
+        busy_cores: Cores that everything else kept busy, on average.
     """
 
     act: float
@@ -110,14 +122,16 @@ class TimedRound(Record):
 
 
 class TimingReport(File):
-    """What a training step of each method costs on one task, measured serially, in turns.
+    """Time of a training step of each method on one task. Methods take turns, one at a time.
 
     Attributes:
-        steps: Training steps of each round, every one with an update.
-        rounds: By method.
-        solvers: Who projects, by method.
-        flows: Methods that train a flow first, which is in no round.
-        keys: What each method's steps depend on, as one hash.
+        task: Id of the task.
+        profile: Profile of ``params.yaml``.
+        steps: Training steps per round, each with an update.
+        rounds: Rounds of each method.
+        solvers: What projects, by method: ``exact`` or ``cvxpy``.
+        flows: Methods that train a flow first, outside the rounds.
+        keys: SHA-256 of everything that a method's steps depend on, by method.
     """
 
     task: str
@@ -130,7 +144,7 @@ class TimingReport(File):
 
 
 def timing_path(folder: Path, task: str) -> Path:
-    """Where the timing of a task lies below ``results/<profile>``."""
+    """Path of a task's timing in ``results/<profile>``."""
     return folder / "timing" / f"{task}.json"
 
 
@@ -138,20 +152,20 @@ HERE = Path()
 
 
 def of_runs(task: str, method: str) -> str:
-    """The complete runs of a task and method."""
+    """Name of the complete runs of a task and method."""
     return f"{task}/{method}"
 
 
 def of_flow(task: str, method: str, states: str = "sampled") -> str:
-    """The report on a flow; ``states`` is "sampled" or "visited"."""
+    """Name of the report on a flow; ``states`` is "sampled" or "visited"."""
     return report_path(HERE, method, task, states).as_posix()
 
 
 def of_timing(task: str) -> str:
-    """The timing of a task's training steps."""
+    """Name of the timing of a task."""
     return timing_path(HERE, task).as_posix()
 
 
 def of_experiment(name: str) -> str:
-    """The numbers of an experiment."""
+    """Name of the numbers of an experiment."""
     return f"experiments/{name}.csv"

@@ -1,4 +1,4 @@
-"""A run's result: one JSON file, the only truth that tables, figures and MLflow are made from."""
+"""The result of a run: one JSON file, from which tables, figures and MLflow are made."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from benchmark.records.files import read_bytes, write_text
 from envs.errors import UserError
 
 SCHEMA_VERSION = 2
-# "Valid" means different things in the papers, so every share is given at each of these: FlowPG counts at 0.1.
+# The papers call an action valid at different tolerances, so every share is given at each: FlowPG counts at 0.1.
 TOLERANCES = (0.0, 1e-6, 1e-3, 1e-2, 0.1)
-# Entries of the provenance that earlier programs noted as well, and that may still stand in a file.
+# Entries of the provenance that older files may have.
 FORMER = ("together", "together_code")
 TOLERANCE_KEYS = tuple(f"{tol:g}" for tol in TOLERANCES)
 
@@ -30,17 +30,23 @@ F = TypeVar("F", bound="File")
 
 
 class DamagedFileError(UserError):
-    """A file does not hold what was written to it."""
+    """The content of a file is not what was written to it."""
 
 
 class Record(BaseModel):
-    """Base of everything that is written: unknown fields, NaN and infinities are refused."""
+    """Base of everything that is written. Unknown fields, NaN and infinities are errors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Evaluation(Record):
-    """One evaluation of the policy without noise, its infeasible actions repaired; off the clock."""
+    """An evaluation of the policy, without noise and with repair.
+
+    Attributes:
+        step: Training steps of the policy.
+        mean: Mean of ``episodes``.
+        episodes: Undiscounted return of each episode, in the task's units.
+    """
 
     step: int
     mean: float
@@ -48,7 +54,13 @@ class Evaluation(Record):
 
 
 class Returns(Record):
-    """Undiscounted episode returns: of the last policy, of the best evaluated one run anew, and over training."""
+    """Undiscounted returns.
+
+    Attributes:
+        final: The last policy, over ``final_episodes`` episodes.
+        best: The policy with the best evaluation, run again on the episodes of ``final``.
+        evaluations: Evaluations during training, in order.
+    """
 
     final: Evaluation
     best: Evaluation
@@ -56,14 +68,14 @@ class Returns(Record):
 
 
 class ViolationCount(Record):
-    """How often and by how much the actions of one kind missed C(s) during training.
+    """How often and by how much actions of one kind lay outside C(s).
 
     Attributes:
-        n: Actions judged.
-        count: Those with a positive summed violation (tolerance 0).
+        n: Actions counted.
+        count: Actions that violate the constraint at tolerance 0.
         mean: Mean summed violation of those, in the constraint's units; 0 if there are none.
         max: Largest summed violation.
-        valid_share: Share of n within each tolerance; None where nothing was judged.
+        valid_share: Share of ``n`` that is valid, by tolerance; null if ``n`` is 0.
     """
 
     n: int
@@ -75,17 +87,17 @@ class ViolationCount(Record):
     @model_validator(mode="after")
     def _shares_of_what_was_judged(self) -> ViolationCount:
         if not self.n:
-            # Files were written that call all of nothing valid.
+            # Older files say 1 where nothing was counted.
             self.valid_share = dict.fromkeys(self.valid_share)
         elif None in self.valid_share.values():
             raise ValueError(f"{self.n} actions were counted, but valid_share is missing")
         return self
 
     def valid_at(self, tolerance: float) -> float:
-        """Share of n within one of :data:`TOLERANCES`.
+        """Share of ``n`` that is valid at one of :data:`TOLERANCES`.
 
         Raises:
-            ValueError: If nothing was judged.
+            ValueError: If nothing was counted.
         """
         share = self.valid_share[f"{tolerance:g}"]
         if share is None:
@@ -94,7 +106,13 @@ class ViolationCount(Record):
 
 
 class Violations(Record):
-    """The policy's own output, the same with exploration noise, and what was executed after repair."""
+    """Violations during training, by kind of action.
+
+    Attributes:
+        policy: The policy's output, without noise and repair. Not counted during the warm-up.
+        behaviour: The action with exploration noise, or the random action of the warm-up, at every step.
+        executed: The action after repair, at every step.
+    """
 
     policy: ViolationCount
     behaviour: ViolationCount
@@ -102,7 +120,17 @@ class Violations(Record):
 
 
 class Seconds(Record):
-    """Wall-clock split; ``total`` is the whole training with preparation and harness, without evaluation."""
+    """Wall-clock time of the parts of a run [s].
+
+    Attributes:
+        prepare: Work before training, such as training a flow: the time it took when it was done.
+        act: Choosing actions.
+        project: All projections, whoever calls them.
+        env: The simulator.
+        update: Learning, without projections.
+        evaluate: Evaluation, which is not part of ``total``.
+        total: All of training. The harness takes what the parts leave over.
+    """
 
     prepare: float = 0.0
     act: float = 0.0
@@ -113,12 +141,19 @@ class Seconds(Record):
     total: float = 0.0
 
 
-# Parts of a training that tables show: "other" is what none of them accounts for, the harness itself.
+# Parts of training that tables show; "other" is the harness, which takes what the parts leave over.
 PARTS = ("prepare", "act", "project", "env", "update", "other")
 
 
 class Calls(Record):
-    """Batched calls of projection and linear oracle in training, and the actions that they were given."""
+    """Batched calls of the projection and the linear oracle during training.
+
+    Attributes:
+        project: Calls of the projection.
+        oracle: Calls of the linear oracle.
+        project_rows: Actions projected.
+        oracle_rows: Gradients given to the oracle.
+    """
 
     project: int = 0
     oracle: int = 0
@@ -127,18 +162,27 @@ class Calls(Record):
 
 
 class Provenance(Record):
-    """Where a result comes from.
+    """Code, libraries and machine that made a result. Older files lack some entries.
 
     Attributes:
-        diff_sha256: Of the files that differ from the commit; None where none does.
-        code_sha256: Of all code that bears on a run.
-        code_path: Which instructions of the processor the libraries compute with.
-        cores: Physical cores of the machine.
-        memory_gib: Its memory [GiB], rounded.
-        platform: Its operating system, architecture and C library.
-        machine: Short hash of processor, code path, accelerator, cores, memory and platform.
-        given: What was set for this run alone, which is then none of its profile; None where nothing was.
-        sha256: Of all other entries of the file; empty where it was not noted.
+        commit: Commit of this repository; null without git.
+        dirty: Whether there were uncommitted changes.
+        diff_sha256: Hash of the files that differ from the commit, new ones included; null if none does.
+        code_sha256: Hash of the code that affects a run; null for other results.
+        lock_sha256: Hash of ``requirements.lock``.
+        versions: Versions of Python and the libraries.
+        processor: Model of the processor.
+        accelerator: Model of the accelerator; null if there is none.
+        threads: Threads of the process.
+        started: Time of the start, UTC.
+        code_path: Processor instructions that torch uses, switches of MKL, oneDNN and NumPy that are set, and a hash of
+            these and of the processor's instructions and caches.
+        cores: Physical cores.
+        memory_gib: Memory [GiB], rounded.
+        platform: Operating system, architecture and C library.
+        machine: Short hash of processor, ``code_path``, accelerator, cores, memory and platform.
+        given: ``--set`` and ``--steps`` of a run outside its profile; left out if there are none.
+        sha256: Hash of all other entries of the file; empty in older files.
     """
 
     commit: str | None
@@ -162,24 +206,29 @@ class Provenance(Record):
     @model_validator(mode="before")
     @classmethod
     def _without_former_entries(cls, data: Any) -> Any:
-        # No others: a damaged name, of the digest itself for example, is no entry that may be ignored.
+        # Only these: a damaged name, such as that of the digest, must not be ignored.
         return {name: data[name] for name in data if name not in FORMER} if isinstance(data, dict) else data
 
     @model_serializer(mode="wrap")
     def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A file from before the machine was noted is written again to the same bytes.
+        # An older file, without these entries, is written back to the same bytes.
         later = ("code_sha256", "code_path", "cores", "memory_gib", "platform", "machine", "given")
         return {name: value for name, value in handler(self).items() if value is not None or name not in later}
 
 
 class File(Record):
-    """Base of what is a file of its own."""
+    """Base of every result that is a file.
+
+    Attributes:
+        schema_version: Version of this format.
+        provenance: Code, libraries and machine that made the file.
+    """
 
     schema_version: Literal[2] = 2
     provenance: Provenance | None = None
 
     def write(self, path: Path) -> None:
-        """Write to ``path`` atomically, with a digest: a flipped bit may well leave valid JSON.
+        """Write to ``path`` atomically, with a digest, since a flipped bit can leave valid JSON.
 
         Raises:
             UserError: If it cannot be written.
@@ -192,17 +241,17 @@ class File(Record):
 
 
 def digest(entries: dict[str, Any]) -> str:
-    """Of a file's entries as they stand there, but for the digest itself; those of a newer program may be more."""
+    """SHA-256 of all entries except the digest; unknown fields included."""
     origin = {name: value for name, value in entries["provenance"].items() if name != "sha256"}
     return hashlib.sha256(json.dumps(entries | {"provenance": origin}, sort_keys=True).encode()).hexdigest()
 
 
 class FinalPolicy(Record):
-    """The last policy at the states that it visits itself, without noise; off the clock.
+    """The last policy at the states that it visits in evaluation, without noise.
 
     Attributes:
-        violations: Of its raw output, at every step of those episodes.
-        contexts: Contexts (k values each) of some of these states, evenly spaced; empty when k = 0.
+        violations: Violations of its raw output at every step of these episodes.
+        contexts: Contexts of up to 500 of these states, evenly spaced; empty if the constraint reads no observation.
     """
 
     violations: ViolationCount
@@ -210,15 +259,29 @@ class FinalPolicy(Record):
 
 
 class RunResult(File):
-    """Everything about one run of a task, a method and a seed.
+    """The result of one run.
 
     Attributes:
-        run_key: Hash of what was asked (``benchmark/records/keys.py``).
-        versions: Versions of all that the run depends on, by name.
-        final_policy: What the last policy does at the states that it leads to.
-        curves: Over training, all of the length of ``curves["step"]``: cumulative violations (tolerance 0) of the
-            policy and behaviour, and means since the last point of what ``update`` returned (None before learning).
-        visited: Contexts (k values each) of states visited, evenly spaced over training; empty when k = 0.
+        run_key: SHA-256 of task, method, their versions, settings and seed. The same key means the same result.
+        versions: Versions of everything the run depends on, by name: ``protocol``, task, method, samples, flow.
+        status: ``complete``, ``failed`` or ``timeout``. Only complete runs count.
+        error: Why the run is not complete, in one line; else null.
+        task: Id of the task.
+        method: Id of the method.
+        seed: Seed of all randomness.
+        profile: Profile of ``params.yaml``.
+        config: The whole configuration, a ``RunConfig``.
+        returns: Returns; null unless complete.
+        violations: Violations during training; null if the run failed.
+        final_policy: The last policy in evaluation; null unless complete.
+        curves: Lists with one number per evaluation: ``step``; ``violations/policy`` and ``violations/behaviour``,
+            violations at tolerance 0 so far [actions]; ``update/<name>``, mean of a loss since the last point, null
+            before learning starts.
+        visited: Context, the observation entries that the constraint reads, at about 200 states evenly spaced over
+            training; empty if it reads none.
+        calls: Calls of projection and linear oracle.
+        seconds: Time of each part.
+        provenance: Code, libraries and machine that made the run.
     """
 
     run_key: str
@@ -245,17 +308,17 @@ def read_record(path: Path, kind: type[F]) -> F:
 
     Raises:
         DamagedFileError: If it is truncated or damaged.
-        UserError: If it is missing or of a schema version unknown here.
+        UserError: If it is missing or its schema version is unknown.
     """
     return parse_record(read_bytes(path), path, kind)
 
 
 def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
-    """As :func:`read_record`, from what a file holds; ``path`` is what messages call it.
+    """Like :func:`read_record`, from the content of a file; messages name ``path``.
 
     Raises:
         DamagedFileError: If it is truncated or damaged.
-        UserError: If it is of a schema version unknown here.
+        UserError: If its schema version is unknown.
     """
     try:
         data = json.loads(content)
@@ -279,5 +342,10 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
 
 
 def read_run(path: Path) -> RunResult:
-    """Read the result of one run; see :func:`read_record`."""
+    """Read the result of one run.
+
+    Raises:
+        DamagedFileError: If the file is truncated or damaged.
+        UserError: If it is missing or its schema version is unknown.
+    """
     return read_record(path, RunResult)

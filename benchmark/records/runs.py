@@ -1,4 +1,4 @@
-"""One run by its name: what it depends on, where its result lies, whether it is asked for today, or missing."""
+"""Runs by name: their keys, their files, and whether each is complete, stale or missing."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ from envs.errors import UserError
 from envs.registry import TaskSpec, list_tasks, make_task
 from methods.base import method_class, parse_config
 
-# Of settings that changed, so many are named.
+# Most changed settings that are named.
 SETTINGS_NAMED = 3
 State = Literal["complete", "failed", "timeout", "stale", "missing"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's name: profile, task, method and seed.
+    """A run, named by profile, task, method and seed.
 
     Attributes:
-        given: What differs from the profile's settings, ``--steps=N`` or ``--set=NAME=VALUE`` each; such a run is none
-            of the profile's, and lies elsewhere.
-        out: Where its JSON lies, if not in the profile's place.
+        profile: Profile of ``params.yaml``.
+        task: Id of the task.
+        method: Id of the method.
+        seed: Seed of all randomness.
+        given: Settings that differ from the profile's, ``--steps=N`` or ``--set=NAME=VALUE`` each. Such a run is not
+            part of the profile and has another place.
+        out: Path of its JSON, if not the profile's place.
     """
 
     profile: str
@@ -43,11 +47,11 @@ class Run:
     out: Path | None = None
 
     def elsewhere(self, results: Path, out: Path | None, given: Sequence[str]) -> Run:
-        """The same with settings of its own, or in another place.
+        """The same run with its own settings, or in another place.
 
         Args:
             results: Folder of all results.
-            out: A JSON file, or a folder; a run with settings of its own has one below the profile's by default.
+            out: A JSON file or a folder; by default a run with its own settings goes to a folder below the profile's.
             given: See :class:`Run`.
 
         Raises:
@@ -66,29 +70,29 @@ class Run:
         return replace(run, out=out)
 
     def changed(self, results: Path) -> Path:
-        """The folder of runs with these settings, and of what is prepared for them."""
+        """The folder of runs with these settings, and of the artifacts prepared for them."""
         return results / self.profile / "changed" / key_of({"given": self.given})[:12]
 
     def path(self, results: Path) -> Path:
-        """Where its JSON lies."""
+        """Path of its JSON."""
         return self.out or self._file(results, "runs", "json")
 
     def kept(self, results: Path, key: str) -> Path:
-        """Where a copy of a complete JSON stays when the pipeline removes a stage's results to rerun it."""
+        """Path of the copy of a complete JSON that stays when the pipeline deletes a stage's results to rerun it."""
         return results / self.profile / "kept" / f"{key}.json"
 
     def checkpoint(self, results: Path) -> Path:
-        """Where the last state of its method lies."""
+        """Path of the last state of its method."""
         if self.out:
             return self.out.with_suffix(".safetensors")
         return self._file(results, "checkpoints", "safetensors")
 
     def policy(self, results: Path) -> Path:
-        """Where `acrl export` puts its last policy."""
+        """Path to which `acrl export` writes its last policy."""
         return self._file(results, "policies", "safetensors")
 
     def unfinished(self, results: Path) -> Path:
-        """Where a run that was interrupted left its state."""
+        """Path of the state of an interrupted run."""
         if self.out:
             return self.out.with_suffix(".unfinished")
         return self._file(results, "unfinished/runs", "safetensors")
@@ -107,26 +111,26 @@ class Run:
         return " ".join([self.task, self.method, f"seed {self.seed}", *self.given])
 
     def key(self, params: Params) -> str:
-        """What it depends on, as one hash."""
+        """Its run key: a hash of everything it depends on."""
         return run_key(make_task(self.task), method_class(self.method), self.config(params), self.seed)
 
     def versions(self, params: Params) -> Versions:
-        """Versions of all that it depends on, by name."""
+        """Versions of everything it depends on, by name."""
         cls = method_class(self.method)
         return run_versions(make_task(self.task), cls, parse_config(cls, self.config(params).method))
 
     def code(self) -> str:
-        """Hash of all code that bears on it, which is noted and is in no key."""
+        """Hash of all code that affects it; recorded, but not part of the key."""
         return run_code(make_task(self.task), method_class(self.method))
 
 
 def select(
     params: Params, profile: str, tasks: Sequence[str] = (), methods: Sequence[str] = (), seeds: Sequence[int] = ()
 ) -> Iterator[Run]:
-    """The runs of a profile, or those of the given tasks, methods and seeds at its budget.
+    """Select the runs of a profile, or those of the given tasks, methods and seeds at its budget.
 
-    Without methods, a task of the profile has all runs that the profile asks of it: those of the references are among
-    them, and of an unconstrained task they are all. Any other task has the profile's methods.
+    If no methods are given, a task of the profile has all runs that the profile asks for, reference runs included; an
+    unconstrained task has only those. Any other task has the profile's methods.
 
     Raises:
         UnknownIdError: If a profile, task or method is unknown.
@@ -141,7 +145,7 @@ def select(
         pairs = [pair for task in tasks for pair in of_task[task] or others[task]]
     else:
         pairs = asked
-    # A profile's methods may be references.
+    # A profile's methods may be reference methods too.
     for task, method in dict.fromkeys(pairs):
         make_task(task)
         method_class(method)
@@ -150,7 +154,7 @@ def select(
 
 
 def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
-    """Whether a run's result is there and is what the profile asks for today, and what is to be known of it."""
+    """The state of a run's result against the present versions and settings, and a reason or note."""
     path = run.path(results)
     if not path.exists():
         return "missing", ""
@@ -163,12 +167,12 @@ def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
 
 
 def is_stale(result: RunResult, params: Params) -> bool:
-    """Whether a complete result is not what its profile asks for today."""
+    """Whether the key of a complete result is not the one that the present versions and settings give."""
     return result.run_key != Run(result.profile, result.task, result.method, result.seed).key(params)
 
 
 def why_stale(result: RunResult, run: Run, params: Params) -> str:
-    """What of a run was different when it was made, in words."""
+    """What was different when a run was made, in words."""
     then = result.versions
     raised = [(name, version) for name, version in run.versions(params).items() if then.get(name) != version]
     if raised:
@@ -182,12 +186,12 @@ def why_stale(result: RunResult, run: Run, params: Params) -> str:
 
 
 def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
-    """Take a run's damaged JSON, or the kept copy of it, out of the way; a line for each that says so."""
+    """Rename a run's JSON and its kept copy if they are damaged; return a line for each."""
     said = []
     for path in (run.path(results), run.kept(results, run.key(params))):
         if not path.exists():
             continue
-        # Another sweep may be putting a whole one in its place.
+        # Another sweep may be replacing it.
         with file_lock(run.unfinished(results)):
             try:
                 if path.exists():
@@ -198,7 +202,7 @@ def set_damaged_aside(run: Run, params: Params, results: Path) -> list[str]:
 
 
 def restore(run: Run, params: Params, results: Path) -> bool:
-    """Put a finished run's JSON back in its place if a copy of the same key and libraries was kept; says whether."""
+    """Restore a run's JSON from its kept copy, if key and libraries are the same; return whether it was."""
     kept = run.kept(results, run.key(params))
     if not kept.exists():
         return False
@@ -210,9 +214,9 @@ def restore(run: Run, params: Params, results: Path) -> bool:
 
 
 LOW_METHOD = "random-feasible"
-# On a task with its action box alone this is plain DDPG: nothing is left to project.
+# Without a constraint but the action box this is plain DDPG: there is nothing to project.
 HIGH_METHOD = "ddpg-projection"
-# Does nothing: what learning has to beat. It enters no scale.
+# Does nothing. Learning has to beat it; it is not part of the scale of scores.
 IDLE_METHOD = "hold"
 
 
@@ -227,20 +231,20 @@ def unconstrained_task(task: TaskSpec) -> str | None:
 
 
 def anchor_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tuple[str, str]]:
-    """Task and method of every run that the returns of ``tasks`` are measured by."""
+    """Task and method of every run that defines the reference returns of ``tasks``."""
     return [(task, LOW_METHOD) for task in tasks] + [(task, HIGH_METHOD) for task in unconstrained]
 
 
 def reference_pairs(tasks: Iterable[str], unconstrained: Iterable[str]) -> list[tuple[str, str]]:
-    """Task and method of every run that is shown beside those of a profile's methods, those of anchors first."""
+    """Task and method of every run shown beside those of a profile's methods, reference returns first."""
     tasks = list(tasks)
     return [*anchor_pairs(tasks, unconstrained), *((task, IDLE_METHOD) for task in tasks)]
 
 
 class NoRunsError(UserError):
-    """There is no complete run of what a command is about, by default the profile itself.
+    """There is no complete run of ``what``, by default the profile.
 
-    Other profiles are named if they have runs of ``method``.
+    The message names other profiles that have runs of ``method``.
     """
 
     def __init__(self, profile: str, results: Path, what: str = "", method: str = "*") -> None:
@@ -250,22 +254,22 @@ class NoRunsError(UserError):
 
 
 def check_runs(profile: str, results: Path) -> None:
-    """Refuse to make anything from no runs, which would replace what was made from some.
+    """Refuse to make tables from no runs, which would replace those made from some.
 
     Raises:
-        NoRunsError: If the profile has none, whether complete or not.
+        NoRunsError: If the profile has no runs, complete or not.
     """
     if profile not in profiles_with_runs(results):
         raise NoRunsError(profile, results)
 
 
 def profiles_with_runs(results: Path, method: str = "*") -> list[str]:
-    """Profiles that have a run, complete or not, of a method or of any."""
+    """Profiles that have a run of a method, or of any, complete or not."""
     found = results.glob(f"*/runs/*/{method}/seed-*.json")
     return sorted({path.relative_to(results).parts[0] for path in found})
 
 
 def or_choose(profile: str, results: Path, method: str = "*") -> str:
-    """The end of an error that names the other profiles that have runs; empty if there are none."""
+    """The end of a message that names other profiles with runs; empty if there are none."""
     others = [f"-p {other}" for other in profiles_with_runs(results, method) if other != profile]
     return f", or choose a profile that has some: {', '.join(others)}" if others else ""

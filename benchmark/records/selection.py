@@ -1,4 +1,4 @@
-"""Which results a table or figure is made from: one profile, read whole, with what is missing or failed named."""
+"""The results from which tables and figures are made: all of one profile, with failed and unused runs listed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Report = TypeVar("Report", FlowReport, VisitedReport)
 
 @dataclass(frozen=True)
 class CompleteRun:
-    """A complete run, with what every complete run has."""
+    """A complete run, whose returns and violations are known to exist."""
 
     record: RunResult
     returns: Returns
@@ -48,7 +48,7 @@ class CompleteRun:
 
     @property
     def machine(self) -> str:
-        """What its wall-clock depends on besides the program."""
+        """What its times depend on besides the program."""
         return machine_of(self.record.provenance)
 
 
@@ -57,15 +57,18 @@ class Selection:
     """Results of one profile for the given tasks, methods and seeds.
 
     Attributes:
-        methods: Those given, then submitted ones that are not among them.
-        complete: Complete runs by task and method, those of references included.
-        failures: Runs that ended otherwise than complete; they count as missing.
+        profile: Profile of all results.
+        tasks: Ids of the tasks.
+        methods: The given methods, then other submitted ones.
+        seeds: The given seeds.
+        complete: Complete runs by task and method, reference runs included.
+        failures: Runs that are not complete; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
-        visited: The same at the states that trained policies visit.
-        timing: What a training step costs, by task.
-        coverage: How well the states visited are covered by those that the flow was trained on, by task.
-        submitted: What the author says of each submitted method.
-        unused: Paths, below the profile's folder, of runs outside of the given tasks, methods and seeds.
+        visited: Reports on flows by task and method, at the states that trained policies visit.
+        timing: Timing of training steps, by task.
+        coverage: Coverage of visited states by the flow's training states, by task.
+        submitted: Description of each submitted method.
+        unused: Paths, in the profile's folder, of runs of other tasks, methods or seeds.
         ranked: Whether the budget is long enough to rank methods by return.
     """
 
@@ -85,7 +88,7 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """Name of the profile for headings and captions, which says so where its budget is too short to rank by."""
+        """Name of the profile in headings and captions; it says if the budget is too short to rank methods."""
         return self.profile if self.ranked else f"{self.profile} ({TOO_SHORT})"
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
@@ -93,7 +96,7 @@ class Selection:
         return self.complete.get((task, method), [])
 
     def anchors(self, task: str) -> tuple[list[CompleteRun], list[CompleteRun]]:
-        """The complete runs that a task's returns are measured by: those of its 0, and those of its 1."""
+        """The complete runs of a task's reference returns, score 0 and score 1."""
         free = unconstrained_task(make_task(task))
         return self.runs(task, LOW_METHOD), self.runs(free, HIGH_METHOD) if free else []
 
@@ -126,11 +129,11 @@ def read_selection(
     seeds: Sequence[int],
     ranked: bool = True,
 ) -> Selection:
-    """Read the runs and flow reports of a profile from its folder ``results/<profile>``.
+    """Read the runs and reports of a profile from its folder ``results/<profile>``.
 
     Raises:
-        UserError: If the folder is missing, a file is damaged or of another schema version, profile or place than its
-            path says, or runs that would be put in one row or compared with each other had different settings.
+        UserError: If the folder is missing; a file is damaged, misplaced, or of another schema version or profile; or
+            runs that would be averaged or compared had different settings.
     """
     if not folder.is_dir():
         raise NoRunsError(profile, folder.parent)
@@ -155,7 +158,7 @@ def read_selection(
 
 
 def _read_runs(found: Selection, folder: Path) -> None:
-    """Put every run of the profile's folder ``results/<profile>`` where it belongs in ``found``, still empty."""
+    """Sort every run in the profile's folder ``results/<profile>`` into ``found``."""
     wanted = set(itertools.product(found.tasks, found.methods))
     free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
     references = set(reference_pairs(found.tasks, free))
@@ -172,10 +175,10 @@ def _read_runs(found: Selection, folder: Path) -> None:
 
 
 def check_place(path: Path, run: RunResult, profile: str) -> None:
-    """Refuse a run that its path names otherwise, as a file copied from elsewhere would be.
+    """Refuse a run whose path names another one, such as a file copied from elsewhere.
 
     Raises:
-        UserError: If profile, task, method or seed differ, or its settings were given for it alone.
+        UserError: If profile, task, method or seed differ, or the run had settings of its own.
     """
     if run.provenance.given:
         raise UserError(f"{path} was made with {' '.join(run.provenance.given)} and is no run of the profile: move it")
@@ -187,7 +190,7 @@ def check_place(path: Path, run: RunResult, profile: str) -> None:
 
 
 def check_complete(path: Path, run: RunResult) -> CompleteRun:
-    """A run said to be complete, with what makes it so.
+    """Check that a run with status complete has all results.
 
     Raises:
         UserError: If something is missing.
@@ -204,7 +207,7 @@ def check_complete(path: Path, run: RunResult) -> CompleteRun:
 
 
 def _read_flow(path: Path, kind: type[Report], profile: str, task: str, method: str) -> Report:
-    """A report on a flow."""
+    """Read a report on a flow."""
     flow = read_record(path, kind)
     if flow.profile != profile:
         raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
@@ -216,7 +219,7 @@ def _read_flow(path: Path, kind: type[Report], profile: str, task: str, method: 
 
 
 def _read_timing(path: Path, profile: str, task: str) -> TimingReport:
-    """The timing of a task."""
+    """Read the timing of a task."""
     timing = read_record(path, TimingReport)
     _check_report(path, "timing", timing, profile, task)
     if not timing.rounds or set(timing.solvers) != set(timing.rounds):
@@ -227,23 +230,23 @@ def _read_timing(path: Path, profile: str, task: str) -> TimingReport:
 
 
 def _check_report(path: Path, what: str, report: TimingReport | CoverageReport, profile: str, task: str) -> None:
-    """Refuse a report of another profile or task than its path says."""
+    """Refuse a report whose path names another profile or task."""
     if (report.profile, report.task) != (profile, task):
         raise UserError(f"{path} holds the {what} of {report.task}, profile '{report.profile}': move it or delete it")
 
 
 def arrange(found: Selection) -> None:
-    """Order runs by seed as a number and failures as the tables list them: paths sort 'seed-10' before 'seed-2'."""
+    """Sort runs by seed as a number, since 'seed-10' precedes 'seed-2' in paths, and failures as in tables."""
     for runs in found.complete.values():
         runs.sort(key=lambda run: run.record.seed)
     found.failures.sort(key=lambda run: (found.tasks.index(run.task), found.methods.index(run.method), run.seed))
 
 
 def check_comparable(found: Selection) -> None:
-    """Refuse what would be compared or averaged though it was made with different settings.
+    """Refuse to compare or average runs with different settings.
 
     Raises:
-        UserError: If a task's runs had different budgets, or a row's seeds different configurations.
+        UserError: If a task's runs had different budgets, or the seeds of a method different configurations.
     """
     for task in found.tasks:
         low, high = found.anchors(task)
@@ -266,14 +269,14 @@ def check_comparable(found: Selection) -> None:
 
 
 def commits(origins: Sequence[Provenance]) -> str:
-    """The commits that results come from."""
+    """The commits that made results."""
     names = sorted({(origin.commit or "unknown")[:12] for origin in origins})
     dirty = any(origin.dirty for origin in origins)
     return (", ".join(names) or "unknown") + (" (with uncommitted changes)" if dirty else "")
 
 
 def one_line(error: str | None) -> str:
-    """The line of an error or traceback that says what happened."""
+    """The line of an error or traceback that names the cause."""
     lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
     message = lines[-1] if lines else "no message"
     return message if len(message) <= ERROR_WIDTH else message[: ERROR_WIDTH - 3] + "..."

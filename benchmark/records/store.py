@@ -1,4 +1,4 @@
-"""Tensors on disk: what preparation made, and checkpoints. safetensors, so that loading runs no code."""
+"""Prepared artifacts and checkpoints on disk, as safetensors: loading them runs no code."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DIGEST = "sha256"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    """Write tensors and facts about them atomically, with a digest of all."""
+    """Write tensors and facts about them atomically, with a digest."""
     whole = {name: value.contiguous() for name, value in tensors.items()}
     write_bytes(path, save(whole, {**facts, DIGEST: digest(whole, facts)}))
 
 
 def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
-    """sha256 of names, types, shapes and numbers: the format itself would not notice a flipped bit."""
+    """SHA-256 of names, types, shapes and numbers. The format itself would not notice a flipped bit."""
     found = hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
         found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -41,7 +41,7 @@ def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
 
 
 def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
-    """Tensors and facts of one file.
+    """Read the tensors and facts of a file.
 
     Raises:
         UserError: If it is missing, truncated or damaged.
@@ -60,19 +60,19 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
 
 
 def with_sorted_header(content: bytes) -> bytes:
-    """What a file holds with the entries of its header in order, which safetensors leaves to chance.
+    """The content of a file with the entries of its header sorted; safetensors writes them in random order.
 
     The format: a length of 8 bytes, a header of that length in JSON, the numbers (github.com/huggingface/safetensors).
     """
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()
-    # The numbers begin at a multiple of 8.
+    # The numbers start at a multiple of 8 bytes.
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def set_aside(path: Path) -> str:
-    """Rename a damaged file so that it is neither used nor lost; a line that says so."""
+    """Rename a damaged file, which is then neither used nor lost; return a line that says so."""
     names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
     aside = next(name for name in map(path.with_suffix, names) if not name.exists())
     try:
@@ -83,12 +83,12 @@ def set_aside(path: Path) -> str:
 
 
 class FileCheckpoint(Checkpoint):
-    """The state of unfinished work in one file, replaced atomically each time, under the key of what is being made.
+    """The state of unfinished work in one file, under the key of its result, replaced atomically each time.
 
-    A file of another key is of other versions or settings, and is not gone on from.
+    A file with another key has other versions or settings, and work does not resume from it.
 
     Attributes:
-        seconds_before: What the work took before it was gone on with.
+        seconds_before: Time that the work took before it was resumed [s].
     """
 
     def __init__(self, path: Path, key: str) -> None:
@@ -98,7 +98,7 @@ class FileCheckpoint(Checkpoint):
         self.seconds_before = 0.0
 
     def load(self) -> Tensors | None:
-        """What was saved last, None if nothing of this key was; a damaged file is named, set aside and not used."""
+        """The last saved state, or None if there is none with this key. A damaged file is renamed, with a warning."""
         if not self.path.exists():
             return None
         try:
@@ -120,27 +120,27 @@ class FileCheckpoint(Checkpoint):
         save_tensors(self.path, state, {"key": self.key, "seconds": f"{self.seconds():.6f}"})
 
     def seconds(self) -> float:
-        """What the work took, before and now."""
+        """Time of the work so far, earlier parts included [s]."""
         return time.perf_counter() - self.started + self.seconds_before
 
     def remove(self) -> None:
-        """The work is finished."""
+        """Delete the file: the work is finished."""
         self.path.unlink(missing_ok=True)
 
 
 class ArtifactStore(Artifacts):
-    """Keeps a task's prepared artifacts as ``<folder>/<name>/<task>.safetensors``, each under a key of what made it.
+    """Stores a task's prepared artifacts as ``<folder>/<name>/<task>.safetensors``, each with its key.
 
-    What is being made leaves its state below ``<folder>/unfinished``, apart from what a pipeline removes.
+    Unfinished work is in ``<folder>/unfinished``, which the pipeline does not remove.
 
     Args:
         folder: The folder of a profile.
-        task: Whose artifacts.
-        same_libraries: Whether an artifact that was made with other versions of libraries is made anew.
+        task: The task of the artifacts.
+        same_libraries: Whether to remake an artifact that was made with other versions of libraries.
 
     Attributes:
-        waited: Seconds that calls of :meth:`get` took now.
-        cost: Seconds that making the artifacts asked for took, now or when they were made, parts included.
+        waited: Seconds spent in calls of :meth:`get`.
+        cost: Seconds that the artifacts took when they were made, parts included.
     """
 
     def __init__(self, folder: Path, task: TaskSpec, same_libraries: bool = False) -> None:
@@ -151,18 +151,18 @@ class ArtifactStore(Artifacts):
         self.cost = 0.0
 
     def path(self, name: str) -> Path:
-        """Where an artifact of this task is kept."""
+        """Path of an artifact of this task."""
         return self.folder / name / f"{self.task.id}.safetensors"
 
     def key(self, settings: Mapping[str, Any], versions: Versions) -> str:
-        """The key that a kept artifact must have to be used."""
+        """The key that a stored artifact must have to be used."""
         return key_of({"task": self.task.fingerprint(), "settings": dict(settings), "versions": versions})
 
     def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
-        """See ``methods.base.Artifacts``; a kept artifact of another key is made anew.
+        """See ``methods.base.Artifacts``. A stored artifact with another key is remade.
 
         Raises:
-            UserError: If the kept file is damaged, which sets it aside, or the new one cannot be written.
+            UserError: If the stored file is damaged and was renamed, or the new one cannot be written.
         """
         started = time.perf_counter()
         path, key = self.path(name), self.key(settings, versions)
@@ -179,11 +179,11 @@ class ArtifactStore(Artifacts):
         except UserError as error:
             raise UserError(f"{set_aside(path)}; run again to replace it") from error
         libraries = json.dumps(library_versions())
-        # What was made before libraries were noted is taken as it is.
+        # Older files do not name libraries and are accepted.
         same = not self.same_libraries or facts.get("libraries", libraries) == libraries
         if facts.get("key") == key and "seconds" in facts and same:
             return tensors, float(facts["seconds"])
-        # Artifacts that this one is made from are charged with what they cost, not with the time to load them.
+        # Artifacts that this one is made from count with their cost, not with the time to load them.
         parts = ArtifactStore(self.folder, self.task, self.same_libraries)
         parts.checkpoint = checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key)
         tensors = make(parts)
@@ -193,19 +193,19 @@ class ArtifactStore(Artifacts):
         return tensors, cost
 
 
-# Largest share of the time that may go into writing checkpoints: a slow write makes the next one wait.
+# Largest share of the time spent on writing checkpoints: a slow write delays the next one.
 SHARE = 0.02
 EVERY_SECONDS = 60.0
-# Raised when what is in a checkpoint changes: one of another format is not gone on from.
+# Raised when the content of a checkpoint changes: runs do not resume from another format.
 FORMAT = 2
 
 
 class RunCheckpoint(FileCheckpoint):
-    """Knows when it is time to write again.
+    """A checkpoint of a run that knows when it is due.
 
     Attributes:
         every: Least seconds between two writes.
-        wait: Seconds from the last write to the next one.
+        wait: Seconds from the last write to the next.
     """
 
     def __init__(self, path: Path, key: str, every: float = EVERY_SECONDS) -> None:
@@ -215,7 +215,7 @@ class RunCheckpoint(FileCheckpoint):
         self._last = time.perf_counter()
 
     def due(self) -> bool:
-        """Whether it is time to write again."""
+        """Whether the next write is due."""
         return time.perf_counter() - self._last >= self.wait
 
     def save(self, state: Tensors) -> None:

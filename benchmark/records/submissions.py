@@ -1,7 +1,7 @@
-"""Submissions: methods that others ran, each described by a TOML beside its runs.
+"""Submissions: methods that others ran, each described by a TOML file beside its runs.
 
-The file ``results/<profile>/submissions/<method>.toml`` puts a method on the leaderboard that the profile does not name
-and whose code need not be installed: tables and report take the method's id and what its author says from there.
+The file ``results/<profile>/submissions/<method>.toml`` adds a method that the profile does not name to the
+leaderboard. Its code need not be installed: tables and report take its id and description from the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from envs.errors import UserError
 from methods.base import list_methods, method_class
 
 FOLDER = "submissions"
-# The id of a submitted method names files, pages and columns.
+# The id names files, pages and columns.
 METHOD_ID = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 LONGEST = 300
 MARKUP = re.compile(r"[<>\[\]|`\\]")
@@ -31,12 +31,12 @@ PINNED = rf"[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.+!]+| @ (git\+)?{ADDRESS})"
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is one short line without markup, since captions and notes show it."""
+    """Whether a text is one short line without markup, as captions and notes need it."""
     return bool(text.strip()) and len(text) <= LONGEST and text.isprintable() and not MARKUP.search(text)
 
 
 def checked(is_right: Callable[[str], object], advice: str) -> AfterValidator:
-    """A validator of texts; its error repeats the advice."""
+    """A validator of texts whose error repeats the advice."""
 
     def check(text: str) -> str:
         if not is_right(text):
@@ -55,14 +55,14 @@ Line = Annotated[str, checked(is_plain, f"one line of at most {LONGEST} characte
 
 
 class Submission(Record):
-    """What the author of a submitted method says of it.
+    """The author's description of a submitted method.
 
     Attributes:
-        author: Who submits, and how to reach them.
+        author: Name, and how to reach them.
         source: Address of the method's code.
         commit: Commit of that code which made the runs.
-        paper: Describes the method: an address, a DOI or an arXiv number.
-        package: Pip requirement that installs the method, where it is not a file of this repository.
+        paper: URL, DOI or arXiv number; optional.
+        package: pip requirement that installs the method; left out for a method in ``methods/``.
     """
 
     author: Line
@@ -73,17 +73,17 @@ class Submission(Record):
 
 
 def submission_path(folder: Path, method: str) -> Path:
-    """Where the submission of a method lies below ``results/<profile>``."""
+    """Path of a method's submission in ``results/<profile>``."""
     return folder / FOLDER / f"{method}.toml"
 
 
 def run_paths(folder: Path, method: str) -> list[Path]:
-    """The run JSONs of a method below ``results/<profile>``."""
+    """The run JSONs of a method in ``results/<profile>``."""
     return sorted(folder.glob(f"runs/*/{method}/seed-*.json"))
 
 
 def read_submissions(folder: Path) -> dict[str, Submission]:
-    """All submissions below ``results/<profile>``, by method.
+    """All submissions in ``results/<profile>``, by method.
 
     Raises:
         UserError: As :func:`read_submission`.
@@ -92,7 +92,7 @@ def read_submissions(folder: Path) -> dict[str, Submission]:
 
 
 def read_submission(path: Path) -> Submission:
-    """The submission in one file.
+    """Read a submission.
 
     Raises:
         UserError: If it is missing, misplaced, not TOML, has a bad field, or its method has no runs.
@@ -121,7 +121,7 @@ def is_of_repository(method: str) -> bool:
 
 
 def describe_submissions(submitted: Mapping[str, Submission]) -> list[str]:
-    """A note for each submitted method: who submitted it, and where its code and its description are."""
+    """A note for each submitted method: its author, code and paper."""
     notes = []
     for method, submission in submitted.items():
         facts = "; ".join(f"{name} {text}" for name, text in submission.model_dump(exclude_none=True).items())

@@ -1,4 +1,4 @@
-"""Settings as people write them, in YAML 1.2 as DVC reads it: ``0150`` is 150, and no key stands twice in a mapping."""
+"""Reads settings from YAML 1.2 as DVC does: ``0150`` is 150, and a repeated key is an error."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def find_params() -> Path:
-    """The params.yaml of the current folder, else of one around it, else the package's own.
+    """The params.yaml of the current folder, else of the nearest parent folder, else of the package.
 
-    Folders around a project, which has ``.git`` or ``.dvc`` at its root, are not those of the project.
+    The search in parent folders ends at the root of the project, the folder with ``.git`` or ``.dvc``.
     """
     folders = [Path.cwd(), *Path.cwd().parents]
     roots = [folder for folder in folders if (folder / ".git").exists() or (folder / ".dvc").exists()]
     around = folders[: folders.index(roots[0]) + 1] if roots else folders
-    # An installed package has a copy, a clone has the file itself at its root.
+    # An installed package has a copy; a clone has the file at its root.
     places = [Path(), *around, PACKAGE, PACKAGE.parent]
     return next((folder / PARAMS for folder in places if (folder / PARAMS).exists()), PARAMS)
 
 
 def read_yaml(path: Path) -> Any:
-    """What is in a file, as plain data.
+    """Read a file as plain data.
 
     Raises:
-        UserError: If it is missing, not YAML, or has a key twice.
+        UserError: If it is missing, not YAML, or has a repeated key.
     """
     try:
         return _parse_yaml(read_bytes(path).decode(), str(path))
@@ -40,14 +40,14 @@ def read_yaml(path: Path) -> Any:
 
 
 def _parse_yaml(text: str, owner: str) -> Any:
-    """A text as plain data; ``owner`` is what messages call it."""
+    """Parse a text as plain data; messages call it ``owner``."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         data = YAML(typ="safe", pure=True).load(text)
-        # Neither a list as a key nor a node inside of itself is data that a setting could have.
+        # Settings have neither lists as keys nor nodes inside themselves.
         json.dumps(data, default=str)
     except DuplicateKeyError as error:
         key = error.problem.split('"')[1]
@@ -61,7 +61,7 @@ def _parse_yaml(text: str, owner: str) -> Any:
 
 
 def find_line(path: Path, names: Sequence[str | int]) -> int:
-    """The line, from 1, of the entry of a YAML file that ``names`` lead to, or of the last of them that is there."""
+    """The line, from 1, of the entry of a YAML file at the path ``names``, or of its last part that exists."""
     from ruamel.yaml import YAML
 
     node, line = YAML(typ="safe", pure=True).compose(read_bytes(path).decode()), 1
@@ -71,7 +71,7 @@ def find_line(path: Path, names: Sequence[str | int]) -> int:
 
 
 def _entry(node: Any, name: str | int) -> tuple[int, Any] | None:
-    """Line and value of an entry of a mapping, those merged into it included, or of a list; None if it is not there."""
+    """Line and value of an entry of a list or a mapping, merged mappings included; None if it does not exist."""
     if node is None or node.id == "scalar":
         return None
     if node.id == "sequence":
@@ -89,10 +89,10 @@ def _entry(node: Any, name: str | int) -> tuple[int, Any] | None:
 
 
 def parse_given(given: Sequence[str]) -> dict[str, Any]:
-    """Settings from ``NAME=VALUE``, the value as in YAML; a name may lead into nested settings by dots.
+    """Parse settings ``NAME=VALUE``, the value as in YAML; dots in a name lead to nested settings.
 
     Raises:
-        UserError: If one is not of this form, or a name is given twice.
+        UserError: If one has another form, or a name is given twice.
     """
     settings: dict[str, Any] = {}
     names = [text.partition("=")[0] for text in given]
@@ -107,7 +107,7 @@ def parse_given(given: Sequence[str]) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the entries of ``over`` put on top, nested mappings likewise."""
+    """``base`` overridden by the entries of ``over``; nested mappings are merged."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -116,7 +116,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested configuration as names with dots and texts."""
+    """A nested configuration as pairs of a dotted name and a text."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")
@@ -125,7 +125,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def unequal_settings(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Name of every setting that differs between two configurations, with both values as texts."""
+    """Settings that differ between two configurations: name, and both values as text."""
     ours, theirs = dict(flatten(here)), dict(flatten(there))
     for name in sorted(ours | theirs):
         if ours.get(name) != theirs.get(name):

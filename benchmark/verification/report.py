@@ -20,11 +20,11 @@ LONGEST = 600
 
 
 class Finding(Record):
-    """What one check found.
+    """The outcome of one check.
 
     Attributes:
-        level: Of a warning, a reader has to judge; ``--strict`` makes it a failure.
-        check: Its name.
+        level: ``ok``, ``warning`` or ``failed``. ``--strict`` turns warnings into failures.
+        check: Name of the check, as docs/submit.md lists it.
         message: What was found, and what to do.
     """
 
@@ -34,7 +34,15 @@ class Finding(Record):
 
 
 class Verification(Record):
-    """Everything that the checks of what is at ``path`` found, in their order; ``runs`` are those that were read."""
+    """The outcome of all checks.
+
+    Attributes:
+        path: What was verified.
+        kind: ``run``, ``folder`` or ``submission``.
+        runs: Number of readable runs.
+        findings: Outcome of each check, in order.
+        verdict: ``verified``, or ``failed`` if a check failed.
+    """
 
     path: str
     kind: Literal["run", "folder", "submission"]

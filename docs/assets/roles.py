@@ -1,4 +1,4 @@
-"""What docstrings name by a role, such as a class, as code: Markdown knows no roles."""
+"""Turns the markup of docstrings into Markdown: roles and double colons of reStructuredText, and plain ``<``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from griffe import Extension, Object
 
 ROLE = re.compile(r":\w+:`~?([^`]+)`")
+# Code is left as it is; Markdown takes other text such as <a, b> for HTML.
+CODE_OR_LESS = re.compile(r"(``[^`]*``|`[^`]*`)|<")
 
 
 class Roles(Extension):
@@ -16,4 +18,5 @@ class Roles(Extension):
     def on_object(self, *, obj: Object, **_: Any) -> None:
         """Called with every module, class, function and attribute."""
         if obj.docstring is not None:
-            obj.docstring.value = ROLE.sub(r"`\1`", obj.docstring.value)
+            text = ROLE.sub(r"`\1`", obj.docstring.value).replace("::\n", ":\n")
+            obj.docstring.value = CODE_OR_LESS.sub(lambda found: found[1] or "&lt;", text)

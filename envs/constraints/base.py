@@ -1,11 +1,11 @@
-"""What an action constraint is, and slow general defaults for everything that it can do.
+"""The base class of action constraints, with slow, general defaults.
 
-A constraint describes ``C(s) = {a : g_j(a, s) <= 0}`` inside an action box. Subclass :class:`Constraint` and give
-``violation`` and ``cvxpy_constraints``; projection, linear oracle, interior point and sampling then work through
-cvxpy. The shipped families subclass ``ExactConstraint`` (``exact.py``), which replaces these by exact batched formulas.
+A constraint describes ``C(s) = {a : g_j(a, s) <= 0}`` inside an action box. Subclass :class:`Constraint` and implement
+``violation`` and ``cvxpy_constraints``. Projection, linear oracle, interior point and sampling then work through cvxpy.
+The shipped families subclass ``ExactConstraint`` (``exact.py``), which replaces these by exact, batched formulas.
 
-Methods are written for batches of torch tensors, and can be called with NumPy arrays and single actions as well: a
-subclass has nothing to do for it (``inputs.py``).
+Subclasses are written for batches of torch tensors. The base class makes them accept NumPy arrays and single actions as
+well (``inputs.py``).
 """
 
 from __future__ import annotations
@@ -40,23 +40,26 @@ PRECISIONS = frozenset({torch.float32, torch.float64})
 
 
 class Constraint(ABC):
-    """A state-dependent set of feasible actions.
+    """A state-dependent set C(s) of feasible actions.
 
-    Every method takes torch tensors or NumPy arrays, a batch of actions (B, n) at observations (B, o) or one action
-    (n,) at one observation (o,), in float32 or float64, and answers in kind::
+    Every method takes torch tensors or NumPy arrays in float32 or float64: a batch of actions (B, n) at observations
+    (B, o), or one action (n,) at one observation (o,). It returns the same kind, in the same precision: for example,
+    ``constraint.project(np.ones(6), np.zeros(17))`` is a NumPy array (6,). Each row is answered for its own
+    observation.
 
-        constraint.project(np.ones(6), np.zeros(17))  # a NumPy array (6,)
+    A subclass implements :meth:`violation` and :meth:`cvxpy_constraints`. Everything else has a default, most of them
+    through cvxpy, and accepts arrays and single actions without further code.
 
     Args:
         lower: Lower end of the action box, shape (n,), in the environment's units.
         upper: Upper end of the action box, shape (n,).
-        context_indices: Entries of the observation that enter the constraint, in the order in which it uses them.
+        context_indices: Entries of the observation that the constraint reads, in the order in which it uses them.
 
     Raises:
         UserError: If the box is empty, not finite, or its ends differ in shape.
 
     Attributes:
-        convex: Whether C(s) is convex at every s: what a solver and a gauge need.
+        convex: Whether C(s) is convex at every s, as a solver and a gauge need.
     """
 
     convex: ClassVar[bool] = True
@@ -94,14 +97,14 @@ class Constraint(ABC):
 
     @abstractmethod
     def violation(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Signed constraint values, > 0 where violated, in the constraint's own units.
+        """Signed constraint values, positive where violated, in the constraint's own units; with gradients.
 
         Args:
-            action: (B, n).
-            obs: (B, o).
+            action: Actions (B, n).
+            obs: Observations (B, o).
 
         Returns:
-            (B, m): the constraint's own columns first, then one for each coordinate of the action box.
+            Values (B, m), the constraint's own columns first, then one for each of the n coordinates of the action box.
         """
 
     @abstractmethod
@@ -110,7 +113,7 @@ class Constraint(ABC):
 
         Args:
             x: Variable of shape (n,).
-            obs_row: One observation (o,), as an array or as a ``cvxpy.Parameter``.
+            obs_row: One observation (o,), as an array or a ``cvxpy.Parameter``.
         """
 
     def contains(self, action: Tensor, obs: Tensor, tol: float = 0.0) -> Tensor:
@@ -118,13 +121,13 @@ class Constraint(ABC):
         return self.violation(action, obs).clamp(min=0).sum(dim=-1) <= tol
 
     def context(self, obs: Tensor) -> Tensor:
-        """The state variables that enter the constraint: (B, k), k may be 0."""
+        """The observation entries that the constraint reads: (B, k); k may be 0."""
         return obs[..., self._columns]
 
     def formula(self) -> str:
-        """The inequalities that an action a meets, where their variables are in the observation, and the action box.
+        """The inequalities that define C(s), the observation entries in them, and the action box.
 
-        Here the first line of the class's docstring; families write their own numbers.
+        The default is the first line of the class's docstring.
 
         Returns:
             One line of Unicode text, such as ``"|w₁a₁| + |w₂a₂| ≤ 0.3, w = obs[6..7], a ∈ [-1, 1]²"``.
@@ -136,24 +139,27 @@ class Constraint(ABC):
         """The action box as text, such as ``"a ∈ [-1, 1]²"``."""
         return box(self.lower, self.upper)
 
-    # --- what methods need from it -----------------------------------------------------------------------------
+    # --- what methods need --------------------------------------------------------------------------------------
 
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Nearest feasible point in Euclidean distance: (B, n)."""
+        """The nearest feasible action in Euclidean distance: (B, n).
+
+        The default, by cvxpy, has no gradients; the shipped families have them.
+        """
         return self.project_by_solver(action, obs)
 
     def project_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The same by cvxpy with CLARABEL, one row at a time: the papers' "QP at every step"."""
+        """As :meth:`project`, by cvxpy with CLARABEL, one row at a time: the papers' "QP at every step"."""
         import cvxpy as cp
 
         return self._solve_rows("project", lambda x, target: cp.sum_squares(x - target), action, obs)
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
-        """Support point argmax over C(s) of <gradient, a>: (B, n)."""
+        """A feasible action furthest along ``gradient``, argmax over C(s) of ``<gradient, a>``: (B, n)."""
         return self._solve_rows("oracle", lambda x, gradient: -gradient @ x, gradient, obs)
 
     def repair(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The feasible action that is executed in place of ``action``; its projection unless actions are discrete."""
+        """The feasible action executed instead of ``action``: its projection, unless actions are discrete."""
         return self.project(action, obs)
 
     def repair_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
@@ -161,17 +167,17 @@ class Constraint(ABC):
         return self.project_by_solver(action, obs)
 
     def executable(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Whether an action can be executed as it is, without repair: (B,) bool."""
+        """Whether an action can be executed without repair: (B,) bool."""
         return self.contains(action, obs)
 
     def interior(self, obs: Tensor) -> Tensor:
-        """A strictly feasible point: (B, n).
+        """A strictly feasible action, the centre of :meth:`gauge`: (B, n).
 
-        Here the middle of the action box where C(s) leaves room about it, which takes no solver; elsewhere the mean
-        of support points in all coordinate directions.
+        The default is the middle of the action box if C(s) has room around it, which takes no solver, else the mean of
+        the linear oracle's answers in all coordinate directions.
 
         Raises:
-            UserError: If the set is empty or a plane or point, so that no strictly feasible point exists.
+            UserError: If C(s) has no interior: it is empty, or lies in a plane.
         """
         lower, upper = (torch.as_tensor(end).to(obs) for end in (self.lower, self.upper))
         unit = torch.eye(self.dim, dtype=obs.dtype, device=obs.device)
@@ -190,19 +196,21 @@ class Constraint(ABC):
     def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
         """Minkowski gauge of C(s) around c = :meth:`interior`: ``inf {t > 0 : c + direction / t in C(s)}``.
 
-        c + direction is feasible iff the gauge is at most 1. It is positively homogeneous, 0 at 0, and differentiable
-        in direction and obs almost everywhere, with finite gradients everywhere. Here by bisection on
-        :meth:`violation`, to some 1e-12 (see ``gauge.py``); the shipped families have closed forms.
+        c + direction is feasible if and only if the gauge is at most 1, and the boundary in a direction is at
+        ``c + direction / gauge(direction, obs)[:, None]``. The gauge is positively homogeneous, 0 at 0, and
+        differentiable in direction and obs almost everywhere, with finite gradients everywhere. The default is
+        bisection on :meth:`violation`, to about 1e-12 (``gauge.py``); the shipped families have closed forms.
 
         Args:
-            direction: (B, n), in the plane of C(s) where an equality holds.
-            obs: (B, o).
+            direction: Directions (B, n). Under an equality they must lie in its plane, as a difference of two feasible
+                actions does.
+            obs: Observations (B, o).
 
         Returns:
             (B,), in the precision of ``direction``.
 
         Raises:
-            UserError: If the set is not convex, a direction leaves its plane, or input is refused by :meth:`check`.
+            UserError: If the set is not convex, a direction leaves its plane, or :meth:`check` refuses the input.
         """
         if not self.convex:
             name = type(self).__name__
@@ -214,10 +222,10 @@ class Constraint(ABC):
         return gauge_by_bisection(self.violation, centre, direction, obs, lower, upper)
 
     def sample(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """One feasible action a row, uniform on C(s): (B, n), by rejection from a larger set.
+        """One feasible action per row, uniform on C(s), by rejection from a larger set: (B, n).
 
         Raises:
-            NoSampleError: If a row's set is so small that rejection finds nothing; it says which rows.
+            NoSampleError: If rejection finds nothing, as C(s) is empty or very small; it names the rows.
         """
         action = torch.empty((obs.shape[0], self.dim), dtype=obs.dtype, device=obs.device)
         missing = torch.arange(obs.shape[0], device=obs.device)
@@ -231,27 +239,27 @@ class Constraint(ABC):
         raise NoSampleError(REJECTION_ROUNDS, missing)
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """A draw a row, uniform on a set that holds C(s): (B, n). Here on :meth:`bounding_box`."""
+        """One draw per row, uniform on a set that contains C(s): (B, n). The default set is :meth:`bounding_box`."""
         lower, upper = self.bounding_box(obs)
         u = torch.rand(lower.shape, generator=generator, dtype=obs.dtype, device=generator.device)
         return lower + u.to(obs.device) * (upper - lower)
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """A box around C(s), the tighter the better: two tensors (B, n). Here :attr:`free_box`, but for a plane."""
+        """A box around C(s), the tighter the better: lower and upper ends, (B, n) each."""
         ends = self.free_box if self.free_dim == self.dim else (self.lower, self.upper)
         lower, upper = (torch.as_tensor(end, dtype=obs.dtype, device=obs.device) for end in ends)
         return lower.expand(len(obs), -1), upper.expand(len(obs), -1)
 
-    # --- free coordinates: those of the plane that C(s) lies in -------------------------------------------------
+    # --- free coordinates, in the plane of an equality ----------------------------------------------------------
 
     @property
     def free_dim(self) -> int:
-        """Dimension d of C(s): below n where an equality holds."""
+        """Dimension d of C(s): n, or n - 1 under one equality."""
         return self.dim
 
     @property
     def free_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """A state-independent box (d,), (d,) around C(s) in free coordinates."""
+        """A state-independent box around C(s) in free coordinates: lower and upper ends, (d,) each."""
         return self.lower, self.upper
 
     def to_free(self, action: Tensor) -> Tensor:
@@ -259,27 +267,27 @@ class Constraint(ABC):
         return action
 
     def from_free(self, free: Tensor) -> Tensor:
-        """Actions (B, n) that satisfy the equalities by construction, from free coordinates (B, d)."""
+        """Actions (B, n) of free coordinates (B, d). They satisfy the equalities by construction."""
         return free
 
     # --- helpers ----------------------------------------------------------------------------------------------
 
     def check(self, action: Tensor, obs: Tensor) -> None:
-        """Refuse what no formula can answer.
+        """Refuse wrong shapes and entries that are not finite.
 
         Raises:
             UserError: If a shape is wrong or an entry is NaN or infinite.
         """
         self.check_shapes(action, obs)
-        # The sum is NaN or infinite whenever an entry is: one pass instead of two.
+        # The sum is NaN or infinite whenever an entry is; this takes one pass instead of two.
         if not np.isfinite(float(action.detach().sum()) + float(obs.detach().sum())):
             raise UserError("action or obs holds NaN or infinite entries; look at the step that produced them")
 
     def check_plane(self, direction: Tensor) -> None:
-        """Refuse directions (B, n) out of the plane of an equality: no step along them is feasible.
+        """Refuse directions (B, n) that leave the plane of an equality: no step along them is feasible.
 
         Raises:
-            UserError: If one is, by more than rounding.
+            UserError: If one does, by more than rounding.
         """
         if self.free_dim == self.dim:
             return
@@ -294,7 +302,7 @@ class Constraint(ABC):
             )
 
     def check_shapes(self, action: Tensor, obs: Tensor) -> None:
-        """The part of :meth:`check` that does not look at the numbers.
+        """The part of :meth:`check` that ignores the values.
 
         Raises:
             UserError: If a shape or a type is wrong.
@@ -313,7 +321,7 @@ class Constraint(ABC):
             raise UserError(f"obs has shape {tuple(given)}; expected ({shape[0]}, {self._context_end} or more)")
 
     def box_violation(self, action: Tensor) -> Tensor:
-        """Signed distance to the action box, a column a coordinate: (B, n)."""
+        """Signed distance to the action box, one column per coordinate: (B, n)."""
         lower, upper = (torch.as_tensor(end).to(action) for end in (self.lower, self.upper))
         return torch.maximum(lower - action, action - upper)
 

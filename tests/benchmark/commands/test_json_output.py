@@ -1,4 +1,4 @@
-"""``--json`` of every command: one document on stdout, with the keys that docs/command-line.md states."""
+"""``--json`` of every command: one document on stdout, with the keys that the command's help states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from benchmark.cli import cli
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run
-from tests.benchmark.command import ROOT, acrl, refused
+from tests.benchmark.command import acrl, refused
 
 SMOKE = ("--profile", "smoke")
 RUN = "results/smoke/runs/R+L2/nfw/seed-0.json"
@@ -66,11 +66,12 @@ def place(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def documented_keys(command: str) -> set[str]:
-    """The keys that the table of docs/command-line.md states of a command's document."""
-    rows = (ROOT / "docs" / "command-line.md").read_text().splitlines()
-    found = [row for row in rows if re.match(rf"\| `acrl {command}[ `]", row)]
-    assert len(found) == 1, f"give `acrl {command}` one row in docs/command-line.md, with its JSON's keys"
-    return set(re.findall(r"`(\w+)`", found[0].rsplit("|", 2)[1]))
+    """The keys of a command's document, from its help, which docs/command-line.md renders."""
+    group, _, name = command.rpartition(" ")
+    text = (GROUPS[group] if group else cli).commands[name].help or ""
+    found = re.search(r"^ *JSON keys: ([a-z_,\s]+)\.", text, re.MULTILINE)
+    assert found, f"add a paragraph 'JSON keys: first, second.' to the docstring of `acrl {command}`"
+    return set(re.split(r",\s+", found[1]))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
