@@ -144,9 +144,10 @@ class Experiment:
     Attributes:
         title: What it asks.
         measure: Does the work.
-        caption: What a reader has to know to read the tables: profile, budget, seeds, tolerance, machine.
+        caption: What the tables show, of which profile, and how to read them; at most two sentences.
         views: The tables that are printed, of the numbers with the name ``mean`` for their ``value``.
         draw: The figure.
+        notes: What a reader has to know about the runs behind the numbers.
     """
 
     title: str
@@ -154,6 +155,7 @@ class Experiment:
     caption: Callable[[Context], str]
     views: Callable[[pd.DataFrame], list[View]]
     draw: Callable[[Measured], Figure]
+    notes: Callable[[Context], list[str]] = lambda _: []
 
     def write(self, context: Context, name: str) -> list[Path]:
         """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png; returns these.
@@ -170,8 +172,8 @@ class Experiment:
         measured = self.measure(context)
         numbers = measured.numbers
         views = self.views(numbers.rename(columns={"value": "mean"}))
-        table = Table(name, self.title, self.caption(context), numbers, views, [])
-        page = f"{markdown(table, [], '#')}\n![{self.title}]({name}.png)\n"
+        table = Table(name, self.title, self.caption(context), numbers, views, self.notes(context))
+        page = f"{markdown(table, table.notes, '#')}\n![{self.title}]({name}.png)\n"
         contents = {"csv": numbers.to_csv(index=False, lineterminator="\n").encode(), "md": page.encode()}
         with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
             contents |= save_figure(self.draw(measured))
@@ -181,21 +183,20 @@ class Experiment:
 
 
 def describe(context: Context) -> str:
-    """Profile and seeds, in one sentence."""
-    seeds = ", ".join(str(seed) for seed in context.chosen.seeds)
-    return f"Profile {context.profile}; seeds: {seeds}."
+    """Profile and seeds, for a caption."""
+    return f"profile {context.profile}, seeds {', '.join(str(seed) for seed in context.chosen.seeds)}"
 
 
-def describe_runs(context: Context) -> str:
-    """Profile, budget and seeds, and how many of its runs are of other versions or settings than today's."""
+def describe_runs(context: Context) -> list[str]:
+    """A note on profile, budget and seeds, and one on stale runs, if there are any."""
     selected = select(context.params, context.profile)
     stale = sum(state_of(run, context.params, context.results)[0] == "stale" for run in selected)
-    note = f" Of its runs, {stale} are of other versions or settings than today's (`acrl status -p {context.profile}`)."
-    return budget_and_seeds(context.found) + (note if stale else "")
+    note = f"{stale} of these runs are stale (`acrl status -p {context.profile}`)."
+    return [budget_and_seeds(context.found), *([note] if stale else [])]
 
 
 def machine() -> str:
-    """What times taken now depend on besides the program."""
+    """The processor and the number of threads, on which times depend."""
     threads = torch.get_num_threads()
     return f"{processor()}, {threads} thread{'' if threads == 1 else 's'}"
 

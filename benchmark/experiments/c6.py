@@ -1,4 +1,9 @@
-"""C6, zero gradient: how much of the policy gradient passes through an action head, along training."""
+"""C6, zero gradient: how much of the policy gradient passes through an action head, along training.
+
+Passed is the norm of the gradient of Q with respect to the head's input, the actor's output, over its norm with respect
+to the action, both in half-widths of the action box. "Before the tanh" is the gradient that reaches the actor's last
+layer: a saturated tanh stops the gradient of every head that has one.
+"""
 
 from __future__ import annotations
 
@@ -116,13 +121,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} Agents trained for {settings.steps:,} steps each, at most a quarter of them warm-up, "
-        f"with the profile's settings, looked at {settings.looks} times: {settings.states:,} states along episodes of "
-        "the policy, no noise. Passed: the norm of the gradient of Q with respect to the head's input, the actor's "
-        "output, as a share of its norm with respect to the action, both in half-widths of the action box; median over "
-        f"states, at the last step. Lost: states where less than {LOST:.0%} passes; before the tanh: where less "
-        "reaches the actor's last layer, whose tanh, when saturated, stops the gradient of every head that has one. "
-        "Along training: mean of all looks. Mean over seeds with its 95% interval (Student's t); no tolerance enters."
+        f"Share of the policy gradient that passes from the action back through the action head, over "
+        f"{settings.steps:,} training steps ({describe(context)}; mean over seeds with 95% confidence intervals). "
+        f"Passed is the median over {settings.states:,} states that the policy visits, and lost the share of these "
+        f"states where less than {LOST:.0%} passes, at the last step or on average along training."
     )
 
 

@@ -83,13 +83,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     low, high = stats.chi2.interval(0.95, CELLS - 1)
     return (
-        f"{describe(context)} One flow a method, so no interval. {context.settings.draws:,} latents of each kind, "
-        "uniform in the box and uniform on its boundary. Valid: a1² + a2² - 0.05, where positive, and what sticks out "
-        "of the action box sum to no more than the tolerance. Recall: share of held-out feasible actions whose latent "
-        "lies in the box. Evenness, of the draws valid at tolerance 0: their distance in total variation from equal "
-        f"shares in {CELLS} cells of equal area, and the chi-square statistic of these counts, which lies between "
-        f"{low:.1f} and {high:.0f} for 95 in 100 sets of exact uniform draws (last row: one of them) and grows with "
-        "the number of draws for anything else."
+        f"Validity, recall and evenness of the flows on {TASK} for {context.settings.draws:,} latents of each kind "
+        f"({describe(context)}; one flow per method, so there are no intervals). Evenness compares the number of valid "
+        f"draws in {CELLS} cells of equal area with equal shares, by total variation and by a chi-square statistic "
+        f"that lies between {low:.1f} and {high:.0f} for 95% of exact uniform samples, such as that of the last row."
     )
 
 

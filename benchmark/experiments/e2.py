@@ -1,4 +1,9 @@
-"""E2: Hamiltonian Monte-Carlo against rejection on the circle, and on the two non-convex sets of Reacher."""
+"""E2: Hamiltonian Monte-Carlo against rejection on the circle, and on the two non-convex sets of Reacher.
+
+Samples from rejection are independent, so each is an effective one. Its acceptance is that of proposals, which is the
+set's share of the action box. The acceptance of Hamiltonian Monte-Carlo is that of the steps of its trajectories, which
+run in hundreds of chains at once. All samples are feasible at tolerance 0.
+"""
 
 from __future__ import annotations
 
@@ -59,13 +64,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"Profile {context.profile}; {settings.samples:,} samples, {settings.repeats} times with seeds 0 to "
-        f"{settings.repeats - 1}, one after another on: {machine()}. Rejection draws from the action box [-1, 1]²; "
-        "its samples are independent, so each is an effective one. Hamiltonian Monte-Carlo runs hundreds of chains at "
-        "once; its time has the warm-up in it. Effective samples (bulk and tail, smallest over coordinates) and R-hat "
-        "(1: chains agree) are ArviZ's. Acceptance: of rejection, of proposals, which is the area of the set over that "
-        "of the box; of HMC, of the steps of its trajectories. All samples are feasible at tolerance 0. Mean over "
-        "repeats with its 95% interval (Student's t)."
+        "Speed of Hamiltonian Monte-Carlo and of rejection from the action box: mean over "
+        f"{settings.repeats} repeats of {settings.samples:,} samples, with 95% confidence intervals "
+        f"(profile {context.profile}, seeds 0 to {settings.repeats - 1}, on {machine()}). Effective samples and R-hat "
+        "(1 if chains agree) are ArviZ's, and the time of Hamiltonian Monte-Carlo includes its warm-up."
     )
 
 

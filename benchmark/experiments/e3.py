@@ -1,4 +1,8 @@
-"""E3, flow and DDPG: whether the constraint is kept throughout training on R+L2."""
+"""E3, flow and DDPG: whether the constraint is kept throughout training on R+L2.
+
+Shares of a stretch are at tolerance 0, the only one in the curves of a run. The warm-up, with its random actions, is
+left out.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.experiments.base import Context, Experiment, Measured, describe_runs
+from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs
 from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
@@ -110,13 +114,9 @@ def method_rows(runs: list[CompleteRun], wanted: int) -> list[Row]:
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     return (
-        f"{describe_runs(context)} Task {TASK}. The policy's own output, before noise and repair, in training; the "
-        "warm-up, where actions are random, is left out. A stretch lies between two evaluations, with more than "
-        f"{MOST} of them between those nearest to equal parts (thin lines: single seeds at every evaluation); its "
-        "share is that of outputs with a positive summed violation (tolerance 0), since the curves of a run hold no "
-        "other. Mean over seeds with its 95% interval (Student's t); none for one seed or seeds that are all equal. "
-        "All methods of the profile are shown: projection happens after the output, so only the flows claim to keep "
-        "the constraint."
+        f"Infeasible outputs of the policy during training on {TASK}, before noise and repair and without the warm-up "
+        f"({describe(context)}; mean over seeds with 95% confidence intervals). A stretch lies between two "
+        "evaluations, and only the flows claim to keep the constraint, since a projection acts on the output."
     )
 
 
@@ -166,4 +166,4 @@ def draw(measured: Measured) -> Figure:
     return figure
 
 
-EXPERIMENT = Experiment("E3: the constraint throughout training on R+L2", measure, caption, views, draw)
+EXPERIMENT = Experiment("E3: the constraint throughout training on R+L2", measure, caption, views, draw, describe_runs)

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from benchmark.analysis.statistics import Estimate
-from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
+from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs, make_grid
 from benchmark.experiments.rows import VALID, Row, make_frame, make_row, mean_validity_rows, single_row, validity_rows
 from benchmark.publishing.figures.styles import add_legend, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
@@ -157,15 +157,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe_runs(context)} One flow a task and method, trained for the threshold of the task (factor 1) and "
-        "used for the same constraint with another one: the squared radius of a ball, the bound of a budget, the "
-        f"capacity of an allocation. Valid: share of f(z; s) in the changed set, z uniform ({settings.draws:,} draws), "
-        "s from held-out states, summed violation within each tolerance. Recall: share of "
-        f"{settings.feasible:,} feasible actions of the changed set, uniform, that the flow reaches: their latent lies "
-        f"in its box and is mapped back to within {NEAR:g} half-widths. A gauge flow is also used with the gauge of "
-        "the new set and its old weights, in rows of its own. A dash: the changed set is empty. States of other "
-        "policies: the flow on its own "
-        "threshold at states that the last policies of each method visit, mean over seeds with its 95% interval."
+        "Validity and recall of each task's flow on the same constraint with its threshold times a factor, for "
+        f"{settings.draws:,} uniform latents and {settings.feasible:,} uniform feasible actions ({describe(context)}; "
+        "one flow per task and method). A dash means that the changed set is empty, and states of other policies are "
+        "those that each method's last policies visit, with 95% confidence intervals over seeds."
     )
 
 
@@ -215,4 +210,6 @@ def draw_lines(panel: Axes, rows: pd.DataFrame, method: str, variant: str) -> No
         panel.plot(curve["factor"], curve["value"], linewidth=1.4, linestyle=dashes, **look)
 
 
-EXPERIMENT = Experiment("N1: flows on changed constraints and at other states", measure, caption, views, draw)
+EXPERIMENT = Experiment(
+    "N1: flows on changed constraints and at other states", measure, caption, views, draw, describe_runs
+)

@@ -1,4 +1,14 @@
-"""N2: what the three samplers cost as the constraint grows in dimension, tightness and number of half-spaces."""
+"""N2: what the three samplers cost as the constraint grows in dimension, tightness and number of half-spaces.
+
+Dimension and tightness: ``sum |a_i| <= b`` within [-1, 1]^n, with b chosen for the feasible share of the box. Number:
+random faces at the same distance from 0, whose feasible share is estimated. Zones: whole allocations.
+
+``rejection`` draws from the action box, or all zones but the last, which follows from the total; ``rejection-bounding``
+draws from the smallest box around the set, and ``rejection-naive`` draws every zone. The time of HMC includes its
+warm-up; that of a PSDD excludes its compilation, which has its own column. A sampler that would take too long is not
+run: its expected cost is 1/share proposals per sample, at the measured time of one. All samples are feasible at
+tolerance 0.
+"""
 
 from __future__ import annotations
 
@@ -182,15 +192,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"Profile {context.profile}; {settings.samples:,} samples of each sampler on each set, once (no interval), on: "
-        f"{machine()}. Dimension and tightness: sum |a_i| <= b within [-1, 1]^n, b chosen for the share of the box "
-        f"that is feasible ({SHARE:g} while n grows, n = {DIMENSION} while the share falls). Half-spaces: random faces "
-        f"at distance {DISTANCE} from 0 within [-1, 1]^{DIMENSION}; their share is estimated. Zones: whole allocations "
-        f"of {BIKES} bikes a zone, at most {CAPACITY} in each. Rejection draws from the action box (of zones: all but "
-        f"the last, which follows from the total); {BOUNDING} from the smallest box around the set; {NAIVE} draws "
-        "every zone. HMC's time has its warm-up in it, that of a PSDD is without its compilation, given apart. "
-        f"† Given up: it would have taken more than {settings.limit_seconds:g} s; the figure is its expectation, from "
-        "1/share proposals a sample and the measured time of one. All samples are feasible at tolerance 0."
+        f"Cost of {settings.samples:,} samples as the set grows in dimension, tightness, number of half-spaces or "
+        f"zones; each was measured once, so there are no intervals (profile {context.profile}, on {machine()}). "
+        f"† marks a sampler that was given up, since it would have taken more than {settings.limit_seconds:g} s: its "
+        "cost is the expected one."
     )
 
 

@@ -1,4 +1,10 @@
-"""N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones."""
+"""N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones.
+
+Training is cut into tenths, or at the evaluations if there are fewer. In each, the flow is tested at evenly spaced
+states of its own runs, next to a fresh test set that is drawn like its training states (half of them widened) with
+another seed. The policy's own output is counted at tolerance 0. If the constraint does not depend on the state, only
+the policy is shown: its latents may still drift.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
+from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs, make_grid
 from benchmark.experiments.e3 import Stretch, stretches_of
 from benchmark.experiments.rows import VALID, Row, make_frame, mean_row, mean_validity_rows, validity_rows
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
@@ -113,18 +119,18 @@ def in_step(runs: list[CompleteRun]) -> Iterator[tuple[Row, tuple[Stretch, ...]]
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
-    missing = ", ".join(f"{method} on {task}" for task, method in pairs_without_run(context))
     return (
-        f"{describe_runs(context)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
-        f"visited states: share of f(z; s) in C(s), z uniform in the box ({settings.draws:,} draws a stretch and "
-        "seed), s among the evenly spaced states of that flow's own runs that fall into the stretch (200 a run). Fresh "
-        f"test set: the same at new states drawn like the flow's training states ({settings.rollout_steps:,} rollout "
-        "steps, half of the states widened), with another seed. Policy: the policy's own output in training, at "
-        "tolerance 0. Mean over seeds; intervals (Student's t) are in the CSV, as are all stretches and tolerances. "
-        "Where the constraint does not depend on the state, no state can leave what the flow was trained on, and only "
-        "the policy is shown, whose latents may drift all the same: best and last tell."
-        + (f" Left out, without a complete run: {missing}." if missing else "")
+        "Share of valid actions over training, by tenths: of the flow with uniform latents at the states that its own "
+        f"runs visit and at a fresh test set ({settings.draws:,} draws), and of the policy's own outputs "
+        f"({describe(context)}; mean over seeds, with intervals and all tolerances in the CSV). If the constraint does "
+        "not depend on the state, only the policy is shown."
     )
+
+
+def notes(context: Context) -> list[str]:
+    """See :class:`Experiment`."""
+    missing = ", ".join(f"{method} on {task}" for task, method in pairs_without_run(context))
+    return [*describe_runs(context), *([f"Left out, without a complete run: {missing}."] if missing else [])]
 
 
 def views(numbers: pd.DataFrame) -> list[View]:
@@ -197,4 +203,4 @@ def draw_method(panel: Axes, rows: pd.DataFrame, method: str) -> None:
         panel.axhline(1 - value, color=style.colour, linestyle="--", linewidth=1)
 
 
-EXPERIMENT = Experiment("N3: validity over a long training run", measure, caption, views, draw)
+EXPERIMENT = Experiment("N3: validity over a long training run", measure, caption, views, draw, notes)

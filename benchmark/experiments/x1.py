@@ -1,4 +1,10 @@
-"""X1, why the released baseline fails: what the critic believes of actions that are never executed, along training."""
+"""X1, why the released baseline fails: what the critic believes of actions that are never executed, along training.
+
+The critic's value (the smaller one, if there are two) is compared with the discounted return that follows, at three
+actions: raw, as the policy outputs it; projected, the nearest feasible action, which is executed in these episodes; and
+executed, the projection of the action with exploration noise, as in training. Distance is from raw to projected in the
+environment's units. Saturated is the share of coordinates of the actor's output beyond 0.99.
+"""
 
 from __future__ import annotations
 
@@ -124,14 +130,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} {settings.long_steps:,} training steps with the profile's settings, looked at "
-        f"{settings.looks} times: {settings.states:,} states along episodes of the policy without noise, infeasible "
-        "actions projected. Value above return: the critic's value minus the discounted return from that state on, for "
-        "the action that the policy puts out (raw), the feasible one nearest to it (projected, which is executed "
-        "there), and that with exploration noise (executed in training). A critic that is right has 0 at the projected "
-        "action. Of two critics, the smaller value. Distance: from the raw action to the projected one, in the "
-        f"environment's units. Saturated: coordinates of the actor's output beyond {END:g} of the tanh. "
-        "Mean over seeds; intervals (Student's t) are in the CSV. No tolerance enters but 0 for infeasible."
+        f"Return, the critic's error and the policy's outputs after {settings.long_steps:,} training steps, at "
+        f"{settings.states:,} states of episodes without noise ({describe(context)}; mean over seeds with 95% "
+        "confidence intervals). Value above return is the critic's value minus the discounted return that follows, so "
+        "a correct critic has 0 at the projected action, which is the one executed in these episodes."
     )
 
 

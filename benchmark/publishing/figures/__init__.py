@@ -24,29 +24,27 @@ from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 
 SPREAD = (
-    "Thick line: mean over seeds. Thin lines: single seeds. Band: 95% interval of Student's t, at each step by itself, "
-    f"from {styles.SEEDS_FOR_BAND} seeds on (that of two would cover the panel; the tables give it at the end of "
-    "training). Axes follow the single seeds, and cut off a wider band."
+    "Thick lines are means over seeds, thin lines single seeds, and bands pointwise 95% confidence intervals, shown "
+    f"from {styles.SEEDS_FOR_BAND} seeds on and cut off where they exceed the axes."
 )
 FIGURES = {
     "leaderboard": (
-        "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner "
-        "without the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid "
-        "at each tolerance, mean over the same tasks (those of bike sharing have an equality, which outputs of "
-        "methods that do not know of it miss at tolerance 0). Right: share of runs with a score above each threshold, "
-        f"with 95% bands at each threshold by itself from {styles.SEEDS_FOR_BAND} seeds on."
+        "Left: interquartile mean of the scores over all tasks with its 95% confidence interval; middle: share of the "
+        "last policy's own outputs that are valid at each tolerance; right: share of runs with a score above each "
+        f"threshold, with pointwise 95% bands from {styles.SEEDS_FOR_BAND} seeds on. A score of 0 is the return of "
+        "random feasible actions and 1 that of the same learner without the constraint."
     ),
     "learning": (
-        f"Evaluation return of the policy without noise, over training. {SPREAD} Level line ({IDLE_METHOD}): mean "
-        "final return of the feasible action nearest to doing nothing."
+        "Evaluation return of the policy without noise during training; the level line is "
+        f"{IDLE_METHOD}, the feasible action nearest to doing nothing. {SPREAD}"
     ),
     "violations": (
-        "Cumulative number of the policy's outputs, before noise and repair, that missed C(s) (tolerance 0). The axis "
+        "Cumulative number of infeasible outputs of the policy, before noise and repair (tolerance 0), on an axis that "
         f"is linear up to 10 and logarithmic above. {SPREAD}"
     ),
     "time": (
-        "Wall-clock of training without evaluation, mean over the complete runs (in brackets: of how many wanted). "
-        "Prepare is the work before training, such as a flow's; other is the harness itself."
+        "Wall-clock of training without evaluation: the mean over complete runs, with their number in brackets. "
+        "Prepare is the work before training, such as training a flow, and other is the harness itself."
     ),
 }
 LINEAR_UP_TO = 10

@@ -35,8 +35,8 @@ PICTURES = (".png", ".svg", ".gif")
 # So many leaders are named in the first line.
 MOST_NAMED = 4
 LEARNING = (
-    f"Return of the evaluations during training, mean over seeds. {IDLE_METHOD} is a level: the mean final return of "
-    "the feasible action nearest to doing nothing."
+    "Evaluation return during training, mean over seeds. The level line is "
+    f"{IDLE_METHOD}, the feasible action nearest to doing nothing."
 )
 
 
@@ -158,7 +158,7 @@ def link_address(text: str) -> Any:
 def learning_script(board: Leaderboard, task: str) -> str:
     """The learning curves of a task, which more than one page draws."""
     levelled = [*dict.fromkeys([*board.found.methods, IDLE_METHOD])]
-    described = f"{task}. {LEARNING}"
+    described = f"{task}: {LEARNING}"
     spec = charts.training_chart(board.learning, task, levelled, "return of an episode", described)
     return f"window.LEARNING = {{ ...window.LEARNING, {as_script(task)}: {as_script(spec)} }};\n"
 
@@ -178,18 +178,18 @@ def leaders_of(board: Leaderboard) -> tuple[str, str]:
     if not first:
         return "", ""
     if len(first) == 1:
-        return f"{first[0]} leads.", f"The 95% interval of its score is above those of the other {len(ranked) - 1}."
+        return f"{first[0]} leads.", f"Its 95% interval lies above those of the other {len(ranked) - 1} methods."
     named = f"Tied for first: {', '.join(first)}."
     if len(first) > MOST_NAMED:
         named = f"{len(first)} methods tie for first."
-    return named, f"Of {len(ranked)} ranked methods these have the highest scores, and their 95% intervals overlap."
+    return named, f"They have the highest scores of {len(ranked)} ranked methods, and their 95% intervals overlap."
 
 
 def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> dict[str, Any]:
     """The leaderboard."""
     found, ranked, tasks = board.found, board.ranked_methods, ", ".join(board.scored_tasks)
     scores = f"Score of each method over {tasks}, with 95% intervals."
-    shares = f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
+    shares = f"Share of runs with a score above each threshold over {tasks}, one curve per method."
     figures = {}
     if ranked:
         figures["Scores"] = charts.score_chart(board, scores)
@@ -222,7 +222,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
     """One task."""
     own, shown, spec = board.frame[board.frame["task"] == task], board.found.methods, make_task(task)
     times, ends = [(method, task, method) for method in methods], board.scales[task]
-    missed = f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
+    missed = f"Cumulative violations of the policy's own outputs on {task} (tolerance 0)."
     return {
         "task": task,
         "spec": spec,
@@ -231,7 +231,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
         "rows": leaderboard_rows(board, own),
         "no_scores": ends if isinstance(ends, str) else "",
         "learning": LEARNING,
-        "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method."),
+        "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, one point per method."),
         "charts": {
             "Constraint violations": charts.training_chart(
                 board.missed, task, shown, "violations so far", missed, counts=True
@@ -247,7 +247,7 @@ def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
     tasks = [task for task in found.tasks if found.runs(task, method)]
     times = [(task, task, method) for task in tasks]
     step = parts.step_grid(found, timed, method)
-    split = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
+    split = f"Milliseconds of a training step of {method} by task and part, mean over rounds."
     return {
         "method": method,
         "about": parts.describe_method(found, method),
@@ -258,7 +258,7 @@ def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
         "step": step,
         "split": charts.step_chart(timed, split) if step else None,
         "charts": {
-            "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by part, by task.")
+            "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by task and part.")
         },
     }
 

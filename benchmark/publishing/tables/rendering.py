@@ -202,7 +202,7 @@ def latex(table: Table, notes: list[str]) -> str:
     blocks = ["% Generated from the run files; needs \\usepackage{booktabs,graphicx}."]
     for number, view in enumerate(table.views):
         heading = f"{table.title}: {view.heading}" if view.heading else table.title
-        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading}. As in the table before."
+        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading} (continued)."
         blocks += [
             "\\begin{table}[tbp]",
             "\\centering\\footnotesize",
