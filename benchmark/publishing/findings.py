@@ -1,4 +1,4 @@
-"""What a profile found, as the part of README.md that is between two markers: claims, a table, a figure."""
+"""What a profile found, as the part of README.md between two markers: claims, a table and a figure."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TOLERANCE = 1e-6
 
 
 def markers(profile: str) -> tuple[str, str]:
-    """The lines that the findings of a profile stand between."""
+    """The lines that enclose the findings of a profile."""
     said = f"findings of {profile}, written by `acrl tables -p {profile}`"
     return f"<!-- begin: {said} -->", f"<!-- end: {said} -->"
 
 
 def update_readme(board: Leaderboard, claims: Claims, folder: Path) -> list[Path]:
-    """Write the findings between their markers in the README.md beside the results, if it has those of the profile.
+    """Write the findings between the profile's markers in the README.md next to ``results``, if it has them.
 
-    Returns its path, or nothing where there are no markers; ``folder`` is ``results/<profile>``.
+    Returns its path, or nothing without markers; ``folder`` is ``results/<profile>``.
 
     Raises:
         UserError: If the end is missing, or the file cannot be written.
@@ -48,7 +48,7 @@ def update_readme(board: Leaderboard, claims: Claims, folder: Path) -> list[Path
 
 
 def findings(board: Leaderboard, claims: Claims) -> str:
-    """Claims, the table of tasks and methods, what doing nothing returns, and the figure, as Markdown."""
+    """Claims, the table of tasks and methods, the return of doing nothing, and the figure, as Markdown."""
     found = board.found
     here = f"results/{found.profile}"
     blocks = [
@@ -70,7 +70,7 @@ def findings(board: Leaderboard, claims: Claims) -> str:
 
 
 def claim_table(claims: Claims, page: str) -> str:
-    """A row a claim: the paper's sentence, the verdict, and the strongest evidence for it and against it."""
+    """One row per claim: the paper's sentence, the verdict, and the strongest evidence for and against it."""
     rows = []
     for claim in claims.all:
         heading = re.sub(r"[^a-z0-9 -]", "", f"{claim.id} {claim.title}: {claim.verdict}".lower()).replace(" ", "-")
@@ -84,7 +84,7 @@ def claim_table(claims: Claims, page: str) -> str:
 
 
 def method_table(board: Leaderboard) -> str:
-    """A row a method, a column a task; the last row does nothing."""
+    """One row per method and one column per task; the last row is doing nothing."""
     scores = cells_by_row(board.frame, ["task", "method"])
     costs = cells_by_row(board.timing, ["task", "method"])
     rows = []
@@ -100,7 +100,7 @@ def method_table(board: Leaderboard) -> str:
 
 
 def ordered_methods(board: Leaderboard) -> list[str]:
-    """Methods with a run, the highest score over all tasks first where they are ranked."""
+    """Methods with a run, sorted by descending score over all tasks if they are ranked."""
     shown = [method for method in board.found.methods if any(board.found.runs(t, method) for t in board.found.tasks)]
     if not board.found.ranked:
         return shown
@@ -110,7 +110,7 @@ def ordered_methods(board: Leaderboard) -> list[str]:
 
 
 def method_cell(wanted: int, scores: Mapping[Any, Mapping[Any, Any]], costs: Mapping[Any, Mapping[Any, Any]]) -> str:
-    """Score, validity and cost of a method on a task, a line each, and of how many seeds where some are missing."""
+    """Score, validity and cost of a method on a task, one per line, and the number of seeds if some are missing."""
     lines = []
     final, valid = scores["final return", None], scores["final valid share", TOLERANCE]
     if final["n"]:
@@ -138,7 +138,7 @@ def unscored(board: Leaderboard) -> list[str]:
 
 
 def doing_nothing(board: Leaderboard) -> list[str]:
-    """On which tasks no method's mean return is above that of doing nothing, with both returns."""
+    """The tasks where no method's mean return exceeds that of doing nothing, with both returns."""
     texts = []
     returns = cells_by_row(board.returns, ["task", "method"])
     for task in board.found.begun():

@@ -20,7 +20,7 @@ from benchmark.records.submissions import describe_submissions
 from envs.registry import make_task
 
 INTERVALS = "brackets are 95% confidence intervals over seeds"
-# Tables that are not of the runs that a profile selects.
+# Tables that are not made from the profile's runs.
 OF_OTHERS = ("anchors", "flows", "timing")
 VALIDITY = valid_columns("valid share")
 SIZES = [
@@ -38,7 +38,7 @@ FLOW_COSTS = [
 
 
 def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
-    """Write tables of a profile and a page of them all below ``folder`` (``results/<profile>``); return their paths.
+    """Write a profile's tables and a page with all of them below ``folder`` (``results/<profile>``); return the paths.
 
     The same results give the same bytes.
 

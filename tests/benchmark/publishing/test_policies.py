@@ -115,11 +115,11 @@ def test_a_card_says_what_a_policy_is_and_how_to_use_it(clone: Path, monkeypatch
 def test_what_does_not_fit_into_the_limit_is_not_written(smoke: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(smoke, tmp_path / "place"))
     said = refused(folder, "export", *SMOKE, "--method", "nfw", "--limit", "0.001")
-    assert re.search(r"1 policies take 0\.\d MB, and --limit is 0.001: choose some with --task", said)
+    assert re.search(r"1 policies take 0\.\d MB, more than --limit 0.001: choose some with --task", said)
 
 
 def test_runs_that_were_made_elsewhere_are_left_out(exported: Path, clone: Path) -> None:
-    assert "export policies where runs were made" in refused(clone, "export", *SMOKE)
+    assert "export on the machine that made the runs" in refused(clone, "export", *SMOKE)
     checkpoint = NFW.checkpoint(Path("results"))
     (clone / checkpoint).parent.mkdir(parents=True)
     shutil.copy(exported / checkpoint, clone / checkpoint)
