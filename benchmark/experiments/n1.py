@@ -36,14 +36,14 @@ SAME = 1.0
 AS_TRAINED, NEW_GAUGE = "as trained", "gauge of the new set"
 SAMPLED = "sampled"
 EMPTY = "none: the changed set is empty"
-# How near an action must come back, in half-widths of the box around the flow's set: well above the rounding of a flow
-# in single precision.
+# The largest distance of a reconstructed action, in half-widths of the box around the flow's set: well above the
+# rounding of a flow in single precision.
 NEAR = 1e-3
 KEYS = ["task", "method", "variant", "factor", "states"]
 
 
 def threshold_of(constraint: Constraint) -> str | None:
-    """Name of the threshold that :func:`with_threshold` changes; None where there is none."""
+    """Name of the threshold that :func:`with_threshold` changes; None if the constraint has none."""
     if isinstance(constraint, Ball):
         return "radius²"
     if isinstance(constraint, Budget):
@@ -54,10 +54,11 @@ def threshold_of(constraint: Constraint) -> str | None:
 def with_threshold(constraint: Constraint, factor: float) -> Constraint | None:
     """The same constraint with ``factor`` times the threshold, within the same action box.
 
-    A ball's squared radius, a budget's bound; of an allocation the capacity, that is the width of its action box.
+    The threshold is a ball's squared radius, a budget's bound, or an allocation's capacity, which is the width of its
+    action box.
 
     Returns:
-        The changed constraint; None where there is no threshold.
+        The changed constraint; None if it has no threshold.
 
     Raises:
         UserError: If the changed set is empty.
@@ -88,7 +89,7 @@ def measure(context: Context) -> Measured:
 
 
 def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samples: Tensors) -> Iterator[Row]:
-    """The flow on sets with other thresholds, and on its own."""
+    """Rows of the flow on sets with other thresholds, and on its own set."""
     flow, draws = method.trained_flow(), context.settings.draws
     generator = make_generator(0, "n1", task.id, method.id)
     trained = draw_actions(flow, samples["test_context"], "uniform", draws, generator)
@@ -114,7 +115,7 @@ def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samp
 
 
 def empty_rows() -> Iterator[Row]:
-    """What is said about a set that holds no action at all."""
+    """Rows of an empty set."""
     nothing = Estimate(None, None, None, 0, EMPTY)
     for tolerance in TOLERANCES:
         yield make_row("valid share", "share", nothing, tolerance)
@@ -122,7 +123,7 @@ def empty_rows() -> Iterator[Row]:
 
 
 def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint) -> Flow:
-    """The trained flow, with its weights as they are, built on the changed constraint."""
+    """The trained flow with the same weights, built on the changed constraint."""
     state = flow_state(method.trained_flow(), method.flow_curve)
     return load_flow(dataclasses.replace(task, constraint=changed), method.config.flow, state)[0]
 
@@ -131,8 +132,7 @@ def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint
 def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
     """Share of feasible actions (N, n) that the flow reaches from its box of latents.
 
-    Its latent must lie in the box and be mapped back to it: where a flow's inverse fails, the latent alone does not
-    tell.
+    An action counts if its latent lies in the box and maps back to the action: a flow's inverse may fail.
     """
     latent, _ = flow.inverse(actions.float(), context)
     missed = flow.constraint.to_free(flow(latent, context)) - flow.constraint.to_free(actions)
@@ -141,7 +141,7 @@ def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
 
 
 def foreign_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any]) -> Iterator[Row]:
-    """The flow at states that the last policies of every method visit, its own ones among them."""
+    """Rows of the flow at states that the last policies of every method visit, including its own."""
     flow = method.trained_flow()
     for name in context.found.methods if task.constraint.context_indices else ():
         sizes = []
@@ -177,7 +177,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Validity and recall against the factor, a panel a task."""
+    """Validity and recall against the factor, one panel per task."""
     numbers = measured.numbers[measured.numbers["states"] == SAMPLED]
     tasks, methods = list(numbers["task"].unique()), list(numbers["method"].unique())
     figure, panels = make_grid(tasks, 3.4)

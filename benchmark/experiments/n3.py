@@ -35,12 +35,12 @@ from methods.flows.measure import flow_violations
 TENTHS = 10
 KEYS = ["task", "method", "states", "from", "to"]
 FRESH, VISITED, OWN = "fresh test set", "visited", "policy"
-# The figure's axis is of misses on a logarithmic scale: below this it is linear, so that 0 has a place.
+# The figure's axis shows misses on a logarithmic scale, which is linear below this, to show 0.
 LINEAR_UP_TO = 1e-4
 
 
 def measure(context: Context) -> Measured:
-    """Validity of every flow at the states of its own runs, by stretch, and at fresh states; and of the policies."""
+    """Validity of every flow at states of its own runs, by stretch, and at fresh states, and of the policies."""
     rows: list[Row] = []
     left_out = pairs_without_run(context)
     for task_id in context.chosen.tasks:
@@ -60,13 +60,13 @@ def measure(context: Context) -> Measured:
 
 
 def pairs_without_run(context: Context) -> list[tuple[str, str]]:
-    """Every task with every flow method of the profile that it has no complete run of."""
+    """Pairs of a task and a flow method of the profile without a complete run."""
     pairs = itertools.product(context.chosen.tasks, context.chosen.flow_methods)
     return [(task, method) for task, method in pairs if not context.found.runs(task, method)]
 
 
 def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
-    """Contexts drawn like those that flows are trained on, with a seed that no flow has seen."""
+    """Contexts drawn like the training contexts of flows, with another seed."""
     settings = context.settings
     seed = derive_seed(0, "n3", task.id)
     pairs = draw_pairs(task, settings.draws, settings.rollout_steps, seed, make_generator(seed, "contexts"))
@@ -94,14 +94,14 @@ def visited_rows(context: Context, flow: Flow, runs: list[CompleteRun]) -> Itera
 
 
 def visited_in(run: CompleteRun, stretch: Stretch) -> list[list[float]]:
-    """Contexts of the states that a run visited in a stretch, of those that its record holds."""
+    """Contexts of the recorded states that a run visited in a stretch."""
     every = max(1, run.steps // VISITED_STATES)
     steps = (1 + index * every for index in range(len(run.record.visited)))
     return [row for step, row in zip(steps, run.record.visited, strict=True) if stretch.start < step <= stretch.end]
 
 
 def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
-    """Validity of the policy's own output in each stretch, where it had a say; runs hold it at tolerance 0."""
+    """Validity of the policy's own output in each stretch after the warm-up; runs record it at tolerance 0."""
     for place, same in in_step(runs):
         shares = [1 - stretch.share for stretch in same if stretch.judged]
         if shares:
@@ -110,7 +110,7 @@ def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
 
 
 def in_step(runs: list[CompleteRun]) -> Iterator[tuple[Row, tuple[Stretch, ...]]]:
-    """Where each stretch lies, in shares of the training, and that stretch of every run."""
+    """The place of each stretch, in shares of the training, and that stretch of every run."""
     for same in zip(*(stretches_of(run, TENTHS) for run in runs), strict=True):
         start, end = (round(step / runs[0].steps, 6) for step in (same[0].start, same[0].end))
         yield {"from": start, "to": end}, same
@@ -152,9 +152,9 @@ def ends(states: str) -> tuple[str, str, str, str]:
 
 
 def ends_of(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one task and method at tolerance 0 that a reader looks for first, named for what they are."""
+    """The fresh, first, best, worst and last rows of one task and method at tolerance 0."""
     exact = group[group["tolerance"] == 0]
-    # One flow serves all runs, so that the reference is as complete as its row.
+    # One flow serves all runs, so the fresh test set is as complete as its row.
     whole = {"n": exact["n"].max(), "N": exact["N"].max()}
     found = [exact[exact["states"] == FRESH].assign(quantity=FRESH, **whole)]
     for states in (VISITED, OWN):
@@ -162,12 +162,12 @@ def ends_of(group: pd.DataFrame) -> pd.DataFrame:
         if not rows.empty:
             chosen = rows.iloc[[0, int(rows["mean"].argmax()), int(rows["mean"].argmin()), -1]]
             found.append(chosen.assign(quantity=ends(states)))
-    # Intervals of these would widen the table beyond reading; the CSV has them.
+    # Intervals would make the table too wide; the CSV has them.
     return pd.concat(found).assign(low=float("nan"), high=float("nan"))
 
 
 def draw(measured: Measured) -> Figure:
-    """Share of invalid actions against progress, a panel a task: visited states, fresh states, the policy."""
+    """Share of invalid actions against progress, one panel per task: visited states, fresh states, the policy."""
     exact = measured.numbers[measured.numbers["tolerance"] == 0]
     tasks, methods = list(exact["task"].unique()), list(exact["method"].unique())
     figure, panels = make_grid(tasks)

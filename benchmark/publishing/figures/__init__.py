@@ -78,7 +78,7 @@ def draw_leaderboard(board: Leaderboard) -> Figure:
     seeds = ", ".join(str(seed) for seed in found.seeds)
     tasks = ", ".join(board.scored_tasks) or "none yet"
     others = [method for method in found.methods if method not in methods]
-    missing = f"; not ranked, missing runs: {', '.join(others)}" if methods and others and found.ranked else ""
+    missing = f"; not ranked, lacking runs: {', '.join(others)}" if methods and others and found.ranked else ""
     figure.suptitle(f"Leaderboard, scores over {tasks}\nprofile {found.label}, seeds {seeds}{missing}", fontsize=12)
     if not methods:
         for panel in (score, valid, profile):

@@ -58,7 +58,7 @@ def truncate(path: Path) -> None:
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
         (("sample", "R+L2", "--sampler", "hcm"), "unknown sampler 'hcm': did you mean 'hmc'?"),
-        (("sample", "R+L2", "--sampler", "psdd"), "sampler psdd is for allocations of whole units such as BSS-3"),
+        (("sample", "R+L2", "--sampler", "psdd"), "sampler psdd only samples whole allocations, as of BSS-3"),
         (("sample", "R+L2", "--sampler", "hmc", "--out", "."), "cannot write .: it is a folder"),
     ],
 )
