@@ -83,7 +83,7 @@ def test_a_damaged_result(full: Path, damage: Callable[[Path], object], message:
     ("change", "message"),
     [
         (lambda data: data["returns"]["final"].update(mean=float("nan")), "damaged at 'returns.final.mean'"),
-        (lambda data: data["config"].pop("steps"), "its config is not that of a run"),
+        (lambda data: data["config"].pop("steps"), "its config is invalid"),
         (lambda data: data["config"]["method"].update(alpha=-1), "setting 'alpha'"),
         (lambda data: data.update(run_key="0"), "seed-0.json is stale"),
     ],
