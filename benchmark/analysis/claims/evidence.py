@@ -153,7 +153,7 @@ def count_ratio(above: Sequence[Count], below: Sequence[Count]) -> Estimate:
     """Ratio of the shares of infeasible actions in two samples of seeds, with one count per seed.
 
     If every seed has many violations, this is the ratio of geometric means of the shares by
-    :func:`~benchmark.analysis.statistics.ratio_interval`, whose interval is about the spread of seeds. If a seed has
+    :func:`~benchmark.analysis.statistics.ratio_interval`, whose interval reflects the spread of seeds. If a seed has
     few, its count is uncertain too, and a count of 0 has no logarithm. The ratio is then that of all counts, infinite
     if only the lower ones are 0, and its interval is the wider of two. One is the former, with half a count added
     everywhere. The other reaches from the lower end of the least favourable pair of seeds to the upper end of the most
