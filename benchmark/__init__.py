@@ -1,4 +1,4 @@
-"""Who measures: the harness, its results, and the tables, figures and MLflow runs made from them.
+"""The harness, its results, and the tables, figures and MLflow runs made from them.
 
 :func:`load_runs` and :func:`load_curves` give a profile's results as data frames, :func:`load_policy` a trained
 policy. Importing this package imports neither pandas nor torch.
@@ -19,7 +19,7 @@ __all__ = ["load_curves", "load_policy", "load_runs"]
 
 
 def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
-    """Load the complete runs of a profile, one row a run.
+    """Load the complete runs of a profile, one row per run.
 
     The methods of the profile come first, then the two references: ``random-feasible`` and ``hold``.
 
@@ -27,22 +27,22 @@ def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
 
     - ``task``, ``method``, ``seed``: what was run.
     - ``return``: mean undiscounted return of the last policy over the final evaluation.
-    - ``best_return``: the same of the policy with the best evaluation during training.
+    - ``best_return``: the same for the policy with the best evaluation during training.
     - ``score``: ``return`` on the task's scale, 0 for random feasible actions and 1 for the learner without the
-      constraint; NaN where the scale is not known.
+      constraint; NaN if the task has no reference returns.
     - ``valid_0``, ``valid_1e-06``, ``valid_0.001``, ``valid_0.01``, ``valid_0.1``: share of the last policy's raw
-      outputs that violate the constraint by at most so much.
+      outputs that violate the constraint by at most this tolerance.
     - ``violations``: number of infeasible raw outputs of the policy during training, at tolerance 0.
     - ``steps``: training steps in the environment.
-    - ``seconds``, ``prepare_seconds``: wall-clock of training and of what was prepared before it, such as a flow.
-    - ``run_key``: hash of what was asked for.
+    - ``seconds``, ``prepare_seconds``: wall-clock of training and of the preparation before it, such as a flow's.
+    - ``run_key``: hash of the run's request: versions, settings and seed.
 
     Args:
         profile: A profile of ``params.yaml``, such as ``"small"``.
         results: Folder of all results.
 
     Raises:
-        UserError: If the profile is unknown, it has no runs there, or a file is damaged.
+        UserError: If the profile is unknown or has no runs there, or a file is damaged.
     """
     from benchmark.analysis.frames import read_profile, runs_frame
 
@@ -50,7 +50,7 @@ def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
 
 
 def load_curves(profile: str, results: str | Path = "results") -> pd.DataFrame:
-    """Load the learning curves of a profile, one row a run and evaluation.
+    """Load the learning curves of a profile, one row per run and evaluation.
 
     Columns:
 
@@ -74,11 +74,11 @@ def load_curves(profile: str, results: str | Path = "results") -> pd.DataFrame:
 def load_policy(path: str | Path) -> TrainedPolicy:
     """Load a policy that `acrl export` wrote.
 
-    Call it with an observation (o,), or observations (B, o), and it gives the action (n,), or actions (B, n), in the
-    environment's units. They may be infeasible: ``gymnasium.make("envs:acrl/...")`` projects such actions.
+    It maps an observation (o,) to an action (n,), or observations (B, o) to actions (B, n), in the environment's units.
+    Actions may be infeasible: ``gymnasium.make("envs:acrl/...")`` projects them.
 
     Args:
-        path: Its .safetensors file. A flow that it acts through lies in a folder beside it.
+        path: Its .safetensors file. A flow that it acts through is in a folder next to it.
 
     Raises:
         UserError: If the file is missing, damaged, or of another version of the task or method.

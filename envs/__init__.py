@@ -1,7 +1,7 @@
-"""What is to be solved: tasks, their constraints, and samplers of feasible actions.
+"""Tasks, their constraints, and samplers of feasible actions.
 
-Importing this package registers every task with Gymnasium, so that ``gymnasium.make("acrl/HC+O-v0")`` works;
-``gymnasium.make("envs:acrl/HC+O-v0")`` imports it. Torch and the constraints are imported when a task is made.
+Importing this package registers every task with Gymnasium, for ``gymnasium.make("acrl/HC+O-v0")``;
+``gymnasium.make("envs:acrl/HC+O-v0")`` imports it. Torch and the constraints are only imported when a task is made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Constraint", "TaskSpec", "UserError", "list_tasks", "make_task", "re
 
 
 def __getattr__(name: str) -> Any:
-    """``envs.Constraint``, imported when it is asked for."""
+    """``envs.Constraint``, imported on first use."""
     if name != "Constraint":
         raise AttributeError(f"module 'envs' has no attribute '{name}'")
     from envs.constraints.base import Constraint
@@ -28,5 +28,5 @@ def __getattr__(name: str) -> Any:
 
 
 prepare_mujoco()
-# Last, since packages that offer tasks import this one.
+# Last, since packages with tasks import this one.
 load_tasks()

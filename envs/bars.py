@@ -17,18 +17,18 @@ Frame = NDArray[np.uint8]
 
 RENDER_MODES = ["rgb_array"]
 BAR = "#009E73"
-# Inches: text and lines grow with the width in pixels.
+# In inches: text and lines grow with the width in pixels.
 FIGURE = (2.24, 1.68)
 
 
 def check_render_mode(environment: str, render_mode: str | None) -> None:
-    """Raise an error for an unknown render mode.
+    """Check a render mode.
 
     Raises:
-        UserError: Which names the one there is.
+        UserError: If it is neither None nor ``"rgb_array"``.
     """
     if render_mode not in (None, *RENDER_MODES):
-        raise UserError(f"{environment} has no render mode '{render_mode}': use 'rgb_array', or none")
+        raise UserError(f"{environment} has no render mode '{render_mode}': use 'rgb_array' or None")
 
 
 class BarChart:
@@ -54,7 +54,7 @@ class BarChart:
         limit: float | None,
         labels: tuple[str, str],
     ) -> None:
-        # Imported here: most who use an environment draw nothing.
+        # Imported here, since most uses of an environment draw nothing.
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
@@ -79,11 +79,11 @@ class BarChart:
             axes.set_title(title, fontsize=8)
             for bar, height in zip(axes.patches, np.asarray(heights), strict=True):
                 bar.set_height(height)  # type: ignore[attr-defined]
-            # The dotted line comes last.
+            # The dotted line is the last.
             for line, values in zip(axes.lines, marks, strict=False):
                 line.set_ydata(np.asarray(values))
             canvas = FigureCanvasAgg(self._figure)
             canvas.draw()
-            # Laid out once: nothing is to move but what is shown.
+            # Laid out once, so the axes do not move between frames.
             self._figure.set_layout_engine("none")
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()

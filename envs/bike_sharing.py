@@ -20,7 +20,7 @@ HORIZON = 100
 MIN_DEMAND = 5
 MAX_DEMAND = 24
 
-# By number of zones, in the order d12, d13, ..., d23, ...
+# Distances by number of zones, in the order d12, d13, ..., d23, ...
 DISTANCES = {
     3: (7.402, 8.297, 5.865),
     5: (6.699, 1.631, 2.282, 5.862, 9.984, 5.876, 4.011, 3.362, 3.550, 10.010),
@@ -36,13 +36,13 @@ MARKS = {
 
 
 class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
-    """A fleet of bikes, relocated between zones before each period of demand.
+    """A fleet of bikes that are relocated between zones before each period of demand.
 
     ## Description
 
     n zones hold 30 n bikes, at most 35 each. One step is one period, in this order:
 
-    1. **Relocation.** Bikes are moved to the wanted allocation.
+    1. **Relocation.** Bikes are moved to the chosen allocation.
     2. **Demand.** For each ordered pair of different zones, demand is a uniform integer in 5..24, independent of
        everything else. The agent acts before it sees the demand.
     3. **Trips.** Each zone serves min(bikes, demand) trips, split over destinations in proportion to demand and
@@ -51,14 +51,14 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
        to the next nearest.
 
     No bike is ever lost. The papers leave some choices open. Ours are: the order above, with demand drawn after the
-    relocation; ties between equal remainders go to the zone with the lower number; among zones with surplus, the one
-    with the lower number passes it on first; before the first step, the observed demand is zero.
+    relocation; ties between equal remainders go to the zone with the lower number; zones with surplus pass it on in
+    the order of their numbers; before the first step, the observed demand is zero.
 
     ## Action Space
 
-    `Box(0, 35, (n,), float32)`: bikes wanted in each zone. An allocation is an integer vector that sums to 30 n with
-    every entry in [0, 35]. Any other finite action, even outside the box, is replaced by the nearest allocation, so
-    only allocations are executed.
+    `Box(0, 35, (n,), float32)`: the number of bikes in each zone. An allocation is an integer vector that sums to 30 n
+    with every entry in [0, 35]. Any other finite action, even outside the box, is replaced by the nearest allocation,
+    so only allocations are executed.
 
     ## Observation Space
 
@@ -67,8 +67,8 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
     | index    | observation                                              | min | max      |
     |----------|----------------------------------------------------------|-----|----------|
     | 0..n-1   | last step's demand by zone of origin, in trips           | 0   | 24 (n-1) |
-    | n..2n-1  | present allocation, in bikes                             | 0   | 35       |
-    | 2n       | steps taken in this episode; stays at 100 from there on  | 0   | 100      |
+    | n..2n-1  | current allocation, in bikes                             | 0   | 35       |
+    | 2n       | steps taken in this episode, at most 100                 | 0   | 100      |
 
     ## Rewards
 
@@ -145,7 +145,7 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         return self._observation(), float(-(unserved + surplus + 2 * moved)), False, False, info
 
     def draw_demand(self) -> Integers:
-        """Trips asked for in one step, from each zone (row) to each other (column): (n, n), zero on the diagonal."""
+        """Demand in one step, from each zone (row) to each other (column): (n, n), zero on the diagonal."""
         draws = self.np_random.integers(MIN_DEMAND, MAX_DEMAND + 1, size=(self._zones, self._zones))
         return np.asarray(draws * self._different, dtype=np.int64)
 
@@ -156,7 +156,7 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         if self._chart is None:
             top = 1.05 * max(CAPACITY, MAX_DEMAND * (self._zones - 1))
             self._chart = BarChart(self._width, self._zones, "bikes", MARKS, top, CAPACITY, ("zone", "bikes"))
-        # Before the first step nothing is wanted, and no demand is known.
+        # Before the first step, there is no action and no demand.
         unknown = np.full(self._zones, np.nan)
         marks = (self._wanted, self._demand) if self._steps else (unknown, unknown)
         return self._chart.draw(f"step {self._steps}", self._bikes, *marks)
@@ -177,7 +177,7 @@ class BikeSharingEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
             raise UserError(f"action has shape {wanted.shape}; expected ({self._zones},)")
         if not np.isfinite(wanted).all():
             raise UserError(f"action {wanted.tolist()} holds NaN or infinite entries")
-        # Most actions arrive repaired: recognising that is far cheaper than projecting them once more.
+        # Most actions are already repaired: checking that is far cheaper than projecting them again.
         fits = wanted.min() >= 0 and wanted.max() <= CAPACITY and wanted.sum() == BIKES_PER_ZONE * self._zones
         if fits and (wanted == np.rint(wanted)).all():
             return wanted.astype(np.int64)
@@ -198,10 +198,10 @@ def nearest_first(zones: int) -> Integers:
 def split_trips(demand: Integers, served: Integers) -> Integers:
     """Whole trips from zone to zone, as close to proportional to demand as whole numbers allow.
 
-    Largest remainders in exact integer arithmetic; ties go to the destination of the lower number.
+    By largest remainders in exact integer arithmetic; ties go to the destination with the lower number.
 
     Args:
-        demand: (n, n), trips asked for from each zone (row) to each (column).
+        demand: (n, n), trips wanted from each zone (row) to each other (column).
         served: (n,), trips that leave each zone, at most its demand.
 
     Returns:

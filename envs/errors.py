@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class UserError(ValueError):
-    """Invalid input. The message says in one line what is wrong and what to do."""
+    """Invalid input. The message is one line that says what is wrong and what to do."""
 
 
 class RunFailedError(UserError):
@@ -38,7 +38,7 @@ class UnknownIdError(UserError):
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:
-    """End of an error message: the most similar valid name, if any, and all valid names."""
+    """The end of an error message: the most similar valid name, if any, and all valid names."""
     choices = sorted(valid)
     near = difflib.get_close_matches(given.lower(), [choice.lower() for choice in choices], n=1)
     hint = next((f"did you mean '{choice}'? " for choice in choices if choice.lower() in near), "")

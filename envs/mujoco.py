@@ -1,9 +1,9 @@
-"""Set up MuJoCo: silence its warnings, and choose a rendering backend that exists."""
+"""Sets up MuJoCo: silences its warnings, and chooses an available rendering backend."""
 
 import logging
 import os
 
-# mujoco 4 says this on stderr and in a log file for every Walker2d and HalfCheetah that Gymnasium builds.
+# mujoco 4 prints this on stderr and in a log file for every Walker2d and HalfCheetah that Gymnasium makes.
 KNOWN = "settotalmass"
 BACKEND = "MUJOCO_GL"
 
@@ -11,12 +11,12 @@ BACKEND = "MUJOCO_GL"
 def prepare_mujoco() -> None:
     """Send MuJoCo's warnings to ``logging``, except for one caused by Gymnasium's models.
 
-    Where the backend that is asked for is missing, it is missed by those alone who draw.
+    A missing backend only matters for rendering, so it raises no error here.
     """
     chosen = os.environ.get(BACKEND)
     try:
         import mujoco
-    except Exception:  # of any type: the backends raise what they like
+    except Exception:  # backends raise errors of any type
         if chosen is None:
             raise
         os.environ[BACKEND] = "disabled"

@@ -1,4 +1,4 @@
-"""A portfolio: shift wealth between assets so that it grows, and pay for every trade."""
+"""A portfolio: shift wealth between assets to make it grow, and pay for every trade."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ Floats = NDArray[np.float64]
 
 HORIZON = 100
 STEPS_PER_YEAR = 52
-# Paid on every unit of wealth that is bought or sold.
+# Cost per unit of wealth bought or sold.
 COST = 0.002
-# How much of the signal is left after a step.
+# Share of the signal that remains after a step.
 PERSISTENCE = 0.9
-# Of each asset: three equities, two bonds, two commodities, cash. By year: mean and standard deviation of the
-# log-return, and what a signal of 1 adds to the mean.
+# For each asset (three equities, two bonds, two commodities, cash), by year: mean and standard deviation of the
+# log-return, and the change of the mean at a signal of 1.
 DRIFT = np.array([0.060, 0.060, 0.055, 0.025, 0.030, 0.040, 0.040, 0.020])
 VOLATILITY = np.array([0.10, 0.12, 0.16, 0.03, 0.05, 0.12, 0.15, 0.0])
 TILT = np.array([0.15, 0.20, 0.30, -0.03, -0.06, 0.10, 0.20, 0.0])
 KINDS = np.array([0, 0, 0, 1, 1, 2, 2, 3])
-# Between assets of two kinds, and between different ones of the same kind.
+# Correlations between assets of two kinds, and between different assets of the same kind.
 CORRELATION = np.array([[0.6, -0.1, 0.3, 0.0], [-0.1, 0.7, 0.0, 0.0], [0.3, 0.0, 0.4, 0.0], [0.0, 0.0, 0.0, 0.0]])
 ASSETS = len(DRIFT)
 MARKS = {"wanted": {"color": "black", "marker": "_", "markersize": 8}}
 
 
 def covariance() -> Floats:
-    """Of the log-returns of one step at a given signal: (n, n)."""
+    """Covariance of the log-returns of one step at a given signal: (n, n)."""
     correlation = CORRELATION[np.ix_(KINDS, KINDS)]
     np.fill_diagonal(correlation, 1.0)
     return np.asarray(correlation * np.outer(VOLATILITY, VOLATILITY) / STEPS_PER_YEAR)
 
 
 class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
-    """An investor who holds eight assets, each week as much of each as wanted.
+    """An investor who redistributes wealth between eight assets every week.
 
     ## Description
 
     The assets are three equities (1, 2, 3), two bonds (4, 5), two commodities (6, 7) and cash (8). One step is one
     week, in this order:
 
-    1. **Trade.** Wealth is shifted to the wanted weights. The cost is 0.2% of the sum of absolute changes of weights,
-       and is taken from all assets alike.
+    1. **Trade.** Wealth is shifted to the chosen weights. The cost is 0.2% of the sum of absolute changes of weights,
+       and is taken from all assets in proportion.
     2. **Returns.** The log-returns of the week are drawn from a normal distribution, correlated between assets, whose
        mean is drift + tilt x signal. The agent has seen the signal when it acts, not the returns.
     3. **Drift.** Weights change with the returns of their assets.
     4. **Signal.** It becomes 0.9 signal + sqrt(1 - 0.9^2) x a standard normal number, independent of the returns.
 
-    All numbers were chosen here. Drift, volatility and tilt of each asset by year, as logarithms:
+    All numbers are our choice. Drift, volatility and tilt of each asset by year, as logarithms:
 
     | asset      | 1    | 2    | 3     | 4     | 5     | 6    | 7    | 8    |
     |------------|------|------|-------|-------|-------|------|------|------|
@@ -69,28 +69,28 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Action Space
 
-    `Box(0, 1, (8,), float32)`: the share of wealth wanted in each asset. Shares that do not add up to 1, or are
-    outside the box, are replaced by the nearest that do. Limits on groups of assets are the task's, not the
-    environment's.
+    `Box(0, 1, (8,), float32)`: the share of wealth in each asset. Shares that do not add up to 1, or are outside the
+    box, are replaced by the nearest shares in the box that do. Limits on groups of assets belong to the task, not to
+    the environment.
 
     ## Observation Space
 
     `Box(float64)` of shape (9,):
 
-    | index | observation                      | min  | max |
-    |-------|----------------------------------|------|-----|
-    | 0..7  | weights held now                 | 0    | 1   |
-    | 8     | signal, of standard deviation 1  | -inf | inf |
+    | index | observation                       | min  | max |
+    |-------|-----------------------------------|------|-----|
+    | 0..7  | current weights                   | 0    | 1   |
+    | 8     | signal, with standard deviation 1 | -inf | inf |
 
     ## Rewards
 
     100 x the logarithm of the growth of wealth in the step, cost included, so that an episode's return is 100 x the
-    logarithm of final over initial wealth. `info` of each step has `cost`, the share of wealth paid, and `log_returns`,
-    those of the assets (n,). In the environment that `gymnasium.make` gives, `cost` is that of the constraint.
+    logarithm of final over initial wealth. `info` of each step has `cost`, the share of wealth paid, and `log_returns`
+    of the assets, (n,). In the environment of `gymnasium.make`, `cost` is that of the constraint.
 
     ## Starting State
 
-    All wealth in cash; the signal is drawn from its stationary distribution, the standard normal one.
+    All wealth is in cash; the signal is drawn from its stationary distribution, the standard normal.
 
     ## Episode End
 
@@ -98,8 +98,8 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## Arguments
 
-    `render_mode`: `"rgb_array"` or none; a frame shows the weights held and those that were wanted. `width` of a frame
-    in pixels, a multiple of 4; its height is three quarters of that.
+    `render_mode`: `"rgb_array"` or none; a frame shows the current weights and the chosen ones. `width`: width of a
+    frame in pixels, a multiple of 4; the height is three quarters of it.
 
     ```python
     import envs, gymnasium
@@ -108,8 +108,8 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
 
     ## References
 
-    The task is as in Winkel et al., CAOSD, arXiv 2404.10683, which limits sums of groups of assets: there with
-    returns of the Nasdaq-100, here with simulated ones.
+    The task follows Winkel et al., CAOSD, arXiv 2404.10683, which limits sums of groups of assets, with returns of the
+    Nasdaq-100; here returns are simulated.
 
     Raises:
         UserError: If there is no such `render_mode`, or an action has the wrong shape or holds NaN or infinity.
@@ -141,7 +141,7 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         return self._observation(), {}
 
     def step(self, action: ArrayLike) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
-        """Trade, draw returns, let weights and signal move on."""
+        """Trade, draw returns, and update weights and signal."""
         wanted = self._wanted = self._portfolio(action)
         cost = COST * float(np.abs(wanted - self._weights).sum())
         log_returns = self.draw_log_returns()
@@ -155,7 +155,7 @@ class PortfolioEnv(gymnasium.Env[Floats, NDArray[np.float32]]):
         return self._observation(), reward, False, False, {"cost": cost, "log_returns": log_returns}
 
     def draw_log_returns(self) -> Floats:
-        """Log-returns of one step at the present signal: (n,)."""
+        """Log-returns of one step at the current signal: (n,)."""
         noise = self._spread @ self.np_random.standard_normal(ASSETS - 1)
         return np.asarray((DRIFT + TILT * self._signal) / STEPS_PER_YEAR + np.append(noise, 0.0))
 

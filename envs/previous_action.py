@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 class PreviousAction(gymnasium.Wrapper[Floats, Any, Floats, Any], RecordConstructorArgs):
     """Append the previous action to the observation; zeros after a reset.
 
-    Actions outside the action space are observed as the nearest one inside, as actuators with such limits would do.
+    An action outside the action space is observed as the nearest one inside, as for actuators with such limits.
 
     Args:
         env: Environment with flat observations and bounded real-valued actions.
@@ -34,12 +34,12 @@ class PreviousAction(gymnasium.Wrapper[Floats, Any, Floats, Any], RecordConstruc
         self.observation_space = spaces.Box(low, high, dtype=np.float64)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
-        """Start an episode, with zeros for the action before."""
+        """Start an episode, with zeros as previous action."""
         observation, info = self.env.reset(seed=seed, options=options)
         return np.concatenate([observation, np.zeros_like(self._lower)]), info
 
     def step(self, action: Any) -> tuple[Floats, Any, bool, bool, dict[str, Any]]:
-        """Act, and observe the action too."""
+        """Act, and append the action to the observation."""
         observation, *others = self.env.step(action)
         executed = np.clip(np.asarray(action, dtype=np.float64), self._lower, self._upper)
         return np.concatenate([observation, executed]), *others  # type: ignore[return-value]

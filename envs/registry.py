@@ -1,7 +1,7 @@
 """The task registry: ids as in the papers, each also a Gymnasium environment ``acrl/<id>-v<version>``.
 
-A task is one :class:`TaskSpec`, handed to :func:`register_task`. The shipped ones are rows of ``envs/tasks.py``;
-another package adds its own through an entry point of the group ``acrl.tasks`` that names the module to import::
+A task is one :class:`TaskSpec`, passed to :func:`register_task`. The shipped ones are rows of ``envs/tasks.py``; other
+packages add theirs through an entry point of the group ``acrl.tasks`` that names the module to import::
 
     [project.entry-points."acrl.tasks"]
     my-tasks = "my_package.tasks"
@@ -51,18 +51,18 @@ class TaskSpec:
     """One row of the benchmark: an environment and the constraint on its actions.
 
     Attributes:
-        id: The papers' name, such as ``"HC+O"``.
+        id: Name in the papers, such as ``"HC+O"``.
         version: Raised whenever a change alters results.
-        env_id: What is simulated: a Gymnasium id such as ``"HalfCheetah-v5"``, or ``"BikeSharing"``.
+        env_id: The environment: a Gymnasium id such as ``"HalfCheetah-v5"``, or ``"BikeSharing"``.
         entry_point: Where Gymnasium finds the environment class, ``"module:Class"``.
         constraint: C(s), in the environment's own action units.
         steps: Published training budget in environment steps.
-        max_episode_steps: Episodes are truncated here.
+        max_episode_steps: Step at which episodes are truncated.
         source: Paper that defines the task.
-        notes: In what it differs from environments of the same name in the literature.
-        env_kwargs: Passed to the environment's constructor.
-        idle: Entries of the observation that are the action which changes nothing, such as the present allocation, a
-            coordinate each; left out, that action is 0, as no torque is.
+        notes: Differences from environments of the same name in the literature.
+        env_kwargs: Arguments for the environment's constructor.
+        idle: Observation entries that hold the action which changes nothing, such as the current allocation, one per
+            coordinate; if empty, that action is 0, such as no torque.
     """
 
     id: str
@@ -83,7 +83,7 @@ class TaskSpec:
         return _gym_id(self.id, self.version)
 
     def make_env(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-        """A fresh environment that executes any action; ``kwargs`` such as ``render_mode`` go to ``gymnasium.make``."""
+        """A new environment that executes any action; ``kwargs`` such as ``render_mode`` go to ``gymnasium.make``."""
         bare = registration.EnvSpec(
             self.gym_id,
             self.entry_point,
@@ -93,10 +93,10 @@ class TaskSpec:
         return gymnasium.make(bare, **kwargs)
 
     def observed(self, observation: Any, reward: SupportsFloat = 0.0) -> Tensor:
-        """What its environment gave: the observation (o,) in float64.
+        """Check an observation and a reward, and return the observation (o,) in float64.
 
         Raises:
-            RunFailedError: If it, or the reward, is NaN or infinite.
+            RunFailedError: If the observation or the reward is NaN or infinite.
         """
         import torch
 
@@ -112,13 +112,13 @@ class TaskSpec:
         return obs[:, list(self.idle)] if self.idle else obs.new_zeros((len(obs), self.constraint.dim))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything in this row that bears on a run's result, as data that ``json`` can write.
+        """Everything in this row that affects a run's result, as data that ``json`` can write.
 
-        ``source`` and ``notes`` only inform, where the code is found says nothing of what it does, the steps trained
-        are part of a run's configuration, and ``idle`` bears on one method alone.
+        ``source`` and ``notes`` only inform, ``entry_point`` does not tell what the code does, the training steps are
+        part of a run's configuration, and ``idle`` only affects one method.
 
         Raises:
-            UserError: If a parameter of the constraint or of the environment is no plain data.
+            UserError: If a parameter of the constraint or of the environment is not plain data.
         """
         return {
             "id": self.id,
@@ -131,10 +131,10 @@ class TaskSpec:
 
 
 def register_task(spec: TaskSpec) -> TaskSpec:
-    """Add a task, here and with Gymnasium.
+    """Register a task here and with Gymnasium.
 
     Raises:
-        UserError: If the id is taken, or is none that Gymnasium could read.
+        UserError: If the id is taken, or Gymnasium cannot parse it.
     """
     summary = TaskSummary(spec.id, spec.env_id, spec.constraint.dim, type(spec.constraint).__name__)
     register_lazily(summary, lambda: spec, spec.version, spec.max_episode_steps)
@@ -147,40 +147,40 @@ def register_lazily(
     version: int,
     max_episode_steps: int,
 ) -> None:
-    """Add a task that is made when it is first asked for, so that listing tasks costs nothing.
+    """Register a task that is made on first use, so listing tasks costs nothing.
 
-    A listing says ``summary`` of it, ``make`` is called once, and the rest is as of :class:`TaskSpec`.
+    Listings show ``summary``, ``make`` is called once, and the other arguments are as in :class:`TaskSpec`.
 
     Raises:
         UserError: As :func:`register_task`.
     """
     if summary.id in _TASKS:
-        raise UserError(f"task '{summary.id}' is registered twice; choose another id")
+        raise UserError(f"task '{summary.id}' is registered twice: choose another id")
     gym_id, kwargs = _gym_id(summary.id, version), {"task": summary.id}
     try:
         gymnasium.register(gym_id, "envs.wrappers:make", max_episode_steps=max_episode_steps, kwargs=kwargs)
     except gymnasium.error.Error as error:
-        raise UserError(f"task '{summary.id}': Gymnasium refuses the id: {_one_line(error)}") from error
+        raise UserError(f"task '{summary.id}': Gymnasium rejects the id: {_one_line(error)}") from error
     _TASKS[summary.id] = functools.cache(make)
     _SUMMARIES[summary.id] = summary
 
 
 def make_task(task_id: str) -> TaskSpec:
-    """The task of this id.
+    """The task with this id.
 
     Raises:
-        UnknownIdError: If there is none; the message names the nearest.
-        UserError: If an installed package offers tasks that cannot be loaded.
+        UnknownIdError: If there is none; the message names the nearest id.
+        UserError: If the tasks of an installed package cannot be loaded.
     """
     _check_loaded()
     return find_task(task_id)
 
 
 def find_task(task_id: str) -> TaskSpec:
-    """As :func:`make_task`, also where tasks of other packages cannot be loaded.
+    """As :func:`make_task`, even if tasks of other packages cannot be loaded.
 
     Raises:
-        UnknownIdError: If there is none; the message names the nearest.
+        UnknownIdError: If there is none; the message names the nearest id.
     """
     if task_id not in _TASKS:
         raise UnknownIdError("task", task_id, _TASKS)
@@ -191,29 +191,29 @@ def list_tasks() -> list[str]:
     """Ids of all tasks: the shipped ones in the order of their table, then those of other packages.
 
     Raises:
-        UserError: If an installed package offers tasks that cannot be loaded.
+        UserError: If the tasks of an installed package cannot be loaded.
     """
     _check_loaded()
     return list(_TASKS)
 
 
 def summarise_tasks() -> list[TaskSummary]:
-    """What a listing says of all tasks, as :func:`list_tasks` has them, without making a constraint."""
+    """Summaries of all tasks in the order of :func:`list_tasks`, without making constraints."""
     return [_SUMMARIES[task_id] for task_id in list_tasks()]
 
 
 @functools.cache
 def load_tasks() -> tuple[str, ...]:
-    """Import every module that registers tasks, once, and say which entry points failed.
+    """Import every module that registers tasks, once, and return the entry points that failed.
 
-    Called when ``envs`` is imported, where a broken package of somebody else's must not stop the shipped tasks:
-    failures are therefore returned here and raised by :func:`make_task` and :func:`list_tasks`, and by neither
-    :func:`find_task` nor ``gymnasium.make``.
+    Called when ``envs`` is imported, where somebody else's broken package must not stop the shipped tasks. Failures are
+    therefore only returned here; :func:`make_task` and :func:`list_tasks` raise them, :func:`find_task` and
+    ``gymnasium.make`` do not.
     """
-    # Not imported at the top: the table imports this module, and another task's row is no code that one task runs.
+    # Not imported at the top: the table imports this module, and no task depends on the rows of others.
     importlib.import_module("envs.tasks")
     failures = []
-    # Sorted, since the order found is that of directories on the path.
+    # Sorted, since they come in the order of directories on the path.
     for entry_point in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
         try:
             entry_point.load()
@@ -225,7 +225,7 @@ def load_tasks() -> tuple[str, ...]:
 def _check_loaded() -> None:
     failures = load_tasks()
     if failures:
-        raise UserError(f"entry point of {ENTRY_POINT_GROUP} is broken; fix or uninstall it: {'; '.join(failures)}")
+        raise UserError(f"an entry point of {ENTRY_POINT_GROUP} is broken: fix or uninstall it: {'; '.join(failures)}")
 
 
 def _plain(value: Any, owner: str) -> Any:

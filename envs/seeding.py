@@ -1,4 +1,4 @@
-"""Generators for all randomness, made from one seed and a name for their purpose."""
+"""Generators for all randomness, each from a seed and a name for its purpose."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every task in one table. A new task is one more row.
 
-Observation indices are those of Gymnasium's v5 environments: ``W`` are the velocities of the actuated joints, ``TH``
+Observation indices are those of Gymnasium's v5 environments: ``W`` are the velocities of the actuated joints and ``TH``
 their angles, in the order of the actuators.
 """
 
@@ -26,12 +26,12 @@ NFWPO = "NFWPO, arXiv 2102.11055"
 ARAM = "ARAM, arXiv 2503.12932"
 CAOSD = "as in CAOSD, arXiv 2404.10683, with numbers set here"
 FLOWPG_AND_ACRL = f"{FLOWPG}; {ACRL_BENCH}"
-CLIPPED = "Velocities are observed clipped to [-10, 10], and the constraint is on those observed."
+CLIPPED = "Observed velocities are clipped to [-10, 10], and the constraint uses the clipped ones."
 
 
 @dataclass(frozen=True)
 class Simulator:
-    """What tasks share that run in the same environment; the attributes mean the same as in ``TaskSpec``."""
+    """Properties shared by tasks in the same environment; attributes as in ``TaskSpec``."""
 
     env_id: str
     entry_point: str
@@ -43,7 +43,7 @@ class Simulator:
 
 
 def mujoco(env_id: str, steps: int, notes: str) -> Simulator:
-    """An environment of Gymnasium's, as it is registered there."""
+    """An environment of Gymnasium, with its registered settings."""
     known = gymnasium.spec(env_id)
     assert isinstance(known.entry_point, str)
     assert known.max_episode_steps is not None
@@ -74,11 +74,11 @@ def bike_sharing(zones: int) -> Simulator:
         steps=1_000_000,
         max_episode_steps=100,
         notes=(
-            "An independent implementation: its docstring says what the papers leave open and what was chosen. Every "
-            "executed action is an integer allocation. NFWPO trains for 500,000 steps."
+            "An independent implementation: its docstring lists the choices that the papers leave open. Every executed "
+            "action is an integer allocation. NFWPO trains for 500,000 steps."
         ),
         env_kwargs={"zones": zones},
-        # The present allocation follows last step's demand.
+        # In the observation, the current allocation follows last step's demand.
         idle=tuple(range(zones, 2 * zones)),
     )
 
@@ -87,27 +87,27 @@ HALF_CHEETAH_BEFORE = replace(
     HALF_CHEETAH,
     entry_point="envs.previous_action:make_env",
     env_kwargs={"env_id": HALF_CHEETAH.env_id},
-    notes=f"{HALF_CHEETAH.notes} The action executed before is appended to the observation, zeros after a reset.",
+    notes=f"{HALF_CHEETAH.notes} The previous action is appended to the observation, with zeros after a reset.",
 )
 PORTFOLIO = Simulator(
     env_id="Portfolio",
     entry_point="envs.portfolio:PortfolioEnv",
     steps=300_000,
     max_episode_steps=100,
-    notes="A simulator of our own; the paper's has prices of the Nasdaq-100.",
-    # The present weights.
+    notes="Our own simulator; the paper uses prices of the Nasdaq-100.",
+    # The current weights.
     idle=tuple(range(8)),
 )
 
 
 @dataclass(frozen=True)
 class Family:
-    """A constraint of ``envs.constraints``, which is imported when it is made.
+    """A constraint of ``envs.constraints``, which is only imported when it is made.
 
     Attributes:
-        name: Its class.
+        name: Name of its class.
         dim: Action dimension n.
-        arguments: Of the constructor; constraints among them are made first.
+        arguments: Arguments of the constructor; constraints among them are made first.
     """
 
     name: str
@@ -127,17 +127,17 @@ def unit(dim: int) -> Box:
 
 
 def docks(zones: int) -> Box:
-    """From no bike to 35 in each zone."""
+    """From 0 to 35 bikes in each zone."""
     return [0.0] * zones, [35.0] * zones
 
 
 def weights(assets: int) -> Box:
-    """From nothing to all of the wealth in each asset."""
+    """From none to all of the wealth in each asset."""
     return [0.0] * assets, [1.0] * assets
 
 
 def constraint(name: str, *parameters: object, box: Box, context: tuple[int, ...] = ()) -> Family:
-    """A family with what its constructor takes before the action box, and observation indices if it reads any."""
+    """A family with its parameters, its action box, and the observation indices that it reads, if any."""
     return Family(name, len(box[0]), (*parameters, *box, *([context] if context else [])))
 
 
@@ -163,7 +163,7 @@ HOPPER_TH = tuple(range(2, 5))
 HOPPER_W = tuple(range(8, 11))
 WALKER_TH = tuple(range(2, 8))
 WALKER_W = tuple(range(11, 17))
-# Its actuators begin with the joints of the fourth leg.
+# The actuators of Ant start with the joints of the fourth leg.
 ANT_W = (25, 26, *range(19, 25))
 # Equities, bonds and commodities; cash belongs to none.
 GROUPS = [[0, 1, 2], [3, 4], [5, 6]]
@@ -172,18 +172,18 @@ HERE = f"set here, after the claim of {FLOWPG}, that sets may be other than conv
 AS_POWER = f"set here, as H+M in {ACRL_BENCH}"
 RATE_LIMITED = f"set here; with the budget of HC+O in {ACRL_BENCH}, or alone"
 BOX_ALONE = f"set here, as R+N in {ACRL_BENCH}"
-ENVIRONMENT_ALLOCATES = "Any point of the box is an action: the environment itself takes the nearest allocation."
+ENVIRONMENT_ALLOCATES = "Any point of the box is an action; the environment executes the nearest allocation."
 NOT_CONVEX = (
-    "What that means: ddpg-projection and ddpg-penalty repair by the exact nearest point, which jumps where two points "
-    "are equally near. ddpg-projection-qp does not apply, since the set has no QP, nor does nfw: a step "
-    "towards the support point, which is that of the convex hull, may leave the set. flowpg and flowpg-spline apply: "
-    "they learn from samples alone. flowpg-gauge does not: there is no gauge, as the set is not star-shaped."
+    "ddpg-projection and ddpg-penalty repair by the exact nearest point, which jumps where two points are equally "
+    "near. ddpg-projection-qp does not apply, because the set has no QP, nor does nfw, because a step towards the "
+    "support point of the convex hull may leave the set. flowpg and flowpg-spline apply, because they only learn from "
+    "samples. flowpg-gauge does not apply, because a set that is not star-shaped has no gauge."
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One task; the attributes mean the same as in ``TaskSpec``, and ``notes`` stand beside the simulator's own."""
+    """One task; attributes as in ``TaskSpec``, with ``notes`` in addition to the simulator's."""
 
     id: str
     simulator: Simulator
@@ -241,10 +241,10 @@ TASKS: tuple[Row, ...] = (
         l1_and_rate(6, HALF_CHEETAH_W, HALF_CHEETAH_P),
         RATE_LIMITED,
         version=1,
-        notes="Where the rate limit leaves no action, or next to none, within the budget of 20, the budget is 5% more "
-        "than the least that the rate limit allows.",
+        notes="If the rate limit leaves no action, or hardly any, within the budget of 20, the budget is 5% more than "
+        "the smallest sum that the rate limit allows.",
     ),
-    # The environments with their action box alone: what a return without the constraint is taken from.
+    # The environments with only their action box, for reference returns without the constraint.
     Row("HC+N", HALF_CHEETAH, constraint("Box", box=unit(6)), BOX_ALONE),
     Row("H+N", HOPPER, constraint("Box", box=unit(3)), BOX_ALONE),
     Row("W+N", WALKER, constraint("Box", box=unit(6)), BOX_ALONE),
@@ -258,7 +258,7 @@ TASKS: tuple[Row, ...] = (
         constraint("Box", box=weights(8)),
         BOX_ALONE,
         version=1,
-        notes="Any point of the box is an action: the environment itself takes the nearest weights that add up to 1.",
+        notes="Any point of the box is an action; the environment executes the nearest weights that add up to 1.",
     ),
     # Sets that are not convex: a ring, and two discs whose centres and sizes were chosen here.
     Row(
@@ -266,14 +266,14 @@ TASKS: tuple[Row, ...] = (
         REACHER,
         constraint("Ring", 0.02, 0.05, box=unit(2)),
         HERE,
-        notes=f"The centre is projected to (0.02 ** 0.5, 0). {NOT_CONVEX}",
+        notes=f"The projection of 0 is (0.02 ** 0.5, 0). {NOT_CONVEX}",
     ),
     Row(
         "R+2D",
         REACHER,
         constraint("Discs", [[0.5, 0.0], [-0.5, 0.0]], [0.05, 0.02], box=unit(2)),
         HERE,
-        notes=f"Of equally near discs the one at (0.5, 0), which is larger, is taken. {NOT_CONVEX}",
+        notes=f"Ties between discs go to the larger one, at (0.5, 0). {NOT_CONVEX}",
     ),
 )
 

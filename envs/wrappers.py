@@ -1,4 +1,4 @@
-"""Gymnasium environments that enforce a task's constraint on whatever agent acts in them."""
+"""Gymnasium environments that enforce a task's constraint for any agent."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ MODES = get_args(Enforce)
 
 
 class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Judge every action by a task's constraint, and project infeasible ones onto the feasible set.
+    """Check every action against a task's constraint, and project infeasible ones onto the feasible set.
 
     The ``info`` of each step has
 
     - ``cost``: 1.0 if the action was infeasible, else 0.0, as in Safety-Gymnasium;
-    - ``violation``: by how much, the summed positive violation in the constraint's units;
+    - ``violation``: summed positive violation in the constraint's units;
     - ``projected_distance``: Euclidean distance from the action to the nearest feasible one;
-    - ``executed_action``: what the environment was given, (n,) in float64.
+    - ``executed_action``: the action passed to the environment, (n,) in float64.
 
-    A float32 action is judged in float32. Where actions are whole numbers, as in bike sharing, the nearest feasible one
-    is whole.
+    A float32 action is checked in float32. If actions are whole numbers, as in bike sharing, the nearest feasible
+    action is whole.
 
     Args:
         env: The task's environment, which executes any action.
         task: Id of the task, such as ``"HC+O"``.
-        enforce: What is done about infeasible actions: ``"project"`` executes the nearest feasible action,
-            ``"off"`` executes the action as it is, ``"error"`` raises.
+        enforce: How to treat infeasible actions: ``"project"`` executes the nearest feasible action, ``"off"`` executes
+            the action unchanged, and ``"error"`` raises an error.
 
     Raises:
         UserError: If ``enforce`` is none of these.
@@ -44,7 +44,7 @@ class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
         super().__init__(env)
         if enforce not in MODES:
             raise UserError(f"enforce is {enforce!r}; choose one of {', '.join(map(repr, MODES))}")
-        # Of any type, since it is called with arrays, which its annotations do not name.
+        # Typed as Any, since it is called with arrays, which its annotations do not name.
         self._constraint: Any = find_task(task).constraint
         self._enforce = enforce
         self._obs = np.empty(0)
@@ -63,7 +63,7 @@ class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
                 the action is infeasible; no step is taken then.
         """
         asked = np.array(action, dtype=np.float64)
-        # In its own precision: the rounding of a float32 action is no violation.
+        # In its own precision: the rounding of a float32 action is not a violation.
         own = action if getattr(action, "dtype", None) == np.float32 else asked
         violation = float(np.maximum(self._constraint.violation(own, self._obs), 0).sum())
         if violation > 0 and self._enforce == "error":
@@ -85,15 +85,15 @@ class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
 
 
 def make(task: str, enforce: Enforce = "project", **kwargs: Any) -> EnforceConstraint:
-    """What ``gymnasium.make("acrl/<task>-v<version>")`` calls, which then adds the time limit.
+    """The entry point of ``gymnasium.make("acrl/<task>-v<version>")``, which adds the time limit.
 
     Args:
         task: Id of the task.
         enforce: See :class:`EnforceConstraint`.
-        **kwargs: Of the environment's constructor, such as ``render_mode``.
+        **kwargs: Arguments of the environment's constructor, such as ``render_mode``.
     """
     spec = find_task(task)
-    # Not spec.make_env(): wrappers of the environment's own would then keep the specification without this one.
+    # Not spec.make_env(): the environment's own wrappers would then keep a specification without this one.
     bare = load_env_creator(spec.entry_point)(**{**spec.env_kwargs, **kwargs})
     assert isinstance(bare, gymnasium.Env)
     return EnforceConstraint(bare, task, enforce)

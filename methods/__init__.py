@@ -1,4 +1,4 @@
-"""Who solves it: one file a method, discovered by name."""
+"""The methods, one file each, discovered by name."""
 
 from methods.base import Method, Transition, list_methods, make_method, register_method
 

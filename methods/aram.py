@@ -1,7 +1,7 @@
 """ARAM: acceptance-rejection with an augmented MDP (Hung et al., ICLR 2025, arXiv 2503.12932).
 
-The policy is sampled until an action is feasible. Rejected samples are learned from too, as steps that stay in place
-and cost a second reward, for violations. SAC weighs the two rewards by a preference, which the policy and the critics
+The policy is sampled until an action is feasible. Rejected samples also train it, as steps that stay in place with a
+second, negative reward for violations. SAC weighs the two rewards by a preference, which the policy and the critics
 see. The actor maximises over the current and earlier critics and over several preferences, as in Q-Pensieve (Hung et
 al., ICLR 2023).
 """
@@ -92,12 +92,12 @@ class TwoBuffers(ReplayBuffer):
         self.steps += 1
 
     def reject(self, obs: Tensor, action: Tensor) -> None:
-        """Store a rejected sample (1, n): it leads back to where it was, and that is no end."""
+        """Store a rejected sample (1, n), which leads back to the same state without ending the episode."""
         reward = self.config.rejected_reward
         self.rejected.add(Transition(obs, action, action, reward, obs, terminated=False, truncated=True))
 
     def rejected_count(self, count: int) -> int:
-        """How many transitions of a batch are rejected samples by now."""
+        """The number of rejected samples in a batch at this point of training."""
         if not len(self.rejected):
             return 0
         falls = self.steps // self.config.rejected_decay_steps
@@ -170,20 +170,20 @@ class ARAM(Learner[ARAMConfig]):
         return self.head(latent.tanh(), obs), log_prob[:, None]
 
     def two_values(self, critics: Parameters, obs: Tensor, action: Tensor, preference: Tensor) -> tuple[Tensor, Tensor]:
-        """What both critics expect of the two rewards, (B, 2) each."""
+        """Both critics' values of the two rewards, (B, 2) each."""
         scaled = (action - self.action_middle) / self.action_half
         inputs = torch.cat([self.scale_obs(obs), scaled.float(), preference], dim=-1)
         half = len(critics) // 2
         return perceptron(critics[:half], inputs), perceptron(critics[half:], inputs)
 
     def policy(self, obs: Tensor) -> Tensor:
-        """See :meth:`OffPolicy.policy`: the mean at the preference that is evaluated, before repair."""
+        """See :meth:`OffPolicy.policy`: the mean at the preference of evaluation, before repair."""
         weight = self.config.preference
         mean, _ = self.gaussian(self.state["actor"], obs, torch.tensor([[weight, 1 - weight]]).expand(len(obs), 2))
         return self.head(mean.tanh(), obs)
 
     def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        """The first feasible of some samples, or the last of them."""
+        """The first feasible sample, or the last one if none is feasible."""
         tries, (rows, n) = self.config.tries, (len(obs), self.task.constraint.dim)
         mean, log_std = self.gaussian(self.state["actor"], obs, self.preference.expand(rows, 2))
         noise = torch.randn((tries, rows, n), generator=self.noise_generator)
@@ -196,7 +196,7 @@ class ARAM(Learner[ARAMConfig]):
         return chosen
 
     def observe(self, transition: Transition) -> None:
-        """See :meth:`Method.observe`; with the samples that were rejected on the way."""
+        """See :meth:`Method.observe`; stores the samples rejected for this step, too."""
         for action in self.refused:
             self.replay.reject(transition.obs, action[None])
         self.refused = self.refused[:0]
@@ -205,9 +205,9 @@ class ARAM(Learner[ARAMConfig]):
             self.preference = draw_preferences((1,), self.noise_generator)
 
     def draw_noise(self, count: int) -> tuple[Tensor, ...]:
-        """Noise of the samples (S, B, n), of those at the next observations (B, n), and preferences (P, B, 2).
+        """Noise for samples (S, B, n) and for samples at the next observations (B, n), and preferences (P, B, 2).
 
-        The first preference is the one that a transition is learned for.
+        The first preference is the one that the critics learn for.
         """
         config, n = self.config, self.task.constraint.dim
         samples = torch.randn((config.actor_samples, count, n), generator=self.update_generator)
@@ -242,7 +242,7 @@ class ARAM(Learner[ARAMConfig]):
         return {**state, "target_critics": follow(state["target_critics"], state["critics"], config.tau)}, losses
 
     def bootstrapped(self, state: State, batch: Batch, noise: Tensor, preference: Tensor) -> Tensor:
-        """What the critics learn, (B, 2): by that target critic whose value is less in the preference's eyes."""
+        """The critics' targets (B, 2), from the target critic with the smaller value under the preference."""
         action, log_prob = self.sample(state["actor"], batch.next_obs, preference, noise)
         one, other = self.two_values(state["target_critics"], batch.next_obs, action, preference)
         less = (preference * (one - other)).sum(dim=1, keepdim=True) <= 0
@@ -252,14 +252,14 @@ class ARAM(Learner[ARAMConfig]):
     def actor_loss(
         self, actor: Parameters, pool: list[Parameters], obs: Tensor, noise: Tensor, preferences: Tensor
     ) -> Tensor:
-        """``T log pi - min(lambda' Q1, lambda' Q2)``, at each state by the best critics and preferences to ask.
+        """``T log pi - min(lambda' Q1, lambda' Q2)``, with the best critics and preferences at each state.
 
         Args:
             actor: Parameters of the actor, which acts for the first preference.
             pool: Critics, in pairs.
             obs: (B, o).
-            noise: Of the samples, (S, B, n).
-            preferences: Those that critics may be asked for, (P, B, 2), lambda first.
+            noise: Noise of the samples, (S, B, n).
+            preferences: Preferences to maximise over, (P, B, 2), starting with lambda.
         """
         (count, rows, _), own = noise.shape, preferences[0]
         obs, weights = obs.repeat(count, 1), own.repeat(count, 1)

@@ -66,7 +66,7 @@ class CVFlowTrainingConfig(MethodConfig):
     seed: NonNegativeInt = 0
 
     def architecture(self) -> RealNVPConfig:
-        """The flow that is trained."""
+        """The architecture of the flow."""
         return RealNVPConfig(layers=self.layers, hidden=self.hidden, seed=self.seed)
 
 
@@ -88,7 +88,7 @@ class CVFlowConfig(SACConfig):
 
 
 def flow_versions(config: CVFlowConfig) -> dict[str, int]:
-    """Versions of what the flow depends on, by name."""
+    """Versions of everything that the flow depends on, by name."""
     flow = config.flow.architecture()
     return {"samples": SAMPLES_VERSION, flow.kind: flow.version, "cv-flow training": TRAINING_VERSION}
 
@@ -111,11 +111,11 @@ class CVFlow(SAC[CVFlowConfig]):
 
     @classmethod
     def versions(cls, config: CVFlowConfig) -> dict[str, int]:
-        """See :meth:`Method.versions`; those of the samples and of the flow are among them."""
+        """See :meth:`Method.versions`; includes those of the samples and of the flow."""
         return {**super().versions(config), **flow_versions(config)}
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
-        """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
+        """Train the flow, or load it from ``artifacts``; one flow serves all seeds of a task."""
         settings = {"samples": changed_settings(self.config.samples), "flow": changed_settings(self.config.flow)}
         store = artifacts or Artifacts()
         state = store.get(f"flows/{self.id}", settings, flow_versions(self.config), self._train)
@@ -153,15 +153,15 @@ class CVFlow(SAC[CVFlowConfig]):
 
     @torch.no_grad()
     def observe(self, transition: Transition) -> None:
-        """See :meth:`Method.observe`; the latent comes from the action, as the flow is invertible."""
+        """See :meth:`Method.observe`; the latent is computed from the action, since the flow is invertible."""
         context = self.task.constraint.context(transition.obs)
         latent, _ = self.trained_flow().inverse(transition.behaviour, context)
-        # Rounding may leave the box.
+        # Rounding may leave the box of latents.
         super().observe(transition._replace(behaviour=latent.clamp(-1, 1)))
 
 
 def draw_states(task: TaskSpec, config: SampleConfig) -> Tensors:
-    """Contexts to train at and others to test at, float32, as those of other flows' samples; no actions."""
+    """Contexts for training and testing, float32, drawn like those of other flows' samples; no actions."""
     drawn = {}
     for name, count in (("train", config.train), ("test", config.test)):
         visited = visited_contexts(task, config.rollout_steps, derive_seed(config.seed, "rollouts", name))
@@ -175,7 +175,7 @@ def violation_loss(flow: Flow, latent: Tensor, context: Tensor, sigma: float) ->
     Args:
         flow: f.
         latent: z, (B, d).
-        context: What of s enters the constraint, (B, k).
+        context: State variables of the constraint, (B, k).
         sigma: Weight of summed violations, action box included.
     """
     scaled = flow.push(latent, context)
@@ -188,13 +188,13 @@ def violation_loss(flow: Flow, latent: Tensor, context: Tensor, sigma: float) ->
 def train_on_violations(
     task: TaskSpec, config: CVFlowTrainingConfig, contexts: Mapping[str, Tensor], checkpoint: Checkpoint
 ) -> tuple[Flow, Curve]:
-    """A flow trained without feasible actions, and the curve of its loss and validity at the test contexts.
+    """Train a flow without feasible actions, and record its loss and validity at the test contexts.
 
     Args:
-        task: Whose C(s) the flow maps onto.
+        task: The task whose C(s) the flow maps onto.
         config: Architecture and training.
         contexts: ``"train"`` and ``"test"``, (N, k) each.
-        checkpoint: Where an interrupted training left its state, and where this one leaves its own.
+        checkpoint: Stores the state of an interrupted training, from which this one resumes.
 
     Returns:
         The frozen flow, and ``{"update": [...], "loss": [...], "validity": [...]}``.

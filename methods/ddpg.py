@@ -44,7 +44,7 @@ class DDPG(Learner[D]):
 
     @staticmethod
     def with_targets(state: State) -> State:
-        """Networks with their targets, which begin as copies, and the moments of their optimisers."""
+        """Networks with their targets, which start as copies, and the moments of their optimisers."""
         targets = {f"target_{name}": [parameter.clone() for parameter in network] for name, network in state.items()}
         for name in tuple(state):
             state = with_adam(state, name)
@@ -61,7 +61,7 @@ class DDPG(Learner[D]):
     def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:
         if self.config.noise_at == "action":
             explored = super()._explored(policy, obs)
-            # A critic that learns from raw actions is not shown what no action space has.
+            # A critic that learns from raw actions must not see actions outside the action space.
             return self.to_box(explored) if self.config.critic_action == "raw" else explored
         output = self.output(self.state["actor"], obs)
         noise = torch.randn(output.shape, generator=self.noise_generator)
@@ -79,16 +79,16 @@ class DDPG(Learner[D]):
         """Deterministic policy gradient: -Q(s, a(s)), averaged over the batch.
 
         Args:
-            output: Of the actor, (B, k): what the loss is differentiated by.
+            output: The actor's output, (B, k), which the loss is differentiated by.
             state: The other networks.
             obs: (B, o).
-            gradient: How to differentiate by something else.
+            gradient: How to differentiate by other variables.
         """
         action = self.decode(output, obs)
         return self.penalty(action, obs) - self.climbed(state, obs, action).mean()
 
     def climbed(self, state: State, obs: Tensor, action: Tensor) -> Tensor:
-        """The value (B, 1) that the actor climbs."""
+        """The value (B, 1) that the actor maximises."""
         return self.value(state["critic"], obs, action)
 
     def update_state(
@@ -99,7 +99,7 @@ class DDPG(Learner[D]):
         turn: int,  # noqa: ARG002
         gradient: Gradient = by_autograd,
     ) -> tuple[State, Tensors]:
-        """See :meth:`Learner.update_state`: one step of the critic, one of the actor, then of the targets."""
+        """See :meth:`Learner.update_state`: one step of the critic, then of the actor, then of the targets."""
         config = self.config
         next_action = self.target_action(state["target_actor"], batch.next_obs)
         next_value = self.value(state["target_critic"], batch.next_obs, next_action)
@@ -119,6 +119,6 @@ class DDPG(Learner[D]):
         return self.followed(state, NETWORKS), {"critic_loss": of_critic, "actor_loss": of_actor}
 
     def followed(self, state: State, names: tuple[str, ...]) -> State:
-        """The state after a move of the target networks of these names."""
+        """The state after an update of the target networks with these names."""
         targets = {f"target_{name}": follow(state[f"target_{name}"], state[name], self.config.tau) for name in names}
         return {**state, **targets}

@@ -22,4 +22,4 @@ class DDPGProjectionQP(DDPGProjection):
     """DDPG+projection with ``solver: cvxpy``."""
 
     Config = DDPGProjectionQPConfig
-    needs_convex = "its projection is no QP"
+    needs_convex = "its projection is not a QP"

@@ -1,7 +1,7 @@
 """DPro and DPro+: TD3 with projected actions, from which the critics learn.
 
-From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
-Targets bootstrap from the target actor's unprojected output.
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). Targets bootstrap from the target actor's unprojected
+output.
 """
 
 from __future__ import annotations

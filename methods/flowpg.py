@@ -39,7 +39,7 @@ F = TypeVar("F", bound=FlowPGConfig)
 
 
 def flow_versions(config: FlowPGConfig) -> dict[str, int]:
-    """Versions of what a flow depends on, by name."""
+    """Versions of everything that a flow depends on, by name."""
     return {"samples": SAMPLES_VERSION, config.flow.kind: config.flow.version}
 
 
@@ -59,14 +59,14 @@ class FlowPGBase(DDPG[F]):
         return FlowHead(constraint)
 
     def prepare(self, artifacts: Artifacts | None = None) -> None:
-        """Train the flow, or take it from ``artifacts``; one flow serves all seeds of a task."""
+        """Train the flow, or load it from ``artifacts``; one flow serves all seeds of a task."""
         store = artifacts or Artifacts()
         state = store.get(f"flows/{self.id}", *flow_recipe(self.config), self._train)
         self.head.flow, self.flow_curve = load_flow(self.task, self.config.flow, state)
 
     @classmethod
     def versions(cls, config: F) -> dict[str, int]:
-        """See :meth:`Method.versions`; those of the samples and of the flow are among them."""
+        """See :meth:`Method.versions`; includes those of the samples and of the flow."""
         return {**super().versions(config), **flow_versions(config)}
 
     def trained_flow(self) -> Flow:

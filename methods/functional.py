@@ -1,6 +1,6 @@
-"""Networks, their gradients and Adam as pure functions, which ``torch.func`` maps over seeds as they are.
+"""Networks, their gradients and Adam as pure functions, which ``torch.func`` can map over seeds.
 
-What a learner knows is a :data:`State`: lists of tensors by name. A network is a list of weights and biases, layer by
+The state of a learner is a :data:`State`: lists of tensors by name. A network is a list of weights and biases, layer by
 layer. Nothing is changed in place.
 """
 
@@ -19,7 +19,7 @@ from methods.networks import mlp
 Parameters: TypeAlias = list[Tensor]
 State: TypeAlias = dict[str, Parameters]
 Loss: TypeAlias = Callable[[Parameters], Tensor]
-# Gives the gradient of a loss at some parameters, and the loss.
+# Returns the gradient of a loss at some parameters, and the loss.
 Gradient: TypeAlias = Callable[[Loss, Parameters], tuple[Parameters, Tensor]]
 
 # Adam's, as in the paper (Kingma and Ba, 2015, arXiv 1412.6980).
@@ -27,7 +27,7 @@ FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
 
 def new_network(sizes: Sequence[int]) -> Parameters:
-    """Weights and biases of :func:`perceptron`, drawn as torch's layers draw them, from its global generator."""
+    """Weights and biases of :func:`perceptron`, initialised like torch's layers, from its global generator."""
     return [parameter.detach() for parameter in mlp(sizes, nn.Identity()).parameters()]
 
 
@@ -40,7 +40,7 @@ def perceptron(parameters: Parameters, inputs: Tensor) -> Tensor:
 
 
 def by_autograd(loss: Loss, parameters: Parameters) -> tuple[Parameters, Tensor]:
-    """The gradient by torch.autograd: the quickest for one seed."""
+    """The gradient by torch.autograd, the fastest way for one seed."""
     leaves = [parameter.detach().requires_grad_() for parameter in parameters]
     with torch.enable_grad():
         value = loss(leaves)
@@ -48,13 +48,13 @@ def by_autograd(loss: Loss, parameters: Parameters) -> tuple[Parameters, Tensor]
 
 
 def by_transform(loss: Loss, parameters: Parameters) -> tuple[Parameters, Tensor]:
-    """The same by torch.func, which vmap and torch.compile look through."""
+    """The gradient by torch.func, which vmap and torch.compile can trace."""
     gradient, value = torch.func.grad_and_value(loss)(parameters)
     return gradient, value
 
 
 def with_adam(state: State, name: str) -> State:
-    """The state with the moments of Adam for the parameters of this name, and its steps so far."""
+    """The state with Adam's moments and step count for the parameters of this name."""
     moments = [[torch.zeros_like(parameter) for parameter in state[name]] for _ in range(2)]
     steps = torch.zeros((), dtype=torch.float64)
     return {**state, f"{name}.first": moments[0], f"{name}.second": moments[1], f"{name}.steps": [steps]}
@@ -86,7 +86,7 @@ def _(parameters: Any, gradient: Any, first: Any, second: Any, steps: Any, rate:
 
 @_adam.register_vmap
 def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[list[Tensor], list[int]]:
-    """Seeds side by side take their steps together, and element by element."""
+    """The vmap rule: seeds take their steps together, element by element."""
 
     def rows(tensor: Tensor, dim: int | None) -> Tensor:
         return tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
@@ -107,5 +107,5 @@ def adam_step(state: State, name: str, gradient: Parameters, rate: float) -> Sta
 
 
 def follow(targets: Parameters, parameters: Parameters, tau: float) -> Parameters:
-    """Target parameters after a move by the share ``tau`` towards the parameters."""
+    """Target parameters after a step of size ``tau`` towards the parameters."""
     return [torch.lerp(target, parameter, tau) for target, parameter in zip(targets, parameters, strict=True)]

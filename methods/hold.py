@@ -23,20 +23,20 @@ class Hold(Method[MethodConfig]):
         return self.task.constraint.project(self.task.idle_action(obs), obs)
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """One action for both: there is no noise beside it."""
+        """The same action twice, since there is no noise."""
         action = self.act(obs, explore=True)
         return action, action
 
     def observe(self, transition: Transition) -> None:
-        """Forget it; see :meth:`Method.observe`."""
+        """Do nothing; see :meth:`Method.observe`."""
 
     def update(self) -> dict[str, float]:
-        """Nothing to learn; see :meth:`Method.update`."""
+        """Do nothing; see :meth:`Method.update`."""
         return {}
 
     def state_dict(self) -> Tensors:
-        """Nothing; see :meth:`Method.state_dict`."""
+        """Empty; see :meth:`Method.state_dict`."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to restore; see :meth:`Method.load_state_dict`."""
+        """Do nothing; see :meth:`Method.load_state_dict`."""

@@ -74,7 +74,7 @@ class Learner(OffPolicy[L]):
         super().__init__(task, config, seed)
         self.replay_generator = make_generator(seed, "replay")
         self.update_generator = make_generator(seed, "update")
-        # torch initialises layers from its global generator: lend it a seeded state and give the old one back.
+        # torch initialises layers from its global generator: seed it here and restore its state afterwards.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "networks"))
             self.state = self._new_state(len(self.obs_middle), task.constraint.dim)
@@ -83,40 +83,40 @@ class Learner(OffPolicy[L]):
 
     @cached_property
     def head(self) -> Head:
-        """The map from outputs to actions, made once the task is known to be one that the method is for."""
+        """The map from outputs to actions, made after the task was checked."""
         return self.make_head(self.task.constraint, self.config)
 
     def make_head(self, constraint: Constraint, config: L) -> Head:
-        """The head of these settings."""
+        """The head for these settings."""
         return HEADS[config.head](constraint)
 
     @abstractmethod
     def _new_state(self, obs_dim: int, action_dim: int) -> State:
-        """Networks as they begin, and the moments of their optimisers."""
+        """Initial networks, and the moments of their optimisers."""
 
     @abstractmethod
     def update_state(
         self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd
     ) -> tuple[State, Tensors]:
-        """One update: a pure function of state, batch and noise, which reads nothing else but the settings.
+        """One update: a pure function of state, batch, noise and settings.
 
         Args:
             state: See :attr:`state`.
             batch: Transitions.
-            noise: What :meth:`draw_noise` drew.
+            noise: Random numbers of :meth:`draw_noise`.
             turn: Number of the update, from 1.
             gradient: How to differentiate; under torch.func.vmap it is :func:`methods.functional.by_transform`.
 
         Returns:
-            The state after it, and losses.
+            The new state, and losses.
         """
 
     @abstractmethod
     def draw_noise(self, count: int) -> tuple[Tensor, ...]:
-        """What one update on so many transitions needs of randomness."""
+        """The random numbers for one update on ``count`` transitions."""
 
     def actor_outputs(self) -> int:
-        """See :meth:`OffPolicy.actor_outputs`; 0 where outputs have no bounds to draw between."""
+        """See :meth:`OffPolicy.actor_outputs`; 0 if outputs are unbounded."""
         return self.head.outputs if self.head.squashed else 0
 
     def decode(self, output: Tensor, obs: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class Learner(OffPolicy[L]):
         return transition.reward
 
     def update(self) -> dict[str, float]:
-        """One step of the critics and, where it is their turn, of the actor and the targets."""
+        """One step of the critics and, when it is their turn, of the actor and the targets."""
         if self.warming_up or not len(self.replay):
             return {}
         self.updates += 1
@@ -149,12 +149,12 @@ class Learner(OffPolicy[L]):
         return torch.clamp(action, *(end.to(action.dtype) for end in ends))
 
     def output(self, actor: Parameters, obs: Tensor) -> Tensor:
-        """The actor's output, for raw observations: (B, k)."""
+        """The actor's output (B, k) for raw observations."""
         output = perceptron(actor, self.scale_obs(obs))
         return output.tanh() if self.head.squashed else output
 
     def target(self, action: Tensor, obs: Tensor) -> Tensor:
-        """What the critics bootstrap from in place of the target policy's action: (B, n)."""
+        """The action (B, n) that the critics bootstrap from, given the target policy's action."""
         if self.config.target == "raw":
             return action
         if self.config.target == "projected":
@@ -167,12 +167,12 @@ class Learner(OffPolicy[L]):
         return perceptron(critic, torch.cat([self.scale_obs(obs), scaled.float()], dim=-1))
 
     def values(self, critics: Parameters, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """The same by each of two critics."""
+        """Q(s, a) of each of two critics; see :meth:`value`."""
         half = len(critics) // 2
         return self.value(critics[:half], obs, action), self.value(critics[half:], obs, action)
 
     def penalty(self, action: Tensor, obs: Tensor) -> Tensor:
-        """What the actor's loss grows by for violations: a number."""
+        """The penalty for violations in the actor's loss, a scalar."""
         if self.config.raw_penalty == 0:
             return torch.zeros(())
         size = partial(_violation, self.task.constraint)
@@ -184,7 +184,7 @@ class Learner(OffPolicy[L]):
         return networks | {name: getattr(self, name) for name in names}
 
     def policy_dict(self) -> Tensors:
-        """See :meth:`Method.policy_dict`: the actor alone."""
+        """See :meth:`Method.policy_dict`: only the actor."""
         return pack(self._actor())
 
     def load_policy_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Plain networks, and what a learner knows as tensors by name."""
+"""Plain networks, and the state of learners as tensors by name."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def mlp(sizes: Iterable[int], last: nn.Module) -> nn.Sequential:
 
 
 def pack(parts: Mapping[str, Any]) -> Tensors:
-    """Copies of all numbers, each under the name of its part and what the part itself calls it.
+    """Copies of all numbers, each under the name of its part followed by its name within the part.
 
     Args:
-        parts: Tensors, generators, optimisers, and what has ``state_dict`` and ``load_state_dict``, such as networks.
+        parts: Tensors, generators, optimisers, and objects with ``state_dict`` and ``load_state_dict``.
     """
     state: Tensors = {}
     for name, part in parts.items():
@@ -41,7 +41,7 @@ def pack(parts: Mapping[str, Any]) -> Tensors:
 
 
 def unpack(state: Mapping[str, Tensor], parts: Mapping[str, Any]) -> None:
-    """Put parts back to what :func:`pack` gave of them.
+    """Restore parts from the tensors of :func:`pack`.
 
     Raises:
         KeyError, RuntimeError, TypeError, ValueError: If an entry is missing or does not fit.
@@ -64,6 +64,6 @@ def unpack(state: Mapping[str, Tensor], parts: Mapping[str, Any]) -> None:
 
 
 def entries(state: Mapping[str, Tensor], part: str) -> Tensors:
-    """The entries of one part, by what the part itself calls them."""
+    """The entries of one part, by their names within the part."""
     prefix = f"{part}."
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

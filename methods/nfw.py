@@ -27,7 +27,7 @@ class NFWConfig(DDPGConfig):
     alpha: float = Field(default=0.01, gt=0, le=1)
 
 
-# Version 1 projected its target action, and is `nfw-target` today.
+# Version 1 projected its target action; it is now `nfw-target`.
 @register_method("nfw", version=2)
 class NFW(DDPG[NFWConfig]):
     """DDPG whose actor regresses on a Frank-Wolfe step."""

@@ -27,8 +27,8 @@ class OffPolicyConfig(MethodConfig):
         actor_lr: Learning rate of everything but the critic, including SAC's entropy temperature.
         critic_lr: Learning rate of the critic.
         warmup: Steps of random actions before learning starts.
-        warmup_actions: Where these are uniform: in the action box, in C(s), or in the box of actor outputs, which then
-            become actions like any output (FlowPG: latents through the flow).
+        warmup_actions: The set on which these are uniform: the action box, C(s), or the box of actor outputs, which
+            become actions like any other output (for FlowPG, latents through the flow).
     """
 
     hidden: tuple[PositiveInt, ...] = (400, 300)
@@ -58,7 +58,7 @@ S = TypeVar("S", bound=OffPolicyConfig)
 class OffPolicy(Method[S]):
     """Base of off-policy learners with a random warm-up.
 
-    Observations are scaled to [-1, 1] where their space is bounded.
+    Observations are scaled to [-1, 1] if their space is bounded.
 
     Attributes:
         counters: Names of the counters that change in training; the first counts steps.
@@ -81,7 +81,7 @@ class OffPolicy(Method[S]):
 
     @property
     def _counted(self) -> Any:
-        """What has the counters."""
+        """The object that has the counters."""
         return self
 
     @property
@@ -90,7 +90,7 @@ class OffPolicy(Method[S]):
         return bool(getattr(self._counted, self.counters[0]) < self.config.warmup)
 
     def actor_outputs(self) -> int:
-        """Size k of the actor's output in [-1, 1]^k that :meth:`decode` takes; 0 where there is no such output."""
+        """Size k of the actor's output in [-1, 1]^k, which :meth:`decode` takes; 0 without such an output."""
         return 0
 
     def decode(self, output: Tensor, obs: Tensor) -> Tensor:
@@ -103,11 +103,11 @@ class OffPolicy(Method[S]):
 
     @abstractmethod
     def _parts(self) -> dict[str, Any]:
-        """All that is learned and all generators, as :func:`methods.networks.pack` takes them."""
+        """Everything learned and all generators, as :func:`methods.networks.pack` takes them."""
 
     @abstractmethod
     def _replay_state(self) -> Tensors:
-        """What is in the replay buffer; may share its memory."""
+        """The content of the replay buffer; may share its memory."""
 
     @abstractmethod
     def _load_replay_state(self, state: Mapping[str, Tensor]) -> None:
@@ -120,7 +120,7 @@ class OffPolicy(Method[S]):
 
     @torch.no_grad()
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """See :meth:`Method.act_pair`; in the warm-up the policy has no say."""
+        """See :meth:`Method.act_pair`; during the warm-up there is no policy."""
         if self.warming_up:
             return None, self._random_actions(obs)
         policy = self.policy(obs)
@@ -136,13 +136,13 @@ class OffPolicy(Method[S]):
         return self.decode(uniform, obs) if chosen == "latent" else self.action_middle + self.action_half * uniform
 
     def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        """The policy's actions with exploration: here with noise."""
+        """The policy's actions with exploration, here additive noise."""
         assert isinstance(self.config, NoisyConfig)
         noise = torch.randn(policy.shape, generator=self.noise_generator, dtype=policy.dtype)
         return policy + self.config.noise * noise
 
     def scale_obs(self, obs: Tensor) -> Tensor:
-        """What the networks see of an observation, float32."""
+        """Scaled observations for the networks, float32."""
         return (obs.float() - self.obs_middle) / self.obs_half
 
     def state_dict(self) -> Tensors:
@@ -158,7 +158,7 @@ class OffPolicy(Method[S]):
 
     @contextmanager
     def refusing_others(self) -> Iterator[None]:
-        """Say in one line that a state is of another method or task."""
+        """Raise a one-line error if a state belongs to another method or task."""
         try:
             yield
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -166,7 +166,7 @@ class OffPolicy(Method[S]):
             raise UserError(f"this state does not belong to method '{self.id}' on {self.task.id}: {reason}") from error
 
     def checkpoint_dict(self) -> Tensors:
-        """See :meth:`Method.checkpoint_dict`; with the replay buffer."""
+        """See :meth:`Method.checkpoint_dict`; includes the replay buffer."""
         return self.state_dict() | {f"replay.{name}": value for name, value in self._replay_state().items()}
 
     def load_checkpoint_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -180,7 +180,7 @@ class OffPolicy(Method[S]):
 
 
 def observation_scale(task: TaskSpec) -> tuple[Tensor, Tensor]:
-    """Middle and half-width (o,) of a bounded observation space; 0 and 1 where an entry is unbounded."""
+    """Middle and half-width (o,) of the observation space; 0 and 1 for unbounded entries."""
     env = task.make_env()
     space = env.observation_space
     env.close()

@@ -27,15 +27,15 @@ class RandomFeasible(Method[MethodConfig]):
         return self.task.constraint.sample(obs, self.generator)
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """One draw for both: there is no noise beside it."""
+        """The same sample twice, since there is no noise."""
         action = self.act(obs, explore=True)
         return action, action
 
     def observe(self, transition: Transition) -> None:
-        """Forget it; see :meth:`Method.observe`."""
+        """Do nothing; see :meth:`Method.observe`."""
 
     def update(self) -> dict[str, float]:
-        """Nothing to learn; see :meth:`Method.update`."""
+        """Do nothing; see :meth:`Method.update`."""
         return {}
 
     def state_dict(self) -> Tensors:
@@ -45,5 +45,5 @@ class RandomFeasible(Method[MethodConfig]):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See :meth:`Method.load_state_dict`."""
         if "generator" not in state:
-            raise UserError("checkpoint lacks the entry 'generator': it is of another method; run again")
+            raise UserError("checkpoint lacks the entry 'generator': it belongs to another method; run again")
         self.generator.set_state(state["generator"])

@@ -1,6 +1,6 @@
 """Rays from the interior point c(s) of C(s), in free coordinates, and the stretch of a box onto C(s) along them.
 
-Below, ``step`` is a vector (B, d) from c(s), and its gauge is that of C(s) around c(s): 1 where the ray ends.
+Below, ``step`` is a vector (B, d) from c(s), and its gauge is that of C(s) around c(s), which is 1 at the boundary.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def free_gauge(constraint: Constraint, centre: Tensor, step: Tensor, obs: Tensor
 def stretch(u: Tensor, gauge: Tensor) -> Tensor:
     """``r(u) = |u|_inf / gauge``, (B, 1), which takes the boundary of [-1, 1]^d to that of C(s); 1 at 0.
 
-    The gauge is that of the step that u, in [-1, 1]^d, stands for.
+    ``gauge`` is that of the step for u in [-1, 1]^d.
     """
     size = torch.linalg.vector_norm(u, ord=torch.inf, dim=1, keepdim=True)
     some = gauge > TINY
@@ -45,9 +45,9 @@ def stretch_onto(constraint: Constraint, u: Tensor, half: Tensor, obs: Tensor) -
     2109.13371).
 
     Args:
-        constraint: The set; its gauge refuses those that are not convex.
+        constraint: The set; its gauge raises an error if it is not convex.
         u: (B, d), float64.
-        half: Half-widths (d,) of a box in free coordinates: which steps u stands for.
+        half: Half-widths (d,) of a box in free coordinates, which scale u to steps.
         obs: (B, o), float64.
 
     Returns:

@@ -22,14 +22,14 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """Holds the last transitions, which must come in the order of the environment's steps.
+    """Holds the last transitions, which must be added in the order of the environment's steps.
 
-    A transition's next observation is that of the row after it. The last observation of an episode takes a row of its
-    own, from which no transition starts.
+    The next observation of a transition is stored in the row after it. The last observation of an episode has a row of
+    its own, from which no transition starts.
 
     Args:
-        size: Capacity: so many transitions of one endless episode, one fewer for every episode that ended. Memory is
-            taken from the system only as it fills.
+        size: Capacity, as transitions of one endless episode; each episode that ended takes one. Memory is only taken
+            from the system as the buffer fills.
         obs_dim: Observation dimension o.
         action_dim: Action dimension n.
     """
@@ -77,12 +77,12 @@ class ReplayBuffer:
         return Batch(obs, action, reward, next_obs, terminated)
 
     def state_dict(self) -> Tensors:
-        """What was filled so far, and where the next transition goes; shares memory with the buffer."""
+        """The rows filled so far, and the index of the next row; shares memory with the buffer."""
         state = {name: column[: self._filled] for name, column in self._columns.items()}
         return state | {"counters": torch.tensor([self._row, self._filled, self._count])}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what :meth:`state_dict` gave.
+        """Restore the state of :meth:`state_dict`.
 
         Raises:
             KeyError: If an entry is missing.

@@ -1,4 +1,4 @@
-"""Functions that answer row by row, made fit for ``torch.func``: ``vmap`` over seeds, ``grad``, and both together."""
+"""Makes row-by-row functions work with ``torch.func``: ``vmap`` over seeds, ``grad``, and both together."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ Function = Callable[..., Tensor]
 
 
 def rowwise(function: Function) -> Function:
-    """The same function for tensors that a transformation of ``torch.func`` has wrapped, and unchanged for others.
+    """Make a function accept tensors that a transformation of ``torch.func`` has wrapped; other calls are unchanged.
 
-    The exact constraints branch on values and compute small batches in NumPy, which no transformation can look
-    through. Each row of their answer depends on the same row of the arguments alone, though, so a dimension that is
-    mapped over becomes more rows of one call. Gradients of transformed calls run the function a second time. There are
-    none of second order.
+    The exact constraints branch on values and compute small batches in NumPy, which no transformation can trace. But
+    each row of their result only depends on the same row of the arguments, so a mapped dimension becomes more rows of
+    one call. Gradients of transformed calls run the function a second time. There are no second derivatives.
 
     Args:
-        function: Takes tensors of shape (B, ...) and gives one of shape (B, ...), each row from the same row of all.
+        function: Maps tensors of shape (B, ...) to one of shape (B, ...), each row from the same row of all arguments.
 
     Returns:
         A function of the same arguments, such as ``rowwise(constraint.project)(action, obs)``.
@@ -37,12 +36,12 @@ def rowwise(function: Function) -> Function:
 
 
 def _transformed(arguments: tuple[Tensor, ...]) -> bool:
-    # Within grad and its kin a new tensor is wrapped as well, and so is what the function would make.
+    # Within grad and the like, new tensors are wrapped as well, including those that the function would make.
     return any(debug_unwrap(tensor) is not tensor for tensor in (*arguments, torch.empty(0)))
 
 
 class _Call(torch.autograd.Function):
-    """The answer; its gradient is a function of its own, so that it, too, can be mapped."""
+    """The call; its gradient is a function of its own, which can be mapped, too."""
 
     @staticmethod
     def forward(function: Function, *arguments: Tensor) -> Tensor:
@@ -66,7 +65,7 @@ class _Call(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """Gradients of the wanted arguments, by running the function once more; not differentiable itself."""
+    """Gradients of the wanted arguments, by running the function again; not differentiable itself."""
 
     @staticmethod
     def forward(function: Function, wanted: tuple[bool, ...], slope: Tensor, *arguments: Tensor) -> tuple[Tensor, ...]:
@@ -95,7 +94,7 @@ class _Gradient(torch.autograd.Function):
 
 
 def _as_rows(size: int, dims: tuple[int | None, ...], arguments: tuple[Tensor, ...]) -> list[Tensor]:
-    """Arguments with the mapped dimension folded into the rows; those that are not mapped are repeated."""
+    """Arguments with the mapped dimension folded into rows; unmapped ones are repeated."""
     rows = []
     for argument, dim in zip(arguments, dims, strict=True):
         mapped = argument.expand(size, *argument.shape) if dim is None else argument.movedim(dim, 0)

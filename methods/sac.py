@@ -27,7 +27,7 @@ from methods.functional import (
 from methods.learner import Learner, LearnerConfig
 from methods.replay import Batch
 
-# Of the logarithm of the standard deviation, as in all common implementations.
+# Bounds of the logarithm of the standard deviation, as in all common implementations.
 LOWEST, HIGHEST = -20.0, 2.0
 
 
@@ -87,7 +87,7 @@ class SAC(Learner[S]):
         return self.head(self.squash(latent), obs), log_prob[:, None]
 
     def draw_noise(self, count: int) -> tuple[Tensor, ...]:
-        """Standard normal (B, k), for the policy's actions at the batch's observations and at the ones after."""
+        """Standard normal (B, k), for the policy's actions at the observations and at the next observations."""
         first, second = torch.randn((2, count, self.head.outputs), generator=self.update_generator)
         return first, second
 

@@ -1,4 +1,4 @@
-"""Settings read strictly: a number is a number, and an unknown name is refused with the nearest right one."""
+"""Strict reading of settings: types must match, and an unknown name raises an error with the nearest valid one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SettingError(UserError):
     """A setting is unknown or ill-typed.
 
     Attributes:
-        path: Names and positions that lead to it.
+        path: Names and positions that lead to the setting.
         reason: What is wrong with it.
     """
 
@@ -29,21 +29,21 @@ class SettingError(UserError):
 
 
 def read_settings(kind: type[S], data: Any, owner: str) -> S:
-    """Plain data as settings of a kind.
+    """Read plain data as settings.
 
     Args:
         kind: Class of the settings.
-        data: Mappings, lists, numbers and texts.
-        owner: What messages call the whole.
+        data: Mappings, lists, numbers and strings.
+        owner: Name of the whole in messages.
 
     Raises:
-        SettingError: If a setting is unknown or ill-typed: no switch or text passes for a number.
+        SettingError: If a setting is unknown or ill-typed; booleans and strings do not pass for numbers.
     """
     try:
-        # As JSON, since strict reading of Python objects would want tuples where files have lists.
+        # As JSON, since strict reading of Python objects would require tuples where files have lists.
         return kind.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
-        # A wrong name explains that the right one is missing.
+        # A wrong name explains why the right one is missing.
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         reason, path = first["msg"].removeprefix("Value error, "), first["loc"]
         if first["type"] == "extra_forbidden":
@@ -52,7 +52,7 @@ def read_settings(kind: type[S], data: Any, owner: str) -> S:
 
 
 def _names_at(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """Names of the settings where ``path`` leads; keys of mappings in it lead no further."""
+    """Names of the settings at ``path``, where keys of mappings are skipped."""
     for name in path:
         field = kind.model_fields.get(str(name))
         inner = [] if field is None else [field.annotation, *get_args(field.annotation)]

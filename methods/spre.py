@@ -1,7 +1,7 @@
 """SPre and SPre+: SAC with the projection as part of the environment.
 
-From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). The
-critics learn from the sampled action, not from the executed one.
+From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743). The critics learn from the sampled action, not from the
+executed one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Off-policy algorithms of stable-baselines3 (Raffin et al., JMLR 2021) as methods, none of them rewritten.
+"""Off-policy algorithms of stable-baselines3 (Raffin et al., JMLR 2021) as methods, without rewriting them.
 
 The algorithm never steps an environment: it is made for the spaces of the task, its replay buffer is filled with the
-transitions of the harness, and its own ``train`` makes the gradient steps. As with DDPG+projection the executed action
-is the feasible point nearest to what the policy asks for, the critic learns from executed actions, and targets are
-bootstrapped from the policy's action, unprojected.
+transitions of the harness, and its own ``train`` makes the gradient steps. As with DDPG+projection, the executed action
+is the feasible point nearest to the policy's action, the critic learns from executed actions, and targets bootstrap
+from the policy's unprojected action.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["NoisyConfig", "OffPolicyConfig", "StableBaselines3"]
 
 
 class Spaces(gymnasium.Env[Any, Any]):
-    """An environment that has the spaces of the scaled task, which is all that an algorithm is made from."""
+    """An environment with only the spaces of the scaled task, which is all that an algorithm needs."""
 
     def __init__(self, task: TaskSpec, obs_dim: int) -> None:
         lower, upper = (np.asarray(bound, dtype=np.float32) for bound in (task.constraint.lower, task.constraint.upper))
@@ -44,15 +44,16 @@ class Spaces(gymnasium.Env[Any, Any]):
 class StableBaselines3(OffPolicy[S]):
     """A stable-baselines3 off-policy algorithm behind the contract of :class:`Method`.
 
-    Observations are stored in float32, and actions scaled by the action box, which stable-baselines3 does by itself. A
-    policy explores by being sampled; where the settings are a :class:`NoisyConfig`, Gaussian noise is added to it.
+    Observations are stored in float32, and stable-baselines3 itself scales actions by the action box. A policy explores
+    by being sampled; if the settings are a :class:`NoisyConfig`, Gaussian noise is added.
 
-    Any other off-policy algorithm of stable-baselines3, or of a package on top of it such as sb3-contrib, takes a
-    subclass that names its class, its settings, and what its constructor takes besides; docs/methods.md has one.
+    For any other off-policy algorithm of stable-baselines3, or of a package on top of it such as sb3-contrib, write a
+    subclass that names its class, its settings and further arguments of its constructor; docs/methods.md has an
+    example.
 
-    Its state is what stable-baselines3 would save of it, and the attributes named by ``counters``; a class that keeps
-    more between two gradient steps adds to these. State-dependent exploration is not supported: its noise would not
-    survive an interruption.
+    Its state is what stable-baselines3 would save, plus the attributes named by ``counters``; a class that keeps more
+    between two gradient steps adds to these. State-dependent exploration is not supported: its noise would not survive
+    an interruption.
 
     Attributes:
         model: The algorithm.
@@ -65,7 +66,7 @@ class StableBaselines3(OffPolicy[S]):
 
     def __init__(self, task: TaskSpec, config: S, seed: int) -> None:
         super().__init__(task, config, seed)
-        # Some packages draw while they are imported, which only the first learner of a process makes them do.
+        # Some packages draw random numbers on import, which only happens for the first learner of a process.
         with Streams(seed).lent():
             algorithm = self._import_algorithm()
         self.streams = Streams(seed)
@@ -74,10 +75,10 @@ class StableBaselines3(OffPolicy[S]):
 
     @abstractmethod
     def algorithm(self) -> type[OffPolicyAlgorithm]:
-        """The algorithm's class, imported in here so that methods are listed without it."""
+        """The algorithm's class, imported here to list methods without it."""
 
     def arguments(self) -> dict[str, Any]:
-        """What the algorithm's constructor takes besides the policy's name, the environment and the device."""
+        """Arguments of the algorithm's constructor besides the policy's name, the environment and the device."""
         return {
             "learning_rate": self.config.critic_lr,
             "buffer_size": self.config.replay_size,
@@ -101,7 +102,7 @@ class StableBaselines3(OffPolicy[S]):
         return self._predict(obs, deterministic=False)
 
     def observe(self, transition: Transition) -> None:
-        """See :meth:`Method.observe`; the executed action is stored, and an end by a time limit alone is told apart."""
+        """See :meth:`Method.observe`; stores the executed action, and tells truncation from termination."""
         self._replay.add(
             self.scale_obs(transition.obs).numpy(),
             self.scale_obs(transition.next_obs).numpy(),
@@ -113,7 +114,7 @@ class StableBaselines3(OffPolicy[S]):
         self.model.num_timesteps += 1
 
     def update(self) -> dict[str, float]:
-        """One gradient step of the algorithm; what it logs of it but for the number of steps."""
+        """Make one gradient step, and return what the algorithm logs, except for the number of steps."""
         if self.warming_up or not self._replay.size():
             return {}
         logged = self.model.logger.name_to_value
@@ -124,7 +125,7 @@ class StableBaselines3(OffPolicy[S]):
         return {name.removeprefix("train/"): float(value) for name, value in logged.items()}
 
     def _parts(self) -> dict[str, Any]:
-        """What stable-baselines3 saves of the algorithm (networks, optimisers and single tensors), and our own."""
+        """What stable-baselines3 saves (networks, optimisers and single tensors), and our own generators."""
         from stable_baselines3.common.save_util import recursive_getattr
 
         modules, tensors = self.model._get_torch_save_params()
@@ -149,7 +150,7 @@ class StableBaselines3(OffPolicy[S]):
         return self.model.replay_buffer
 
     def _columns(self) -> dict[str, NDArray[Any]]:
-        """The buffer's arrays, a row a transition."""
+        """The buffer's arrays, one row per transition."""
         arrays = {name: value for name, value in vars(self._replay).items() if isinstance(value, np.ndarray)}
         return {name: value for name, value in arrays.items() if len(value) == self._replay.buffer_size}
 
@@ -166,7 +167,7 @@ class StableBaselines3(OffPolicy[S]):
             algorithm = self.algorithm()
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
-            missing = f"needs the package '{package}', which is not installed; install it with pip"
+            missing = f"needs the package '{package}', which is not installed: install it with pip"
             raise UserError(f"method '{self.id}' {missing}") from error
         if not issubclass(algorithm, OffPolicyAlgorithm):
             raise UserError(
@@ -181,13 +182,13 @@ class StableBaselines3(OffPolicy[S]):
             "MlpPolicy", Spaces(self.task, len(self.obs_middle)), device="cpu", **self.arguments()
         )
         if model.use_sde:
-            raise UserError(f"method '{self.id}': state-dependent exploration is not supported; leave use_sde out")
+            raise UserError(f"method '{self.id}': state-dependent exploration is not supported: leave use_sde out")
         model.set_logger(Logger(folder=None, output_formats=[]))
         return model
 
 
 def at_two_rates(algorithm: type[OffPolicyAlgorithm], config: OffPolicyConfig) -> Callable[..., OffPolicyAlgorithm]:
-    """The algorithm with a learning rate for the critic and one for all else, where it has one for both."""
+    """The algorithm with separate learning rates for the critic and everything else."""
     from stable_baselines3.common.utils import update_learning_rate
 
     class TwoRates(algorithm):  # type: ignore[misc, valid-type]

@@ -1,4 +1,4 @@
-"""Randomness of its own for code that draws from the global generators of torch, numpy and Python."""
+"""Separate random streams for code that draws from the global generators of torch, numpy and Python."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import Tensor
 from envs.seeding import derive_seed, make_generator
 from methods.base import Tensors
 
-# Of a Mersenne twister, and of its owner, who draws normal numbers in pairs: words, position, whether the second of a
-# pair is kept, and that number.
+# Entries of the state of a Mersenne twister that draws normal numbers in pairs: words, position, whether the second of
+# a pair is kept, and that number.
 ENTRIES = 624 + 3
 PYTHON_VERSION = 3
 
 
-# States of the three generators, as each gives it out.
+# States of the three generators, in their own formats.
 States = tuple[Tensor, dict[str, Any], tuple[Any, ...]]
 
 
 class Streams:
-    """Lends states of its own, made from a seed, to the global generators for the duration of a call."""
+    """Lends its own states, made from a seed, to the global generators for the duration of a call."""
 
     def __init__(self, seed: int) -> None:
         self._own: States = (
@@ -36,7 +36,7 @@ class Streams:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """What is drawn inside comes from these streams; afterwards the global generators are as they were before."""
+        """Draw from these streams inside the context; the global generators are restored afterwards."""
         outside = _read()
         _write(self._own)
         try:
@@ -57,7 +57,7 @@ class Streams:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what :meth:`state_dict` gave; raises as :func:`methods.networks.unpack` says."""
+        """Restore the state of :meth:`state_dict`; raises as :func:`methods.networks.unpack`."""
         torch_state = torch.Generator().set_state(state["torch"]).get_state()
         if any(state[name].shape != (ENTRIES,) for name in ("numpy", "python")):
             raise ValueError(f"the state of a generator does not have {ENTRIES} entries")

@@ -37,7 +37,7 @@ NETWORKS = ("actor", "critics")
 
 
 class TD3(DDPG[T]):
-    """DDPG with two critics, of which the smaller value counts."""
+    """DDPG with two critics, whose smaller value is the target."""
 
     def _new_state(self, obs_dim: int, action_dim: int) -> State:
         actor = new_network((obs_dim, *self.config.hidden, self.head.outputs))
@@ -51,7 +51,7 @@ class TD3(DDPG[T]):
     def smoothed(self, actor: Parameters, obs: Tensor, noise: Tensor) -> Tensor:
         """The action (B, n) that the critics bootstrap from: the target actor's, with noise.
 
-        A raw one is clipped to the action box, as released.
+        A raw action is clipped to the action box, as in the released code.
         """
         clip = self.config.target_noise_clip
         smoothing = (self.config.target_noise * noise).clamp(-clip, clip)

@@ -1,1 +1,1 @@
-"""What results say: statistics, leaderboard, comparison, coverage and claims. Frames in, frames out."""
+"""What results show: statistics, leaderboard, comparison, coverage and claims. Frames in, frames out."""

@@ -1,8 +1,8 @@
 """Statistics over seeds and tasks: interquartile means, probabilities of improvement, performance profiles.
 
 The measures are those of rliable (Agarwal et al., NeurIPS 2021, arXiv 2108.13264). The bootstrap is SciPy's and
-stratified: seeds are drawn with replacement within each task. rliable itself wants as many seeds of every task and
-method; here a run may be missing.
+stratified: seeds are drawn with replacement within each task. rliable requires the same number of seeds for every task
+and method; here, runs may be missing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_SPREAD = "none: resamples do not differ"
 ONE_SIDED = "none: on every task each pair of seeds has the same sign"
 
 Floats = NDArray[np.float64]
-# One value a seed, a sequence a task; empty ones do not count.
+# One sequence per task with one value per seed; empty ones do not count.
 Values = Sequence[Sequence[float]]
 
 
@@ -39,12 +39,12 @@ def interquartile_mean(tasks: Values, generator: np.random.Generator) -> Estimat
 
 
 def mean_of_tasks(tasks: Values, generator: np.random.Generator, bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
-    """Mean over tasks of the mean over seeds, with its 95% interval for other seeds, cut at what values can be."""
+    """Mean over tasks of the mean over seeds, with its 95% interval for other seeds, clipped to ``bounds``."""
     return _stratified(tasks, generator, bounds, _task_mean)
 
 
 def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Generator) -> Estimate:
-    """The same interquartile mean with an interval for other tasks: whole tasks are drawn, with all their seeds."""
+    """The same interquartile mean, with an interval for other tasks: whole tasks are drawn, with all their seeds."""
     strata = _arrange(tasks)
     if not strata:
         return point(None, 0)
@@ -53,7 +53,7 @@ def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Genera
     if len(strata) < 3:
         return point(centre, runs, FEW_TASKS)
 
-    # Rows of unequal length are filled up with values that the trimmed mean leaves out.
+    # Rows of unequal length are padded with values that the trimmed mean leaves out.
     longest = max(map(len, strata))
     filled = np.stack([np.pad(stratum, (0, longest - len(stratum)), constant_values=np.inf) for stratum in strata])
     counts = np.array([len(stratum) for stratum in strata])
@@ -72,12 +72,12 @@ def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Genera
 
 
 def probability_of_improvement(ours: Values, theirs: Values, generator: np.random.Generator) -> Estimate:
-    """How likely a run of ours is better than one of theirs on the same task, ties counting half: a mean over tasks.
+    """Probability that a run of ours is better than a run of theirs on the same task, averaged over tasks.
 
-    More is better, and tasks come in the same order on both sides.
+    Higher values are better, ties count half, and tasks have the same order on both sides.
 
     Raises:
-        ValueError: If the tasks are not as many.
+        ValueError: If the numbers of tasks differ.
     """
     pairs = sorted((sorted(a), sorted(b)) for a, b in zip(ours, theirs, strict=True))
     if not pairs:
@@ -95,7 +95,7 @@ def probability_of_improvement(ours: Values, theirs: Values, generator: np.rando
 def performance_profile(
     tasks: Values, thresholds: Sequence[float], generator: np.random.Generator
 ) -> list[tuple[float, Estimate]]:
-    """Share of runs with a value above each threshold, every task counting the same, with pointwise intervals."""
+    """Share of runs with a value above each threshold, with equal weight for each task and pointwise intervals."""
     return [
         (threshold, mean_of_tasks([[float(value > threshold) for value in task] for task in tasks], generator, (0, 1)))
         for threshold in thresholds
@@ -103,7 +103,7 @@ def performance_profile(
 
 
 def _arrange(tasks: Values) -> list[Floats]:
-    """Tasks with values, sorted, so that the order in which seeds and tasks are given changes no resample."""
+    """Tasks with values, sorted, so resamples do not depend on the order of seeds and tasks."""
     return [np.asarray(task, dtype=np.float64) for task in sorted(sorted(task) for task in tasks if len(task))]
 
 
@@ -121,22 +121,22 @@ def _stratified(
         return point(centre, runs, ALL_EQUAL)
     low, high = _bootstrap(_widened(strata), statistic, generator, RESAMPLES)
     low, high = (min(max(end, bounds[0]), bounds[1]) for end in (low, high))
-    # Widening moves what is not linear in the values, by less than the interval is wide.
+    # Widening shifts statistics that are not linear in the values, by less than the width of the interval.
     return _estimate(centre, (min(low, centre), max(high, centre)), runs, STRATIFIED)
 
 
 def _estimate(centre: float, ends: tuple[float, float], runs: int, method: str) -> Estimate:
-    """A bootstrap's estimate; no interval of width zero, which no few runs can support (:func:`mean_interval`)."""
+    """A bootstrap's estimate, without an interval if its width would be zero (see :func:`mean_interval`)."""
     return point(centre, runs, NO_SPREAD) if all_equal(ends) else Estimate(centre, *ends, runs, method)
 
 
 def _widened(strata: Sequence[Floats]) -> list[Floats]:
-    """Seeds further from their task's mean, so that the interval of a few of them covers what it says.
+    """Seeds moved away from their task's mean, which corrects the coverage of intervals from few seeds.
 
-    A bootstrap of n values has a variance too small by (n - 1) / n, and percentiles as of a normal variable where it
-    should be Student's t: for three seeds of one task a nominal 95% covers some 70% (docs/leaderboard.md). Deviations
-    are raised by both factors (Davison and Hinkley, Bootstrap Methods, 1997, on residuals; Hesterberg, The American
-    Statistician, 2015, on t).
+    The variance of a bootstrap of n values is too small by (n - 1) / n, and its percentiles are those of a normal
+    variable instead of Student's t: for three seeds of one task, nominal 95% intervals cover some 70%
+    (docs/leaderboard.md). Deviations are raised by both factors (Davison and Hinkley, Bootstrap Methods, 1997, on
+    residuals; Hesterberg, The American Statistician, 2015, on t).
     """
     freedom = sum(len(stratum) - 1 for stratum in strata)
     upper = (1 + CONFIDENCE) / 2
@@ -174,7 +174,7 @@ def _improvement(*sides: Floats, axis: int = -1) -> Any:
     del axis
     shares = []
     for ours, theirs in zip(sides[::2], sides[1::2], strict=True):
-        # Mann and Whitney's U, counted: the samples are small, and ranking each resample takes several times as long.
+        # Mann and Whitney's U by counting: for small samples, ranking each resample takes several times as long.
         signs = np.sign(ours[..., :, None] - theirs[..., None, :])
         pairs = ours.shape[-1] * theirs.shape[-1]
         shares.append((signs.sum(axis=(-2, -1)) + pairs) / 2 / pairs)

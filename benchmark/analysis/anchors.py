@@ -1,4 +1,4 @@
-"""The anchors that scores are conditional on, and doing nothing: what they are, of how many runs, and how wide."""
+"""The reference returns that define scores, and the return of doing nothing, with their runs and intervals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OF_INTERVAL = "none: of the interval of the anchor"
 
 
 def final_returns(runs: Iterable[CompleteRun]) -> list[float]:
-    """Return of the last policy, a run each."""
+    """The return of each run's last policy."""
     return [run.returns.final.mean for run in runs]
 
 
 def scale(found: Selection, task: str) -> tuple[float, float] | str:
-    """Returns that count as 0 and as 1 on a task, or why there are none.
+    """The returns of score 0 and score 1 on a task, or the reason why there are none.
 
-    0 is the mean of random feasible actions, 1 that of the learner without the constraint at the same budget.
+    Score 0 is the mean of random feasible actions, 1 that of the learner without the constraint at the same budget.
     """
     low, high = (final_returns(runs) for runs in found.anchors(task))
     if not low or not high:
@@ -37,13 +37,13 @@ def scale(found: Selection, task: str) -> tuple[float, float] | str:
 
 
 def score(ends: tuple[float, float], value: float) -> float:
-    """A return on the scale between the returns that count as 0 and as 1."""
+    """The score of a return, given the returns of score 0 and score 1."""
     low, high = ends
     return (value - low) / (high - low)
 
 
 def anchor_frame(found: Selection) -> pd.DataFrame:
-    """The anchors of every task and doing nothing, each with its return, and half of its interval as a score."""
+    """Reference returns of every task and the return of doing nothing, each with half of its interval as a score."""
     return make_frame(ANCHOR_KEYS, [cell for task in found.tasks for cell in _task_cells(found, task)])
 
 

@@ -1,4 +1,4 @@
-"""The difference between two sets of runs, a task at a time, with what it shows in words."""
+"""The difference between two sets of runs, task by task, and what it shows in words."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from envs.errors import UserError
 
 SHARES = (-1.0, 1.0)
 LOAD = (
-    "seconds are of runs as they were made, each beside what else the machine did, so that a difference may be that "
-    "load's: what a training step of a method costs is measured by `acrl timing`"
+    "seconds include whatever else the machine did during a run, which may explain a difference: "
+    "use `acrl timing` to compare the cost of a training step"
 )
 Value = Callable[[CompleteRun], float | None]
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is compared.
+    """A quantity to compare.
 
     Attributes:
-        of: Its value for one run; None where the run has none.
-        bounds: What a difference can be at all.
-        clock: Whether it only compares on one machine.
+        of: Its value for one run; None if the run has none.
+        bounds: Smallest and largest possible difference.
+        clock: Whether it only compares on the same machine.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Compared(Record):
 
 
 def quantities(prepared: bool) -> Iterator[Quantity]:
-    """Everything that is compared; ``prepared`` says whether a run of either side had anything to prepare."""
+    """All quantities; ``prepared`` says whether a run of either side had anything to prepare."""
     yield Quantity("final return", "return", lambda run: run.returns.final.mean)
     yield Quantity("best return", "return", lambda run: run.returns.best.mean)
     for tolerance in TOLERANCES:
@@ -132,10 +132,10 @@ def _violations(run: CompleteRun) -> float | None:
 
 
 def compare(a: Side, b: Side) -> Compared:
-    """The second side less the first, for every task and method that both have.
+    """The second side minus the first, for every task and method that both have.
 
     Raises:
-        UserError: If they are of different profiles or have nothing in common.
+        UserError: If their profiles differ or they have nothing in common.
     """
     if a.profile != b.profile:
         raise UserError(f"A is of profile '{a.profile}' and B of '{b.profile}': profiles are never mixed")
@@ -165,7 +165,7 @@ def compare(a: Side, b: Side) -> Compared:
             notes.append(f"{task}: runs were made with different versions of libraries: {'; '.join(mixed)}")
         if not one_machine(origins):
             machines = "; ".join(sorted({run.machine for run in (*first, *second)}))
-            notes.append(f"{task}: seconds are of different machines, {machines}, and do not compare")
+            notes.append(f"{task}: seconds are from different machines, {machines}, and do not compare")
     keys = []
     for name, side, method in (("A", a, 1), ("B", b, 2)):
         compared = {(pair[0], pair[method]) for pair in pairs}
@@ -187,7 +187,7 @@ def compare(a: Side, b: Side) -> Compared:
 
 
 def common(a: Side, b: Side) -> Iterator[tuple[str, str, str]]:
-    """Task, first method and second method of everything that is compared."""
+    """Task, first method and second method of each comparison."""
     methods = [list(dict.fromkeys(method for _, method in side.runs)) for side in (a, b)]
     if all(len(names) == 1 for names in methods):
         (first,), (second,) = methods
@@ -197,7 +197,7 @@ def common(a: Side, b: Side) -> Iterator[tuple[str, str, str]]:
 
 
 def difference(quantity: Quantity, first: Sequence[CompleteRun], second: Sequence[CompleteRun]) -> Difference:
-    """One quantity of runs of one task, of a method on each side."""
+    """One quantity on one task, for a method on each side."""
     sides = [[value for run in runs if (value := quantity.of(run)) is not None] for runs in (first, second)]
     estimate = difference_interval(sides[1], sides[0], quantity.bounds)
     if quantity.clock and not one_machine(run.record.provenance for run in (*first, *second)):
@@ -223,7 +223,7 @@ def difference(quantity: Quantity, first: Sequence[CompleteRun], second: Sequenc
 
 
 def in_words(estimate: Estimate) -> str:
-    """What an interval shows of a difference."""
+    """What the interval of a difference shows, in words."""
     why = estimate.method.removeprefix("none: ")
     if estimate.mean is None:
         return f"not compared: {why}"

@@ -1,4 +1,4 @@
-"""One side of a comparison: a run's JSON, a method's runs on disk, or the runs that are committed at a git revision."""
+"""One side of a comparison: a run's JSON, a method's runs on disk, or the runs committed at a git revision."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Side:
     """Complete runs of one profile.
 
     Attributes:
-        label: What they are, in words.
-        runs: By task and method, each by seed.
-        notes: What a reader has to know.
+        label: What the runs are, in words.
+        runs: Runs by task and method, each by seed.
+        notes: Notes for the reader.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Choice:
-    """Where runs are looked for: of these tasks and, at a revision, of these methods alone, if any are named."""
+    """Where to look for runs: only on these tasks and, at a revision, only of these methods, if any are named."""
 
     profile: str
     tasks: Sequence[str]
@@ -48,11 +48,11 @@ class Choice:
 def make_sides(first: str, second: str, params: Params, choice: Choice) -> tuple[Side, Side]:
     """Both sides of a comparison, each named by the path of a run's JSON, the id of a method or a git revision.
 
-    A revision holds the runs of many methods: of these only those of ``choice.methods`` are taken, or those of the
-    other side if that is a method or a run.
+    A revision has the runs of many methods: only those of ``choice.methods`` are taken, or those of the other side if
+    that is a method or a run.
 
     Raises:
-        UserError: If one is none of these, has no complete run, or a file is damaged.
+        UserError: If a name is none of these, a side has no complete run, or a file is damaged.
     """
     sides = [_side(name, params, choice) for name in (first, second)]
     methods = choice.methods or [method for side in sides if side for _, method in side.runs]
@@ -62,7 +62,7 @@ def make_sides(first: str, second: str, params: Params, choice: Choice) -> tuple
 
 
 def _side(name: str, params: Params, choice: Choice) -> Side | None:
-    """A run's or a method's side; None for what can only be a revision."""
+    """The side of a run or a method; None if the name can only be a revision."""
     if name.endswith(".json") or Path(name).is_file():
         run = read_run(Path(name))
         label = f"{name} ({run.task} {run.method} seed {run.seed})"
@@ -81,11 +81,11 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
         check_place(path, run, choice.profile)
     side = _gather(f"{method} ({folder})", choice.profile, found, choice.results, method)
     if method not in list_methods():
-        side.notes.append("its code is not installed here, so that nothing says whether it is today's")
+        side.notes.append("its code is not installed here, so whether the runs are stale is unknown")
         return side
     runs = [one.record for several in side.runs.values() for one in several]
     if stale := sum(is_stale(run, params) for run in runs):
-        side.notes.append(f"{stale} of {len(runs)} runs are of other versions or settings than today's")
+        side.notes.append(f"{stale} of {len(runs)} runs are stale: their versions or settings are not today's")
     return side
 
 
@@ -115,15 +115,15 @@ def _committed(commit: str, choice: Choice) -> Iterator[tuple[str, bytes]]:
 
 
 def _git(what: str, *arguments: str) -> bytes:
-    """What git prints about the folder that the command runs in.
+    """The output of git in the working directory.
 
     Raises:
-        UserError: If it fails: what was named is not there.
+        UserError: If git fails, because ``what`` does not exist.
     """
     try:
         return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
     except OSError as error:
-        raise UserError(f"cannot run git: {error.strerror}; comparing a revision needs it") from error
+        raise UserError(f"cannot run git: {error.strerror}; install it to compare with a revision") from error
     except subprocess.CalledProcessError as error:
         if arguments[0] == "archive":
             raise UserError(f"git has no {what}") from error
@@ -134,7 +134,7 @@ def _git(what: str, *arguments: str) -> bytes:
 def _gather(
     label: str, profile: str, found: Sequence[tuple[Path, RunResult]], results: Path, method: str = "*"
 ) -> Side:
-    """The complete ones among runs, in order.
+    """The complete runs among some, in order.
 
     Raises:
         UserError: If there is none, or seeds of a task and method had different settings.

@@ -1,4 +1,4 @@
-"""A profile's runs and curves as tidy data frames, for notebooks: see ``load_runs`` and ``load_curves``."""
+"""A profile's runs and curves as tidy data frames for notebooks; see ``load_runs`` and ``load_curves``."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ RUN_COLUMNS = (
 
 
 def read_profile(profile: str, results: str | Path) -> Leaderboard:
-    """What is in ``<results>/<profile>``.
+    """The results in ``<results>/<profile>``.
 
     Raises:
-        UserError: If the profile is unknown, it has no runs there, or a file is damaged.
+        UserError: If the profile is unknown or has no runs there, or a file is damaged.
     """
     return read_leaderboard(Path(results) / profile, load_params().profile(profile))
 
 
 def runs_frame(board: Leaderboard) -> pd.DataFrame:
-    """A row for each complete run of the profile's tasks: its methods, then the two references."""
+    """One row per complete run on the profile's tasks: its methods, then the two references."""
     found = board.found
     methods = dict.fromkeys([*found.methods, LOW_METHOD, IDLE_METHOD])
     rows = [
@@ -65,7 +65,7 @@ def _run_row(run: CompleteRun, ends: tuple[float, float] | str) -> dict[str, obj
 
 
 def curves_frame(found: Selection) -> pd.DataFrame:
-    """A row for each evaluation of each complete run of the profile's tasks and methods."""
+    """One row per evaluation of each complete run of the profile's tasks and methods."""
     returns = summaries.learning_curves(found).seeds.rename(columns={"value": "return"})
     violations = summaries.violation_curves(found).seeds.rename(columns={"value": "violations"})
     return returns.merge(violations, on=[*OF_RUN, "step"], how="left").astype({"step": "int64"})

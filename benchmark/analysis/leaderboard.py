@@ -1,7 +1,7 @@
-"""The leaderboard: everything that is derived from a profile's results, once, for all that show them.
+"""The leaderboard: everything derived from a profile's results, once, for all pages that show it.
 
-Returns are put on one scale for all tasks (0: random feasible actions, 1: the learner without the constraint);
-validity is given at each tolerance; intervals say which differences are shown.
+Returns are put on one scale for all tasks (0 is random feasible actions, 1 the learner without the constraint).
+Validity is given at each tolerance, and intervals tell how sure a difference is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmark.records.results import TOLERANCES
 from benchmark.records.selection import CompleteRun, Selection, read_selection
 
 ALL_TASKS = "all"
-# Every method has what this one has but its own idea, so it is what an idea is compared with.
+# Every method shares its learner with this one, so it is the baseline for each method's own idea.
 BASELINE = "ddpg-projection"
 SEED = 20_240
 THRESHOLDS = 41
@@ -32,10 +32,10 @@ THRESHOLDS = 41
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What a profile's results say. Nothing in it changes; each part is derived when it is first asked for.
+    """What a profile's results show. It is immutable, and each part is computed when first used.
 
     Attributes:
-        found: The results that it is derived from.
+        found: The results.
     """
 
     found: Selection
@@ -44,12 +44,12 @@ class Leaderboard:
 
     @cached_property
     def scales(self) -> dict[str, tuple[float, float] | str]:
-        """Returns that count as 0 and as 1 on each task, or why there are none."""
+        """The returns of score 0 and score 1 on each task, or why there are none."""
         return {task: anchors.scale(self.found, task) for task in self.found.tasks}
 
     @cached_property
     def scores(self) -> dict[tuple[str, str], list[float]]:
-        """Final returns on a task's scale by task and method, a run each; empty without a scale or a run."""
+        """The scores of runs by task and method; empty without a scale or a run."""
         found: dict[tuple[str, str], list[float]] = {}
         for task, method in itertools.product(self.found.tasks, self.found.methods):
             ends, runs = self.scales[task], self.found.runs(task, method)
@@ -61,35 +61,35 @@ class Leaderboard:
 
     @cached_property
     def scored_tasks(self) -> list[str]:
-        """Tasks that count in the aggregate: those with a scale and a run of any method."""
+        """Tasks in the aggregate: those with a scale and a run of any method."""
         return [task for task in self.found.tasks if any(self.scores[task, method] for method in self.found.methods)]
 
     @cached_property
     def ranked_methods(self) -> list[str]:
-        """Methods with a run of every such task; others would be compared on easier or harder tasks."""
+        """Methods with runs of every scored task; others would be compared on easier or harder tasks."""
         tasks = self.scored_tasks
         return [m for m in self.found.methods if tasks and all(self.scores[task, m] for task in tasks)]
 
     @cached_property
     def whole_tasks(self) -> list[str]:
-        """The tasks that rows of all tasks together are of: the scored ones, or all with runs where none is scored."""
+        """Tasks behind the rows of all tasks together: the scored ones, or all with runs if none is scored."""
         return self.scored_tasks or list(self.found.begun())
 
     @cached_property
     def whole_methods(self) -> list[str]:
-        """Methods with a row of all tasks together: those with a run of each of these tasks."""
+        """Methods with a row of all tasks together: those with runs of each of these tasks."""
         tasks = self.whole_tasks
         return [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
 
     def values(self, method: str) -> aggregate.Values:
-        """Scores of a method, a sequence for each scored task."""
+        """Scores of a method, one sequence per scored task."""
         return [self.scores[task, method] for task in self.scored_tasks]
 
     # --- frames ------------------------------------------------------------------------------------------------
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One tidy frame: rows of single tasks, and of all tasks together for each method that has them."""
+        """One tidy frame: rows of single tasks, and of all tasks together."""
         found = self.found
         single = {
             task: {m: aggregate.interquartile_mean([self.scores[task, m]], generator()) for m in found.methods}
@@ -114,7 +114,7 @@ class Leaderboard:
 
     @cached_property
     def improvements(self) -> pd.DataFrame:
-        """For every pair of ranked methods: how likely a run of the first is better than one of the second."""
+        """Probability of improvement of the first over the second method, for every pair of ranked methods."""
         rows = []
         for first, second in itertools.permutations(self.ranked_methods, 2):
             better = aggregate.probability_of_improvement(self.values(first), self.values(second), generator())
@@ -124,7 +124,7 @@ class Leaderboard:
 
     @cached_property
     def profiles(self) -> dict[str, list[tuple[float, Estimate]]]:
-        """Of each ranked method the share of runs above each score, from the lowest run of all to the highest."""
+        """Share of runs above each score for each ranked method, from the lowest to the highest run of all."""
         values = [value for method in self.ranked_methods for task in self.values(method) for value in task]
         if not values:
             return {}
@@ -132,7 +132,7 @@ class Leaderboard:
         points = [round(float(value), 6) for value in np.linspace(low, high, THRESHOLDS)]
         return {m: aggregate.performance_profile(self.values(m), points, generator()) for m in self.ranked_methods}
 
-    # What is derived from the results alone, each by the function that says what it is.
+    # Parts derived from the results alone; see the functions.
     anchors = cached_property(lambda board: anchors.anchor_frame(board.found))
     coverage = cached_property(lambda board: summaries.coverage_frame(board.found))
     flows = cached_property(lambda board: summaries.flows(board.found))
@@ -144,13 +144,13 @@ class Leaderboard:
     wallclock = cached_property(lambda board: summaries.wallclock(board.found))
 
     def _ranks(self, scores: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
-        """Ranks by score; none of a profile that is too short to rank by."""
+        """Ranks by score; empty if the profile is too short to rank by."""
         return rank_ranges(scores) if self.found.ranked else {}
 
     # --- cells -------------------------------------------------------------------------------------------------
 
     def _task_cells(self, task: str, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
-        """A method on one task."""
+        """Cells of a method on one task."""
         runs, ends = self.found.runs(task, method), self.scales[task]
         yield make_cell("final return", "return", mean_interval(anchors.final_returns(runs)))
         yield make_cell("score", "score", score, note=ends if isinstance(ends, str) and runs else "")
@@ -158,7 +158,7 @@ class Leaderboard:
         yield from validity_cells([runs], lambda shares: mean_interval(shares[0] if shares else [], SHARE))
 
     def _aggregate_cells(self, method: str, score: Estimate, rank: tuple[int, int] | None) -> Iterable[Cell]:
-        """A method on all scored tasks together; without a score there is nothing but its place."""
+        """Cells of a method on all scored tasks together; empty estimates without a score."""
         values: aggregate.Values = self.values(method) if score.n else []
         yield make_cell("score", "score", score)
         yield make_cell("score, other tasks", "score", aggregate.interquartile_mean_of_other_tasks(values, generator()))
@@ -181,12 +181,12 @@ def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
 
 
 def generator() -> np.random.Generator:
-    """The same resamples for every cell, so that no cell depends on which others there are."""
+    """A generator with the same resamples for every cell, so cells do not depend on each other."""
     return np.random.default_rng(SEED)
 
 
 def rank_ranges(estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
-    """Best and worst rank that each method's interval allows; what overlaps is a tie. No interval, no rank."""
+    """Best and worst rank that each method's interval allows: overlapping methods tie. Without interval, no rank."""
     ends = {n: (one.low, one.high) for n, one in estimates.items() if one.low is not None and one.high is not None}
     ranges = {}
     for name, (low, high) in ends.items():
@@ -209,8 +209,8 @@ def validity_cells(
     """Valid shares of the policy's own output by tolerance: over the whole training, and of the last policy.
 
     Args:
-        tasks: Complete runs, a sequence a task.
-        estimate: Of shares, one a seed and a list a task; of nothing where a task has none.
+        tasks: Complete runs, one sequence per task.
+        estimate: Estimates the mean of shares, given one list per task with one share per seed.
     """
     training = [[run.violations.policy for run in runs] for runs in tasks]
     last = [[run.record.final_policy.violations for run in runs if run.record.final_policy] for runs in tasks]

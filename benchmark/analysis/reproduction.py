@@ -1,4 +1,4 @@
-"""Whether a profile's runs came out as those of its committed reference did: "did it reproduce?"."""
+"""Whether a profile's runs agree with those of its committed reference: "did it reproduce?"."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from benchmark.records.selection import CompleteRun, check_complete, one_line
 from benchmark.verification.rerun import another_seed, is_close
 from envs.errors import UserError
 
-# Below the folder of all results, apart from what is written there.
+# Below the folder of all results, apart from the files that runs write.
 REFERENCE = "reference"
-# Fewer say too little of how far apart two seeds lie.
+# Fewer seeds tell too little about their spread.
 LEAST_SEEDS = 3
-# Of means over episodes and shares of all actions.
+# Quantities are means over episodes and shares of all actions.
 LAST_DIGITS = 1e-6
 
 Verdict = Literal["equal", "within", "outside", "missing"]
@@ -30,12 +30,12 @@ class Cell(Record):
     """One quantity of a method on a task.
 
     Attributes:
-        quantity: Its name.
-        verdict: "equal" to the bit; "within" the spread of the reference's seeds; "outside" of it; or "missing".
-        seeds: Those compared.
-        found: The quantity of each of these seeds; empty where one is missing.
-        reference: The same in the reference.
-        low: Lower end of where another seed of the reference would lie in 99% of cases; None where that is not asked.
+        quantity: Name of the quantity.
+        verdict: "equal" to the bit, "within" or "outside" the spread of the reference's seeds, or "missing".
+        seeds: The compared seeds.
+        found: The quantity of each of these seeds; empty if one is missing.
+        reference: The same quantity in the reference.
+        low: Lower end of the 99% prediction interval for another seed of the reference; None if it is not needed.
         high: Upper end of it.
         reason: Why it is missing.
     """
@@ -53,13 +53,13 @@ class Cell(Record):
 
 
 class Reproduction(Record):
-    """How a profile's runs compare with its reference.
+    """Comparison of a profile's runs with its reference.
 
     Attributes:
-        cells: By task, method and quantity.
-        counts: Cells by verdict.
-        processors: What the runs were made on.
-        reference_processors: What the reference was made on.
+        cells: Cells by task, method and quantity.
+        counts: Number of cells by verdict.
+        processors: Processors of the runs.
+        reference_processors: Processors of the reference.
     """
 
     profile: str
@@ -73,7 +73,7 @@ def _valid_share(tolerance: float) -> Callable[[CompleteRun], float]:
     return lambda run: run.violations.policy.valid_at(tolerance)
 
 
-# Of the policy's own output the share that is valid, of what it does with exploration noise the number that is not.
+# The valid share of the policy's own output, and the number of violations with exploration noise.
 QUANTITIES: dict[str, Callable[[CompleteRun], float]] = {
     "final return": lambda run: run.returns.final.mean,
     **{f"valid share at tolerance {tolerance:g}": _valid_share(tolerance) for tolerance in TOLERANCES},
@@ -82,7 +82,7 @@ QUANTITIES: dict[str, Callable[[CompleteRun], float]] = {
 
 
 def compare_with_reference(results: Path, profile: str, seeds: Sequence[int]) -> Reproduction:
-    """Compare runs of a profile with those of its reference, which has more ``seeds`` than these, for their spread.
+    """Compare ``seeds`` of a profile with its reference, which has more of them, to estimate their spread.
 
     Raises:
         UserError: If there is no reference, it has too few seeds, or a file is damaged.
@@ -117,7 +117,7 @@ def compare_with_reference(results: Path, profile: str, seeds: Sequence[int]) ->
 
 
 def processors(runs: Iterable[CompleteRun]) -> list[str]:
-    """What runs were made on."""
+    """The processors that runs were made on."""
     return sorted({run.record.provenance.processor for run in runs})
 
 
@@ -125,7 +125,7 @@ def read_reference(results: Path, profile: str, seeds: Sequence[int]) -> dict[tu
     """The runs of a profile's reference by task, method and seed.
 
     Raises:
-        UserError: If there is none, it has too few seeds or lacks one of ``seeds``, or a file is damaged.
+        UserError: If there is no reference, it has too few seeds or lacks one of ``seeds``, or a file is damaged.
     """
     folder = results / REFERENCE / profile
     runs: dict[tuple[str, str], dict[int, CompleteRun]] = defaultdict(dict)
@@ -137,13 +137,13 @@ def read_reference(results: Path, profile: str, seeds: Sequence[int]) -> dict[tu
     for (task, method), of_seeds in runs.items():
         if len(of_seeds) < LEAST_SEEDS or not set(seeds) <= set(of_seeds):
             raise UserError(
-                f"the reference of {method} on {task} in {folder} lacks seeds; restore it from git, or make it again"
+                f"the reference of {method} on {task} in {folder} lacks seeds: restore it from git, or make it again"
             )
     return {**runs}
 
 
 def read_counterpart(path: Path, reference: CompleteRun) -> CompleteRun | str:
-    """The run that is to be compared with one of the reference, or why there is none.
+    """The run to compare with one of the reference, or why there is none.
 
     Raises:
         UserError: If the file is damaged.
@@ -154,12 +154,12 @@ def read_counterpart(path: Path, reference: CompleteRun) -> CompleteRun | str:
     if run.status != "complete":
         return f"{run.status}: {one_line(run.error)}"
     if run.run_key != reference.record.run_key:
-        return "is of other versions or settings than the reference"
+        return "has other versions or settings than the reference"
     return check_complete(path, run)
 
 
 def compare_values(value: Callable[[CompleteRun], float], ours: BySeed, theirs: BySeed) -> dict[str, Any]:
-    """What a cell says of one quantity of complete runs by seed; the reference has these seeds, and others."""
+    """The fields of a cell for one quantity of complete runs by seed; the reference has these seeds and others."""
     found, reference = ([value(runs[seed]) for seed in ours] for runs in (ours, theirs))
     low, high = another_seed([value(run) for run in theirs.values()])
     pairs = zip(found, reference, strict=True)

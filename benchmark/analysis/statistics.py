@@ -33,10 +33,10 @@ class Estimate:
     """A value estimated from ``n`` seeds.
 
     Attributes:
-        mean: The value; None where there is no data.
-        low: Lower end of the 95% interval; None where there is no interval.
+        mean: The value; None without data.
+        low: Lower end of the 95% interval; None without an interval.
         high: Upper end of it.
-        n: Seeds that the value comes from; of a ratio, the smaller of both numbers.
+        n: Number of seeds; for a ratio, the smaller of both numbers.
         method: How the interval was made, or why there is none.
     """
 
@@ -48,7 +48,7 @@ class Estimate:
 
     @property
     def band(self) -> tuple[float | None, float | None]:
-        """Ends to draw, of width zero where there is no interval: left out, a band would reach across the point."""
+        """Ends of a band to draw, of width zero without an interval: otherwise the band would skip the point."""
         return self.mean if self.low is None else self.low, self.mean if self.high is None else self.high
 
 
@@ -58,22 +58,22 @@ def point(value: float | None, n: int, method: str = NOT_ESTIMATED) -> Estimate:
 
 
 def mean_of_common(values: Sequence[Mapping[Key, float]]) -> dict[Key, float]:
-    """The mean of every key that all mappings have; nothing of none."""
+    """The mean of every key that all mappings have; empty without mappings."""
     common = [key for key in values[0] if all(key in one for one in values)] if values else []
     return {key: statistics.fmean(one[key] for one in values) for key in common}
 
 
 def all_equal(values: Sequence[float]) -> bool:
-    """Whether values differ by no more than rounding, from which no spread can be estimated."""
+    """Whether values only differ by rounding, so their spread cannot be estimated."""
     return math.isclose(max(values), min(values), rel_tol=1e-12)
 
 
 def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
-    """Mean of one value a seed with the 95% interval of Student's t.
+    """Mean of one value per seed with the 95% interval of Student's t.
 
-    One seed says nothing about the spread, and seeds that are all equal would give an interval of width zero, a
-    certainty that a few runs cannot have: both get no interval, and say why. The interval is cut at ``bounds``, what
-    the mean can be at all ((0, 1) of a share).
+    One seed tells nothing about the spread, and seeds that are all equal would give an interval of width zero, a
+    certainty that a few runs cannot have. Neither gets an interval, and the estimate says why. The interval is clipped
+    to ``bounds``, the possible values of the mean, such as (0, 1) for a share.
     """
     if not values:
         return point(None, 0)
@@ -87,7 +87,7 @@ def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUND
 
 @functools.cache
 def student(freedom: int) -> float:
-    """Where Student's t has the confidence's share between minus this and this."""
+    """The two-sided quantile of Student's t for the confidence level."""
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
@@ -96,10 +96,10 @@ def mean_intervals(points: pd.DataFrame, bounds: tuple[float, float] = UNBOUNDED
 
     Args:
         points: Columns ``seed``, ``step`` and ``value``.
-        bounds: As there.
+        bounds: See :func:`mean_interval`.
 
     Returns:
-        Columns ``step``, ``mean``, ``low``, ``high`` and ``n``, by step; NaN where there is no interval.
+        Columns ``step``, ``mean``, ``low``, ``high`` and ``n``, by step; NaN without an interval.
     """
     steps = points.pivot(index="step", columns="seed", values="value")
     n, mean, deviation = (
@@ -113,12 +113,12 @@ def mean_intervals(points: pd.DataFrame, bounds: tuple[float, float] = UNBOUNDED
 
 
 def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
-    """Ratio of the geometric means of two independent samples of positive values, one a seed, with its 95% interval.
+    """Ratio of geometric means of two independent samples of positive values, one per seed, with its 95% interval.
 
     The interval is Welch's t for the difference of the mean logarithms. A bootstrap of two or three seeds can only
-    repeat what it has seen, and so gives an interval far too narrow; the logarithm makes the ratio a difference, keeps
-    it positive and makes a / b and b / a agree. Geometric means are what that interval is about; they differ from
-    arithmetic ones by a fraction of the spread, which is small for times of the same program.
+    repeat what it has seen, so its interval is far too narrow. The logarithm turns the ratio into a difference, keeps
+    it positive and makes a / b and b / a agree. Geometric means differ from arithmetic ones by a fraction of the
+    spread, which is small for times of the same program.
 
     Raises:
         ValueError: If a value is not positive.
@@ -134,10 +134,10 @@ def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> 
 def difference_interval(
     second: Sequence[float], first: Sequence[float], bounds: tuple[float, float] = UNBOUNDED
 ) -> Estimate:
-    """Mean of ``second`` less that of ``first``, two independent samples, with the 95% interval of Welch's t.
+    """Mean of ``second`` minus that of ``first``, two independent samples, with the 95% interval of Welch's t.
 
-    A sample has one value a seed. Seeds of the same number are no pairs: two methods draw different randomness from the
-    same seed. The interval is cut at ``bounds``, what the difference can be at all ((-1, 1) of shares).
+    A sample has one value per seed. Equal seeds are not paired: two methods draw different random numbers from the same
+    seed. The interval is clipped to ``bounds``, the possible differences, such as (-1, 1) for shares.
     """
     n = min(len(second), len(first))
     if n == 0:
@@ -148,7 +148,7 @@ def difference_interval(
     if all_equal(second) and all_equal(first):
         return point(difference, n, ALL_EQUAL)
     with warnings.catch_warnings():
-        # SciPy warns where the seeds of one side are all equal, which loses nothing here: their variance is 0.
+        # SciPy warns if the seeds of one side are all equal, which does no harm: their variance is 0.
         warnings.simplefilter("ignore", RuntimeWarning)
         interval = stats.ttest_ind(second, first, equal_var=False).confidence_interval(CONFIDENCE)
     low, high = (float(min(max(end, bounds[0]), bounds[1])) for end in (interval.low, interval.high))

@@ -1,4 +1,4 @@
-"""The numbers behind every table and curve: a tidy frame each, a row a cell, with its interval and where it is from."""
+"""The numbers behind tables and curves: tidy frames with one row per cell, with its interval and origin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFERENCE = "ddpg-projection-qp"
 ACTIONS = ("policy", "behaviour", "executed")
 LATENTS = ("uniform", "boundary")
 
-# What does nothing takes microseconds by the clock; nothing that is worth the name of a preparation takes less.
+# An empty preparation takes microseconds by the clock; a real one takes more than this.
 LEAST_PREPARE = 1e-3
 NOTHING_PREPARED = "none: nothing to prepare"
 SHARED_FLOW = "none: one flow for all seeds"
@@ -35,13 +35,13 @@ Cell = dict[str, Any]
 
 
 def make_frame(first: tuple[str, ...], cells: Iterable[Cell]) -> pd.DataFrame:
-    """Cells as a data frame with the columns that name a cell first."""
+    """Cells as a data frame, starting with the columns that name a cell."""
     frame = pd.DataFrame(list(cells), columns=[*first, "quantity", "tolerance", "unit", *LAST])
     return frame.astype({"steps": "Int64"})
 
 
 def make_cell(quantity: str, unit: str, estimate: Estimate, tolerance: float | None = None, note: str = "") -> Cell:
-    """One cell, not yet told which row it belongs to."""
+    """One cell, without the columns that name its row."""
     return {
         "quantity": quantity,
         "unit": unit,
@@ -73,7 +73,7 @@ def over_runs(
 
 
 def violations(found: Selection) -> pd.DataFrame:
-    """How often and by how much actions missed C(s) in training: of the policy, with noise, and executed."""
+    """Number and size of violations in training: of the policy, with noise, and of executed actions."""
 
     def cells(task: str, method: str) -> Iterable[Cell]:
         for actions in ACTIONS:
@@ -91,7 +91,7 @@ def violation_cells(counts: list[ViolationCount]) -> Iterable[Cell]:
     yield make_cell("judged", "actions", mean_interval([count.n for count in counts], NOT_NEGATIVE))
     yield make_cell("count", "actions", mean_interval([count.count for count in judged], NOT_NEGATIVE), 0.0)
     yield make_cell("share", "share", mean_interval([count.count / count.n for count in judged], SHARE), 0.0)
-    # A seed without violations has no size to average: its 0 would make the sizes of the others look smaller.
+    # A seed without violations has no size: averaging its 0 would make the sizes of the others look smaller.
     yield make_cell("mean size", "size", mean_interval([count.mean for count in missed], NOT_NEGATIVE), 0.0)
     yield make_cell("largest size", "size", point(largest, len(judged), "none: largest of all seeds"), 0.0)
     for tolerance in TOLERANCES:
@@ -100,7 +100,7 @@ def violation_cells(counts: list[ViolationCount]) -> Iterable[Cell]:
 
 
 def returns(found: Selection) -> pd.DataFrame:
-    """Evaluation return of the last policy, and of the best evaluated one run anew."""
+    """Evaluation return of the last policy, and of the best one, evaluated again."""
 
     def cells(task: str, method: str) -> Iterable[Cell]:
         runs = found.runs(task, method)
@@ -111,7 +111,7 @@ def returns(found: Selection) -> pd.DataFrame:
 
 
 def part_seconds(run: CompleteRun, part: str) -> float:
-    """Seconds of one part of training; "other" is what no part accounts for: the harness itself."""
+    """Seconds of one part of training; "other" is the rest, which is the harness itself."""
     seconds = run.record.seconds
     if part != "other":
         return float(getattr(seconds, part))
@@ -149,9 +149,9 @@ def prepares(run: CompleteRun) -> bool:
 
 
 def preparation(runs: list[CompleteRun]) -> Estimate:
-    """Seconds of preparation; no value where there was none, no interval over seeds that share one flow.
+    """Seconds of preparation, without a value if there was none, and without an interval if seeds share one flow.
 
-    A flow is what its settings make it, and every seed is charged with what it cost when it was made.
+    Every seed is charged the cost of its flow when it was made.
     """
     if runs and not any(prepares(run) for run in runs):
         return Estimate(None, None, None, len(runs), NOTHING_PREPARED)
@@ -168,12 +168,12 @@ def total(run: CompleteRun) -> float:
 
 
 def training(run: CompleteRun) -> float:
-    """The same without the preparation."""
+    """Seconds of the whole training without preparation."""
     return run.record.seconds.total - run.record.seconds.prepare
 
 
 def different_machines(runs: list[CompleteRun]) -> str:
-    """A note on runs whose times do not compare; empty where they do."""
+    """A note on runs whose times do not compare; empty if they do."""
     if one_machine(run.record.provenance for run in runs):
         return ""
     return "times of different machines: " + "; ".join(sorted({run.machine for run in runs}))
@@ -247,12 +247,12 @@ def coverage_frame(found: Selection) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Curves:
-    """What is measured over training, of every task and method.
+    """A quantity over training, for every task and method.
 
     Attributes:
-        seeds: A row a task, method, seed and step.
-        means: A row a task, method and step: mean, ``low`` and ``high`` of the 95% interval at this step by itself
-            (NaN where there is none), and ``n`` seeds.
+        seeds: One row per task, method, seed and step.
+        means: One row per task, method and step: mean, ``low`` and ``high`` of the pointwise 95% interval (NaN if there
+            is none), and ``n`` seeds.
     """
 
     seeds: pd.DataFrame
@@ -267,7 +267,7 @@ class Curves:
 
 
 def learning_curves(found: Selection) -> Curves:
-    """Returns of the evaluations during training, and a level line for what doing nothing returns."""
+    """Evaluation returns during training, and a level line for the return of doing nothing."""
     curves = _curves(
         found, lambda run: [(float(one.step), one.mean) for one in run.returns.evaluations], statistics.UNBOUNDED
     )
@@ -285,7 +285,7 @@ def learning_curves(found: Selection) -> Curves:
 
 
 def violation_curves(found: Selection) -> Curves:
-    """Violations of the policy's own output so far, at tolerance 0."""
+    """Cumulative violations of the policy's own output at tolerance 0."""
 
     def points(run: CompleteRun) -> Iterable[tuple[float, float]]:
         curves = run.record.curves

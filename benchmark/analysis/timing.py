@@ -1,4 +1,4 @@
-"""What a training step costs: the evidence on wall-clock that claims are evaluated by."""
+"""The cost of a training step, which is the evidence for claims on wall-clock."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from envs.registry import make_task
 # The same projection as the reference's in closed form.
 EXACT = "ddpg-projection"
 STEP_PARTS = ("act", "project", "env", "update", "other")
-# Next to a process of one core, less of everything else does not show in its times.
+# Other load below this many cores does not affect the times of a process on one core.
 IDLE_CORES = 0.1
 
 
 def step_seconds(rounds: Iterable[TimedRound]) -> list[float]:
-    """Seconds of a training step, a round each."""
+    """Seconds of a training step in each round."""
     return [one.step for one in rounds]
 
 
 def training_seconds(found: Selection, task: str, method: str) -> list[float] | None:
-    """Seconds of the published number of steps at that cost and of the method's flow, a round each.
+    """Seconds of the published number of steps plus those of the method's flow, in each round.
 
-    None where the method is not timed, or has a flow that there is no report on.
+    None if the method was not timed, or its flow has no report.
     """
     report, timing = found.flows.get((task, method)), found.timing.get(task)
     if timing is None or not timing.rounds.get(method) or (method in timing.flows and report is None):
@@ -38,14 +38,14 @@ def training_seconds(found: Selection, task: str, method: str) -> list[float] | 
 
 
 def same_machine(found: Selection, task: str, method: str) -> bool:
-    """Whether a method's flow, if there is a report on it, was trained on the machine that the task was timed on."""
+    """Whether a method's flow, if it has a report, was trained on the machine that the task was timed on."""
     timing, report = found.timing[task].provenance, found.flows.get((task, method))
     flow = report.provenance if report else None
     return report is None or (timing is not None and flow is not None and one_machine([timing, flow]))
 
 
 def busy(timing: TimingReport, methods: Iterable[str]) -> float:
-    """The most cores that everything else kept busy during a round of these methods."""
+    """The largest number of cores kept busy by other work during a round of these methods."""
     return max((one.busy_cores for method in methods for one in timing.rounds.get(method, [])), default=0.0)
 
 
@@ -70,7 +70,7 @@ def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
         yield make_cell(part, "milliseconds", mean_interval(spent, NOT_NEGATIVE), note=note)
     step = step_seconds(rounds)
     yield make_cell("step", "milliseconds", mean_interval([1000 * one for one in step], NOT_NEGATIVE), note=note)
-    # A ratio is as good as the worse of its two sides.
+    # A ratio is as reliable as the worse of its two sides.
     note = _busy_note(timing, method, EXACT)
     yield make_cell("step to exact", "ratio", _ratio(method, step, step_seconds(exact), EXACT), note=note)
     own, others = ([one.update for one in side] for side in (rounds, exact))

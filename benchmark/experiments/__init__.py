@@ -1,4 +1,4 @@
-"""The experiments E1-E3, N1-N3, C6 and X1, each a module of its own."""
+"""The experiments E1-E3, N1-N3, C6 and X1, one module each."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def find_experiment(name: str) -> Experiment:
 
 
 def write_experiment(context: Context, name: str) -> list[Path]:
-    """Measure an experiment and write what it found; see :meth:`Experiment.write`."""
+    """Measure an experiment and write its results; see :meth:`Experiment.write`."""
     return find_experiment(name).write(context, name)

@@ -1,4 +1,4 @@
-"""Agents trained with a profile's settings, and looked at along the way: what X1 and C6 have in common."""
+"""Agents that are trained with a profile's settings and inspected along the way, for X1 and C6."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from methods.base import Method, make_method
 from methods.ddpg import DDPG
 
 KEYS = ["task", "method", "step"]
-# Looks at an agent on a task, with a seed: each quantity's value.
+# Inspects an agent on a task, given a seed, and returns the value of each quantity.
 Look = Callable[[TaskSpec, DDPG[Any], int], Mapping[str, float]]
-# What was found, by step of training.
+# The values of all quantities, by training step.
 Looks = Mapping[int, Mapping[str, float]]
 
 
 def tasks_of(context: Context, name: str, tasks: Sequence[str]) -> list[TaskSpec]:
-    """Those tasks of an experiment that the profile has.
+    """The tasks of an experiment that are in the profile.
 
     Raises:
-        UserError: If it has none of them.
+        UserError: If the profile has none of them.
     """
     found = [context.task(task) for task in tasks if task in context.chosen.tasks]
     if not found:
@@ -45,14 +45,14 @@ def tasks_of(context: Context, name: str, tasks: Sequence[str]) -> list[TaskSpec
 
 @dataclass(frozen=True)
 class Course:
-    """Agents to train and what to look at.
+    """Agents to train and how to inspect them.
 
     Attributes:
-        name: The experiment's.
-        context: Whose settings they are trained with.
-        steps: Training steps of each, a quarter at most warm-up.
-        look: What to look at, and what it finds: each quantity with its unit.
-        units: Of every quantity.
+        name: Name of the experiment.
+        context: Settings and results of the profile.
+        steps: Training steps of each agent, of which at most a quarter are warm-up.
+        look: Inspects an agent.
+        units: Unit of each quantity.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Course:
     units: Mapping[str, str]
 
     def follow(self, tasks: Sequence[TaskSpec], methods: Sequence[str]) -> dict[tuple[str, str], list[Looks]]:
-        """What was found, by task and method; one entry a seed of the profile.
+        """Train and inspect agents: the values by task and method, with one entry per seed of the profile.
 
         Raises:
             UserError: If a method's flow is missing or stale, or training fails.
         """
         rows = [(task.id, method) for task in tasks for method in methods]
-        # Asked for first: the harness would train a flow that is missing.
+        # Flows are asked for first: the harness would train a missing one.
         for task, method in rows:
             config = run_config(self.context.params, self.context.profile, task, method)
             spec = make_task(task)
@@ -81,7 +81,7 @@ class Course:
         return found
 
     def follow_one(self, cell: tuple[str, str, int]) -> Looks:
-        """Train one agent, and look at it after each of equal parts of its training."""
+        """Train one agent and inspect it at equal intervals."""
         task_id, method_id, seed = cell
         context, task = self.context, make_task(task_id)
         config = run_config(context.params, context.profile, task_id, method_id)
@@ -99,7 +99,7 @@ class Course:
         return looks
 
     def rows(self, found: Mapping[tuple[str, str], Sequence[Looks]]) -> Iterator[Row]:
-        """One row a task, method, step and quantity: its mean over seeds."""
+        """One row per task, method, step and quantity: its mean over seeds."""
         for (task, method), seeds in found.items():
             for step in seeds[0]:
                 for quantity, unit in self.units.items():
@@ -115,7 +115,7 @@ def last(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_along(numbers: pd.DataFrame, quantities: Mapping[str, str]) -> tuple[Figure, list[list[Axes]]]:
-    """Quantities against steps, a row of panels a task, a line a method; ``quantities`` has their titles."""
+    """Quantities against steps: one row of panels per task, one line per method; ``quantities`` has their titles."""
     tasks = list(numbers["task"].unique())
     figure = Figure(figsize=(3.4 * len(quantities), 2.7 * len(tasks) + 0.9), layout="constrained")
     grid = figure.subplots(len(tasks), len(quantities), squeeze=False, sharex="row")

@@ -1,4 +1,4 @@
-"""What every experiment is made of: its context, what it measures and how that is shown, and its files."""
+"""The parts of an experiment: its context, its measurements, how they are shown, and its files."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from methods.base import Maker, Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.training import draw_samples
 
-# Panels of a figure side by side, at most.
+# The most panels side by side in a figure.
 WIDEST = 3
 
 
 class KeptArtifacts(ArtifactStore):
-    """Artifacts as a profile keeps them. What is missing or stale is refused: an experiment trains no flow."""
+    """Artifacts of a profile. Missing and stale ones are errors: an experiment never trains a flow."""
 
     def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
         """See ``methods.base.Artifacts``.
 
         Raises:
-            UserError: If the artifact is missing, damaged, or of another version or settings than today's.
+            UserError: If the artifact is missing, damaged or stale.
         """
         del make
         path, profile = self.path(name), self.folder.name
@@ -54,13 +54,13 @@ class KeptArtifacts(ArtifactStore):
             raise UserError(f"no {what} on {self.task.id} in profile {profile}: {again}")
         tensors, facts = load_tensors(path)
         if facts.get("key") != self.key(settings, versions):
-            raise UserError(f"{path} is of another version or other settings than today's: {again}")
+            raise UserError(f"{path} is stale, with another version or other settings than today's: {again}")
         return tensors
 
 
 @dataclass(frozen=True)
 class Context:
-    """What an experiment is made from: the settings and the results of one profile, by so many processes."""
+    """The input of an experiment: settings and results of one profile, and the number of processes to use."""
 
     params: Params
     profile: str
@@ -79,7 +79,7 @@ class Context:
 
     @property
     def folder(self) -> Path:
-        """Where the profile's results lie."""
+        """The folder of the profile's results."""
         return self.results / self.profile
 
     @functools.cached_property
@@ -96,17 +96,17 @@ class Context:
         """A task of the profile.
 
         Raises:
-            UserError: If the profile has not got it.
+            UserError: If the profile does not have it.
         """
         if task_id not in self.chosen.tasks:
-            raise UserError(f"profile {self.profile} has no task {task_id}, which this experiment is about: add it")
+            raise UserError(f"profile {self.profile} lacks the task {task_id} of this experiment: add it")
         return make_task(task_id)
 
     def flow_method(self, task: TaskSpec, method_id: str) -> FlowPGBase[Any]:
         """A method with its trained flow.
 
         Raises:
-            UserError: If the flow is missing, damaged, or of other versions or settings than today's.
+            UserError: If the flow is missing, damaged or stale.
         """
         config = run_config(self.params, self.profile, task.id, method_id).method
         return flow_method(task, method_id, config, self.kept(task))
@@ -120,17 +120,17 @@ class Context:
         return draw_samples(task, method.config.samples, self.kept(task))
 
     def kept(self, task: TaskSpec) -> KeptArtifacts:
-        """What the profile keeps of a task."""
+        """The profile's artifacts of a task."""
         return KeptArtifacts(self.folder, task)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What an experiment measured.
+    """The measurements of an experiment.
 
     Attributes:
-        numbers: Every number, tidy; the CSV.
-        marks: What only the figure shows, such as single draws.
+        numbers: Every number, as the tidy frame of the CSV.
+        marks: Data for the figure only, such as single draws.
     """
 
     numbers: pd.DataFrame
@@ -142,11 +142,12 @@ class Experiment:
     """One experiment.
 
     Attributes:
-        title: What it asks.
-        measure: Does the work.
-        caption: What a reader has to know to read the tables: profile, budget, seeds, tolerance, machine.
-        views: The tables that are printed, of the numbers with the name ``mean`` for their ``value``.
-        draw: The figure.
+        title: Title of its page.
+        measure: Makes the measurements.
+        caption: What the tables show, of which profile, and how to read them; at most two sentences.
+        views: Makes the printed tables from the numbers, with ``value`` renamed to ``mean``.
+        draw: Draws the figure.
+        notes: Facts about the runs behind the numbers.
     """
 
     title: str
@@ -154,15 +155,15 @@ class Experiment:
     caption: Callable[[Context], str]
     views: Callable[[pd.DataFrame], list[View]]
     draw: Callable[[Measured], Figure]
+    notes: Callable[[Context], list[str]] = lambda _: []
 
     def write(self, context: Context, name: str) -> list[Path]:
-        """Measure, and write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png; returns these.
+        """Measure, write ``results/<profile>/experiments/<name>`` as .csv, .md, .svg and .png, and return the paths.
 
-        The same inputs give the same bytes, but for measured times.
+        The same inputs give the same bytes, except for measured times.
 
         Raises:
-            UserError: If something that it reads is missing or damaged, or a file cannot be written; nothing is
-                written then.
+            UserError: If an input is missing or damaged, or a file cannot be written; nothing is written then.
         """
         torch.set_num_threads(1)
         folder = context.folder / "experiments"
@@ -170,8 +171,8 @@ class Experiment:
         measured = self.measure(context)
         numbers = measured.numbers
         views = self.views(numbers.rename(columns={"value": "mean"}))
-        table = Table(name, self.title, self.caption(context), numbers, views, [])
-        page = f"{markdown(table, [], '#')}\n![{self.title}]({name}.png)\n"
+        table = Table(name, self.title, self.caption(context), numbers, views, self.notes(context))
+        page = f"{markdown(table, table.notes, '#')}\n![{self.title}]({name}.png)\n"
         contents = {"csv": numbers.to_csv(index=False, lineterminator="\n").encode(), "md": page.encode()}
         with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context(SETTINGS):
             contents |= save_figure(self.draw(measured))
@@ -181,27 +182,26 @@ class Experiment:
 
 
 def describe(context: Context) -> str:
-    """Profile and seeds, in one sentence."""
-    seeds = ", ".join(str(seed) for seed in context.chosen.seeds)
-    return f"Profile {context.profile}; seeds: {seeds}."
+    """Profile and seeds, for a caption."""
+    return f"profile {context.profile}, seeds {', '.join(str(seed) for seed in context.chosen.seeds)}"
 
 
-def describe_runs(context: Context) -> str:
-    """Profile, budget and seeds, and how many of its runs are of other versions or settings than today's."""
+def describe_runs(context: Context) -> list[str]:
+    """A note on profile, budget and seeds, and one on stale runs, if there are any."""
     selected = select(context.params, context.profile)
     stale = sum(state_of(run, context.params, context.results)[0] == "stale" for run in selected)
-    note = f" Of its runs, {stale} are of other versions or settings than today's (`acrl status -p {context.profile}`)."
-    return budget_and_seeds(context.found) + (note if stale else "")
+    note = f"{stale} of these runs are stale (`acrl status -p {context.profile}`)."
+    return [budget_and_seeds(context.found), *([note] if stale else [])]
 
 
 def machine() -> str:
-    """What times taken now depend on besides the program."""
+    """The processor and the number of threads, on which times depend."""
     threads = torch.get_num_threads()
     return f"{processor()}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def make_grid(names: Sequence[str], height: float = 3.0) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each name, at most three side by side, that share their axes' range in y."""
+    """A figure with one panel per name, at most three side by side, with a shared y axis."""
     columns = min(max(len(names), 1), WIDEST)
     rows = math.ceil(len(names) / columns) or 1
     figure = Figure(figsize=(max(3.6 * columns, 5.5), height * rows + 1.3), layout="constrained")

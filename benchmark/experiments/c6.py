@@ -1,4 +1,9 @@
-"""C6, zero gradient: how much of the policy gradient passes through an action head, along training."""
+"""C6, zero gradient: how much of the policy gradient passes through an action head, along training.
+
+Passed is the norm of the gradient of Q with respect to the head's input, the actor's output, over its norm with respect
+to the action, both in half-widths of the action box. "Before the tanh" is the gradient that reaches the actor's last
+layer: a saturated tanh stops the gradient of every head that has one.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ from methods.functional import by_autograd
 TASKS = ("R+L2", "HC+O")
 # Methods that learn through their head: the exact projection twice, rays, and the paper's flow.
 METHODS = ("ddpg-projection-layer", "dopt", "dalpha", "drad", "flowpg")
-# A gradient is lost where less than this share of its norm passes through the head.
+# A gradient is lost if less than this share of its norm passes through the head.
 LOST = 0.01
 SHARES = {"lost share": "lost in the head", "lost share before tanh": "lost before the tanh"}
 UNITS = {"median share passed": "ratio", **dict.fromkeys(SHARES, "share")}
@@ -38,12 +43,12 @@ ALONG = ", along training"
 
 @dataclass(frozen=True)
 class Signal:
-    """What the actor learns from at some states, one entry a state; norms are Euclidean, in half-widths of the box.
+    """Gradients of the critic at S states, as Euclidean norms in half-widths of the box.
 
     Attributes:
         at_action: Norm of dQ/da at the policy's action, (S,).
-        at_output: Of dQ/du, u the actor's output, the head's input, (S,).
-        before_tanh: Of dQ/dx, u = tanh x; that of dQ/du where the output is no tanh, (S,).
+        at_output: Norm of dQ/du, where u is the actor's output and the head's input, (S,).
+        before_tanh: Norm of dQ/dx, where u = tanh x, (S,); that of dQ/du if the output is not a tanh.
     """
 
     at_action: Tensor
@@ -51,7 +56,7 @@ class Signal:
     before_tanh: Tensor
 
     def passed(self, norm: Tensor) -> Tensor:
-        """A norm as a share of dQ/da, at the states that have one: (at most S,)."""
+        """A norm as a share of that of dQ/da, at states where the latter is positive: (at most S,)."""
         some = self.at_action > 0
         return norm[some] / self.at_action[some]
 
@@ -70,12 +75,12 @@ def measure(context: Context) -> Measured:
 
 
 def look(task: TaskSpec, agent: DDPG[Any], seed: int, states: int) -> dict[str, float]:
-    """What passes through the head at so many states that the policy visits, and where it is lost."""
+    """How much passes through the head at states that the policy visits, and where it is lost."""
     return shares(actor_signal(agent, rollout(task, agent, states, seed)))
 
 
 def rollout(task: TaskSpec, agent: DDPG[Any], count: int, seed: int) -> Tensor:
-    """Observations (count, o), float64, along episodes of the policy, without noise, infeasible actions repaired."""
+    """Observations (count, o), float64, of episodes without noise, with infeasible actions repaired."""
     rows, episodes = list[Tensor](), itertools.count()
     with closing(Evaluator(task)) as evaluator:
         while len(rows) < count:
@@ -85,16 +90,16 @@ def rollout(task: TaskSpec, agent: DDPG[Any], count: int, seed: int) -> Tensor:
 
 
 def actor_signal(agent: DDPG[Any], obs: Tensor) -> Signal:
-    """The gradient of Q at the policy's actions for observations (S, o), and what of it passes through the head."""
+    """The gradient of Q at the policy's actions for observations (S, o), and how much passes through the head."""
     output = agent.output(agent.state["actor"], obs.float())
 
     def value(action: Tensor) -> Tensor:
-        # A sum over states: each state's own gradient.
+        # The gradient of a sum over states holds each state's own gradient.
         return agent.climbed(agent.state, obs.float(), action).sum()
 
     (at_action,), _ = by_autograd(lambda actions: value(actions[0]), [agent.decode(output, obs.float())])
     (at_output,), _ = by_autograd(lambda outputs: value(agent.decode(outputs[0], obs.float())), [output])
-    # In the precision of training, in which a saturated tanh has slope 0.
+    # In the precision of training, where a saturated tanh has slope 0.
     slope = 1 - output.square() if agent.head.squashed else torch.ones(())
     return Signal(norm(at_action * agent.action_half), norm(at_output), norm(at_output * slope))
 
@@ -116,13 +121,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} Agents trained for {settings.steps:,} steps each, at most a quarter of them warm-up, "
-        f"with the profile's settings, looked at {settings.looks} times: {settings.states:,} states along episodes of "
-        "the policy, no noise. Passed: the norm of the gradient of Q with respect to the head's input, the actor's "
-        "output, as a share of its norm with respect to the action, both in half-widths of the action box; median over "
-        f"states, at the last step. Lost: states where less than {LOST:.0%} passes; before the tanh: where less "
-        "reaches the actor's last layer, whose tanh, when saturated, stops the gradient of every head that has one. "
-        "Along training: mean of all looks. Mean over seeds with its 95% interval (Student's t); no tolerance enters."
+        f"Share of the policy gradient that passes from the action back through the action head, over "
+        f"{settings.steps:,} training steps ({describe(context)}; mean over seeds with 95% confidence intervals). "
+        f"Passed is the median over {settings.states:,} states that the policy visits, and lost the share of these "
+        f"states where less than {LOST:.0%} passes, at the last step or on average along training."
     )
 
 
@@ -135,7 +137,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """What passes, and the states where the gradient is lost, along training, a row of panels a task."""
+    """The share that passes, and the states where the gradient is lost, along training; one row of panels per task."""
     titles = {"median share passed": "share passed, median"}
     titles |= {quantity: f"states, {title}" for quantity, title in SHARES.items()}
     figure, grid = draw_along(measured.numbers, titles)

@@ -1,4 +1,4 @@
-"""E1, the circle: uniform latents to valid actions on R+L2, with every flow of the profile."""
+"""E1, the circle: from uniform latents to valid actions on R+L2, with every flow of the profile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TASK = "R+L2"
 EXACT = "uniform on the disc"
 RINGS, SECTORS = 2, 4
 CELLS = RINGS * SECTORS
-# Enough to see where a flow puts its actions, few enough to tell them apart.
+# Enough to show the distribution of a flow's actions, few enough to tell them apart.
 SHOWN = 1_500
 KEYS = ["flow", "latent"]
 
@@ -58,14 +58,14 @@ def measure(context: Context) -> Measured:
 
 
 def cells_of(actions: Tensor, radius_squared: float) -> Tensor:
-    """Which of the 8 cells of equal area each action (N, 2) lies in: inner or outer half of the area, by quadrant."""
+    """The cell, of 8 with equal area, of each action (N, 2): inner or outer half of the area, by quadrant."""
     outer = ((actions**2).sum(dim=1) > radius_squared / RINGS).long()
     angle = torch.atan2(actions[:, 1], actions[:, 0]) + math.pi
     return SECTORS * outer + (angle / (2 * math.pi / SECTORS)).long().clamp(max=SECTORS - 1)
 
 
 def evenness(actions: Tensor, radius_squared: float) -> Iterator[Row]:
-    """How evenly valid actions (N, 2) cover the disc; nothing where there are none."""
+    """How evenly valid actions (N, 2) cover the disc; no rows if there are no valid actions."""
     counts = torch.bincount(cells_of(actions, radius_squared), minlength=CELLS).numpy()
     total = int(counts.sum())
     if not total:
@@ -83,13 +83,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     low, high = stats.chi2.interval(0.95, CELLS - 1)
     return (
-        f"{describe(context)} One flow a method, so no interval. {context.settings.draws:,} latents of each kind, "
-        "uniform in the box and uniform on its boundary. Valid: a1² + a2² - 0.05, where positive, and what sticks out "
-        "of the action box sum to no more than the tolerance. Recall: share of held-out feasible actions whose latent "
-        "lies in the box. Evenness, of the draws valid at tolerance 0: their distance in total variation from equal "
-        f"shares in {CELLS} cells of equal area, and the chi-square statistic of these counts, which lies between "
-        f"{low:.1f} and {high:.0f} for 95 in 100 sets of exact uniform draws (last row: one of them) and grows with "
-        "the number of draws for anything else."
+        f"Validity, recall and evenness of the flows on {TASK} for {context.settings.draws:,} latents of each kind "
+        f"({describe(context)}; one flow per method, so there are no intervals). Evenness compares the number of valid "
+        f"draws in {CELLS} cells of equal area with equal shares, by total variation and by a chi-square statistic "
+        f"that lies between {low:.1f} and {high:.0f} for 95% of exact uniform samples, such as that of the last row."
     )
 
 
@@ -107,7 +104,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Draws of every flow over the circle: a column a flow, a row a kind of latent."""
+    """Draws of every flow over the circle: one column per flow, one row per kind of latent."""
     disc = make_task(TASK).constraint
     assert isinstance(disc, Ball)
     names = measured.marks["flow"].unique()

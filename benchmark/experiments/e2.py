@@ -1,4 +1,9 @@
-"""E2: Hamiltonian Monte-Carlo against rejection on the circle, and on the two non-convex sets of Reacher."""
+"""E2: Hamiltonian Monte-Carlo against rejection on the circle, and on the two non-convex sets of Reacher.
+
+Samples from rejection are independent, so each is an effective one. Its acceptance is that of proposals, which is the
+set's share of the action box. The acceptance of Hamiltonian Monte-Carlo is that of the steps of its trajectories, which
+run in hundreds of chains at once. All samples are feasible at tolerance 0.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +35,19 @@ def measure(context: Context) -> Measured:
     for task_id in TASKS:
         task = make_task(task_id)
         for sampler in SAMPLERS:
-            # What is paid once a process, such as imports, is no matter of speed.
+            # Pay for imports and the like before the clock starts.
             run_sampler(task, sampler, min(count, 400), seed=0)
             done = [run_sampler(task, sampler, count, seed) for seed in range(context.settings.repeats)]
             reports = [report for _, report in done]
             rows += [row | {"task": task_id, "sampler": sampler} for row in report_rows(reports)]
-            # The last draws: chains have gone farthest from where they started.
+            # The last draws, where chains are farthest from their starts.
             last = done[0][0][-SHOWN:].numpy()
             marks.append(pd.DataFrame({"task": task_id, "sampler": sampler, "x": last[:, 0], "y": last[:, 1]}))
     return Measured(make_frame(KEYS, rows), pd.concat(marks, ignore_index=True))
 
 
 def report_rows(reports: list[SampleReport]) -> Iterator[Row]:
-    """Means over repeats. Samples by rejection are independent, so that each counts in full."""
+    """Means over repeats. Samples from rejection are independent, so each is an effective one."""
     repeats = len(reports)
     rates = [report.samples_per_second for report in reports]
     independent = reports[0].sampler == "rejection"
@@ -59,13 +64,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"Profile {context.profile}; {settings.samples:,} samples, {settings.repeats} times with seeds 0 to "
-        f"{settings.repeats - 1}, one after another on: {machine()}. Rejection draws from the action box [-1, 1]²; "
-        "its samples are independent, so each is an effective one. Hamiltonian Monte-Carlo runs hundreds of chains at "
-        "once; its time has the warm-up in it. Effective samples (bulk and tail, smallest over coordinates) and R-hat "
-        "(1: chains agree) are ArviZ's. Acceptance: of rejection, of proposals, which is the area of the set over that "
-        "of the box; of HMC, of the steps of its trajectories. All samples are feasible at tolerance 0. Mean over "
-        "repeats with its 95% interval (Student's t)."
+        "Speed of Hamiltonian Monte-Carlo and of rejection from the action box: mean over "
+        f"{settings.repeats} repeats of {settings.samples:,} samples, with 95% confidence intervals "
+        f"(profile {context.profile}, seeds 0 to {settings.repeats - 1}, on {machine()}). Effective samples and R-hat "
+        "(1 if chains agree) are ArviZ's, and the time of Hamiltonian Monte-Carlo includes its warm-up."
     )
 
 
@@ -82,7 +84,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Draws of both samplers on every set, a column a set, and below them a bar of speeds."""
+    """Draws of both samplers, one column per set, above bars of their speeds."""
     figure = Figure(figsize=(3.0 * len(TASKS), 7.6), layout="constrained")
     rows = len(SAMPLERS) + 1
     for column, task in enumerate(TASKS):
@@ -107,7 +109,7 @@ def draw_speed(panel: Axes, numbers: pd.DataFrame) -> None:
     ends = speed[["low", "high"]].to_numpy(float)
     spread = np.nan_to_num(np.abs(ends - value[:, None])).T
     places = range(len(SAMPLERS))
-    # An interval that reaches 0 has no place on a logarithmic axis: the bar's own tenth is where it is cut.
+    # An interval that reaches 0 does not fit a logarithmic axis: it is cut at a tenth of the bar.
     spread[0] = np.minimum(spread[0], 0.9 * value)
     panel.barh(places, value, xerr=spread, color=[COLOUR[name] for name in SAMPLERS], height=0.6, linewidth=0)
     for place, number in zip(places, value, strict=True):

@@ -1,4 +1,8 @@
-"""E3, flow and DDPG: whether the constraint is kept throughout training on R+L2."""
+"""E3, flow and DDPG: whether the constraint is kept throughout training on R+L2.
+
+Shares of a stretch are at tolerance 0, the only one in the curves of a run. The warm-up, with its random actions, is
+left out.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.experiments.base import Context, Experiment, Measured, describe_runs
+from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs
 from benchmark.experiments.rows import Row, make_frame, mean_row
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
@@ -19,9 +23,9 @@ from envs.errors import UserError
 
 TASK = "R+L2"
 KEYS = ["method", "from_step", "to_step"]
-# Stretches that are averaged over seeds and tabulated; lines of single seeds have every evaluation.
+# The most stretches to average over seeds and tabulate; lines of single seeds show every evaluation.
 MOST = 10
-# Below this the axis is linear, so that a share of 0 has a place.
+# Below this, the axis is linear, to show a share of 0.
 LINEAR_UP_TO = 1e-3
 
 
@@ -30,8 +34,8 @@ class Stretch:
     """The steps ``start + 1`` to ``end`` of a run.
 
     Attributes:
-        judged: Outputs of the policy; none in the warm-up, where it has no say.
-        violating: Those with a positive summed violation (tolerance 0).
+        judged: Outputs of the policy, without those of the warm-up, where actions are random.
+        violating: Outputs with a positive summed violation (tolerance 0).
     """
 
     start: int
@@ -46,21 +50,21 @@ class Stretch:
 
 
 def stretches_of(run: CompleteRun, most: int | None = None) -> list[Stretch]:
-    """The run cut at its evaluations, or at those nearest to equal parts where there are more than ``most``.
+    """The run cut at its evaluations, or at those nearest to equal parts if there are more than ``most``.
 
     Raises:
-        UserError: If the run's curves have not got what is needed.
+        UserError: If the run's curves lack violations.
     """
     curves, total = run.record.curves, run.steps
     steps, counts = curves.get("step", []), curves.get("violations/policy", [])
     known = {int(s): int(c) for s, c in zip(steps, counts, strict=False) if s is not None and c is not None}
     if total not in known or len(steps) != len(counts):
         name = f"{run.record.task} {run.record.method} seed {run.record.seed}"
-        raise UserError(f"the run {name} has no curve of violations up to its last step; run it again")
+        raise UserError(f"the run {name} has no curve of violations up to its last step: run it again")
     ends = sorted(known)
     if most is not None and len(ends) > most:
         ends = sorted({min(ends, key=lambda step: abs(step - total * part / most)) for part in range(1, most + 1)})
-    # Every step but those of the warm-up was judged.
+    # Every step after the warm-up was judged.
     silent = total - run.violations.policy.n
     return [
         Stretch(start, end, max(end - max(start, silent), 0), known[end] - known.get(start, 0))
@@ -69,7 +73,7 @@ def stretches_of(run: CompleteRun, most: int | None = None) -> list[Stretch]:
 
 
 def measure(context: Context) -> Measured:
-    """The share of the policy's outputs that violate, in each stretch and in all, by method."""
+    """The share of the policy's outputs that violate, by method, in each stretch and overall."""
     context.task(TASK)
     found = context.found
     if not found.of_task(TASK):
@@ -110,13 +114,9 @@ def method_rows(runs: list[CompleteRun], wanted: int) -> list[Row]:
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     return (
-        f"{describe_runs(context)} Task {TASK}. The policy's own output, before noise and repair, in training; the "
-        "warm-up, where actions are random, is left out. A stretch lies between two evaluations, with more than "
-        f"{MOST} of them between those nearest to equal parts (thin lines: single seeds at every evaluation); its "
-        "share is that of outputs with a positive summed violation (tolerance 0), since the curves of a run hold no "
-        "other. Mean over seeds with its 95% interval (Student's t); none for one seed or seeds that are all equal. "
-        "All methods of the profile are shown: projection happens after the output, so only the flows claim to keep "
-        "the constraint."
+        f"Infeasible outputs of the policy during training on {TASK}, before noise and repair and without the warm-up "
+        f"({describe(context)}; mean over seeds with 95% confidence intervals). A stretch lies between two "
+        "evaluations, and only the flows claim to keep the constraint, since a projection acts on the output."
     )
 
 
@@ -142,7 +142,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Share against steps: mean over seeds, single seeds thin, a bar for the interval from three seeds on."""
+    """Share against steps: mean over seeds, single seeds as thin lines, and a band for the interval."""
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     panel = figure.subplots()
     numbers = measured.numbers[measured.numbers["quantity"] == "violating share"].dropna(subset="value")
@@ -166,4 +166,4 @@ def draw(measured: Measured) -> Figure:
     return figure
 
 
-EXPERIMENT = Experiment("E3: the constraint throughout training on R+L2", measure, caption, views, draw)
+EXPERIMENT = Experiment("E3: the constraint throughout training on R+L2", measure, caption, views, draw, describe_runs)

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from benchmark.analysis.statistics import Estimate
-from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
+from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs, make_grid
 from benchmark.experiments.rows import VALID, Row, make_frame, make_row, mean_validity_rows, single_row, validity_rows
 from benchmark.publishing.figures.styles import add_legend, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
@@ -36,14 +36,14 @@ SAME = 1.0
 AS_TRAINED, NEW_GAUGE = "as trained", "gauge of the new set"
 SAMPLED = "sampled"
 EMPTY = "none: the changed set is empty"
-# How near an action must come back, in half-widths of the box around the flow's set: well above the rounding of a flow
-# in single precision.
+# The largest distance of a reconstructed action, in half-widths of the box around the flow's set: well above the
+# rounding of a flow in single precision.
 NEAR = 1e-3
 KEYS = ["task", "method", "variant", "factor", "states"]
 
 
 def threshold_of(constraint: Constraint) -> str | None:
-    """Name of the threshold that :func:`with_threshold` changes; None where there is none."""
+    """Name of the threshold that :func:`with_threshold` changes; None if the constraint has none."""
     if isinstance(constraint, Ball):
         return "radius²"
     if isinstance(constraint, Budget):
@@ -54,10 +54,11 @@ def threshold_of(constraint: Constraint) -> str | None:
 def with_threshold(constraint: Constraint, factor: float) -> Constraint | None:
     """The same constraint with ``factor`` times the threshold, within the same action box.
 
-    A ball's squared radius, a budget's bound; of an allocation the capacity, that is the width of its action box.
+    The threshold is a ball's squared radius, a budget's bound, or an allocation's capacity, which is the width of its
+    action box.
 
     Returns:
-        The changed constraint; None where there is no threshold.
+        The changed constraint; None if it has no threshold.
 
     Raises:
         UserError: If the changed set is empty.
@@ -88,7 +89,7 @@ def measure(context: Context) -> Measured:
 
 
 def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samples: Tensors) -> Iterator[Row]:
-    """The flow on sets with other thresholds, and on its own."""
+    """Rows of the flow on sets with other thresholds, and on its own set."""
     flow, draws = method.trained_flow(), context.settings.draws
     generator = make_generator(0, "n1", task.id, method.id)
     trained = draw_actions(flow, samples["test_context"], "uniform", draws, generator)
@@ -114,7 +115,7 @@ def changed_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any], samp
 
 
 def empty_rows() -> Iterator[Row]:
-    """What is said about a set that holds no action at all."""
+    """Rows of an empty set."""
     nothing = Estimate(None, None, None, 0, EMPTY)
     for tolerance in TOLERANCES:
         yield make_row("valid share", "share", nothing, tolerance)
@@ -122,7 +123,7 @@ def empty_rows() -> Iterator[Row]:
 
 
 def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint) -> Flow:
-    """The trained flow, with its weights as they are, built on the changed constraint."""
+    """The trained flow with the same weights, built on the changed constraint."""
     state = flow_state(method.trained_flow(), method.flow_curve)
     return load_flow(dataclasses.replace(task, constraint=changed), method.config.flow, state)[0]
 
@@ -131,8 +132,7 @@ def with_constraint(task: TaskSpec, method: FlowPGBase[Any], changed: Constraint
 def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
     """Share of feasible actions (N, n) that the flow reaches from its box of latents.
 
-    Its latent must lie in the box and be mapped back to it: where a flow's inverse fails, the latent alone does not
-    tell.
+    An action counts if its latent lies in the box and maps back to the action: a flow's inverse may fail.
     """
     latent, _ = flow.inverse(actions.float(), context)
     missed = flow.constraint.to_free(flow(latent, context)) - flow.constraint.to_free(actions)
@@ -141,7 +141,7 @@ def recall_row(flow: Flow, actions: Tensor, context: Tensor) -> Row:
 
 
 def foreign_rows(context: Context, task: TaskSpec, method: FlowPGBase[Any]) -> Iterator[Row]:
-    """The flow at states that the last policies of every method visit, its own ones among them."""
+    """Rows of the flow at states that the last policies of every method visit, including its own."""
     flow = method.trained_flow()
     for name in context.found.methods if task.constraint.context_indices else ():
         sizes = []
@@ -157,15 +157,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe_runs(context)} One flow a task and method, trained for the threshold of the task (factor 1) and "
-        "used for the same constraint with another one: the squared radius of a ball, the bound of a budget, the "
-        f"capacity of an allocation. Valid: share of f(z; s) in the changed set, z uniform ({settings.draws:,} draws), "
-        "s from held-out states, summed violation within each tolerance. Recall: share of "
-        f"{settings.feasible:,} feasible actions of the changed set, uniform, that the flow reaches: their latent lies "
-        f"in its box and is mapped back to within {NEAR:g} half-widths. A gauge flow is also used with the gauge of "
-        "the new set and its old weights, in rows of its own. A dash: the changed set is empty. States of other "
-        "policies: the flow on its own "
-        "threshold at states that the last policies of each method visit, mean over seeds with its 95% interval."
+        "Validity and recall of each task's flow on the same constraint with its threshold times a factor, for "
+        f"{settings.draws:,} uniform latents and {settings.feasible:,} uniform feasible actions ({describe(context)}; "
+        "one flow per task and method). A dash means that the changed set is empty, and states of other policies are "
+        "those that each method's last policies visit, with 95% confidence intervals over seeds."
     )
 
 
@@ -182,7 +177,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Validity and recall against the factor, a panel a task."""
+    """Validity and recall against the factor, one panel per task."""
     numbers = measured.numbers[measured.numbers["states"] == SAMPLED]
     tasks, methods = list(numbers["task"].unique()), list(numbers["method"].unique())
     figure, panels = make_grid(tasks, 3.4)
@@ -215,4 +210,6 @@ def draw_lines(panel: Axes, rows: pd.DataFrame, method: str, variant: str) -> No
         panel.plot(curve["factor"], curve["value"], linewidth=1.4, linestyle=dashes, **look)
 
 
-EXPERIMENT = Experiment("N1: flows on changed constraints and at other states", measure, caption, views, draw)
+EXPERIMENT = Experiment(
+    "N1: flows on changed constraints and at other states", measure, caption, views, draw, describe_runs
+)

@@ -1,4 +1,14 @@
-"""N2: what the three samplers cost as the constraint grows in dimension, tightness and number of half-spaces."""
+"""N2: what the three samplers cost as the constraint grows in dimension, tightness and number of half-spaces.
+
+Dimension and tightness: ``sum |a_i| <= b`` within [-1, 1]^n, with b chosen for the feasible share of the box. Number:
+random faces at the same distance from 0, whose feasible share is estimated. Zones: whole allocations.
+
+``rejection`` draws from the action box, or all zones but the last, which follows from the total; ``rejection-bounding``
+draws from the smallest box around the set, and ``rejection-naive`` draws every zone. The time of HMC includes its
+warm-up; that of a PSDD excludes its compilation, which has its own column. A sampler that would take too long is not
+run: its expected cost is 1/share proposals per sample, at the measured time of one. All samples are feasible at
+tolerance 0.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +38,7 @@ from envs.seeding import make_generator
 if TYPE_CHECKING:
     import cvxpy as cp
 
-# What is kept while something else grows.
+# Constants of the sweeps in which another quantity grows.
 DIMENSION, SHARE, DISTANCE = 6, 0.1, 0.5
 BIKES, CAPACITY = 30, 35
 BOUNDING, NAIVE = "rejection-bounding", "rejection-naive"
@@ -41,7 +51,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 SAMPLERS = tuple(LOOKS)
 L1, HALF_SPACES, ALLOCATION = "weighted-l1", "half-spaces", "allocation"
-# The sweeps, what grows in each, and on what axis.
+# The sweeps: the quantity that grows in each, and the label of its axis.
 SWEEPS = {
     "dimension": ("dimension", "action dimension"),
     "tightness": ("share", "feasible share of the action box"),
@@ -72,7 +82,7 @@ class Case:
     constraints: int = 1
 
     def rows(self, sampler: str, share: float, cost: sampling.Cost) -> Iterator[Row]:
-        """What a sampler took on this set, of whose box so large a share is feasible."""
+        """Rows of a sampler's cost on this set; ``share`` is the feasible share of its box."""
         place = (self.sweep, sampler, self.family, self.constraint.dim, share, self.constraints)
         numbers, note = cost
         for name, value in numbers.items():
@@ -81,7 +91,7 @@ class Case:
 
 
 def measure(context: Context) -> Measured:
-    """Cost of every sampler on every set that it is for."""
+    """Cost of every sampler on every set that it applies to."""
     rows: list[Row] = []
     for case in cases(context):
         rows += case_rows(context, case)
@@ -99,7 +109,7 @@ def cases(context: Context) -> Iterator[Case]:
         yield Case("tightness", L1, cross_polytope(DIMENSION, share), share)
     most = random_polytope(DIMENSION, max(settings.constraints), DISTANCE, make_generator(0, "n2", HALF_SPACES))
     for count in settings.constraints:
-        # Each set is the one before with more half-spaces, so that it only shrinks.
+        # Each set adds half-spaces to the one before, so it can only shrink.
         yield Case("number", HALF_SPACES, type(most)(most.normals[:count], DISTANCE), None, count)
 
 
@@ -118,7 +128,7 @@ def case_rows(context: Context, case: Case) -> Iterator[Row]:
 
 
 def allocation_rows(context: Context, zones: int) -> Iterator[Row]:
-    """A PSDD, and rejection in two ways, for whole allocations of 30 bikes a zone."""
+    """A PSDD, and two kinds of rejection, for whole allocations of 30 bikes per zone."""
     count, limit = context.settings.samples, context.settings.limit_seconds
     constraint = Allocation(BIKES * zones, np.zeros(zones), np.full(zones, float(CAPACITY)))
     generator = make_generator(0, "n2", ALLOCATION, zones)
@@ -132,7 +142,7 @@ def allocation_rows(context: Context, zones: int) -> Iterator[Row]:
 
 
 class Polytope(Constraint):
-    """``<normal_j, a> <= distance`` for m half-spaces within [-1, 1]^n: 0 lies inside, ``distance`` from every face.
+    """``<normal_j, a> <= distance`` for m half-spaces within [-1, 1]^n; 0 has this distance from every face.
 
     Args:
         normals: (m, n), unit vectors.
@@ -167,7 +177,7 @@ def random_polytope(dim: int, count: int, distance: float, generator: torch.Gene
 
 
 def cross_polytope(dim: int, share: float) -> WeightedL1:
-    """``sum_i |w_i a_i| <= bound`` within [-1, 1]^n that is this share of the box where every w_i is 1."""
+    """``sum_i |w_i a_i| <= bound`` within [-1, 1]^n, which is this share of the box if every w_i is 1."""
     bound = float(brentq(lambda total: irwin_hall(dim, total) - share, 0.0, float(dim), xtol=1e-14))
     return WeightedL1(bound, -np.ones(dim), np.ones(dim), range(dim))
 
@@ -182,15 +192,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"Profile {context.profile}; {settings.samples:,} samples of each sampler on each set, once (no interval), on: "
-        f"{machine()}. Dimension and tightness: sum |a_i| <= b within [-1, 1]^n, b chosen for the share of the box "
-        f"that is feasible ({SHARE:g} while n grows, n = {DIMENSION} while the share falls). Half-spaces: random faces "
-        f"at distance {DISTANCE} from 0 within [-1, 1]^{DIMENSION}; their share is estimated. Zones: whole allocations "
-        f"of {BIKES} bikes a zone, at most {CAPACITY} in each. Rejection draws from the action box (of zones: all but "
-        f"the last, which follows from the total); {BOUNDING} from the smallest box around the set; {NAIVE} draws "
-        "every zone. HMC's time has its warm-up in it, that of a PSDD is without its compilation, given apart. "
-        f"† Given up: it would have taken more than {settings.limit_seconds:g} s; the figure is its expectation, from "
-        "1/share proposals a sample and the measured time of one. All samples are feasible at tolerance 0."
+        f"Cost of {settings.samples:,} samples as the set grows in dimension, tightness, number of half-spaces or "
+        f"zones; each was measured once, so there are no intervals (profile {context.profile}, on {machine()}). "
+        f"† marks a sampler that was given up, since it would have taken more than {settings.limit_seconds:g} s: its "
+        "cost is the expected one."
     )
 
 
@@ -214,7 +219,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def by_sampler(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one sampler one after another, each in the order of its sweep."""
+    """Rows grouped by sampler, each in the order of its sweep."""
     return rows.sort_values("sampler", key=lambda names: names.map(SAMPLERS.index), kind="stable")
 
 
@@ -235,7 +240,7 @@ def draw(measured: Measured) -> Figure:
 
 
 def draw_sweep(panel: Axes, rate: pd.DataFrame, growing: str) -> None:
-    """The samplers' lines of one sweep; an expectation is hollow."""
+    """The samplers' lines of one sweep, with hollow markers for expected costs."""
     for sampler, rows in rate.groupby("sampler", sort=False):
         look = LOOKS[str(sampler)]
         panel.plot(rows[growing], rows["value"], linewidth=1.6, **(look | {"marker": ""}))

@@ -1,4 +1,10 @@
-"""N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones."""
+"""N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones.
+
+Training is cut into tenths, or at the evaluations if there are fewer. In each, the flow is tested at evenly spaced
+states of its own runs, next to a fresh test set that is drawn like its training states (half of them widened) with
+another seed. The policy's own output is counted at tolerance 0. If the constraint does not depend on the state, only
+the policy is shown: its latents may still drift.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmark.experiments.base import Context, Experiment, Measured, describe_runs, make_grid
+from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs, make_grid
 from benchmark.experiments.e3 import Stretch, stretches_of
 from benchmark.experiments.rows import VALID, Row, make_frame, mean_row, mean_validity_rows, validity_rows
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
@@ -29,12 +35,12 @@ from methods.flows.measure import flow_violations
 TENTHS = 10
 KEYS = ["task", "method", "states", "from", "to"]
 FRESH, VISITED, OWN = "fresh test set", "visited", "policy"
-# The figure's axis is of misses on a logarithmic scale: below this it is linear, so that 0 has a place.
+# The figure's axis shows misses on a logarithmic scale, which is linear below this, to show 0.
 LINEAR_UP_TO = 1e-4
 
 
 def measure(context: Context) -> Measured:
-    """Validity of every flow at the states of its own runs, by stretch, and at fresh states; and of the policies."""
+    """Validity of every flow at states of its own runs, by stretch, and at fresh states, and of the policies."""
     rows: list[Row] = []
     left_out = pairs_without_run(context)
     for task_id in context.chosen.tasks:
@@ -54,13 +60,13 @@ def measure(context: Context) -> Measured:
 
 
 def pairs_without_run(context: Context) -> list[tuple[str, str]]:
-    """Every task with every flow method of the profile that it has no complete run of."""
+    """Pairs of a task and a flow method of the profile without a complete run."""
     pairs = itertools.product(context.chosen.tasks, context.chosen.flow_methods)
     return [(task, method) for task, method in pairs if not context.found.runs(task, method)]
 
 
 def fresh_contexts(context: Context, task: TaskSpec) -> Tensor:
-    """Contexts drawn like those that flows are trained on, with a seed that no flow has seen."""
+    """Contexts drawn like the training contexts of flows, with another seed."""
     settings = context.settings
     seed = derive_seed(0, "n3", task.id)
     pairs = draw_pairs(task, settings.draws, settings.rollout_steps, seed, make_generator(seed, "contexts"))
@@ -88,14 +94,14 @@ def visited_rows(context: Context, flow: Flow, runs: list[CompleteRun]) -> Itera
 
 
 def visited_in(run: CompleteRun, stretch: Stretch) -> list[list[float]]:
-    """Contexts of the states that a run visited in a stretch, of those that its record holds."""
+    """Contexts of the recorded states that a run visited in a stretch."""
     every = max(1, run.steps // VISITED_STATES)
     steps = (1 + index * every for index in range(len(run.record.visited)))
     return [row for step, row in zip(steps, run.record.visited, strict=True) if stretch.start < step <= stretch.end]
 
 
 def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
-    """Validity of the policy's own output in each stretch, where it had a say; runs hold it at tolerance 0."""
+    """Validity of the policy's own output in each stretch after the warm-up; runs record it at tolerance 0."""
     for place, same in in_step(runs):
         shares = [1 - stretch.share for stretch in same if stretch.judged]
         if shares:
@@ -104,7 +110,7 @@ def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
 
 
 def in_step(runs: list[CompleteRun]) -> Iterator[tuple[Row, tuple[Stretch, ...]]]:
-    """Where each stretch lies, in shares of the training, and that stretch of every run."""
+    """The place of each stretch, in shares of the training, and that stretch of every run."""
     for same in zip(*(stretches_of(run, TENTHS) for run in runs), strict=True):
         start, end = (round(step / runs[0].steps, 6) for step in (same[0].start, same[0].end))
         yield {"from": start, "to": end}, same
@@ -113,18 +119,18 @@ def in_step(runs: list[CompleteRun]) -> Iterator[tuple[Row, tuple[Stretch, ...]]
 def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
-    missing = ", ".join(f"{method} on {task}" for task, method in pairs_without_run(context))
     return (
-        f"{describe_runs(context)} Training is cut into tenths, or at the evaluations where there are fewer. Valid at "
-        f"visited states: share of f(z; s) in C(s), z uniform in the box ({settings.draws:,} draws a stretch and "
-        "seed), s among the evenly spaced states of that flow's own runs that fall into the stretch (200 a run). Fresh "
-        f"test set: the same at new states drawn like the flow's training states ({settings.rollout_steps:,} rollout "
-        "steps, half of the states widened), with another seed. Policy: the policy's own output in training, at "
-        "tolerance 0. Mean over seeds; intervals (Student's t) are in the CSV, as are all stretches and tolerances. "
-        "Where the constraint does not depend on the state, no state can leave what the flow was trained on, and only "
-        "the policy is shown, whose latents may drift all the same: best and last tell."
-        + (f" Left out, without a complete run: {missing}." if missing else "")
+        "Share of valid actions over training, by tenths: of the flow with uniform latents at the states that its own "
+        f"runs visit and at a fresh test set ({settings.draws:,} draws), and of the policy's own outputs "
+        f"({describe(context)}; mean over seeds, with intervals and all tolerances in the CSV). If the constraint does "
+        "not depend on the state, only the policy is shown."
     )
+
+
+def notes(context: Context) -> list[str]:
+    """See :class:`Experiment`."""
+    missing = ", ".join(f"{method} on {task}" for task, method in pairs_without_run(context))
+    return [*describe_runs(context), *([f"Left out, without a complete run: {missing}."] if missing else [])]
 
 
 def views(numbers: pd.DataFrame) -> list[View]:
@@ -146,9 +152,9 @@ def ends(states: str) -> tuple[str, str, str, str]:
 
 
 def ends_of(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one task and method at tolerance 0 that a reader looks for first, named for what they are."""
+    """The fresh, first, best, worst and last rows of one task and method at tolerance 0."""
     exact = group[group["tolerance"] == 0]
-    # One flow serves all runs, so that the reference is as complete as its row.
+    # One flow serves all runs, so the fresh test set is as complete as its row.
     whole = {"n": exact["n"].max(), "N": exact["N"].max()}
     found = [exact[exact["states"] == FRESH].assign(quantity=FRESH, **whole)]
     for states in (VISITED, OWN):
@@ -156,12 +162,12 @@ def ends_of(group: pd.DataFrame) -> pd.DataFrame:
         if not rows.empty:
             chosen = rows.iloc[[0, int(rows["mean"].argmax()), int(rows["mean"].argmin()), -1]]
             found.append(chosen.assign(quantity=ends(states)))
-    # Intervals of these would widen the table beyond reading; the CSV has them.
+    # Intervals would make the table too wide; the CSV has them.
     return pd.concat(found).assign(low=float("nan"), high=float("nan"))
 
 
 def draw(measured: Measured) -> Figure:
-    """Share of invalid actions against progress, a panel a task: visited states, fresh states, the policy."""
+    """Share of invalid actions against progress, one panel per task: visited states, fresh states, the policy."""
     exact = measured.numbers[measured.numbers["tolerance"] == 0]
     tasks, methods = list(exact["task"].unique()), list(exact["method"].unique())
     figure, panels = make_grid(tasks)
@@ -197,4 +203,4 @@ def draw_method(panel: Axes, rows: pd.DataFrame, method: str) -> None:
         panel.axhline(1 - value, color=style.colour, linestyle="--", linewidth=1)
 
 
-EXPERIMENT = Experiment("N3: validity over a long training run", measure, caption, views, draw)
+EXPERIMENT = Experiment("N3: validity over a long training run", measure, caption, views, draw, notes)

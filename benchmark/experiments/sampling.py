@@ -1,4 +1,4 @@
-"""Runs samplers of feasible actions and times them: for ``acrl sample`` and E2, and on sets that grow for N2."""
+"""Runs and times samplers of feasible actions, for ``acrl sample`` and E2, and on growing sets for N2."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from envs.seeding import derive_seed, make_generator
 
 SAMPLERS = ("rejection", "hmc", "psdd")
 ROLLOUT_STEPS = 1_000
-# HMC: chains at each state, so that they can be compared, and draws of each chain, where so many are wanted.
+# HMC: chains at each state, which R-hat compares, and draws of each chain, if that many are wanted.
 CHAINS = 4
 DRAWS = 100
 MOST_STATES = 250
 # HMC at a single state.
 CHAINS_OF_ONE_STATE = 200
-# Proposals of a probe: enough for a share of a hundredth to be known to a fiftieth of itself.
+# Proposals of a probe: enough to know a share of 0.01 within 2%.
 PROBE = 1 << 18
 CHUNK = 1 << 16
 
 Made = TypeVar("Made")
 Clock = Callable[[], float]
 Box = Literal["action", "bounding"]
-# What a sampler took and did, by quantity, and what is to be known of these numbers.
+# A sampler's cost and quality by quantity, and a note on these numbers.
 Cost = tuple[dict[str, float | None], str]
 
 
 class SampleReport(BaseModel):
-    """What a sampler did; what it does not have is None. The attributes mean the same as in ``Samples``.
+    """Report of a sampler. Numbers that it does not have are None; other attributes are those of ``Samples``.
 
     Attributes:
         task: Id of the task.
         sampler: One of :data:`SAMPLERS`.
-        seed: Source of all randomness.
-        states: Number of states that the samples are at, in turn; 1 where no state enters the constraint.
-        samples: How many.
-        seconds: Wall-clock of sampling; of HMC with its warm-up, of a PSDD without its compilation.
-        samples_per_second: Their quotient.
+        seed: Seed of all randomness.
+        states: Number of states that the samples cycle through; 1 if the constraint ignores the state.
+        samples: Number of samples.
+        seconds: Wall-clock of sampling, including the warm-up of HMC and excluding the compilation of a PSDD.
+        samples_per_second: ``samples / seconds``.
         ess_per_second: Effective samples per second.
         compile_seconds: Wall-clock of compiling the PSDD.
     """
@@ -77,7 +77,7 @@ class SampleReport(BaseModel):
     compile_seconds: float | None = None
 
     def describe(self) -> str:
-        """As lines for people."""
+        """The report as lines of text."""
         shown = {
             "samples": (self.samples, ","),
             "states": (f"{self.states} from rollouts of random feasible actions" if self.states > 1 else "1", ""),
@@ -100,9 +100,9 @@ class SampleReport(BaseModel):
 def run_sampler(
     task: TaskSpec, sampler: str, count: int, seed: int, clock: Clock = time.perf_counter
 ) -> tuple[Tensor, SampleReport]:
-    """Actions (count, n), float64, and the report. Row i is at state i modulo the number of states.
+    """Sample actions (count, n), float64, and report on it. Row i is at state i modulo the number of states.
 
-    The states are the same for every sampler. Seconds are read from ``clock``.
+    The states are the same for every sampler. ``clock`` gives the time in seconds.
 
     Raises:
         UserError: If there is no such sampler, it does not apply to the task, or the set is too small for it.
@@ -124,10 +124,10 @@ def run_sampler(
         samples, seconds = timed(lambda: sample_psdd(diagram, count, generator), clock)
     else:
         raise UserError(
-            f"sampler psdd is for allocations of whole units such as BSS-3; task '{task.id}' has a "
+            f"sampler psdd only samples whole allocations, as of BSS-3, and task '{task.id}' has a "
             f"{type(constraint).__name__}: use rejection or hmc"
         )
-    # The last draws of some chains may be more than were wanted.
+    # Chains may draw a few more samples than were wanted.
     ess = None if samples.ess is None else samples.ess * count / len(samples.actions)
     shared = ("proposals", "acceptance", "jump_acceptance", "rhat", "step_size", "models", "nodes")
     report = SampleReport(
@@ -147,17 +147,17 @@ def run_sampler(
 
 
 def timed(work: Callable[[], Made], clock: Clock = time.perf_counter) -> tuple[Made, float]:
-    """What the work returns, and the seconds that it took."""
+    """The result of ``work`` and the seconds it took."""
     began = clock()
     made = work()
     return made, clock() - began
 
 
 def draw_states(task: TaskSpec, count: int, seed: int) -> Tensor:
-    """Observations (S, o) for ``count`` samples: a state for each 400 of them, at least 1 and at most 250.
+    """Observations (S, o) for ``count`` samples: one per 400 samples, at least 1 and at most 250.
 
-    They are drawn from rollouts of random feasible actions (``envs.sampling.dataset``) and hold the variables that
-    enter the constraint alone.
+    They come from rollouts of random feasible actions (``envs.sampling.dataset``). Only the variables that enter the
+    constraint are set.
     """
     states = min(max(count // (CHAINS * DRAWS), 1), MOST_STATES)
     if not task.constraint.context_indices:
@@ -167,15 +167,15 @@ def draw_states(task: TaskSpec, count: int, seed: int) -> Tensor:
     return embed(task.constraint, visited[chosen])
 
 
-# --- on one set, as N2 asks -----------------------------------------------------------------------------------------
+# --- on one set, for N2 ---------------------------------------------------------------------------------------------
 
 
 def rejection_cost(
     constraint: Constraint, obs: Tensor, box: Box, limit: float, share: float | None, generator: torch.Generator
 ) -> Cost:
-    """Cost of one sample a row of ``obs`` (N, o) by rejection; its expectation where that is over ``limit`` seconds.
+    """Cost of one sample per row of ``obs`` (N, o) by rejection, or the expected cost if it exceeds ``limit`` seconds.
 
-    ``share`` is that of the box that is feasible; it is estimated if it is not known.
+    ``share`` is the feasible share of the box; None estimates it.
     """
     estimated, of_one = probe(constraint, obs[:1], box, generator)
     share = estimated if share is None else share
@@ -187,7 +187,7 @@ def rejection_cost(
 
 
 def probe(constraint: Constraint, obs: Tensor, box: Box, generator: torch.Generator) -> tuple[float, float]:
-    """Share of a box that is feasible at a state (1, o), and the seconds that a proposal takes."""
+    """The feasible share of a box at a state (1, o), and the seconds per proposal."""
     if box == "bounding":
         lower, upper = constraint.bounding_box(obs)
     else:
@@ -199,17 +199,17 @@ def probe(constraint: Constraint, obs: Tensor, box: Box, generator: torch.Genera
         return int(constraint.contains(lower + u * (upper - lower), states).sum())
 
     hits, seconds = zip(*(timed(count_hits) for _ in range(PROBE // CHUNK)), strict=True)
-    # The median: the first rounds pay for what later ones find ready.
+    # The median, since the first rounds pay for caches.
     return sum(hits) / PROBE, statistics.median_high(seconds) / CHUNK
 
 
 def expected_seconds(count: int, share: float, of_one: float) -> float:
-    """For ``count`` samples by rejection; infinite where no proposal was feasible."""
+    """Expected seconds for ``count`` samples by rejection; infinite if no proposal was feasible."""
     return count / share * of_one if share else math.inf
 
 
 def hmc_cost(constraint: Constraint, obs: Tensor, generator: torch.Generator) -> Cost:
-    """Cost of as many samples as ``obs`` (N, o) has rows, all of one state, by Hamiltonian Monte-Carlo."""
+    """Cost of N samples at one state by Hamiltonian Monte-Carlo; ``obs`` (N, o) repeats the state."""
     chains = obs[:CHAINS_OF_ONE_STATE]
     config = HMCConfig(draws=math.ceil(len(obs) / len(chains)))
     samples, seconds = timed(lambda: sample_hmc(constraint, chains, generator, config))
@@ -225,7 +225,7 @@ def hmc_cost(constraint: Constraint, obs: Tensor, generator: torch.Generator) ->
 
 
 def psdd_cost(constraint: Allocation, count: int, generator: torch.Generator) -> tuple[int, Cost]:
-    """Number of the whole allocations, and the cost of a diagram of them and of samples from it."""
+    """The number of whole allocations, and the cost of compiling and sampling their PSDD."""
     diagram, compile_seconds = timed(lambda: compile_allocation(constraint))
     _, seconds = timed(lambda: sample_psdd(diagram, count, generator))
     size = {"compile_seconds": compile_seconds, "models": float(diagram.models), "nodes": float(diagram.nodes)}
@@ -235,10 +235,10 @@ def psdd_cost(constraint: Allocation, count: int, generator: torch.Generator) ->
 def integer_rejection_cost(
     constraint: Allocation, count: int, models: int, plane: bool, limit: float, generator: torch.Generator
 ) -> Cost:
-    """Cost of ``count`` whole allocations, uniform on all, by rejection; its expectation where that is over the limit.
+    """Cost of ``count`` uniform whole allocations by rejection, or the expected cost if it exceeds the limit.
 
-    ``models`` is the number of whole allocations. With ``plane`` the last coordinate is set by the total; without, it
-    is drawn like the others.
+    ``models`` is the number of whole allocations. With ``plane``, the last coordinate follows from the total; otherwise
+    it is drawn like the others.
     """
     drawn = constraint.free_dim if plane else constraint.dim
     sizes = torch.as_tensor(constraint.upper - constraint.lower)[:drawn] + 1
@@ -252,12 +252,12 @@ def integer_rejection_cost(
         proposals = min(CHUNK, math.ceil((count - kept) / share))
         kept += draw_integers(constraint, sizes, proposals, generator)
         tried += proposals
-    # The last round may give a few more than were wanted.
+    # The last round may accept a few more than were wanted.
     return independent(count, (time.perf_counter() - start) * count / kept, kept / tried), ""
 
 
 def draw_integers(constraint: Allocation, sizes: Tensor, count: int, generator: torch.Generator) -> int:
-    """How many of ``count`` whole points, uniform on a box of ``sizes`` (d,), are feasible."""
+    """Number of feasible points among ``count`` whole ones, uniform on a box of ``sizes`` (d,)."""
     u = torch.rand((count, len(sizes)), generator=generator, dtype=torch.float64)
     whole = torch.as_tensor(constraint.lower)[: len(sizes)] + (u * sizes).floor()
     actions = constraint.from_free(whole) if len(sizes) < constraint.dim else whole
@@ -265,13 +265,13 @@ def draw_integers(constraint: Allocation, sizes: Tensor, count: int, generator: 
 
 
 def independent(count: int, seconds: float, acceptance: float) -> dict[str, float | None]:
-    """Numbers of independent samples, each of which is an effective one."""
+    """The cost of independent samples, where each sample is an effective one."""
     rate = count / seconds
     return {"seconds": seconds, "samples_per_second": rate, "effective_per_second": rate, "acceptance": acceptance}
 
 
 def given_up(count: int, expected: float, limit: float, share: float) -> Cost:
-    """Numbers of a sampler that was not run: what it is expected to cost, and why it was not run."""
+    """The expected cost of a sampler that was not run, and why it was not."""
     if not math.isfinite(expected):
         return {"acceptance": 0.0}, f"given up: none of {PROBE:,} proposals was feasible"
     return independent(count, expected, share), f"given up at {limit:g} s: expected, 1/share proposals a sample"

@@ -1,4 +1,10 @@
-"""X1, why the released baseline fails: what the critic believes of actions that are never executed, along training."""
+"""X1, why the released baseline fails: what the critic believes of actions that are never executed, along training.
+
+The critic's value (the smaller one, if there are two) is compared with the discounted return that follows, at three
+actions: raw, as the policy outputs it; projected, the nearest feasible action, which is executed in these episodes; and
+executed, the projection of the action with exploration noise, as in training. Distance is from raw to projected in the
+environment's units. Saturated is the share of coordinates of the actor's output beyond 0.99.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +28,9 @@ from methods.ddpg import DDPG
 from methods.td3 import TD3
 
 TASKS = ("R+L2", "HC+O")
-# As released; with the target projected; with the smaller of two critics.
+# As released, with a projected target, and with the smaller of two critics.
 METHODS = ("ddpg-projection", "ddpg-projection-target", "dpro")
-# A state counts if this share of the weight of all rewards to come lies within its episode.
+# A state counts if this share of the weight of all future rewards lies within its episode.
 FORESEEN = 0.99
 # An output of the tanh beyond this is saturated.
 END = 0.99
@@ -33,7 +39,7 @@ PANELS = ("return", f"{OVER}, raw", f"{OVER}, projected", "distance")
 
 
 def measure(context: Context) -> Measured:
-    """Train each row on each task, and look at policy and critic at evenly spaced steps."""
+    """Train each method on each task, and inspect policy and critic at evenly spaced steps."""
     look_at = partial(look, states=context.settings.states)
     course = Course("x1", context, context.settings.long_steps, look_at, UNITS)
     found = course.follow(tasks_of(context, "x1", TASKS), METHODS)
@@ -41,7 +47,7 @@ def measure(context: Context) -> Measured:
 
 
 def look(task: TaskSpec, agent: DDPG[Any], seed: int, states: int) -> dict[str, float]:
-    """The critic's values at what the policy puts out, and what came of it, at so many states of its own episodes."""
+    """The critic's values at the policy's actions, and the returns that followed, at states of its own episodes."""
     obs, returns, total = rollout(task, agent, states, seed)
     with torch.no_grad():
         output = agent.output(agent.state["actor"], obs.float())
@@ -76,7 +82,7 @@ UNITS = {
 
 
 def bootstrapped(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
-    """What the agent bootstraps with: its critic's value (S,), of two critics the smaller."""
+    """The value (S,) that the agent bootstraps with: its critic's, or the smaller of two critics'."""
     if isinstance(agent, TD3):
         return torch.minimum(*agent.values(agent.state["critics"], obs, action)).squeeze(1).double()
     return agent.value(agent.state["critic"], obs, action).squeeze(1).double()
@@ -85,8 +91,8 @@ def bootstrapped(agent: DDPG[Any], obs: Tensor, action: Tensor) -> Tensor:
 def rollout(task: TaskSpec, agent: DDPG[Any], states: int, seed: int) -> tuple[Tensor, Tensor, float]:
     """States (S, o) of episodes without noise, their discounted returns (S,), and the mean return of a usual episode.
 
-    A critic's value knows no time limit. So episodes are longer than usual by what it takes to foresee
-    ``FORESEEN`` of all that is to come, and states of that last part do not count.
+    A critic does not know the time limit. Episodes are therefore extended until ``FORESEEN`` of the weight of future
+    rewards is seen from the usual last state, and states of the extension do not count.
     """
     gamma, usual = agent.config.gamma, task.max_episode_steps
     beyond = next(steps for steps in range(1, 100_000) if gamma**steps < 1 - FORESEEN)
@@ -124,14 +130,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        f"{describe(context)} {settings.long_steps:,} training steps with the profile's settings, looked at "
-        f"{settings.looks} times: {settings.states:,} states along episodes of the policy without noise, infeasible "
-        "actions projected. Value above return: the critic's value minus the discounted return from that state on, for "
-        "the action that the policy puts out (raw), the feasible one nearest to it (projected, which is executed "
-        "there), and that with exploration noise (executed in training). A critic that is right has 0 at the projected "
-        "action. Of two critics, the smaller value. Distance: from the raw action to the projected one, in the "
-        f"environment's units. Saturated: coordinates of the actor's output beyond {END:g} of the tanh. "
-        "Mean over seeds; intervals (Student's t) are in the CSV. No tolerance enters but 0 for infeasible."
+        f"Return, the critic's error and the policy's outputs after {settings.long_steps:,} training steps, at "
+        f"{settings.states:,} states of episodes without noise ({describe(context)}; mean over seeds with 95% "
+        "confidence intervals). Value above return is the critic's value minus the discounted return that follows, so "
+        "a correct critic has 0 at the projected action, which is the one executed in these episodes."
     )
 
 
@@ -142,7 +144,7 @@ def views(numbers: pd.DataFrame) -> list[View]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Return, the critic's error at the raw and at the projected action, and distance, a row of panels a task."""
+    """Return, the critic's error at the raw and the projected action, and distance; one row of panels per task."""
     figure, grid = draw_along(measured.numbers, {quantity: quantity for quantity in PANELS})
     for panel in (panel for panels in grid for panel in panels[1:3]):
         panel.set_yscale("symlog", linthresh=10)

@@ -1,1 +1,1 @@
-"""What people see: tables, figures, pictures, the claims, the site and MLflow. It formats, and computes nothing."""
+"""What people see: tables, figures, pictures, the claims, the site and MLflow. It formats and computes nothing."""

@@ -1,4 +1,4 @@
-"""The claims as a page to be read and a CSV with every comparison."""
+"""The claims as a page for reading and a CSV with every comparison."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from benchmark.publishing.tables.rendering import DASH, DIGITS, Digits, bullets,
 from benchmark.records.files import write_text
 
 LEGEND = (
-    "Each cell is an effect with its 95% interval, held against the threshold by the rule of "
-    "[docs/claims.md](../../docs/claims.md): ✓ the whole interval is on the claim's side, ✗ on the other, ? open, "
-    "· not counted. A dash means not measured. Where cells are open the last column says why; a "
-    "larger budget settles only what is open for its budget. Readings in bold decide."
+    "Each cell is an effect with its 95% interval, compared with the threshold by the rule of "
+    "[docs/claims.md](../../docs/claims.md): ✓ the interval lies on the claim's side, ✗ it lies on the other side, "
+    "? open, · not counted. A dash means not measured. The last column says why cells are open; a larger budget "
+    "only settles cells that are open for their budget. Readings in bold decide the verdict."
 )
 
 
@@ -62,7 +62,7 @@ def table(claims: Claims) -> pd.DataFrame:
 
 
 def numbers(finding: Finding) -> dict[str, Any]:
-    """What the CSV says of one comparison."""
+    """The CSV's columns for one comparison."""
     effect, budget = finding.effect, finding.budget
     return {
         "task": finding.task,
@@ -85,7 +85,7 @@ def numbers(finding: Finding) -> dict[str, Any]:
 
 
 def page(claims: Claims) -> str:
-    """The Markdown page: all verdicts, then a section a claim."""
+    """The Markdown page: all verdicts, then one section per claim."""
     found = claims.found
     summary = pd.DataFrame(
         [
@@ -101,7 +101,7 @@ def page(claims: Claims) -> str:
     commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in found.everything()})
     facts = [f"Runs made at commit {', '.join(commits) or 'unknown: no complete run'}.", *describe_failures(found)]
     if len(found.seeds) < LEAST_SEEDS:
-        facts.append("With fewer than two seeds nothing that is measured over seeds can be decided.")
+        facts.append("With fewer than two seeds, nothing measured over seeds can be decided.")
     blocks = [
         f"# FlowPG's claims by profile {found.profile}",
         describe(found),
@@ -133,7 +133,7 @@ def section(claim: Claim) -> str:
 
 
 def text_of(rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows as texts; verdicts of deciding readings in bold."""
+    """Rows as text, with the verdicts of deciding readings in bold."""
 
     def text(cell: str | Finding | Reading) -> str:
         if isinstance(cell, Finding):
@@ -147,7 +147,7 @@ def text_of(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """A table as Markdown; a bar would end a cell."""
+    """A table as Markdown, with bars escaped because they end a cell."""
     return frame.map(lambda text: str(text).replace("|", "\\|")).to_markdown(index=False, disable_numparse=True)
 
 
@@ -156,14 +156,14 @@ MARKS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "open": 
 SHARED = WANTED, BUDGET, LIMIT = "n of N", "budget", "threshold"
 WHY = "open, since"
 
-# What a column shows: text, or what a cell is the text of.
+# A cell's text, or the value that it is made from.
 Row = dict[str, str | Finding | Reading]
 
 
 def effect_rows(claim: Claim, readings: Sequence[Reading]) -> list[Row]:
-    """A row for each task and row of readings in which something was measured, a column for each kind of reading.
+    """Rows of effects: one per task and keys with a measurement, with one column per kind of reading.
 
-    Where cells are open the last column says why.
+    The last column says why cells are open.
     """
     tasks = list(dict.fromkeys(finding.task for reading in readings for finding in reading.findings))
     columns = list(dict.fromkeys(reading.column for reading in readings))
@@ -186,7 +186,7 @@ def effect_rows(claim: Claim, readings: Sequence[Reading]) -> list[Row]:
 
 
 def why_open(cells: Mapping[str, Finding]) -> str:
-    """Why cells of a row are open, and which ones where they have different reasons."""
+    """Why the cells of a row are open, by column if the reasons differ."""
     columns: dict[str, list[str]] = {}
     for column, finding in cells.items():
         if finding.outcome == "open":
@@ -195,7 +195,7 @@ def why_open(cells: Mapping[str, Finding]) -> str:
 
 
 def unique_keys(readings: Sequence[Reading]) -> list[dict[str, str]]:
-    """The rows that readings are in, in their order."""
+    """The distinct keys of readings, in order."""
     found: list[dict[str, str]] = []
     for reading in readings:
         found += [] if reading.keys in found else [reading.keys]
@@ -203,7 +203,7 @@ def unique_keys(readings: Sequence[Reading]) -> list[dict[str, str]]:
 
 
 def shared_text(findings: list[Finding], own_threshold: bool) -> dict[str, str]:
-    """What the cells of one row have in common: n of N, budget, and a threshold that differs from row to row."""
+    """What the cells of one row share: number of runs, budget, and the threshold if it differs between rows."""
     most = max(findings, key=lambda finding: finding.effect.n)
     row = {WANTED: f"{most.effect.n}/{most.wanted}"}
     if most.budget:
@@ -214,7 +214,7 @@ def shared_text(findings: list[Finding], own_threshold: bool) -> dict[str, str]:
 
 
 def effect_text(finding: Finding, digits: Digits = digits_of_mean) -> str:
-    """An effect with its interval and the mark of its outcome; a note is in the CSV."""
+    """An effect with its interval and the mark of its outcome; notes are only in the CSV."""
     if finding.effect.mean is None and finding.outcome == "not counted":
         return DASH
     return f"{effect_number(finding, digits)} {MARKS[finding.outcome]}"
@@ -235,7 +235,7 @@ def effect_number(finding: Finding, digits: Digits = digits_of_mean) -> str:
 
 
 def verdict_rows(claim: Claim) -> list[Row]:
-    """The verdict of every reading that counts, a row for each row of readings; the last column says what is open."""
+    """The verdict of every reading that counts; the last column says why readings are open."""
     counting = [reading for reading in claim.readings if reading.counts]
     columns = list(dict.fromkeys(reading.column for reading in counting))
     rows: list[Row] = []
@@ -248,14 +248,14 @@ def verdict_rows(claim: Claim) -> list[Row]:
 
 
 def with_reasons(rows: list[Row]) -> list[Row]:
-    """The rows without their last column where nothing is open."""
+    """The rows, without their last column if nothing is open."""
     if any(row[WHY] for row in rows):
         return rows
     return [{name: cell for name, cell in row.items() if name != WHY} for row in rows]
 
 
 def verdict_text(reading: Reading) -> str:
-    """The verdict of one reading, with how many comparisons have which outcome and which speak for it."""
+    """The verdict of one reading, with the number of comparisons by outcome and the tasks that support it."""
     counted = [f"{len(reading.tasks(kind))} {mark}" for kind, mark in MARKS.items() if reading.tasks(kind)]
     if reading.up_to and reading.tasks("supported"):
         counted[0] += f" {' '.join(reading.tasks('supported'))}"

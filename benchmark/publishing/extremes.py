@@ -24,7 +24,7 @@ def extremes(claim: Claim) -> tuple[str, str]:
 
 
 def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
-    """What was measured of what decides a claim."""
+    """The measured comparisons that decide a claim."""
     for reading in claim.deciding:
         for finding in reading.findings:
             if finding.outcome != "not counted" and finding.effect.mean is not None:
@@ -32,16 +32,16 @@ def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
 
 
 def strength(measured: tuple[Reading, Finding]) -> tuple[int, float]:
-    """How much a finding speaks for its claim: first its outcome, then how far it is on the claim's side."""
+    """How strongly a finding supports its claim: by outcome, then by distance from the threshold."""
     _, finding = measured
     threshold, mean = finding.threshold or 0.0, finding.effect.mean or 0.0
-    # Returns of different tasks have different units, which their thresholds share.
+    # Returns have the units of their task, as do their thresholds: the quotient compares across tasks.
     far = mean / abs(threshold) if finding.unit == "return" and threshold else mean - threshold
     return ORDER.index(finding.outcome), far
 
 
 def evidence_text(reading: Reading, finding: Finding) -> str:
-    """One number with its interval, what it is of, and why it decides nothing where it does not."""
+    """One number with its interval and origin, and why it is open, if it is."""
     number = effect_number(finding, digits_of_interval)
     why = f"; open: {finding.why}" if finding.why else ""
     return f"{number}{UNITS[finding.unit]} ({finding.task}, {reading.name}, n = {finding.effect.n}{why})"

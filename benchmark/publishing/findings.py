@@ -33,15 +33,15 @@ BOLD = (
 
 
 def markers(profile: str) -> tuple[str, str]:
-    """The lines that the findings of a profile stand between."""
+    """The lines that enclose the findings of a profile."""
     said = f"findings of {profile}, written by `acrl tables -p {profile}`"
     return f"<!-- begin: {said} -->", f"<!-- end: {said} -->"
 
 
 def update_readme(board: Leaderboard, claims: Claims, folder: Path) -> list[Path]:
-    """Write the findings between their markers in the README.md beside the results, if it has those of the profile.
+    """Write the findings between the profile's markers in the README.md next to ``results``, if it has them.
 
-    Returns its path, or nothing where there are no markers; ``folder`` is ``results/<profile>``.
+    Returns its path, or nothing without markers; ``folder`` is ``results/<profile>``.
 
     Raises:
         UserError: If the end is missing, or the file cannot be written.
@@ -86,7 +86,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
 
 
 def claim_table(claims: Claims, page: str) -> str:
-    """A row a claim: the paper's sentence, the verdict, and the strongest evidence for it and against it."""
+    """One row per claim: the paper's sentence, the verdict, and the strongest evidence for and against it."""
     rows = []
     for claim in claims.all:
         heading = re.sub(r"[^a-z0-9 -]", "", f"{claim.id} {claim.title}: {claim.verdict}".lower()).replace(" ", "-")
@@ -128,7 +128,7 @@ def idle_cell(board: Leaderboard, task: str) -> list[str]:
 
 
 def ordered_methods(board: Leaderboard) -> list[str]:
-    """Methods with a run, the highest score over all tasks first where they are ranked."""
+    """Methods with a run, sorted by descending score over all tasks if they are ranked."""
     shown = [method for method in board.found.methods if any(board.found.runs(t, method) for t in board.found.tasks)]
     if not board.found.ranked:
         return shown

@@ -12,7 +12,7 @@ from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.tables.rendering import DIGITS
 from benchmark.records.files import write_text
 
-# Name there, and quantity and tolerance of the leaderboard.
+# Names in the file, with the leaderboard's quantity and tolerance.
 SHOWN = {
     "return": ("final return", None),
     "score": ("score", None),
@@ -23,7 +23,7 @@ KEYS = ["task", "method", "step"]
 
 
 def write_metrics(board: Leaderboard, folder: Path) -> list[Path]:
-    """Write ``metrics.json`` and ``curves.csv`` below ``results/<profile>``; returns both."""
+    """Write ``metrics.json`` and ``curves.csv`` below ``results/<profile>``; return both paths."""
     numbers, curves = folder / "metrics.json", folder / "curves.csv"
     write_text(numbers, json.dumps(metrics_of(board), indent=1) + "\n")
     write_text(curves, curves_of(board).to_csv(index=False, float_format=DIGITS, lineterminator="\n"))
@@ -31,7 +31,7 @@ def write_metrics(board: Leaderboard, folder: Path) -> list[Path]:
 
 
 def metrics_of(board: Leaderboard) -> dict[str, dict[str, dict[str, float]]]:
-    """Means by task (``all`` for all together), method and name; what is not known is left out."""
+    """Means by task (``all`` for all together), method and name, without missing ones."""
     names = {key: name for name, key in SHOWN.items()}
     found: dict[str, dict[str, dict[str, float]]] = {}
     frame = board.frame
@@ -45,7 +45,7 @@ def metrics_of(board: Leaderboard) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def curves_of(board: Leaderboard) -> pd.DataFrame:
-    """A row for each task, method and step: the return with its interval, and violations of the policy so far."""
+    """One row per task, method and step: the return with its interval, and the policy's cumulative violations."""
     returns = board.learning.means.rename(columns={"mean": "return"})
     missed = board.missed.means[[*KEYS, "mean"]].rename(columns={"mean": "violations"})
     return returns[[*KEYS, "return", "low", "high"]].merge(missed, on=KEYS, how="left")

@@ -1,4 +1,4 @@
-"""Trained policies as files that can be shared, each with a card in Markdown that says what it is."""
+"""Trained policies as files to share, each with a card in Markdown that describes it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TOLERANCE = 1e-6
 
 
 class Written(NamedTuple):
-    """What was exported.
+    """The result of an export.
 
     Attributes:
-        paths: Policies, cards, and what policies act through.
-        megabytes: All of it.
-        left_out: Complete runs whose last policy is not here, such as ``"HC+O flowpg seed 0: no checkpoint"``.
+        paths: Policies, their cards, and the flows that they act through.
+        megabytes: Total size.
+        left_out: Complete runs without a last policy, such as ``"HC+O flowpg seed 0: no checkpoint"``.
     """
 
     paths: list[Path]
@@ -46,19 +46,19 @@ def write_policies(
 ) -> Written:
     """Write the last policies of a profile's complete runs to ``results/<profile>/policies``.
 
-    What policies share, such as the flow of a task, is written once. The same runs give the same bytes.
+    Shared files, such as the flow of a task, are written once. The same runs give the same bytes.
 
     Args:
         params: All settings.
-        profile: Whose runs.
+        profile: Profile of the runs.
         results: Folder of all results.
-        tasks: Only these; all of the profile if empty.
-        methods: Only these; all of the profile if empty.
-        seeds: Only these; all of the profile if empty.
-        limit: Most megabytes in all.
+        tasks: Tasks to export; all tasks of the profile if empty.
+        methods: Methods to export; all methods of the profile if empty.
+        seeds: Seeds to export; all seeds of the profile if empty.
+        limit: Largest total size in megabytes.
 
     Raises:
-        UserError: If there is no complete run, no checkpoint of any, or the limit is passed; nothing is written then.
+        UserError: If there is no complete run, no checkpoint, or the files exceed the limit; nothing is written then.
     """
     chosen = params.profile(profile)
     runs = select(params, profile, tasks or chosen.tasks, methods or chosen.methods, seeds)
@@ -67,7 +67,7 @@ def write_policies(
         raise NoRunsError(profile, results)
     there = [run for run in complete if run.checkpoint(results).exists()]
     if not there:
-        raise UserError(f"no checkpoint of profile '{profile}' in {results}: export policies where runs were made")
+        raise UserError(f"no checkpoint of profile '{profile}' in {results}: export on the machine that made the runs")
     left_out = [f"{run}: no checkpoint" for run in complete if run not in there]
     folder = results / profile
     with tempfile.TemporaryDirectory() as name:
@@ -78,7 +78,7 @@ def write_policies(
         size = sum(path.stat().st_size for path in files) / MEGABYTE
         if size > limit:
             raise UserError(
-                f"{len(there)} policies take {size:.1f} MB, and --limit is {limit:g}: "
+                f"{len(there)} policies take {size:.1f} MB, more than --limit {limit:g}: "
                 "choose some with --task, --method or --seed, or raise the limit"
             )
         paths = [folder / path.relative_to(made) for path in files]
@@ -88,13 +88,13 @@ def write_policies(
 
 
 def _write_policy(run: Run, results: Path, made: Path) -> None:
-    """One policy, its card and what it acts through, in ``made`` instead of the profile's folder."""
+    """Write one policy, its card and the flow it acts through to ``made``, instead of the profile's folder."""
     folder = results / run.profile
     result = read_run(run.path(results))
     policy = from_checkpoint(run, result, results)
     path = made / run.policy(results).relative_to(folder)
     policy.save(path, result.run_key)
-    # A policy in git is then the same file each time that it is exported.
+    # A policy in git then stays the same file each time it is exported.
     write_bytes(path, with_sorted_header(path.read_bytes()))
     for artifact in policy.artifacts:
         write_bytes(made / "policies" / artifact.relative_to(folder), artifact.read_bytes())
@@ -102,11 +102,11 @@ def _write_policy(run: Run, results: Path, made: Path) -> None:
 
 
 def card(policy: TrainedPolicy, result: RunResult, path: Path, results: Path) -> str:
-    """What a policy is, how good it is, and how to use it, in Markdown.
+    """A Markdown card that says what a policy is, how good it is, and how to use it.
 
     Args:
         policy: The policy.
-        result: Of its run.
+        result: The result of its run.
         path: Where the policy is written.
         results: Folder of all results.
     """
@@ -130,7 +130,7 @@ def card(policy: TrainedPolicy, result: RunResult, path: Path, results: Path) ->
     rows = "\n".join(f"| {name} | {_cell(fact)} |" for name, fact in facts.items())
     return f"""# {result.method} on {task.id}, seed {result.seed}
 
-The last policy of one run. It needs nothing of the run but this folder.
+The last policy of one run. It needs no other file than those in this folder.
 
 | | |
 |---|---|
@@ -165,5 +165,5 @@ def _valid(result: RunResult) -> str:
 
 
 def _cell(text: str) -> str:
-    """As the cell of a table, in which a bar would begin the next one."""
+    """Text for the cell of a table, where a bar would begin the next cell."""
     return text.replace("|", "\\|")

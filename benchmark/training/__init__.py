@@ -1,1 +1,1 @@
-"""How results are made: the harness, its counting and repair, evaluation, checkpoints, flows, timing and executors."""
+"""Makes results: the harness, its counting and repair, evaluation, checkpoints, flows, timing and executors."""

@@ -1,4 +1,4 @@
-"""Evaluation of a policy, off the clock: episodes without noise, infeasible actions repaired exactly."""
+"""Evaluation of a policy, off the clock: episodes without noise, with infeasible actions repaired exactly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Witness = Callable[[torch.Tensor, torch.Tensor], None]
 
 
 class Evaluator:
-    """Runs episodes of the policy side by side, so that it is asked for one batch of actions a step."""
+    """Runs episodes of the policy side by side, with one batch of actions per step."""
 
     def __init__(self, task: TaskSpec) -> None:
         self._task = task
@@ -28,7 +28,7 @@ class Evaluator:
     def evaluate(
         self, method: Method[Any], step: int, seeds: Sequence[int], witness: Witness | None = None
     ) -> Evaluation:
-        """One episode a seed: undiscounted returns of the policy after ``step`` training steps.
+        """Run one episode per seed: undiscounted returns of the policy after ``step`` training steps.
 
         ``witness`` is called with every raw action (B, n) and observation (B, o).
 
@@ -72,7 +72,7 @@ class Evaluator:
 
 
 def check_action(method: Method[Any], action: torch.Tensor, rows: int) -> None:
-    """Refuse actions that no constraint could judge.
+    """Check that a method's actions can be judged.
 
     Raises:
         MethodFailedError: If the shape is not (rows, n), or an entry is NaN or infinite.

@@ -1,4 +1,4 @@
-"""Flows: trained, kept, and measured on held-out states and at the states that policies visit."""
+"""Trains and stores flows, and measures them at held-out states and at the states that policies visit."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from methods.flows.measure import flow_recall, flow_violations
 from methods.flows.training import draw_samples
 
 LATENTS = ("uniform", "boundary")
-# The flow whose training states are compared with those that runs visited: the paper's.
+# The flow whose training states are compared with visited ones: the paper's.
 COVERED = "flowpg"
-# Enough for a nearest neighbour to mean something, few enough to search in a second.
+# Enough for meaningful nearest neighbours, few enough to search in a second.
 NEIGHBOURS, TYPICAL = 50_000, 0.99
 COVERAGE_DRAWS = 20_000
 
 
 def flow_config(method_id: str, config: Mapping[str, Any]) -> FlowPGConfig:
-    """The settings of a method with a flow, checked.
+    """The checked settings of a method with a flow.
 
     Raises:
         UserError: If the method has no flow, or a setting is unknown or ill-typed.
     """
     cls = method_class(method_id)
     if not issubclass(cls, FlowPGBase):
-        raise UserError(f"method '{method_id}' has no flow; flows belong to flowpg and its variants")
+        raise UserError(f"method '{method_id}' has no flow: choose flowpg or one of its variants")
     parsed = parse_config(cls, config)
     assert isinstance(parsed, FlowPGConfig)
     return parsed
@@ -59,7 +59,7 @@ def flow_method(task: TaskSpec, method_id: str, config: dict[str, Any], store: A
     """A method with its trained flow.
 
     Raises:
-        UserError: If the method has no flow, or a kept file is damaged.
+        UserError: If the method has no flow, or a stored file is damaged.
     """
     flow_config(method_id, config)
     method = make_method(method_id, task, config)
@@ -69,9 +69,9 @@ def flow_method(task: TaskSpec, method_id: str, config: dict[str, Any], store: A
 
 
 def make_flow(params: Params, profile: str, results: Path, flow: tuple[str, str]) -> list[Path]:
-    """Train and measure one flow, named by its task and method; returns its file and that of its report.
+    """Train and measure one flow, named by its task and method, and return its file and that of its report.
 
-    A flow that is kept is only measured, if it is of today's libraries.
+    An existing flow made with today's libraries is only measured.
 
     Raises:
         UserError: If an id is unknown, the method has no flow, or a file is damaged.
@@ -81,7 +81,7 @@ def make_flow(params: Params, profile: str, results: Path, flow: tuple[str, str]
     task, draws = make_task(task_id), params.profile(profile).flow_draws
     store = ArtifactStore(results / profile, task, same_libraries=True)
     method = flow_method(task, method_id, run_config(params, profile, task_id, method_id).method, store)
-    # Before the samples are asked for once more: what they cost is in it.
+    # Before the samples are loaded again: their cost is included.
     seconds = store.cost
     samples = draw_samples(task, method.config.samples, store)
     path = report_path(results / profile, method_id, task_id)
@@ -101,7 +101,7 @@ def make_flow(params: Params, profile: str, results: Path, flow: tuple[str, str]
 
 
 def flow_key(params: Params, profile: str, results: Path, task_id: str, method_id: str) -> str:
-    """What a flow of a profile depends on today, as one hash.
+    """Hash of everything that a flow of a profile depends on today.
 
     Raises:
         UserError: If an id is unknown, or the method has no flow.
@@ -113,9 +113,9 @@ def flow_key(params: Params, profile: str, results: Path, task_id: str, method_i
 def flow_states(
     params: Params, profile: str, tasks: Sequence[str], methods: Sequence[str], results: Path
 ) -> Iterator[tuple[str, str, str]]:
-    """Task, method, and whether the report on its flow is complete, stale or missing, for a profile's flows.
+    """Task and method of each flow of a profile, and whether its report is complete, stale or missing.
 
-    Only those of these tasks and methods, if any are given.
+    If tasks or methods are given, only theirs.
 
     Raises:
         UserError: If the profile is unknown or a report is damaged.
@@ -133,9 +133,9 @@ def flow_states(
 
 
 def measure_visited(params: Params, profile: str, results: Path, methods: Sequence[str], task_id: str) -> list[Path]:
-    """Measure a task's flows at the states that the policies trained with them visit; returns the reports.
+    """Measure a task's flows at the states that the policies trained with them visit, and return the reports' files.
 
-    If no method is given, those of the profile that have a complete run are measured.
+    If no method is given, those of the profile with a complete run are measured.
 
     Raises:
         UserError: If an id is unknown, there is no complete run, or a file is damaged.
@@ -149,7 +149,7 @@ def measure_visited(params: Params, profile: str, results: Path, methods: Sequen
         if not runs and not methods and any(found.values()):
             continue
         if not runs:
-            raise UserError(f"no complete run with a flow on {task_id}: train first, `acrl sweep --task {task_id}`")
+            raise UserError(f"no complete run with a flow on {task_id}: train first with `acrl sweep --task {task_id}`")
         method = flow_method(task, method_id, runs[0].config["method"], store)
         written.append(report_path(folder, method_id, task_id, "visited"))
         report_visited(method, runs, chosen.flow_draws).write(written[-1])
@@ -170,7 +170,7 @@ def _complete(params: Params, profile: str, task_id: str, method: str, results: 
 def report_visited(method: FlowPGBase[Any], runs: Sequence[RunResult], draws: int) -> VisitedReport:
     """Measure a method's flow at the states that its policies visit at the end of its complete runs."""
     rows = [row for run in runs if run.final_policy for row in run.final_policy.contexts]
-    # Where nothing of the state enters the constraint, every state is the same.
+    # If the constraint does not depend on the state, every state is the same.
     context = torch.tensor(rows) if rows else torch.empty((1, 0))
     return VisitedReport(
         task=method.task.id,
@@ -189,12 +189,12 @@ def measure_coverage(
 ) -> CoverageReport:
     """Compare the states that complete runs of any method visited with the samples that a flow was trained on.
 
-    The task is one whose constraint depends on the state.
+    The task's constraint must depend on the state.
     """
     train, test = samples["train_context"], samples["test_context"]
     low, high, scale = train.amin(dim=0), train.amax(dim=0), train.std(dim=0)
     tree = cKDTree((_spread(train) / scale).numpy())
-    # Within this of a training context lie 99% of the test set's.
+    # The distance to the nearest training context that 99% of the test set stay within.
     reach = np.quantile(tree.query((_spread(test) / scale).numpy())[0], TYPICAL)
     found: dict[str, dict[str, StateCoverage]] = {}
     for run in runs:
@@ -214,7 +214,7 @@ def measure_coverage(
 
 
 def _spread(rows: Tensor) -> Tensor:
-    """At most so many rows, evenly spaced, since the halves of the set differ."""
+    """Evenly spaced rows, up to a maximum, since the halves of the set differ."""
     return rows[:: max(1, len(rows) // NEIGHBOURS)]
 
 

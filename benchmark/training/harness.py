@@ -26,12 +26,12 @@ from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import Method, Tensors, Transition, make_method
 
-# Enough to see where a run went, few enough to read in the JSON.
+# Enough to show where a run went, few enough for the JSON.
 VISITED_STATES = 200
 FINAL_STATES = 500
-# Parts that are no training: what a method is judged by, and what a run writes down to survive, or to be seen.
+# Parts that are not training: evaluation, and writing checkpoints and curves.
 OFF_THE_CLOCK = ("evaluate", "checkpoint", "watch")
-# What a run goes on with, as plain data.
+# The state that a run resumes from, as plain data.
 RESUMED = ("done", "episode", "curves", "losses", "visited")
 Progress = Callable[[int], None]
 Witness = Callable[[int, Method[Any]], None]
@@ -40,7 +40,7 @@ Watch = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float | None]], Vi
 
 @dataclass
 class Outcome:
-    """What a run measured, and the method's last state; what comes of the last policy is there if it completed."""
+    """The measurements of a run and the method's last state; results of the last policy only if it completed."""
 
     status: Literal["complete", "timeout"]
     returns: Returns | None
@@ -66,14 +66,14 @@ def train(
 ) -> Outcome:
     """Train one method on one task with one seed and measure everything about it.
 
-    ``progress`` is called with the number of steps done. What preparation makes goes to the folder ``artifacts``. An
-    interrupted run has left its state in ``checkpoint``, where this one leaves its own. ``witness`` is called with the
-    step and the method after each evaluation, off the clock, and leaves the method as it is; so is ``watch``, with the
+    ``progress`` is called with the number of steps done. Preparation writes to the folder ``artifacts``. The run
+    resumes from the state in ``checkpoint``, if there is one, and saves its own there. After each evaluation, off the
+    clock, ``witness`` is called with the step and the method, which it must not change, and ``watch`` with the
     evaluations, curves and violations so far.
 
     Raises:
-        RunFailedError: If the method puts out actions of a wrong shape, or anything put out is not finite; the message
-            says what, at which step and of whose making.
+        RunFailedError: If the method returns actions of a wrong shape, or any value is not finite; the message names
+            the value, its origin and the step.
     """
     clock = Clock()
     meter = Meter(clock)
@@ -87,8 +87,8 @@ def train(
 class _Run:
     """One training run, step by step.
 
-    A run is put down and taken up between two episodes: since each episode's reset is seeded by its number, the
-    environment holds nothing then that the number does not give back.
+    A run stops and resumes between two episodes. Each episode's reset is seeded by its number, so the environment has
+    no other state to save.
     """
 
     task: TaskSpec
@@ -114,7 +114,7 @@ class _Run:
         self.step = 0
         solver = self.method.projection_solver
         if solver == "cvxpy":
-            # Importing it takes seconds, which are not the projections'.
+            # Importing cvxpy takes seconds, which must not count as projection.
             importlib.import_module("envs.constraints.solver")
         self.repair = Repair(self.task.constraint, solver, self.clock, self.meter)
         self.violations = ViolationCounter(self.task.constraint)
@@ -178,7 +178,7 @@ class _Run:
         for action in (policy, behaviour):
             if action is not None:
                 check_action(self.method, action, 1)
-        # Counted and repaired in float64, whatever precision the method's networks have.
+        # Count and repair in float64, whatever the precision of the method's networks.
         policy, behaviour = None if policy is None else policy.double(), behaviour.double()
         executed = self.repair(behaviour, obs)
         self.violations.count(policy, behaviour, executed, obs)
@@ -215,7 +215,7 @@ class _Run:
         self._append("step", step)
         self._append("violations/policy", self.violations.policy.count)
         self._append("violations/behaviour", self.violations.behaviour.count)
-        # There may be no update between two evaluations, where an episode is longer.
+        # There may be no update between two evaluations, if an episode is longer.
         earlier = {name.removeprefix("update/") for name in self.curves if name.startswith("update/")}
         for name in sorted(earlier.union(*self.losses)):
             values = [losses[name] for losses in self.losses if name in losses]
@@ -231,11 +231,11 @@ class _Run:
                 self.watch(self.evaluations, self.curves, self.violations.record())
 
     def _append(self, name: str, value: float | None) -> None:
-        # A curve that starts late, as losses do after the warm-up, stays aligned with the steps.
+        # Pad a curve that starts late, as losses do after the warm-up, to align it with the steps.
         self.curves.setdefault(name, [None] * (len(self.evaluations) - 1)).append(value)
 
     def _keep(self) -> None:
-        """Leave everything that the rest of the run depends on in the checkpoint, if it is time to."""
+        """Save everything that the rest of the run depends on in the checkpoint, if it is time to."""
         if self.checkpoint is None or not self.checkpoint.due():
             return
         with self.clock.part("checkpoint"):
@@ -249,7 +249,7 @@ class _Run:
             self.checkpoint.save(state)
 
     def _resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Resume from the checkpoint, if there is one."""
         with self.clock.part("checkpoint"):
             state = None if self.checkpoint is None else self.checkpoint.load()
             if state is None:
@@ -262,7 +262,7 @@ class _Run:
             self.meter.calls = Calls(**facts["calls"])
             self.method.load_checkpoint_dict(_part(state, "method."))
             self.best_state = _part(state, "best.")
-            # Preparation was done again, or its artifacts loaded again.
+            # Preparation has been repeated, or its artifacts loaded.
             earlier = {name: seconds for name, seconds in facts["seconds"].items() if name != "prepare"}
             self.clock.seconds |= earlier
 
@@ -271,7 +271,7 @@ class _Run:
         return limit is not None and self._seconds().total > limit
 
     def _returns(self) -> tuple[Returns, FinalPolicy, dict[str, Tensor]]:
-        """The last policy, whose violations are counted, and the best evaluated one, run anew on the same episodes."""
+        """Evaluate the last policy, counting its violations, and the best one again on the same episodes."""
         settings = self.config.evaluation
         with self.clock.part("evaluate"), self.meter.paused():
             seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
@@ -290,7 +290,7 @@ class _Run:
 
     def _seconds(self) -> Seconds:
         parts = dict(self.clock.seconds)
-        # Preparation is charged with what its artifacts cost when they were made, not with the time to load them.
+        # Preparation is charged the cost of making its artifacts, not the time to load them.
         parts["prepare"] = parts.get("prepare", 0.0) - self.store.waited + self.store.cost
         total = sum(seconds for name, seconds in parts.items() if name not in OFF_THE_CLOCK)
         return Seconds(total=total, **{name: parts.get(name, 0.0) for name in Seconds.model_fields if name != "total"})

@@ -1,4 +1,4 @@
-"""What the harness measures a run with: its clock, the meter of its calls, repair, and the counts of its violations."""
+"""The harness's instruments: its clock, the meter of calls, repair, and the counts of violations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from envs.errors import RunFailedError
 
 
 class Clock:
-    """Wall-clock by part. Parts nest exclusively: time in an inner part does not count for the outer one."""
+    """Wall-clock by part. Time in a nested part does not count for the outer one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -35,7 +35,7 @@ class Clock:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Count the time inside for ``name``."""
+        """Count the time inside the context for ``name``."""
         self._switch()
         self._parts.append(name)
         try:
@@ -46,13 +46,13 @@ class Clock:
 
 
 class Meter:
-    """Counts and times projections and oracle calls, whoever makes them.
+    """Counts and times projections and oracle calls of the method and the harness.
 
-    What preparation and evaluation ask for is neither counted nor timed apart: the first run of a task draws samples
-    and the others load them, and evaluation is off the clock.
+    Calls during preparation and evaluation are neither counted nor timed: only the first run of a task draws samples,
+    and evaluation is off the clock.
 
     Args:
-        clock: Projections count for its part "project".
+        clock: The clock whose part "project" includes projections.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -62,7 +62,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Neither count nor time apart what is asked for inside."""
+        """Neither count nor time calls inside the context."""
         before, self._paused = self._paused, True
         try:
             yield
@@ -71,7 +71,7 @@ class Meter:
 
     @contextmanager
     def projecting(self, rows: int) -> Iterator[None]:
-        """Count a projection of so many actions, and time it; what it asks for inside is part of it."""
+        """Count and time a projection of ``rows`` actions; nested calls are part of it."""
         if self._paused:
             yield
             return
@@ -82,7 +82,7 @@ class Meter:
 
     @contextmanager
     def asking(self, rows: int) -> Iterator[None]:
-        """Count an oracle call of so many gradients; its time belongs to whoever asks."""
+        """Count an oracle call of ``rows`` gradients; its time belongs to the caller."""
         if not self._paused:
             self.calls.oracle += 1
             self.calls.oracle_rows += rows
@@ -91,7 +91,7 @@ class Meter:
 
 
 class Metered(Constraint):
-    """What a metered constraint adds to its family: what a method asks for counts, what that takes inside does not."""
+    """Mixin of metered constraints: the method's calls count, nested ones do not."""
 
     _meter: Meter
 
@@ -130,7 +130,7 @@ def with_meter(constraint: Constraint, meter: Meter) -> Constraint:
     """A copy of a constraint, of the same family, whose projections and oracle calls are metered."""
     family = type(constraint)
     metered = copy.copy(constraint)
-    # A class made on the spot, so that a metered ball is still a Ball.
+    # A dynamic class, so a metered ball is still a Ball.
     metered.__class__ = type(family.__name__, (Metered, family), {})
     vars(metered)["_meter"] = meter
     return metered
@@ -138,9 +138,9 @@ def with_meter(constraint: Constraint, meter: Meter) -> Constraint:
 
 @dataclass(frozen=True)
 class Repair:
-    """Repairs actions during training; its time counts as projection, whether there was anything to repair or not.
+    """Repairs actions during training; all of its time counts as projection.
 
-    The solver ``"exact"`` leaves feasible actions as they are, ``"cvxpy"`` solves for every action.
+    The solver ``"exact"`` leaves feasible actions unchanged; ``"cvxpy"`` solves for every action.
     """
 
     constraint: Constraint
@@ -149,7 +149,7 @@ class Repair:
     meter: Meter
 
     def __call__(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The actions (B, n) that are executed in place of ``action`` at observations (B, o)."""
+        """The actions (B, n) to execute in place of ``action`` at observations (B, o)."""
         with self.clock.part("project"):
             if self.solver == "cvxpy":
                 with self.meter.projecting(len(action)):
@@ -165,11 +165,11 @@ class Tally:
     """Running count of summed positive violations of one kind of action.
 
     Attributes:
-        n: Actions judged.
-        count: Those with a positive summed violation.
-        sum: Of the violations.
-        max: Of the violations.
-        valid: Actions within each tolerance.
+        n: Number of actions judged.
+        count: Number with a positive summed violation.
+        sum: Sum of the violations.
+        max: Largest violation.
+        valid: Number within each tolerance.
     """
 
     n: int = 0
@@ -182,7 +182,7 @@ class Tally:
         """Count one action whose summed positive violation is ``size``.
 
         Raises:
-            RunFailedError: If it is not finite, or the sum of all is too large.
+            RunFailedError: If ``size`` or the sum of all sizes is not finite.
         """
         if not math.isfinite(self.sum + size):
             raise RunFailedError(f"the constraint returned a violation of {size}, which cannot be summed")
@@ -207,7 +207,7 @@ class Tally:
 
 
 class PolicyCounter:
-    """Counts violations of a policy's raw output in episodes of evaluation, and keeps the contexts of these."""
+    """Counts violations of a policy's raw output in evaluation episodes, and keeps their contexts."""
 
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
@@ -222,7 +222,7 @@ class PolicyCounter:
             self._contexts.append(self._constraint.context(obs))
 
     def contexts(self, most: int) -> list[list[float]]:
-        """At most so many contexts, evenly spaced, with the digits of single precision."""
+        """At most ``most`` contexts, evenly spaced, with the digits of single precision."""
         if not self._contexts:
             return []
         rows = torch.cat(self._contexts)
@@ -231,14 +231,14 @@ class PolicyCounter:
 
 
 class ViolationCounter:
-    """Counts violations of every action of a run, in float64, at the state that the action was chosen in."""
+    """Counts violations of every action of a run, in float64, at the state in which it was chosen."""
 
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
         self.policy, self.behaviour, self.executed = Tally(), Tally(), Tally()
 
     def count(self, policy: Tensor | None, behaviour: Tensor, executed: Tensor, obs: Tensor) -> None:
-        """Count one step's actions (1, n); the policy's is None where it had no say."""
+        """Count one step's actions (1, n); ``policy`` is None if the policy did not choose."""
         given = [(self.behaviour, behaviour), (self.executed, executed)]
         given += [(self.policy, policy)] if policy is not None else []
         actions = torch.cat([action for _, action in given])
@@ -251,7 +251,7 @@ class ViolationCounter:
         return {name: asdict(tally) for name, tally in vars(self).items() if isinstance(tally, Tally)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Restore the counts of :meth:`state`."""
         for name, counts in state.items():
             setattr(self, name, Tally(**counts))
 

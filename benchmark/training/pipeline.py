@@ -1,4 +1,4 @@
-"""Runs the pipeline of ``dvc.yaml`` as ``dvc repro --keep-going`` does, and says of each stage that it has begun."""
+"""Runs the pipeline of ``dvc.yaml`` like ``dvc repro --keep-going``, and announces each stage."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from filelock import FileLock, Timeout
 
 from envs.errors import UserError
 
-# How DVC tells that a command was stopped by Ctrl-C: as `acrl` ends then, or Python before it had begun.
+# DVC's messages for a command stopped by Ctrl-C: the exit code of `acrl`, or of Python while it starts.
 INTERRUPTED = ("exited with 130", "exited with -2")
 MINUTE = 60
 
 
 class Pipeline:
-    """The pipeline at work. Stages say in ``meta`` of ``dvc.yaml`` what they take, and whether to be made anyway.
+    """A run of the pipeline. ``meta`` in ``dvc.yaml`` has each stage's duration, and whether to run it after a failure.
 
     Args:
         tell: Called with one line for each stage that begins.
 
     Attributes:
-        made: Names of the stages that had something to do and did it.
-        failed: Stages that failed; their commands have said why.
-        partial: Stages made from what there is, since one before them failed.
-        skipped: Stages not made, since one before them failed.
+        made: Names of the stages that were out of date and succeeded.
+        failed: Stages that failed; their commands have printed why.
+        partial: Stages run on partial inputs, because an earlier one failed.
+        skipped: Stages not run, because an earlier one failed.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -46,22 +46,22 @@ class Pipeline:
         self.skipped: list[str] = []
         self._tell = tell
         self._total = 0
-        # Stages that are still to be looked at, in order.
+        # Remaining stages, in order.
         self._waiting: dict[str, Stage] = {}
-        # Of the stages that were made: what they take on two idle cores, and took here.
+        # For the stages that ran: minutes expected on two idle cores, and minutes taken here.
         self._expected = self._spent = 0.0
 
     def run(self) -> None:
-        """Make all stages that changed; a stage that fails stops those alone that depend on it.
+        """Run all stages that changed; a failed stage only stops those that depend on it.
 
         Raises:
             UserError: If there is no pipeline here, or another process is running it.
             KeyboardInterrupt: If a stage was interrupted.
         """
-        # DVC's own words on failures are left out: the commands have said why, and the end says which.
+        # Without DVC's messages on failures: commands print why, and the summary says which.
         logging.getLogger("dvc").setLevel(logging.CRITICAL)
         try:
-            # A copy of the project need not have git, which DVC needs for experiments alone.
+            # A copy of the project may lack git, which DVC only needs for experiments.
             with Repo(config={"core": {"no_scm": True}}) as repo:
                 stages = plan_repro(repo.index.graph)
                 self._total = len(stages)
@@ -74,7 +74,7 @@ class Pipeline:
             raise UserError(str(error)) from error
 
     def _make(self, stage: Stage, **settings: Any) -> Stage | None:
-        """Make one stage if it changed, for DVC."""
+        """Run one stage if it changed, for DVC."""
         name = stage.addressing
         if not stage.changed(upstream=settings.get("upstream")):
             del self._waiting[name]
@@ -94,7 +94,7 @@ class Pipeline:
         return made
 
     def _make_partially(self) -> None:
-        """Make those of the skipped stages that are worth it without what failed; DVC makes them again next time."""
+        """Run the skipped stages that are useful on partial inputs; DVC runs them again next time."""
         for name, stage in list(self._waiting.items()):
             if not stage.meta.get("anyway"):
                 self.skipped.append(name)
@@ -108,30 +108,30 @@ class Pipeline:
 
     @contextmanager
     def _telling(self, name: str) -> Iterator[None]:
-        """Say that a stage begins, and how long all that is left may take, by what the stages before it took."""
+        """Announce a stage and the time left, estimated from the stages before it."""
         left = sum(stage.meta["seconds"] for stage in self._waiting.values())
-        # A minute as expected is put before what was seen, so that one short stage alone does not decide.
+        # Start from one minute at the expected speed, so a single short stage does not decide.
         left *= (MINUTE + self._spent) / (MINUTE + self._expected)
         stage = self._waiting.pop(name)
         number, started = self._total - len(self._waiting), time.perf_counter()
         minutes = f"{round(left / MINUTE)} min" if left >= MINUTE else "a minute"
-        self._tell(f"stage {number} of {self._total}: {title(name)}, up to about {minutes} left")
+        self._tell(f"stage {number} of {self._total}: {title(name)}, at most about {minutes} left")
         yield
         self._expected += stage.meta["seconds"]
         self._spent += time.perf_counter() - started
 
 
 def title(name: str) -> str:
-    """A stage's name as a person reads it: ``train HC+O`` for ``train@HC+O``."""
+    """A stage's name for people, such as ``train HC+O`` for ``train@HC+O``."""
     return name.replace("@", " ")
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep other processes from running the pipeline. DVC locks single stages, so that two runs at once lose some.
+    """Keep other processes from running the pipeline: DVC only locks single stages, and two runs would lose some.
 
     Raises:
-        UserError: If another one is running it.
+        UserError: If another process is running it.
     """
     try:
         with FileLock("results/.repro.lock", timeout=0):
@@ -142,7 +142,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def output_to(path: Path) -> Iterator[TextIO]:
-    """Write what this process and all that it starts print on stdout to a file; yields stdout as it was."""
+    """Redirect stdout of this process and its children to a file, and yield the original stdout."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     with path.open("w") as log, os.fdopen(os.dup(1), "w", buffering=1) as console:

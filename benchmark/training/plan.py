@@ -1,4 +1,4 @@
-"""What the pipeline's stages depend on: the keys of what they make, one file a stage."""
+"""The dependencies of the pipeline's stages: the keys of their results, one file per stage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmark.training.timing import step_keys
 
 
 def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
-    """Write, for each stage that trains or times, one file with the keys of what it makes; returns the files.
+    """Write one file with the keys of its results for each stage that trains or times, and return the files.
 
-    The files' contents are what DVC goes by, so that code may change without anything being made anew. Versions of
-    libraries are among them: with other libraries everything is made anew.
+    DVC compares these files, so changed code alone makes nothing stale. Versions of libraries are among the keys: other
+    libraries make everything stale.
     """
     chosen, keys = params.profile(profile), dict[str, list[str]]()
     keys["flows"] = [

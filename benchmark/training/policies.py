@@ -1,4 +1,4 @@
-"""Trained policies: taken from the checkpoints of runs, kept in small files that travel alone, and evaluated."""
+"""Trained policies: loaded from checkpoints of runs, exported as small self-contained files, and evaluated."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from methods.base import Maker, Method, Tensors, make_method, method_class
 
 
 class KeptArtifacts(ArtifactStore):
-    """What was prepared before; nothing is made.
+    """Existing artifacts; none is made.
 
     Attributes:
-        used: Files of what was asked for.
+        used: Files that were loaded.
     """
 
     def __init__(self, folder: Path, task: TaskSpec) -> None:
@@ -42,14 +42,14 @@ class KeptArtifacts(ArtifactStore):
         """See :class:`ArtifactStore`.
 
         Raises:
-            UserError: If the file is missing, damaged, or of other settings or versions.
+            UserError: If the file is missing, damaged or stale.
         """
         path = self.path(name)
         if not path.exists():
-            raise UserError(f"{path} is missing, and the policy acts through it; keep both files together")
+            raise UserError(f"{path} is missing, but the policy acts through it: keep both files together")
         tensors, facts = load_tensors(path)
         if facts.get("key") != self.key(settings, versions):
-            raise UserError(f"{path} was made with other settings, or by another version, than the policy")
+            raise UserError(f"{path} was made with other settings or versions than the policy: export both again")
         self.used.append(path)
         return tensors
 
@@ -59,10 +59,10 @@ class TrainedPolicy:
     """The last policy of a run.
 
     Attributes:
-        run: Which run.
-        method: Ready to act.
+        run: The run.
+        method: The method, ready to act.
         config: The run's configuration.
-        artifacts: Files of what was prepared for the run, such as a flow; several policies may share one.
+        artifacts: Files of the run's preparation, such as a flow; several policies may share one.
     """
 
     run: Run
@@ -78,13 +78,13 @@ class TrainedPolicy:
         return self.method.act(rows, explore=False).numpy()
 
     def save(self, path: Path, key: str) -> None:
-        """Write what acting takes, without the artifacts, with all that :func:`load_policy` has to know."""
+        """Write the parameters needed to act and the header for :func:`load_policy`, without the artifacts."""
         facts = {"task": self.run.task, "method": self.run.method, "seed": str(self.run.seed)}
         facts |= {"profile": self.run.profile, "run_key": key, "config": self.config.model_dump_json()}
         save_tensors(path, self.method.policy_dict(), facts)
 
     def evaluate(self, episodes: int, seed: int) -> Evaluation:
-        """Run so many episodes."""
+        """Evaluate the policy on ``episodes`` episodes."""
         torch.set_num_threads(1)
         seeds = [derive_seed(seed, "evaluate", k) for k in range(episodes)]
         with closing(Evaluator(self.method.task)) as evaluator:
@@ -95,7 +95,7 @@ def find_policy(path: Path, params: Params, results: Path) -> TrainedPolicy:
     """The last policy of a run, from an exported file or from the run's JSON.
 
     Raises:
-        UserError: If there is none, a file is damaged, or the run is stale.
+        UserError: If there is no policy, a file is damaged, or the run is stale.
     """
     if path.suffix == ".safetensors":
         return load_policy(path)
@@ -103,31 +103,31 @@ def find_policy(path: Path, params: Params, results: Path) -> TrainedPolicy:
     out = path if path.with_suffix(".safetensors").exists() else None
     run = Run(result.profile, result.task, result.method, result.seed, tuple(result.provenance.given or ()), out)
     if result.run_key != run.key(params):
-        raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}); run it again")
+        raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}): run it again")
     if not run.checkpoint(results).exists() and not run.given and run.policy(results).exists():
         return load_policy(run.policy(results))
     return from_checkpoint(run, result, results)
 
 
 def from_checkpoint(run: Run, result: RunResult, results: Path) -> TrainedPolicy:
-    """The last policy of a run where the run was made.
+    """The last policy of a run, from its checkpoint on the machine that made the run.
 
     Raises:
-        UserError: If its checkpoint is missing, damaged, or of another run.
+        UserError: If the checkpoint is missing, damaged, or of another run.
     """
     if not run.checkpoint(results).exists():
         command = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile} --results FOLDER"
         raise UserError(
-            f"no checkpoint {run.checkpoint(results)}: the last policy stays where a run was made, and is not in git. "
+            f"no checkpoint {run.checkpoint(results)}: checkpoints are not in git. "
             f"Make the run again with `{command}`, and evaluate it with `--results FOLDER`"
         )
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:
-        raise UserError(f"{run.checkpoint(results)} belongs to another run than the result; run it again")
+        raise UserError(f"{run.checkpoint(results)} belongs to another run than the result: run it again")
     try:
         config = RunConfig.model_validate(result.config)
     except ValidationError as error:
-        raise UserError(f"{run.path(results)} is damaged: its config is not that of a run; run it again") from error
+        raise UserError(f"{run.path(results)} is damaged: its config is invalid; run it again") from error
     task = make_task(run.task)
     artifacts = KeptArtifacts(artifacts_of(run, results), task)
     method = make_method(run.method, task, config.method, run.seed)
@@ -137,7 +137,7 @@ def from_checkpoint(run: Run, result: RunResult, results: Path) -> TrainedPolicy
 
 
 def load_policy(path: Path) -> TrainedPolicy:
-    """A policy from a file that `acrl export` wrote; what was prepared for it lies in a folder beside it.
+    """A policy from a file that `acrl export` wrote; a flow that it acts through is in a folder next to it.
 
     Raises:
         UserError: If the file is missing, damaged, of another kind, or of another version of the task or method.
@@ -148,10 +148,10 @@ def load_policy(path: Path) -> TrainedPolicy:
         config = RunConfig.model_validate(json.loads(facts["config"]))
         key = facts["run_key"]
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path} is no policy that `acrl export` wrote; give such a file, or a run's JSON") from error
+        raise UserError(f"{path} is not a policy that `acrl export` wrote: give such a file or a run's JSON") from error
     task = make_task(run.task)
     if run_key(task, method_class(run.method), config, run.seed) != key:
-        raise UserError(f"{path} is of another version of {run.task} or {run.method} than this program has")
+        raise UserError(f"{path} has another version of {run.task} or {run.method} than this package: export it again")
     artifacts = KeptArtifacts(path.resolve().parents[2], task)
     method = make_method(run.method, task, config.method, run.seed)
     method.prepare(artifacts)

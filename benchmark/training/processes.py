@@ -1,4 +1,4 @@
-"""Many runs side by side: one process of one thread each, so that a run that dies takes no other with it."""
+"""Many runs side by side, each in its own process with one thread: a run that dies does not stop the others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from benchmark.training.runs import Tracker, error_line, execute_missing, record
 from envs.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# What a worker has imported before it starts. Of torch: what a process imports when it makes its first optimizer.
+# Modules that a worker imports before it starts. Torch's are those that the first optimizer imports.
 PRELOADED = ["benchmark.training.runs", "envs.constraints.solver", "methods.flowpg", "torch._dynamo"]
 
 Item = TypeVar("Item")
@@ -58,11 +58,11 @@ def sweep(
 ) -> dict[Run, str]:
     """Execute all runs, ``jobs`` at a time; failures are recorded in their JSON and do not stop the others.
 
-    A run whose process dies is started once more, from its last checkpoint; between two of these lie at least
-    ``checkpoint_every`` seconds. A tracker, which is sent to the processes, shows runs while they train.
+    A run whose process dies is restarted once from its last checkpoint; checkpoints are at least ``checkpoint_every``
+    seconds apart. A tracker, which is sent to the processes, shows runs while they train.
 
     Returns:
-        Reason by run, for those that failed.
+        Reasons by failed run.
     """
     use_one_thread()
     steps = {run: run.config(params).steps for run in runs}
@@ -95,13 +95,13 @@ def sweep(
 
 
 def progress_bar(total: int, description: str = "", unit: str = "step") -> tqdm[NoReturn]:
-    """A bar with the time left; nothing where no terminal could show it move, or in a process of many side by side."""
+    """A bar with the time left; hidden without a terminal, and in processes that work side by side."""
     disable = True if multiprocessing.parent_process() else None
     return tqdm(total=total, unit=unit, desc=description, smoothing=0.05, disable=disable)
 
 
 def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
-    """Moves a progress bar to a number of steps."""
+    """A function that moves a progress bar to a number of steps."""
 
     def move(step: int) -> None:
         bar.update(step - bar.n)
@@ -110,7 +110,7 @@ def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
 
 
 def _start(run: Run, params: Params, results: Path, checkpoint_every: float, tracker: Tracker | None) -> _Worker:
-    # A worker inherits this, so that Ctrl-C while it starts ends it through the sweep and not with a traceback.
+    # A worker inherits this: Ctrl-C while it starts ends it through the sweep, without a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         context = prepared_context()
@@ -125,7 +125,7 @@ def _start(run: Run, params: Params, results: Path, checkpoint_every: float, tra
 
 
 def prepared_context() -> ForkServerContext:
-    """Processes forked from one that has imported everything: imports are paid once, threads are not inherited."""
+    """Processes forked from one that has imported everything: imports cost time once, and no threads are inherited."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     with same_imports():
@@ -134,13 +134,13 @@ def prepared_context() -> ForkServerContext:
 
 
 def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
-    """Take in what the workers report until one or more have ended; yields those."""
+    """Process the workers' reports until some have ended, and yield those."""
     by_pipe = {worker.reports: worker for worker in working}
     for pipe in wait(list(by_pipe)):
         worker = by_pipe[pipe]  # type: ignore[index]
         try:
             report = worker.reports.recv()
-        except (EOFError, OSError):  # OSError where it was killed in the middle of a report
+        except (EOFError, OSError):  # OSError if it was killed in the middle of a report
             worker.process.join()
             if worker.error is None and worker.process.exitcode != 0:
                 code = worker.process.exitcode
@@ -163,7 +163,7 @@ def _work(
     tracker: Tracker | None,
     reports: Connection,
 ) -> None:
-    """A worker's whole life; reports steps done as numbers and an error as text."""
+    """The main function of a worker, which reports steps done as numbers and an error as text."""
     _leave_in_order()
     every = max(1, run.config(params).steps // 200)
 
@@ -184,16 +184,16 @@ def _work(
 def side_by_side(
     work: Callable[[Item], Made], items: Sequence[Item], jobs: int | None = None, unit: str = "item"
 ) -> Iterator[Made]:
-    """Do the work on every item, so many at a time, each in a process of one thread.
+    """Call ``work`` on every item, ``jobs`` at a time, each in a process with one thread.
 
-    By default there are as many processes as cores. One job, or one item, is done by this process itself. A bar shows
-    how many of the items, which it calls ``unit``, are done, and the time left.
+    By default there are as many processes as cores. A single job or item is done in this process. A bar counts finished
+    items in units of ``unit``, with the time left.
 
     Yields:
-        What it returns, in the order of the items.
+        The results in the order of the items.
 
     Raises:
-        UserError: What the work raised for the first item that it failed for, after all others are done.
+        UserError: The error of the first item that failed, after all others are done.
     """
     jobs = jobs or available_cores()
     with progress_bar(len(items), unit=unit) as bar:
@@ -219,7 +219,7 @@ def _in_processes(
             for done in waiting:
                 try:
                     yield done.result()
-                except Exception as error:  # whatever it is, the other items are worked on
+                except Exception as error:  # whatever it is, the other items continue
                     failures.append(error)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -231,7 +231,7 @@ def _in_processes(
 
 
 def _plain_errors(work: Callable[[Item], Made], item: Item) -> Made:
-    """The work; a user's error of any kind is a plain one, which can be sent from process to process."""
+    """Call ``work``; a subclass of UserError becomes a plain UserError, which can be sent between processes."""
     try:
         return work(item)
     except UserError as error:
@@ -239,22 +239,22 @@ def _plain_errors(work: Callable[[Item], Made], item: Item) -> Made:
 
 
 def use_one_thread() -> None:
-    """Keep processes that are started from now on from using more cores than one each."""
+    """Limit processes started from now on to one core each."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
 
 
 def import_variables() -> dict[str, str]:
-    """Variables for a Python that is to import what this one does, and nothing else.
+    """Environment variables for a Python that imports the same modules as this one.
 
-    By itself, one started with ``-c`` or ``-m`` looks first into the folder that the user stands in.
+    By default, a Python started with ``-c`` or ``-m`` looks in the working directory first.
     """
     return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
 
 
 @contextmanager
 def same_imports() -> Iterator[None]:
-    """Give all that is started meanwhile the variables of :func:`import_variables`."""
+    """Start processes inside the context with the variables of :func:`import_variables`."""
     variables = import_variables()
     before = {name: os.environ.pop(name, None) for name in variables}
     os.environ.update(variables)
@@ -268,14 +268,14 @@ def same_imports() -> Iterator[None]:
 
 
 def _leave_in_order() -> None:
-    """In a worker: only the process that started it ends it, by SIGTERM, and what is half-written is removed."""
+    """Let only the parent end this worker, by SIGTERM, which removes half-written files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that what was started is ended with this process."""
+    """Treat SIGTERM as Ctrl-C, which also ends child processes."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Many runs on a Ray cluster, or on a Ray of this machine: results come back to the store of whoever asked.
+"""Many runs on a Ray cluster, or on a local Ray: results come back to the caller's store.
 
-Workers need this package installed, at the same commit, and share no folder with the one who asks: what preparation
-makes travels to them, and results travel back. An optional extra, ``pip install 'acrl-bench[ray]'``.
+Workers need this package at the same commit and share no folder with the caller: artifacts are sent to them, and
+results are sent back. An optional extra: ``pip install 'acrl-bench[ray]'``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from envs.errors import UserError
 from envs.registry import make_task
 from methods.base import Method, make_method, method_class
 
-# Files by their path below the folder of all results.
+# Content of files by path below the folder of all results.
 Files = dict[str, bytes]
 
 
@@ -34,10 +34,10 @@ def sweep_on_ray(
 ) -> dict[Run, str]:
     """As :func:`benchmark.training.processes.sweep`, on Ray.
 
-    A run whose worker dies goes on from its last checkpoint only if it is started again on the same machine.
+    A run whose worker dies only resumes from its last checkpoint if it is restarted on the same machine.
 
-    Without an address a Ray of this machine is started, with ``jobs`` runs at a time, which ends with the sweep. A
-    cluster has its own number of processors.
+    Without an address, a local Ray is started for the sweep, with ``jobs`` runs at a time. A cluster has its own number
+    of processors.
 
     Raises:
         UserError: If Ray is not installed, or there is no cluster at the address.
@@ -58,7 +58,7 @@ def _start(jobs: int, address: str | None) -> Any:
         raise UserError("--executor ray needs Ray: pip install 'acrl-bench[ray]'") from error
     try:
         here: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False, "logging_level": logging.ERROR}
-        # As of a job sent from elsewhere: its workers do not look first into the folder that the user stands in.
+        # As for a job sent from elsewhere: workers do not look in the working directory first.
         job = ray.job_config.JobConfig(_client_job=True)
         with same_imports():
             ray.init(**({"address": address} if address else here), log_to_driver=False, job_config=job)
@@ -68,19 +68,19 @@ def _start(jobs: int, address: str | None) -> Any:
 
 
 class _Sweep:
-    """What is under way on the cluster, by the reference that Ray gave for it."""
+    """Pending work on the cluster, by Ray's references."""
 
     def __init__(self, ray: Any, params: Params, results: Path, checkpoint_every: float) -> None:
         self.ray = ray
         self.params = params
         self.results = results
         self.checkpoint_every = checkpoint_every
-        # A worker that dies, and not an error in a run, is what Ray tries again.
+        # Ray retries after a worker dies, not after an error in a run.
         self.prepare = ray.remote(num_cpus=1, max_retries=1)(_prepare)
         self.train = ray.remote(num_cpus=1, max_retries=1)(_train)
 
     def run(self, runs: Sequence[Run]) -> dict[Run, str]:
-        """All runs; those with the same preparation wait for it, and the others do not."""
+        """Execute all runs; runs with the same preparation wait for it, the others do not."""
         failures: dict[Run, str] = {}
         prepared: dict[tuple[str, str, str], Any] = {}
         for run in runs:
@@ -106,17 +106,17 @@ class _Sweep:
         return failures
 
     def _prepared(self, run: Run) -> Any:
-        """A reference to the files that a run's preparation makes, from those that are here already."""
+        """A reference to the files of a run's preparation, given those that exist already."""
         here = _artifacts(self.results / run.profile, run.task)
         if method_class(run.method).prepare is Method.prepare:
             return self.ray.put({})
         return self.prepare.remote(run, self.params, here)
 
     def _take(self, run: Run, reference: Any) -> str:
-        """Write what a run gave below our own results; returns why there is nothing to write."""
+        """Write a run's files below the caller's results, or return why there are none."""
         try:
             files, error = self.ray.get(reference)
-        except self.ray.exceptions.RayTaskError as failed:  # of the preparation: a run's own come back as text
+        except self.ray.exceptions.RayTaskError as failed:  # of the preparation: a run's errors come back as text
             return f"its preparation failed: {error_line(failed.cause)}"
         except self.ray.exceptions.RayError as died:
             return f"the worker died: {error_line(died)[:300]}"
@@ -127,11 +127,11 @@ class _Sweep:
             write_bytes(self.results / path, content)
         result = read_run(run.path(self.results))
         if result.run_key != run.key(self.params):
-            return "the worker has another commit of this package: install the same one everywhere"
+            return "the worker has another commit of this package: install the same commit everywhere"
         return result.error or ""
 
     def _keep(self, profile: str, reference: Any) -> None:
-        """Put artifacts that were made elsewhere in our own store."""
+        """Store artifacts that were made elsewhere."""
         try:
             files = self.ray.get(reference)
         except self.ray.exceptions.RayError:
@@ -153,7 +153,7 @@ def _unpack(files: Files, folder: Path) -> None:
 
 
 def _prepare(run: Run, params: Params, files: Files) -> Files:
-    """On a worker: the artifacts of a run's task and method, made unless they are among ``files``."""
+    """On a worker: make the artifacts of a run's task and method, unless they are in ``files``."""
     with tempfile.TemporaryDirectory() as name:
         folder, task = Path(name), make_task(run.task)
         _unpack(files, folder)
@@ -162,8 +162,8 @@ def _prepare(run: Run, params: Params, files: Files) -> Files:
 
 
 def _train(run: Run, params: Params, files: Files, checkpoint_every: float) -> tuple[Files, str]:
-    """On a worker: the files that a run leaves, or why it leaves none."""
-    # Named by the run, so that a second attempt on this machine finds the first one's checkpoint.
+    """On a worker: execute a run, and return its files, or why there are none."""
+    # Named after the run, so a second attempt on this machine finds the first one's checkpoint.
     results = Path(tempfile.gettempdir()) / "acrl-ray" / run.key(params)
     _unpack(files, results / run.profile)
     try:

@@ -1,4 +1,4 @@
-"""Runs one run, from its name to its JSON."""
+"""Executes one run, from its name to its JSON."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ End = Literal["complete", "failed", "timeout", "interrupted"]
 
 
 class Live(Protocol):
-    """Shows one run while it trains. It raises nothing: whether a run can be seen bears on no run."""
+    """Shows one run while it trains. It never raises, since a display must not affect a run."""
 
     def __call__(
         self, evaluations: Sequence[Evaluation], curves: Mapping[str, Sequence[float | None]], violations: Violations
     ) -> None:
-        """Called after each evaluation with all that is known so far."""
+        """Called after each evaluation with the results so far."""
 
     def end(self, status: End, path: Path, result: RunResult | None = None) -> None:
-        """Called once, with the run's JSON and where it lies if it left one."""
+        """Called once, with the run's result and the path of its JSON, if there is one."""
 
 
 class Tracker(Protocol):
     """Shows runs while they train."""
 
     def begin(self, run: Run, key: str, config: RunConfig, origin: Provenance) -> Live:
-        """What shows one run."""
+        """A display of one run."""
 
 
 def execute_missing(
@@ -49,7 +49,7 @@ def execute_missing(
     force: bool = False,
     tracker: Tracker | None = None,
 ) -> RunResult:
-    """As :func:`execute`, one process at a time, unless the run is complete by then; ``force`` makes it in any case.
+    """As :func:`execute`, one process at a time, unless the run is complete already; ``force`` repeats it.
 
     Raises:
         UserError: If an id, a setting or a file is bad; nothing is written then.
@@ -70,7 +70,7 @@ def execute(
 ) -> RunResult:
     """Train, write the JSON and the method's last state, and return the result.
 
-    A run that was interrupted goes on from its last checkpoint. A tracker shows it meanwhile.
+    An interrupted run resumes from its last checkpoint. A tracker shows the run while it trains.
 
     Raises:
         UserError: If an id, a setting or a file is bad; nothing is written then.
@@ -109,14 +109,14 @@ def _train(
 
 
 def provenance_of(run: Run) -> Provenance:
-    """Where a run that is made now comes from."""
+    """The provenance of a run made now."""
     return collect_provenance(run.code()).model_copy(update={"given": list(run.given) or None})
 
 
 def artifacts_of(run: Run, results: Path) -> Path:
-    """The folder of what a run prepares: the profile's; with settings of its own, one that begins with a copy of that.
+    """The folder of a run's artifacts: the profile's, or a copy of it if the run has settings of its own.
 
-    Its flow may be another one, which must not replace the profile's.
+    Such a run may train another flow, which must not replace the profile's.
     """
     folder, own = results / run.profile, run.changed(results)
     if not run.given:
@@ -130,7 +130,7 @@ def artifacts_of(run: Run, results: Path) -> Path:
 
 
 def record_failure(run: Run, params: Params, results: Path, reason: str) -> None:
-    """Write the JSON of a run that failed, so that nothing takes it for a result."""
+    """Write the JSON of a failed run, which no command takes for a result."""
     error, provenance = " ".join(reason.split())[:500], provenance_of(run)
     _result(run, params, status="failed", error=error, provenance=provenance).write(run.path(results))
 

@@ -1,7 +1,7 @@
-"""What a training step of each method costs: measured one after the other, in turns, by the harness's own clock.
+"""The cost of a training step of each method, measured by the harness's own clock, with methods taking turns.
 
-Runs are made side by side, and each pays for its neighbours; their wall-clock compares little. Here every method has
-its turn several times over, alone in one process of one thread, so that a change of the machine's speed falls on all.
+Runs that share a machine slow each other down, so their wall-clock does not compare. Here, each method has several
+turns alone, in one process with one thread, so changes of the machine's speed affect all methods.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from envs.errors import MethodFailedError, UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import method_class
 
-# Learning starts with the first step. A pass through a frozen flow costs the same however long it was trained.
+# Learning starts with the first step. A pass through a frozen flow costs the same, however long it was trained.
 SHORT_SETTINGS = {
     "warmup": 1,
     "samples": {"train": 2000, "test": 500, "rollout_steps": 500},
     "flow": {"updates": 50},
 }
-# First calls compile, allocate and import what later ones find done.
+# Steps of the discarded first turn, as a share of the others: first calls compile, allocate and import.
 WARM_UP_SHARE = 0.1
 
 
 def time_steps(
     params: Params, profile: str, task_id: str, results: Path, progress: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """Time the training steps of a profile's methods on a task; returns the report's path.
+    """Time the training steps of a profile's methods on a task, and return the report's path.
 
     ``progress`` is called with the number of turns done.
 
@@ -62,7 +62,7 @@ def time_steps(
             time_round(task, method, configs[method], steps, Path(folder))
             progress(turn + 1)
         for number in range(settings.rounds):
-            # Back and forth, so that a slow drift of the machine's speed favours no method.
+            # Back and forth, so a slow drift of the machine's speed favours no method.
             for turn, method in enumerate(chosen.methods[:: -1 if number % 2 else 1]):
                 rounds[method].append(time_round(task, method, configs[method], settings.steps, Path(folder)))
                 progress((number + 1) * len(chosen.methods) + turn + 1)
@@ -80,13 +80,13 @@ def time_steps(
 
 
 def turns(params: Params, profile: str) -> int:
-    """Turns of :func:`time_steps` on one task."""
+    """Number of turns of :func:`time_steps` on one task."""
     chosen = params.profile(profile)
     return len(chosen.methods) * (chosen.timing.rounds + 1)
 
 
 def timing_state(params: Params, profile: str, task_id: str, results: Path) -> Literal["complete", "stale", "missing"]:
-    """Whether a task's timing is there and of today's versions; methods that were not timed change nothing.
+    """Whether a task's timing exists and has today's versions; methods that were not timed do not count.
 
     Raises:
         UserError: If an id is unknown or the report is damaged.
@@ -100,7 +100,7 @@ def timing_state(params: Params, profile: str, task_id: str, results: Path) -> L
 
 
 def _short_config(params: Params, profile: str, task_id: str, method: str) -> RunConfig:
-    """A run's configuration, without what a step of training does not cost."""
+    """A run's configuration for timing, with a minimum of preparation and evaluation."""
     config = run_config(params, profile, task_id, method)
     short = {name: value for name, value in SHORT_SETTINGS.items() if name in config.method}
     return config.model_copy(update={"method": merge(config.method, short), "timeout_seconds": None})
@@ -122,7 +122,7 @@ def step_keys(params: Params, profile: str, task_id: str) -> dict[str, str]:
 
 
 def time_round(task: TaskSpec, method: str, config: RunConfig, steps: int, artifacts: Path) -> TimedRound:
-    """Train a method for so many steps and say what one cost; preparation is kept below ``artifacts`` for the next.
+    """Train a method for ``steps`` steps and time them; preparation is kept in ``artifacts`` for the next round.
 
     Raises:
         MethodFailedError: If the method fails.
@@ -145,7 +145,7 @@ def time_round(task: TaskSpec, method: str, config: RunConfig, steps: int, artif
 def busy_seconds() -> float:
     """Processor time that all processes but this one have used since the machine started."""
     machine, own = psutil.cpu_times(), psutil.Process().cpu_times()
-    # Guests' time counts as user time already; a system without these figures has no such idle time.
+    # User time already includes that of guests; a system without these figures has no such idle time.
     idle = machine.idle + getattr(machine, "iowait", 0.0)
     guests = getattr(machine, "guest", 0.0) + getattr(machine, "guest_nice", 0.0)
     return float(sum(machine) - idle - guests - own.user - own.system)

@@ -1,4 +1,4 @@
-"""Verification: what a result can be caught at, check after check, a run made again, and the verdict."""
+"""Verification of results: consistency checks, one run repeated, and the verdict."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Options:
 
     Attributes:
         strict: Whether warnings are failures.
-        rerun: Whether to make a run again.
-        rerun_steps: At most so many of its steps.
-        results: Folder with kept flows that a run made again may use.
-        make_progress: Given a label and a number of steps, shows them being done.
+        rerun: Whether to repeat a run.
+        rerun_steps: The most steps of it to repeat.
+        results: Folder with flows that the repeated run may use.
+        make_progress: Makes a progress display from a label and a number of steps.
     """
 
     strict: bool = False
@@ -55,7 +55,7 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
     """Check a run's JSON, a folder of them, or the runs of a submission.
 
     Raises:
-        UserError: If there is nothing there to verify, or a submission is not valid.
+        UserError: If there is nothing to verify, or a submission is not valid.
     """
     found = Findings(options.strict)
     source = read_source(path, found)
@@ -80,7 +80,7 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
 
 
 def check_submissions(submissions: Mapping[str, Submission], found: Findings) -> frozenset[str]:
-    """That no submitted method passes for one that is here already; those whose code is not installed here."""
+    """Check that no submitted method has the id of a shipped one; return those whose code is not installed."""
     problems, absent = [], []
     for method, submission in submissions.items():
         if method in (LOW_METHOD, HIGH_METHOD):
@@ -100,7 +100,7 @@ def check_submissions(submissions: Mapping[str, Submission], found: Findings) ->
 
 
 def check_complete_runs(source: Source, params: Params, found: Findings) -> list[RunResult]:
-    """That every run is complete, and how many of those that the profile asks for there are; the complete ones."""
+    """Check that every run is complete, and count those that the profile asks for; return the complete ones."""
     runs = source.runs
     complete = [run for run in runs if run.status == "complete"]
     ended = [run for run in runs if run.status != "complete"]
@@ -136,9 +136,9 @@ def _identity(run: RunResult) -> Identity:
 
 
 def check_configurations(runs: list[RunResult], absent: Set[str], params: Params, found: Findings) -> set[Identity]:
-    """That every run has the configuration of its profile in this checkout; those that do and can be made again.
+    """Check that every run has its profile's configuration in this checkout; return those that can be repeated.
 
-    Of methods in ``absent``, which are not installed here, what is not their own is compared.
+    For methods in ``absent``, which are not installed, the methods' own settings are not compared.
     """
 
     @functools.cache
@@ -172,13 +172,13 @@ def check_configurations(runs: list[RunResult], absent: Set[str], params: Params
 
 
 def check_libraries(runs: list[RunResult], found: Findings) -> None:
-    """That all runs were made with the same versions of every library that they name."""
+    """Check that all runs were made with the same versions of libraries."""
     mixed = [f"runs were made with {one}" for one in mixed_libraries(run.provenance for run in runs)]
     found.conclude("libraries", mixed, f"{len(runs)} of {len(runs)} were made with the same versions", "warning")
 
 
 def check_commits(runs: list[RunResult], options: Options, found: Findings) -> None:
-    """That commits say what code made the runs, and what code makes one of them again."""
+    """Check that commits identify the code of the runs and of this checkout."""
     dirty = [run_name(run) for run in runs if run.provenance.dirty]
     warnings = []
     if dirty:
@@ -197,7 +197,7 @@ def check_commits(runs: list[RunResult], options: Options, found: Findings) -> N
 
 
 def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
-    """That every run's key is that of today's versions for its own configuration; those for which it is."""
+    """Check that every run's key has today's versions for its configuration; return the runs that pass."""
     stale: list[str] = []
     current: set[Identity] = set()
     for run in runs:
@@ -205,7 +205,7 @@ def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
             config = RunConfig.model_validate(run.config)
             key = run_key(make_task(run.task), method_class(run.method), config, run.seed)
         except (UserError, ValidationError):
-            # Said by the check of configurations.
+            # Reported by the check of configurations.
             continue
         if run.run_key == key:
             current.add(_identity(run))
@@ -226,7 +226,7 @@ def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
 
 
 def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
-    """That the numbers of every run fit each other; those for which they do."""
+    """Check that the numbers of every run are consistent; return the runs that pass."""
     wrong = {_identity(run): list(consistency.problems(run)) for run in runs}
     problems = [f"{run_name(run)}: {problem}" for run in runs for problem in wrong[_identity(run)]]
     found.conclude("consistency", problems, f"the numbers of {len(runs)} of {len(runs)} are consistent")
@@ -234,9 +234,9 @@ def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
 
 
 def check_rerun(runs: list[RunResult], current: set[Identity], options: Options, found: Findings) -> None:
-    """Make one run again, and compare."""
+    """Repeat one run and compare."""
     if not runs:
-        found.add("warning", "rerun", "no run was repeated: none that can run here passed the other checks")
+        found.add("warning", "rerun", "no run was repeated: no run that can be made here passed the other checks")
         return
     run = rerun.shortest(runs)
     stretch = rerun.choose_stretch(run, options.rerun_steps)

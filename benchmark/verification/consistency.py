@@ -1,4 +1,4 @@
-"""Whether the numbers of one run can be those of a run at all: counts against shares, means against episodes."""
+"""Whether the numbers of one run are consistent: counts with shares, means with episodes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from benchmark.records.yaml import flatten
 
 # Sums of rounded numbers; everything else is exact.
 ROUNDING = 1e-9
-# A share is a number of actions over n, so that n times it is whole up to the last digits of a double.
+# A share is a number of actions over n: n times the share is whole, up to the last digits of a double.
 WHOLE = 1e-6
-# What repair promises.
+# The tolerance that repair guarantees.
 EXECUTED = "1e-06"
 
 
 def problems(run: RunResult) -> Iterator[str]:
-    """What cannot be in a complete run; nothing if all of it can."""
+    """The inconsistencies of a complete run."""
     try:
         config = RunConfig.model_validate(run.config)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        yield f"its config is not that of a run, at '{where}'"
+        yield f"its config is invalid at '{where}'"
         return
     if run.returns is None or run.violations is None or run.final_policy is None:
         yield "its status is complete, but it lacks returns, violations or the last policy"
@@ -66,14 +66,14 @@ def _returns(returns: Returns, config: RunConfig) -> Iterator[str]:
     ):
         mean = math.fsum(one.episodes) / episodes
         if len(one.episodes) != episodes:
-            yield f"returns.{name}: {len(one.episodes)} episodes and not {episodes}"
+            yield f"returns.{name} has {len(one.episodes)} episodes instead of {episodes}"
         elif not math.isclose(one.mean, mean, rel_tol=ROUNDING, abs_tol=ROUNDING):
-            yield f"returns.{name}: the mean is {one.mean} and that of its episodes {mean}"
+            yield f"returns.{name}: the mean is {one.mean}, but its episodes have mean {mean}"
     if returns.final.step != steps:
-        yield f"returns.final is of step {returns.final.step:,} and not of the last one"
+        yield f"returns.final is of step {returns.final.step:,} instead of the last one"
     best = max(returns.evaluations, key=lambda one: one.mean)
     if returns.best.step != best.step:
-        yield f"returns.best is of step {returns.best.step:,}, and the best evaluation of step {best.step:,}"
+        yield f"returns.best is of step {returns.best.step:,}, but the best evaluation is of step {best.step:,}"
 
 
 def _count(count: ViolationCount) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _count(count: ViolationCount) -> Iterator[str]:
     if any(abs(share * count.n - round(share * count.n)) > WHOLE for share in shares):
         yield f"valid_share is not a whole number of actions over {count.n:,}"
     if count.n and round(shares[0] * count.n) != count.n - count.count:
-        yield f"valid_share at 0 is {shares[0]}, and {count.count:,} of {count.n:,} violated"
+        yield f"valid_share at 0 is {shares[0]}, but {count.count:,} of {count.n:,} actions violated"
     sizes_fit = 0 < count.mean <= count.max * (1 + ROUNDING) if count.count else count.mean == count.max == 0
     if not sizes_fit:
         yield f"mean {count.mean} and max {count.max} of {count.count:,} violations"
@@ -115,7 +115,7 @@ def _curves(run: RunResult, violations: Violations) -> Iterator[str]:
         return
     for name, values in curves.items():
         if len(values) != len(steps):
-            yield f"curves.{name} has {len(values)} points and not {len(steps)}"
+            yield f"curves.{name} has {len(values)} points instead of {len(steps)}"
     for name in ("policy", "behaviour"):
         values = curves.get(f"violations/{name}", [])
         if not _grows(values) or values[-1] != getattr(violations, name).count:

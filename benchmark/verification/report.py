@@ -1,4 +1,4 @@
-"""What is verified, and what verification says of it: one line a finding, and a total."""
+"""The input of verification and its report: one line per finding, and a total."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.records.submissions import Submission, read_submission, run_paths
 from envs.errors import UserError
 
 Level = Literal["ok", "warning", "failed"]
-# Of one kind of problem so many are named, since every run may have it.
+# The most problems of one kind to name, since every run may have it.
 NAMED = 5
 LONGEST = 600
 
@@ -51,7 +51,7 @@ class Verification(Record):
     verdict: Literal["verified", "failed"]
 
     def lines(self) -> list[str]:
-        """A line for every finding, and the total."""
+        """One line per finding, and the total."""
         counts = Counter(one.level for one in self.findings)
         warnings = f"{counts['warning']} warning" + ("" if counts["warning"] == 1 else "s")
         runs = f"{self.runs} run" + ("" if self.runs == 1 else "s")
@@ -67,36 +67,36 @@ class Findings:
         self._strict = strict
 
     def add(self, level: Level, check: str, message: str) -> None:
-        """Note one finding; what a file holds is never printed as anything but one line of text."""
+        """Add one finding; text from files is printed as one plain line."""
         text = "".join(mark if mark.isprintable() else "?" for mark in " ".join(message.split()))
         text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
         raised: Level = "failed" if level == "warning" and self._strict else level
         self.all.append(Finding(level=raised, check=check, message=text))
 
     def conclude(self, check: str, problems: Sequence[str], fine: str = "", level: Level = "failed") -> None:
-        """Note every problem, the first few of many; without any, what is ``fine``, if that is said."""
+        """Add the problems, or only the first if there are many; without problems, add ``fine``, unless it is empty."""
         for problem in problems[:NAMED]:
             self.add(level, check, problem)
         if len(problems) > NAMED:
-            self.add(level, check, f"and {len(problems) - NAMED} more of these")
+            self.add(level, check, f"and {len(problems) - NAMED} more like these")
         if fine and not problems:
             self.add("ok", check, fine)
 
 
 def run_name(run: RunResult) -> str:
-    """A run in words."""
+    """The name of a run, such as ``HC+O nfw seed 0``."""
     return f"{run.task} {run.method} seed {run.seed}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few of many names, and how many more there are."""
+    """The first few names, and the number of further ones."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
 
 @dataclass(frozen=True)
 class Source:
-    """Runs whose files could be read and are in their places, and the submissions of their methods, if any."""
+    """Runs with readable files in the right places, and the submissions of their methods, if any."""
 
     kind: Literal["run", "folder", "submission"]
     runs: list[RunResult]
@@ -104,10 +104,10 @@ class Source:
 
 
 def read_source(path: Path, found: Findings) -> Source:
-    """Read what is at ``path``, and note what is wrong with the files themselves.
+    """Read the runs at ``path``, and report problems of the files themselves.
 
     Raises:
-        UserError: If there is nothing that could be verified, or a submission is not valid.
+        UserError: If there is nothing to verify, or a submission is not valid.
     """
     if path.suffix == ".toml":
         submission = read_submission(path)
@@ -124,13 +124,13 @@ def read_source(path: Path, found: Findings) -> Source:
 
 
 def _run_files(folder: Path) -> list[Path]:
-    # A profile's folder of results has reports on flows and timings beside its runs.
+    # A profile's folder of results also has reports on flows and timings.
     root = folder / "runs" if (folder / "runs").is_dir() else folder
     return [path for path in sorted(root.rglob("*.json")) if path.is_file() and not path.name.startswith(".")]
 
 
 def _submissions_beside(files: Iterable[Path]) -> dict[str, Submission]:
-    """The submissions of the methods whose runs are in these files, each in its place."""
+    """The submissions of the methods whose runs are in these files."""
     found = {}
     for folder in sorted({file.parent.resolve() for file in files}):
         path = submission_path(folder.parents[2], folder.name)
@@ -140,7 +140,7 @@ def _submissions_beside(files: Iterable[Path]) -> dict[str, Submission]:
 
 
 def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
-    """The runs in these files; notes those that are damaged, misplaced or without a digest."""
+    """The runs in these files; damaged, misplaced and undigested ones are reported."""
     runs: dict[Path, RunResult] = {}
     problems, undigested = [], []
     for file in files:
@@ -155,7 +155,7 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
             undigested.append(str(file))
     found.conclude("files", problems)
     if undigested:
-        few = f"{len(undigested)} of {len(runs)} have no digest, so damage would not be noticed"
+        few = f"{len(undigested)} of {len(runs)} have no digest, so damage would go unnoticed"
         found.add("warning", "files", f"{few}: {listed(undigested)}")
     if not problems and not undigested:
         found.add("ok", "files", f"{len(runs)} of {len(runs)} have the right schema, digest and place")
@@ -163,8 +163,8 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
 
 
 def _check_place(path: Path, run: RunResult) -> None:
-    """Refuse a run in a file whose path names another one."""
+    """Check that a file's path names the run in it."""
     place = f"{run.profile}/runs/{run.task}/{run.method}/seed-{run.seed}.json"
-    # The folder alone is resolved: a file may be a link into a cache.
+    # Only the folder is resolved: a file may be a link into a cache.
     if not f"{path.parent.resolve()}/{path.name}".endswith(f"/{place}"):
         raise UserError(f"{path} holds the run {place}: move it there or delete it")

@@ -1,8 +1,8 @@
-"""One run of those verified, made again as far as time allows, and compared number by number with what is recorded.
+"""Repeats one run as far as time allows, and compares it number by number with the recorded one.
 
-What a run did up to an evaluation does not depend on how long it went on: a method is never told its budget, and the
-harness acts on it at the last step alone. A run made one step longer than that evaluation therefore has to show the
-same returns, violations and losses up to it.
+A run up to an evaluation does not depend on its length: a method never knows its budget, and the harness only acts on
+it at the last step. A run made one step longer than that evaluation must therefore have the same returns, violations
+and losses up to it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from benchmark.training.harness import Outcome, Progress, train
 from envs.registry import make_task
 from methods.base import method_class
 
-# Runs no longer than this are made again whole.
+# Runs no longer than this are repeated whole.
 SHORT = 2_000
-# Fewer say too little of how far apart two seeds lie.
+# Fewer seeds tell too little about their spread.
 LEAST_SEEDS = 3
-# On another machine last digits differ (1e-7 in single precision), which a few hundred updates make grow.
+# On another machine last digits differ (1e-7 in single precision), and a few hundred updates amplify that.
 CLOSE = 1e-4
-# A check that one honest submission in a hundred would fail, for each of its numbers.
+# One honest submission in a hundred fails the check, for each of its numbers.
 CONFIDENCE = 0.99
 
 Verdict = Literal["agrees", "agrees within the spread of seeds", "differs", "undecided"]
@@ -40,7 +40,7 @@ Verdict = Literal["agrees", "agrees within the spread of seeds", "differs", "und
 
 @dataclass(frozen=True)
 class Stretch:
-    """What of a run is made again: steps and evaluations up to the last one compared; ``whole`` if that is all."""
+    """The part of a run to repeat: steps and evaluations up to the last one compared; ``whole`` if that is all."""
 
     steps: int
     evaluations: int
@@ -48,14 +48,14 @@ class Stretch:
 
 
 class Comparison(NamedTuple):
-    """How a run compares with itself made again: in words, and by numbers."""
+    """Comparison of a run with its repetition, in words and by numbers."""
 
     verdict: Verdict
     detail: str
 
 
 def shortest(runs: Sequence[RunResult]) -> RunResult:
-    """The run with the fewest steps; of these the one that prepared and trained for the least time."""
+    """The run with the fewest steps and, among these, the shortest preparation and training."""
     return min(
         runs,
         key=lambda run: (run.config["steps"], run.seconds.prepare, run.seconds.total, run.task, run.method, run.seed),
@@ -63,10 +63,10 @@ def shortest(runs: Sequence[RunResult]) -> RunResult:
 
 
 def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
-    """How much of a complete run to make again: at most ``steps``, but no fewer than the first evaluation takes.
+    """How much of a complete run to repeat: at most ``steps``, but at least up to the first evaluation.
 
-    By default that is a short run whole, and of a longer one as much as has an evaluation after a stretch in which
-    every step was learned from.
+    By default, a short run is repeated whole, and a longer one up to an evaluation after a stretch in which the method
+    learned at every step.
     """
     assert run.returns is not None
     total, at = run.config["steps"], [one.step for one in run.returns.evaluations]
@@ -84,14 +84,13 @@ def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
 
 
 def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable[[int], Progress]) -> Outcome:
-    """Make a run again up to the end of the stretch, in a folder of its own that is gone afterwards.
+    """Repeat a run up to the end of the stretch, in a temporary folder.
 
     Args:
         run: A complete run whose configuration is known to be harmless.
-        stretch: How much of it.
-        kept: The profile's folder of results: flows and samples of the task that are kept there are used if they are
-            of the same key.
-        make_progress: Given the number of steps, shows them being done.
+        stretch: How much of it to repeat.
+        kept: The profile's folder of results, whose flows and samples of the task are used if their keys agree.
+        make_progress: Makes a progress display from the number of steps.
 
     Raises:
         MethodFailedError: If the method fails.
@@ -99,7 +98,7 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
     torch.set_num_threads(1)
     config = RunConfig.model_validate(run.config)
     if not stretch.whole:
-        # The evaluations at the end are of no use here; the last of the stretch must not be the run's last.
+        # The final evaluation is not needed, and the last evaluation of the stretch must not be the run's last.
         evaluation = config.evaluation.model_copy(update={"final_episodes": 1, "judged_steps": 0})
         config = config.model_copy(update={"steps": stretch.steps + 1, "evaluation": evaluation})
     config = config.model_copy(update={"timeout_seconds": None})
@@ -115,12 +114,12 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
 
 
 def differences(run: RunResult, current: bool) -> list[str]:
-    """Why a recorded run made again here may differ in its last digits; empty where it must not.
+    """Why the last digits of a repeated run may differ here; empty if they must not.
 
-    ``current`` is whether its key is that of today's versions.
+    ``current`` says whether its key has today's versions.
     """
     here, origin = collect_provenance(run_code(make_task(run.task), method_class(run.method))), run.provenance
-    # One thread, as `repeat` sets it.
+    # With one thread, as set by `repeat`.
     ours, theirs = (here.processor, here.accelerator, 1), (origin.processor, origin.accelerator, origin.threads)
     reasons = [
         (theirs != ours, "another machine"),
@@ -139,11 +138,11 @@ def compare(
     """Compare a recorded run with the same run made again.
 
     Args:
-        run: As recorded.
-        again: The stretch of it, as it came out now.
-        stretch: What was made again.
+        run: The recorded run.
+        again: The repeated stretch of it.
+        stretch: What was repeated.
         reasons: Why last digits may differ, if they may.
-        others: Runs of the same profile, task, method and configuration, this one included: their spread.
+        others: Runs of the same profile, task, method and configuration, including this one, for their spread.
     """
     ours, theirs = (dict(numbers(one, stretch)) for one in (again, run))
     unequal = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
@@ -157,10 +156,10 @@ def compare(
     why = " and ".join(reasons)
     if theirs.keys() == ours.keys() and all(is_close(theirs[name], ours[name]) for name in unequal):
         return Comparison(
-            "agrees", f"every number within {CLOSE:g}, relatively; made with {why}, where last digits may differ"
+            "agrees", f"every number within {CLOSE:g}, relatively; made with {why}, so last digits may differ"
         )
     if len({other.seed for other in others}) < LEAST_SEEDS:
-        few = f"it was made with {why}, where digits differ, and fewer than {LEAST_SEEDS} seeds say by how much"
+        few = f"it was made with {why}, so digits differ, and fewer than {LEAST_SEEDS} seeds do not tell by how much"
         return Comparison("undecided", f"{shown}; {few}")
     outside = list(_outside(again, stretch, others))
     if outside:
@@ -173,13 +172,13 @@ def compare(
 
 
 def numbers(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, Any]]:
-    """Every number of a stretch by its name."""
+    """Every number of a stretch by name."""
     assert run.returns is not None
     evaluations = run.returns.evaluations[: stretch.evaluations]
     yield from leaves("returns.evaluations", [one.model_dump() for one in evaluations])
     for name, values in run.curves.items():
         points = values[: stretch.evaluations]
-        # A curve that starts after the stretch is no part of it.
+        # A curve that starts after the stretch is not part of it.
         yield from leaves(f"curves.{name}", points) if any(point is not None for point in points) else ()
     if stretch.whole:
         yield from leaves("visited", run.visited)
@@ -190,7 +189,7 @@ def numbers(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, A
 
 
 def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """The single values in nested plain data, each by its path."""
+    """The single values in nested plain data by path."""
     if isinstance(value, dict):
         for key, entry in value.items():
             yield from leaves(f"{name}.{key}", entry)
@@ -202,7 +201,7 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _outside(again: Outcome, stretch: Stretch, others: Sequence[RunResult]) -> Iterator[str]:
-    """What of the run made again lies outside of what its recorded seeds let one expect of another seed."""
+    """Numbers of the repeated run outside the prediction interval of the recorded seeds."""
     for name, value in _summary(again, stretch):
         values = [dict(_summary(other, stretch))[name] for other in others]
         low, high = another_seed(values)
@@ -221,14 +220,14 @@ def _summary(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, 
 
 
 def is_close(recorded: float | None, again: float | None, tolerance: float = CLOSE) -> bool:
-    """Whether two numbers are equal but for last digits, relatively, or absolutely below 1."""
+    """Whether two numbers agree up to last digits, relatively, or absolutely below 1."""
     if recorded is None or again is None:
         return recorded is again
     return math.isclose(recorded, again, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def another_seed(values: Sequence[float]) -> tuple[float, float]:
-    """Where another seed's value lies in 99% of cases, from two values or more: Student's prediction interval."""
+    """Student's 99% prediction interval for another seed's value, from two or more values."""
     n, mean = len(values), statistics.fmean(values)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(values) * math.sqrt(1 + 1 / n)
     return mean - half, mean + half

@@ -46,10 +46,10 @@ class Allocation(FixedTotal):
         self._integral = bool((numbers == np.round(numbers)).all())
 
     def project_integer(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Nearest integer allocation in Euclidean distance, among equally near ones that with the first coordinates up.
+        """Nearest integer allocation in Euclidean distance; ties round the first coordinates up.
 
-        Rounding the continuous projection down and giving what is left to the coordinates that lose most by it is
-        optimal: no other unit has a lower marginal cost (greedy for separable convex costs, Ibaraki and Katoh 1988).
+        Rounding the continuous projection down, then giving the rest to the coordinates that lost most, is optimal: no
+        other unit has a lower marginal cost (greedy for separable convex costs, Ibaraki and Katoh 1988).
 
         Args:
             action: (B, n).
@@ -59,20 +59,20 @@ class Allocation(FixedTotal):
             (B, n), whole numbers in the precision of ``action``; without gradient.
 
         Raises:
-            UserError: If the total or an end of the box is not whole, or input is refused by :meth:`project`.
+            UserError: If the total or an end of the box is not whole, or :meth:`project` rejects the input.
         """
         if not self._integral:
             raise UserError("Allocation: integer allocations need a whole total and whole limits")
         wanted = action.detach().double()
         floor = self.project(wanted, obs.detach()).floor()
         missing = (self.total - floor.sum(dim=1, keepdim=True)).round()
-        # Against the action itself: the multiplier's rounding would decide ties.
+        # Relative to the action itself, since the multiplier's rounding would decide ties.
         loss = torch.where(floor < self._limits(floor).upper, wanted - floor, -torch.inf)
         place: Tensor = ahead(torch_namespace, loss).sum(dim=2)
         return (floor + (place < missing)).to(action.dtype)
 
     def repair(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The allocation that is executed: the nearest integer one, where total and limits are whole."""
+        """The allocation to execute: the nearest integer one, if total and limits are whole."""
         return self.project_integer(action, obs) if self._integral else self.project(action, obs)
 
     def repair_by_solver(self, action: Tensor, obs: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class Allocation(FixedTotal):
         return self.repair(self.project_by_solver(action, obs), obs)
 
     def executable(self, action: Tensor, obs: Tensor) -> Tensor:
-        """Whether an action is feasible and, where total and limits are whole, whole itself: (B,) bool."""
+        """Whether an action is feasible and, if total and limits are whole, whole itself: (B,) bool."""
         feasible = self.contains(action, obs)
         return feasible & (action == action.round()).all(dim=1) if self._integral else feasible
 
@@ -115,7 +115,7 @@ class Allocation(FixedTotal):
         return limits.lower + share * room
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
-        # A direction in the plane never leaves it.
+        # Directions stay in the plane, so only the box counts.
         return direction[:, :0]
 
     def formula(self) -> str:

@@ -1,4 +1,4 @@
-"""Between torch tensors and NumPy views of the same memory, and what the formulas written for both share."""
+"""Conversion between torch tensors and NumPy views of the same memory, and helpers for formulas written for both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envs.constraints.knapsack import Array, Namespace, constant
 
 
 def in_memory(action: Tensor, obs: Tensor) -> bool:
-    """Whether the numbers can be read outside torch: on the CPU, and no gradient is asked for."""
+    """Whether NumPy can read the tensors: they are on the CPU and need no gradient."""
     in_graph = (action.requires_grad or obs.requires_grad) and torch.is_grad_enabled()
     return action.is_cpu and obs.is_cpu and not in_graph
 
@@ -29,9 +29,9 @@ def as_tensor(array: Array) -> Tensor:
 
 
 def off_graph(xp: Namespace, *arrays: Array) -> tuple[Namespace, list[Array]]:
-    """The same numbers for a search that no gradient passes through, and the library to search with.
+    """The numbers without a graph, for a search that passes no gradient, and the library to search with.
 
-    A call of NumPy costs a fifth of one of torch, so it is NumPy wherever it can read the memory.
+    A call of NumPy costs a fifth of one of torch, so this is NumPy if it can read the memory.
     """
     constants = [constant(array) for array in arrays]
     if isinstance(constants[0], Tensor) and constants[0].is_cpu:
@@ -40,7 +40,7 @@ def off_graph(xp: Namespace, *arrays: Array) -> tuple[Namespace, list[Array]]:
 
 
 def back_like(found: Array, like: Array) -> Array:
-    """What a search :func:`off_graph` has found, as an array of the kind of ``like``."""
+    """The result of a search :func:`off_graph`, as an array of the kind of ``like``."""
     return as_tensor(found) if isinstance(like, Tensor) else found
 
 
@@ -55,22 +55,22 @@ def any_column(xp: Namespace, mask: Array) -> Array:
 
 
 def sum_of_squares(array: Array) -> float:
-    """Over all entries; NaN or infinite if one is, or if it overflows."""
+    """Sum of squares of all entries; NaN or infinite if one is, or if the sum overflows."""
     flat = constant(array).reshape(-1)
     with np.errstate(over="ignore"):
         return float(flat.dot(flat))
 
 
 def root(xp: Namespace, square: Array) -> Array:
-    """Square root whose gradient is 0, not infinite, at 0; 0 for what rounding made negative."""
+    """Square root with gradient 0, instead of infinity, at 0; 0 for numbers that rounding made negative."""
     positive = square > 0
     return xp.where(positive, xp.sqrt(xp.where(positive, square, 1.0)), 0.0)
 
 
 def pick(xp: Namespace, score: Array, *columns: Array) -> list[Array]:
-    """Of each of the ``columns`` (B, k) the entry where ``score`` (B, k) is largest, the first of equals: each (B, 1).
+    """The entry of each of the ``columns`` (B, k) where ``score`` (B, k) is largest, the first if tied: each (B, 1).
 
-    Entries that are not picked pass no gradient, however bad their numbers.
+    Other entries pass no gradient, even if they are NaN.
     """
     best = xp.argmax(score, axis=1)[:, None] == xp.arange(score.shape[1], device=score.device)[None, :]
     return [xp.sum(xp.where(best, column, 0.0), axis=1, keepdims=True) for column in columns]
@@ -84,7 +84,7 @@ def log_ball_volume(dim: int, radius_squared: float) -> float:
 def draw_in_ball(
     shape: tuple[int, int], dtype: torch.dtype, generator: torch.Generator, least: float = 0.0, most: float = 1.0
 ) -> Tensor:
-    """Uniform draws from the ball, or shell, where ``least <= length^n <= most``: (B, n), on the generator's device."""
+    """Uniform draws from the ball or shell with ``least <= length^n <= most``: (B, n), on the generator's device."""
     direction = torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)
     u = torch.rand((shape[0], 1), generator=generator, dtype=dtype, device=generator.device)
     length = (least + u * (most - least)).pow(1 / shape[1])

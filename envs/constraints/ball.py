@@ -42,7 +42,7 @@ class Ball(ExactConstraint):
         self._nearest_to_centre = np.clip(0.0, self.lower, self.upper)
         if not (self._nearest_to_centre**2).sum() < radius_squared:
             raise UserError("Ball: ball and action box share no interior; enlarge one of them")
-        # On the way from the point nearest to 0 to the box's middle.
+        # Between the point nearest to 0 and the middle of the box.
         start, towards = self._nearest_to_centre, (self.lower + self.upper) / 2 - self._nearest_to_centre
         share = 1.0
         while ((start + share * towards) ** 2).sum() >= (self.radius_squared + (start**2).sum()) / 2:
@@ -105,7 +105,7 @@ class Ball(ExactConstraint):
         """``clip(s y)`` with the largest s >= 0 that keeps it in the ball, for ``direction`` y: (B, n).
 
         ``|clip(s y)|^2`` rises with s and is quadratic between the breakpoints at which a coordinate reaches an end of
-        the box. The last breakpoint inside the ball names the free coordinates, and these give s in closed form.
+        the box. The last breakpoint inside the ball tells which coordinates are free, and these give s in closed form.
         """
         limits = self._limits(direction)
         square = self.radius_squared - 2 * self._margin * limits.eps

@@ -31,7 +31,7 @@ class Bounded(ExactConstraint):
             indices is wrong.
     """
 
-    # Of g.
+    # Degree of homogeneity of g.
     _degree: ClassVar[Literal[1, 2]]
 
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
@@ -40,11 +40,11 @@ class Bounded(ExactConstraint):
         if not 0 < bound < math.inf:
             raise UserError(f"{name}: bound is {bound}; it must be positive and finite")
         if not ((self.lower <= 0).all() and (self.upper >= 0).all()):
-            raise UserError(f"{name}: the action box must hold 0, or the set may be empty")
+            raise UserError(f"{name}: the action box must contain 0, since the set may be empty otherwise")
         (dim, count), given = self._sizes(), len(self.context_indices)
         if (dim, count) != (self.dim, given):
             found = f"{self.dim} action coordinates and {given} context indices"
-            raise UserError(f"{name}: {found}; it takes {dim} and {count}")
+            raise UserError(f"{name}: {found}; give {dim} and {count}")
         self.bound = float(bound)
         self._centred = bool((self.lower == -self.upper).all())
 
@@ -53,22 +53,22 @@ class Bounded(ExactConstraint):
         """g: (B, 1)."""
 
     def _sizes(self) -> tuple[int, int]:
-        """Numbers of action coordinates and context indices that the family takes; here any."""
+        """Numbers of action coordinates and context indices that the family takes; any by default."""
         return self.dim, len(self.context_indices)
 
     def aim(self, eps: float) -> float:
-        """A bound so much smaller that answers seldom need mending."""
+        """A slightly smaller bound, with which rounding seldom makes results infeasible."""
         return self.bound - 2 * self._margin * eps
 
     def room_row(self, direction: list[float], limits: Limits) -> list[float]:
-        """What the box leaves of each coordinate in this direction, in plain numbers."""
+        """Room within the box for each coordinate in this direction, in plain numbers."""
         if self._centred:
             return limits.upper_row
         ends = zip(direction, limits.lower_row, limits.upper_row, strict=True)
         return [-low if d < 0 else up for d, low, up in ends]
 
     def derived(self, obs_row: Any, formula: Callable[[Array], Array]) -> Any:
-        """Coefficients for cvxpy, which the formula gives from the state variables (1, k)."""
+        """Coefficients for cvxpy, computed by the formula from the state variables (1, k)."""
         from envs.constraints.solver import derived
 
         return derived(obs_row, lambda row: np.asarray(formula(row[None, list(self.context_indices)])))
@@ -77,7 +77,7 @@ class Bounded(ExactConstraint):
         return self._value(xp, action, context) - self.bound
 
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """The box's middle, drawn towards 0 where that takes more than half of the bound, or of its root."""
+        """The middle of the box, moved towards 0 if it takes more than half of the bound, or of its root."""
         limits = self._limits(action)
         middle = (limits.lower + limits.upper) / 2 + 0 * action
         share = self.bound / xp.maximum(2**self._degree * self._value(xp, middle, context), self.bound)

@@ -34,12 +34,12 @@ class Budget(Bounded):
     """
 
     _degree = 1
-    # What a coordinate takes of the bound, as text.
+    # The cost of a coordinate, as text.
     _term: ClassVar[str]
 
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
         super().__init__(bound, lower, upper, context_indices)
-        # A sum of n terms errs by less than n eps of its value.
+        # The rounding error of a sum of n terms is less than n eps of its value.
         self._margin = 4 * self.dim * self.bound
 
     def _sizes(self) -> tuple[int, int]:
@@ -47,11 +47,11 @@ class Budget(Bounded):
 
     @abstractmethod
     def spend(self, power: Tensor) -> Tensor:
-        """What coordinates take of the bound, by their products ``w_i a_i``; of any shape."""
+        """Cost of coordinates, from their products ``w_i a_i`` of any shape."""
 
     @abstractmethod
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
-        """Cost c_i >= 0 of a unit of a_i in the ``direction`` (B, n), of which only the signs matter: (B, n)."""
+        """Cost c_i >= 0 per unit of a_i in the ``direction`` (B, n), of which only the signs matter: (B, n)."""
 
     @abstractmethod
     def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
@@ -168,7 +168,7 @@ class Power(Budget):
         return power.clamp(min=0)
 
     def _weight(self, xp: Namespace, direction: Array, context: Array) -> Array:
-        # The signs are multiplied, not the numbers, which could underflow.
+        # Multiply the signs, since products of the numbers could underflow.
         return xp.where((direction >= 0) == (context > 0), xp.abs(context), 0.0)
 
     def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:

@@ -18,8 +18,8 @@ from envs.errors import UserError
 class Discs(NonConvex):
     """The union of discs (balls) ``|a - centre_k|^2 <= radius_squared_k`` that do not touch; not convex.
 
-    ``violation`` is the smallest over the discs. Of equally near discs, or equally good answers of the linear oracle,
-    the first one counts. ``interior`` is the centre of the first disc.
+    ``violation`` is the smallest over the discs. Ties between discs, in the projection and in the linear oracle, go to
+    the first one. ``interior`` is the centre of the first disc.
 
     Args:
         centres: Shape (k, n), in action units.
@@ -45,7 +45,7 @@ class Discs(NonConvex):
         apart = np.linalg.norm(self.centres[:, None] - self.centres[None], axis=2)
         touching = apart <= self._radius[:, None] + self._radius[None]
         if (touching & ~np.eye(count, dtype=bool)).any():
-            raise UserError("Discs: two of them touch or overlap; move them apart")
+            raise UserError("Discs: two discs touch or overlap; move them apart")
         self._margin = 4 * self.dim * float(((np.abs(self.centres).max(axis=1) + self._radius) ** 2).max())
         self._inside = self.centres[0]
         self._check_box()
@@ -62,7 +62,7 @@ class Discs(NonConvex):
         return centres[None], xp.asarray(self.radius_squared, dtype=like.dtype, device=like.device)[None]
 
     def _aim(self, xp: Namespace, square: Array, limits: Limits) -> Array:
-        """Radii squared so much smaller that answers seldom need mending; positive where rounding exceeds a disc."""
+        """Slightly smaller radii squared, with which rounding seldom makes results infeasible; always positive."""
         return xp.maximum(square - 2 * self._margin * limits.eps, square / 2)
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
@@ -90,7 +90,7 @@ class Discs(NonConvex):
 
     @staticmethod
     def _best(xp: Namespace, score: Array, points: Array) -> Array:
-        """Of points (B, k, n) those with the largest score (B, k), the first of equals: (B, n)."""
+        """The points with the largest score (B, k) among (B, k, n), the first if tied: (B, n)."""
         return xp.concat(pick(xp, score, *(points[:, :, i] for i in range(points.shape[2]))), axis=1)
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,9 +1,9 @@
-"""Exact batched answers, from formulas written once for NumPy and torch.
+"""Exact batched results, from formulas written once for NumPy and torch.
 
-A family provides the formulas of its own constraint. This class adds the action box, checks input, keeps answers
+A family provides the formulas of its own constraint. This class adds the action box, checks input, keeps results
 feasible to the last bit, and chooses the library. For a single action, torch calls cost many times the arithmetic, so
-small batches without gradients go through NumPy views of the same memory, and a family may project a single action with
-plain Python numbers.
+small batches without gradients use NumPy views of the same memory, and a family may project a single action with plain
+Python numbers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from envs.constraints.arrays import any_column, as_tensor, in_memory, some, sum_
 from envs.constraints.base import Constraint
 from envs.constraints.knapsack import Array, Namespace, constant
 
-# One of cvxpy, which only solving needs and which has no static types.
+# A variable of cvxpy, which is only imported for solving and has no static types.
 Variable = Any
 
 SMALL_BATCH = 16
-# The same for families that search step by step, so that many small calls add up.
+# The same for families with iterative searches, where many small calls add up.
 SEARCHED_BATCH = 512
 SETTLE_ROUNDS = 20
 
@@ -42,9 +42,9 @@ class Limits(NamedTuple):
         lower_row: ``lower`` as plain numbers.
         upper_row: ``upper`` as plain numbers.
         zeros: (1, n).
-        ones: (n, 1); a product with it sums over coordinates.
+        ones: (n, 1), to sum over coordinates by a product.
         eps: Distance from 1 to the next number.
-        reach: Beyond this distance from 0, rounding loses the differences between coordinates.
+        reach: Distance from 0 beyond which rounding loses the differences between coordinates.
     """
 
     lower: Array
@@ -62,62 +62,62 @@ class ExactConstraint(Constraint):
 
     Subclasses implement ``_violation``, ``_project``, ``_linear_oracle``, and ``_interior`` or ``_inside``. These take
     the array namespace, then arrays (B, n) and the state variables (B, k) in the action's precision. They must be valid
-    and free of NaN for every row, even where the answer is not used, because gradients would spread NaN to other rows.
+    and free of NaN for every row, even if its result is not used, because gradients would spread NaN to other rows.
     """
 
-    # By how many eps in the constraint's units an answer stays inside, so that a sum taken in another order (another
-    # batch size, another device) finds it feasible as well.
+    # The margin, in eps of the constraint's units, by which results stay inside: sums in another order (another batch
+    # size, another device) must find them feasible as well.
     _margin = 0.0
-    # A strictly feasible point (n,), where the same one serves every state.
+    # A strictly feasible point (n,), if the same one serves every state.
     _inside: NDArray[np.float64]
-    # Whether the interior point is 0 and the box lies evenly around it.
+    # Whether the interior point is 0 and the box is symmetric around it.
     _centred = False
-    # Up to so many rows are answered through NumPy.
+    # The most rows to compute with NumPy.
     _small_batch = SMALL_BATCH
 
     def __init__(self, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int] = ()) -> None:
         super().__init__(lower, upper, context_indices)
         self._cached_limits: dict[Any, Limits] = {}
 
-    # --- what a family gives -----------------------------------------------------------------------------------
+    # --- what a family provides --------------------------------------------------------------------------------
 
     @abstractmethod
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """The family's own columns (B, j), none where there is nothing beside the box."""
+        """The family's own columns (B, j); none if there is only the box."""
 
     @abstractmethod
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
-        """Nearest point of C(s), within the box and up to rounding in C(s), where the box's is not: (B, n)."""
+        """Nearest point of C(s), up to rounding, where the nearest point of the box is infeasible: (B, n)."""
 
     @abstractmethod
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
-        """Support point, within the box, for gradients whose largest entry is 1 in magnitude, or all 0: (B, n)."""
+        """Support point within the box, for gradients whose largest magnitude is 1, or all 0: (B, n)."""
 
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
         """A strictly feasible point in the precision of ``action``: (B, n) or (1, n); here ``_inside``."""
         return xp.asarray(self._inside, dtype=action.dtype, device=action.device)[None, :]
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:  # noqa: ARG002
-        """The projection of one action in plain numbers, or None where the formulas for arrays are to decide.
+        """The projection of one action in plain numbers, or None to use the formulas for arrays.
 
-        A feasible action must be returned as it is, and every other answer stay inside by the margin: where either is
-        in doubt because of rounding, the answer is None. Families without such a formula keep this default.
+        A feasible action must be returned unchanged, and every other result must stay inside by the margin. If rounding
+        makes either doubtful, the result is None. Families without such a formula keep this default.
         """
         return None
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array | None:  # noqa: ARG002
-        """The gauge of the set without the box around ``centre``, the interior point, None for 0: columns (B, j).
+        """The gauge of the set without the box, around the interior point ``centre`` (None for 0): columns (B, j).
 
-        The largest counts. None where there is no closed form, as in this default.
+        The largest column counts. None if there is no closed form, as in this default.
         """
         return None
 
     def _tolerance(self, xp: Namespace, context: Array) -> Array | float:  # noqa: ARG002
-        """The margin, where the state decides it or columns differ: a number, (1, j) or (B, j)."""
+        """The margin, if it depends on the state or the column: a number, (1, j) or (B, j)."""
         return self._margin
 
     def draws_without_box(self, obs: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:  # noqa: ARG002
-        """Draws (B, n), uniform on sets without the action box that hold C(s), and log volumes (B, 1); here none."""
+        """Uniform draws (B, n) from supersets of C(s) without the action box, and log volumes (B, 1); here none."""
         return []
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
@@ -134,7 +134,7 @@ class ExactConstraint(Constraint):
         return draw
 
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:
-        """Points moved towards the interior by what a convex constraint asks for and ``ulps`` more: (B, n)."""
+        """Points moved towards the interior, as far as a convex constraint needs and ``ulps`` more: (B, n)."""
         centre = self._interior(xp, point, context)
         over = xp.maximum(self._violation(xp, point, context), 0.0)
         slack = -self._violation(xp, centre, context)
@@ -144,7 +144,7 @@ class ExactConstraint(Constraint):
     # --- public methods ----------------------------------------------------------------------------------------
 
     def violation(self, action: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`Constraint.violation`; bad input is refused as by :meth:`Constraint.check`."""
+        """See :meth:`Constraint.violation`; raises as :meth:`Constraint.check`."""
         xp, a, context, _ = self._arrays(action, obs)
         limits = self._limits(a)
         sides = xp.maximum(limits.lower - a, a - limits.upper)
@@ -153,7 +153,7 @@ class ExactConstraint(Constraint):
     def project(self, action: Tensor, obs: Tensor) -> Tensor:
         """Nearest feasible point in Euclidean distance, differentiable almost everywhere: (B, n).
 
-        The answer is feasible at tolerance 0, and a feasible action is returned as it is.
+        The result is feasible at tolerance 0, and a feasible action is returned unchanged.
 
         Raises:
             UserError: If a shape is wrong or an entry is NaN or infinite.
@@ -162,7 +162,7 @@ class ExactConstraint(Constraint):
         if single is not None:
             return single
         xp, a, context, size = self._arrays(action, obs)
-        # Where the nearest point of the box satisfies the constraint, it is the nearest feasible point.
+        # If the nearest point of the box satisfies the constraint, it is the nearest feasible point.
         near = self._clip(xp, a)
         outside = any_column(xp, self._violation(xp, near, context) > 0)
         if not some(outside):
@@ -175,7 +175,7 @@ class ExactConstraint(Constraint):
         return as_tensor(xp.where(outside, moved, near))
 
     def linear_oracle(self, gradient: Tensor, obs: Tensor) -> Tensor:
-        """Support point argmax over C(s) of <gradient, a>, feasible at tolerance 0; any where several are equal."""
+        """Support point argmax over C(s) of <gradient, a>, feasible at tolerance 0; any of them if tied."""
         xp, g, context, _ = self._arrays(gradient, obs)
         largest = xp.max(xp.abs(g), axis=1, keepdims=True)
         g = g / (largest + (largest == 0))
@@ -190,7 +190,7 @@ class ExactConstraint(Constraint):
     def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.gauge`.
 
-        Exact to rounding where the family has a closed form, as all shipped ones have around 0, else by bisection.
+        Exact to rounding if the family has a closed form, as all shipped ones have around 0; otherwise by bisection.
         """
         xp, d, context, _ = self._arrays(direction, obs)
         self.check_plane(direction)
@@ -208,13 +208,13 @@ class ExactConstraint(Constraint):
     # --- helpers -----------------------------------------------------------------------------------------------
 
     def _project_single(self, action: Tensor, obs: Tensor) -> Tensor | None:
-        """The projection of a batch of one in plain numbers, if there is such a formula and nothing is in doubt."""
+        """The projection of a batch of one in plain numbers; None without a formula, or if rounding is an issue."""
         self.check_shapes(action, obs)
         if action.shape[0] != 1 or not in_memory(action, obs):
             return None
         row, state = action.tolist()[0], obs.tolist()[0]
         limits = self._limits(action)
-        # Neither comparison holds for NaN.
+        # NaN fails both comparisons.
         if not (sum(map(abs, row)) < limits.reach and sum(map(abs, state)) < math.inf):
             return None
         answer = self._project_row(row, [state[i] for i in self.context_indices], limits)
@@ -224,7 +224,7 @@ class ExactConstraint(Constraint):
         return torch.from_numpy(np.array([answer], dtype=precision))
 
     def _settle(self, xp: Namespace, point: Array, context: Array, rows: Any) -> Array:
-        """Mend what rounding left outside, in ``rows`` (B, 1)."""
+        """Move points that rounding left outside into the set, in ``rows`` (B, 1)."""
         margin = self._tolerance(xp, context) * self._limits(point).eps
         ulps = 1.0
         for attempt in range(SETTLE_ROUNDS):
@@ -232,7 +232,7 @@ class ExactConstraint(Constraint):
             if not some(over):
                 break
             ulps *= 8
-            # Projecting what is already near loses far fewer digits than projecting the action did.
+            # Projecting a point that is already near loses far fewer digits than projecting the action.
             if attempt == 0:
                 nearer = self._project(xp, point, context)
             else:
@@ -252,14 +252,14 @@ class ExactConstraint(Constraint):
             lower, upper = (xp.asarray(end, **kind)[None, :] for end in (self.lower, self.upper))
             eps = float(xp.finfo(like.dtype).eps)
             largest = float(np.maximum(np.abs(self.lower), np.abs(self.upper)).max())
-            # Between losing digits in the arithmetic (near 1 / eps) and in scaling far actions down.
+            # A compromise: larger loses digits in the arithmetic (near 1 / eps), smaller in scaling far actions down.
             reach = largest * eps**-0.6
             rows, ones = (lower[0].tolist(), upper[0].tolist()), xp.ones((self.dim, 1), **kind)
             self._cached_limits[key] = Limits(lower, upper, *rows, 0 * lower, ones, eps, reach)
         return self._cached_limits[key]
 
     def _arrays(self, action: Tensor, obs: Tensor) -> tuple[Namespace, Array, Array, float]:
-        """Namespace, action (B, n), state variables (B, k) and Euclidean norm of all of ``action``."""
+        """Namespace, action (B, n), state variables (B, k) and Euclidean norm of the whole ``action``."""
         self.check_shapes(action, obs)
         xp: Namespace = torch_namespace
         a, o = action, obs
@@ -269,7 +269,7 @@ class ExactConstraint(Constraint):
         if context.dtype != a.dtype:
             context = xp.astype(context, a.dtype)
         squared = sum_of_squares(a)
-        # NaN and infinite entries survive in the sum of squares; so do squares that overflow, hence the full check.
+        # NaN and infinite entries show in the sum of squares, as do squares that overflow, hence the full check.
         if not squared + sum_of_squares(o) < math.inf:
             self.check(action, obs)
         return xp, a, context, math.sqrt(squared)

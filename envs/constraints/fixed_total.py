@@ -17,8 +17,8 @@ class FixedTotal(ExactConstraint):
     """``sum_i a_i = total`` within the action box, with further constraints of a family.
 
     Floating-point numbers cannot satisfy an equality exactly. Its column of ``violation`` is ``|sum_i a_i - total|``
-    minus n eps times the total, the rounding error of a sum of n terms in the action's precision. Relative to its plane
-    the set has an interior, and projections lie in the plane up to that rounding.
+    minus n eps times the total, the rounding error of a sum of n terms in the action's precision. The set has an
+    interior relative to its plane, and projections lie in the plane up to that rounding.
 
     Args:
         total: Total to distribute, in action units.
@@ -33,7 +33,7 @@ class FixedTotal(ExactConstraint):
         super().__init__(lower, upper)
         name, least, most = type(self).__name__, self.lower.sum(), self.upper.sum()
         if self.dim < 2:
-            raise UserError(f"{name}: one coordinate leaves nothing to choose; give two or more")
+            raise UserError(f"{name}: one coordinate leaves no choice; give two or more")
         if not least < total < most:
             raise UserError(f"{name}: total is {total}; it must lie strictly between {least:g} and {most:g}")
         self.total = float(total)
@@ -56,7 +56,7 @@ class FixedTotal(ExactConstraint):
         return action[:, :-1]
 
     def from_free(self, free: Tensor) -> Tensor:
-        """With the last coordinate from the total: (B, n), in float64, as float32 would break the equality."""
+        """Adds the last coordinate from the total: (B, n), in float64, since float32 would break the equality."""
         free = free.double()
         return torch.cat([free, self.total - free.sum(dim=1, keepdim=True)], dim=1)
 
@@ -71,7 +71,7 @@ class FixedTotal(ExactConstraint):
         return xp.abs(action @ limits.ones - self.total) - self._rounding * limits.eps
 
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:  # noqa: ARG002
-        # The interior lies on the same plane: only a projection of what is already near loses no digits.
+        # Only projecting a point that is already near loses no digits: moving towards the interior would.
         return self._project(xp, point, context)
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:

@@ -21,7 +21,7 @@ def quadratic_gauge(xp: Namespace, square: Array, mixed: Array, room: Array | fl
     """
     sum_of_roots = root(xp, mixed * mixed + square * room)
     leaving = mixed > 0
-    # Of two equal expressions the one that does not subtract numbers of the same size.
+    # Use the one of two equal expressions that does not subtract numbers of the same size.
     other = sum_of_roots - mixed
     back = square / xp.where(leaving | (other <= 0), 1.0, other)
     return xp.where(leaving, (mixed + sum_of_roots) / room, back)
@@ -30,11 +30,11 @@ def quadratic_gauge(xp: Namespace, square: Array, mixed: Array, room: Array | fl
 def gauge_by_bisection(
     violation: Violation, centre: Tensor, direction: Tensor, obs: Tensor, lower: Tensor, upper: Tensor
 ) -> Tensor:
-    """Gauge of any convex set of which only ``violation`` is known: (B,).
+    """Gauge of any convex set, from ``violation`` alone: (B,).
 
-    On the ray from the centre the set's end is bisected to the last bit of the distance to the end of the action box;
-    one Newton step on the worst violation then mends what is left and carries the gradient (implicit
-    differentiation). Its relative error in float64 is some 1e-15 times the ratio of the two distances.
+    The boundary on the ray from the centre is bisected to the last bit of the distance to the action box. One Newton
+    step on the worst violation then removes the rest and carries the gradient (implicit differentiation). The relative
+    error in float64 is some 1e-15 times the ratio of the two distances.
 
     Args:
         violation: (B, n), (B, o) -> (B, m), convex in the action and differentiable; negative at the centre.

@@ -22,7 +22,7 @@ from envs.constraints.knapsack import (
 from envs.constraints.notation import subscript, total
 from envs.errors import UserError
 
-# How coordinates share a sum, from their entries of the action or gradient (B, k), their ends (1, k), and the sum.
+# Computes how coordinates share a sum, from entries of the action or gradient (B, k), their ends (1, k), and the sum.
 Fill = Callable[[Array, Array, Array, float], Array]
 
 
@@ -73,18 +73,18 @@ class GroupedAllocation(FixedTotal):
         if not all(self.groups) or not len(self.groups) == len(self.least) == len(self.most):
             raise UserError("GroupedAllocation: give every group coordinates, a least and a greatest sum")
         if len(set(members)) < len(members) or not set(members) <= set(range(self.dim)):
-            raise UserError("GroupedAllocation: groups must share no coordinate, and hold none that does not exist")
+            raise UserError("GroupedAllocation: groups must not share coordinates or name any that do not exist")
         others = [column for column in range(self.dim) if column not in members]
         self._blocks: list[Block] = []
         reached = []
-        # Plain numbers: those of NumPy would slow the answers for one row down.
+        # Plain numbers: NumPy's would slow down single rows.
         limits = zip(self.groups, self.least.tolist(), self.most.tolist(), strict=True)
         for columns, low, high in [*limits, *([(others, -math.inf, math.inf)] if others else [])]:
             floor, ceiling = (float(end[columns].sum()) for end in (self.lower, self.upper))
             block = Block(columns, low if low > floor else -math.inf, high if high < ceiling else math.inf)
             self._blocks.append(block)
             reached.append((max(low, floor), min(high, ceiling)))
-        # The least and the greatest sum that each block can have by itself: (blocks,), (blocks,).
+        # The smallest and largest sum that each block can have by itself: (blocks,), (blocks,).
         self._lowest, self._highest = np.array(reached).T
         narrow = not (self._lowest < self._highest).all()
         if narrow or not self._lowest.sum() < self.total < self._highest.sum():
@@ -105,7 +105,7 @@ class GroupedAllocation(FixedTotal):
         return point
 
     def _inequalities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The limits that count, as ``a @ normals <= bounds``: (n, j), (j,)."""
+        """The limits that are not implied, as ``a @ normals <= bounds``: (n, j), (j,)."""
         normals, bounds = [], []
         for block in self._blocks:
             member = np.isin(np.arange(self.dim), block.columns).astype(np.float64)
@@ -136,7 +136,7 @@ class GroupedAllocation(FixedTotal):
         return xp.asarray(numbers, dtype=array.dtype, device=array.device)
 
     def _spans(self, xp: Namespace, key: Array, fill: Fill) -> tuple[Array, Array]:
-        """The ends between which coordinates move, from their groups at their limits: (B, n), (B, n)."""
+        """The ends between which coordinates move, given by their groups at their limits: (B, n), (B, n)."""
         limits = self._limits(key)
         slack = 2 * self._group_margin * limits.eps
         lows, highs = [], []
@@ -169,7 +169,7 @@ class GroupedAllocation(FixedTotal):
         return point if self._excess_row(point, eps) < -1 else None
 
     def _spans_row(self, action: list[float], limits: Limits) -> tuple[list[float], list[float]]:
-        """:meth:`_spans` of the nearest point of one row in plain numbers."""
+        """:meth:`_spans` for the projection of one row in plain numbers."""
         low, high = list(limits.lower_row), list(limits.upper_row)
         slack = 2 * self._group_margin * limits.eps
         for columns, least, most in self._blocks:
@@ -183,7 +183,7 @@ class GroupedAllocation(FixedTotal):
         return low, high
 
     def _excess_row(self, point: list[float], eps: float) -> float:
-        """By how many margins a point within the box is outside; negative inside."""
+        """How far a point within the box is outside the set, in margins; negative inside."""
         worst = (abs(sum(point) - self.total) - self._rounding * eps) / (self._margin * eps)
         for columns, least, most in self._blocks:
             held = sum([point[i] for i in columns])
@@ -198,7 +198,7 @@ class GroupedAllocation(FixedTotal):
         lower, upper = self.lower.copy(), self.upper.copy()
         lowest, highest = self._lowest.sum(), self._highest.sum()
         for (columns, *_), least, most in zip(self._blocks, self._lowest, self._highest, strict=True):
-            # What the block holds at least and at most once the other blocks hold what they can.
+            # The smallest and largest sum of the block, given the limits of the other blocks.
             low, high = max(least, self.total - (highest - most)), min(most, self.total - (lowest - least))
             floor, ceiling = self.lower[columns], self.upper[columns]
             lower[columns] = np.maximum(floor, low - (ceiling.sum() - ceiling))

@@ -42,14 +42,14 @@ class HalfSpace(Bounded):
 
     @abstractmethod
     def _normal_row(self, context: list[float]) -> list[float]:
-        """:meth:`_normal` of one row in plain numbers, the same but for the last bits."""
+        """:meth:`_normal` of one row in plain numbers, equal up to the last bits."""
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest box around C(s): two tensors (B, n)."""
         lower, upper = super().bounding_box(obs)
         normal = self._normal(torch_namespace, self.context(obs))
         least = (normal * lower).minimum(normal * upper)
-        # What is left for a coordinate when all others are where they cost least.
+        # The rest for a coordinate if all others cost least.
         end = (self.bound - least.sum(dim=1, keepdim=True) + least) / normal.where(normal != 0, TINY)
         return lower.maximum(end).where(normal < 0, lower), upper.minimum(end).where(normal > 0, upper)
 
@@ -62,20 +62,20 @@ class HalfSpace(Bounded):
         return xp.vecdot(self._normal(xp, context), action)[:, None]
 
     def _tolerance(self, xp: Namespace, context: Array) -> Array:
-        # Terms of either sign may be far larger than their sum, and so is their rounding.
+        # Terms of either sign, and their rounding, may be far larger than their sum.
         limits = self._limits(context)
         farthest = xp.maximum(-limits.lower, limits.upper)
         terms = xp.vecdot(xp.abs(self._normal(xp, context)), farthest)[:, None]
         return 4 * self.dim * (self.bound + terms)
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
-        # In float32 a formula of the state may lose more digits than the margin has room for.
+        # In float32, a formula of the state may lose more digits than the margin allows.
         if limits.eps > FLOAT64_EPS:
             return None
         normal = self._normal_row(context)
         weight = list(map(abs, normal))
         farthest = (max(-low, up) for low, up in zip(limits.lower_row, limits.upper_row, strict=True))
-        # As :meth:`_tolerance`.
+        # See :meth:`_tolerance`.
         margin = 4 * self.dim * (self.bound + sum(map(mul, weight, farthest))) * limits.eps
         near = list(map(min, map(max, action, limits.lower_row), limits.upper_row))
         spent = sum(map(mul, normal, near))
@@ -98,11 +98,11 @@ class HalfSpace(Bounded):
         weight, gain = sign * normal, sign * gradient
         budget = self._aim(xp, context) - xp.vecdot(weight, lower)[:, None]
         share = fractional_knapsack(xp, gain / (weight + TINY), weight * (upper - lower), budget)
-        # What is added to the lower end may miss the upper one by rounding.
+        # Sums with the lower end may miss the upper end by rounding.
         return self._clip(xp, sign * (lower + xp.where(gain > 0, share, 0.0) * (upper - lower)))
 
     def _turned(self, xp: Namespace, context: Array) -> tuple[Array, Array, Array, Array]:
-        """Coefficients, their signs, and the box's ends once all coefficients are turned positive: each (B, n)."""
+        """Absolute coefficients, their signs, and the box's ends after flipping signs: each (B, n)."""
         normal = self._normal(xp, context)
         limits = self._limits(normal)
         negative = normal < 0
@@ -111,7 +111,7 @@ class HalfSpace(Bounded):
         return normal, sign, lower, xp.where(negative, -limits.lower, limits.upper)
 
     def _aim(self, xp: Namespace, context: Array) -> Array:
-        """A bound so much smaller that answers seldom need mending: (B, 1)."""
+        """A slightly smaller bound, with which rounding seldom makes results infeasible: (B, 1)."""
         return self.bound - 2 * constant(self._tolerance(xp, context)) * self._limits(context).eps
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:

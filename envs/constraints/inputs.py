@@ -1,4 +1,4 @@
-"""Lets what is written for batches of torch tensors take NumPy arrays and single actions as well."""
+"""Lets methods written for batches of torch tensors accept NumPy arrays and single actions as well."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from envs.errors import UserError
 
-# How many arrays each public method of a constraint takes first.
+# The number of leading array arguments of each public method of a constraint.
 ARRAYS = {
     "violation": 2,
     "contains": 2,
@@ -30,10 +30,10 @@ ARRAYS = {
 
 
 def accept_arrays(cls: type) -> None:
-    """Let the public methods that a class of constraints defines take NumPy arrays, single actions, and both.
+    """Let the public methods of a constraint class accept NumPy arrays, single actions, and both.
 
-    A method gives back what it got: of NumPy arrays a NumPy array, of a single action (n,) at a single observation
-    (o,) an answer without the batch dimension. Of arrays of two kinds, the action's counts.
+    A method returns the kind it was given: NumPy arrays for NumPy arrays, and results without the batch dimension for a
+    single action (n,) at a single observation (o,). If the kinds of two arrays differ, the action's counts.
     """
     for name, count in ARRAYS.items():
         if name in vars(cls):
@@ -51,7 +51,7 @@ def _converting(method: Callable[..., Tensor], count: int) -> Callable[..., Any]
             bound = signature.bind(self, *given, **named)
             return call(*bound.args, **bound.kwargs)
         first, last = given[0], given[count - 1]
-        # Training calls with batches of tensors: nothing that costs more may stand before this.
+        # Training calls with batches of tensors, so this check comes first.
         if type(first) is type(last) is Tensor and first.ndim == 2 == last.ndim:
             return method(self, *given, **named)
         arrays, others = [_as_tensor(value) for value in given[:count]], given[count:]
@@ -75,7 +75,7 @@ def _with_numpy_row(method: Callable[..., list[Any]]) -> Callable[..., list[Any]
 
 
 def _as_tensor(value: Any) -> Any:
-    """A NumPy array as a tensor, which shares its memory where torch can; anything else as it is."""
+    """A NumPy array as a tensor, with shared memory if torch can; anything else unchanged."""
     if not isinstance(value, np.ndarray):
         return value
     try:

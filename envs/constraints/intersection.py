@@ -28,15 +28,15 @@ class Intersection(ExactConstraint):
 
     The projection has one multiplier per constraint. If one constraint is enough, it is a quadratic knapsack or a
     weighted ball. If both are active, Newton's method finds the two multipliers, with a root search as a safeguard: for
-    a given multiplier of the second constraint the other solves a knapsack, and the sum of squares falls with it. The
+    a given multiplier of the second constraint, the other solves a knapsack, and the sum of squares falls with it. The
     result is exact to rounding, and its gradient is that of one Newton step at the solution.
 
     The linear oracle also has one multiplier per constraint, in closed form once the free coordinates are known. By
-    duality its value is within 1e-13 of the largest, relatively, and the rounding of the answer's precision. If several
-    points are equally good, no multipliers single one out, and the answer is the projection of a far point along the
-    gradient. Its value then falls short by at most ``RIDGE sqrt(eps) R^2 / 2`` times the gradient's largest entry, R
-    the answer's length: 9e-8 at worst with six coordinates in [-1, 1] in float64. Gradients are always those of this
-    projection.
+    duality, its value is within 1e-13 of the largest, relatively, and the rounding of the result's precision. If
+    several points are equally good, no multipliers single one out, and the result is the projection of a far point
+    along the gradient. Its value is then too small by at most ``RIDGE sqrt(eps) R^2 / 2`` times the gradient's largest
+    entry, where R is the length of the result: 9e-8 at worst with six coordinates in [-1, 1] in float64. Gradients are
+    always those of this projection.
 
     Args:
         l1: The first constraint.
@@ -75,7 +75,7 @@ class Intersection(ExactConstraint):
         return xp.asarray(margins, dtype=context.dtype, device=context.device)
 
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:
-        # Both are the box's middle, made smaller.
+        # Both are multiples of the box's middle.
         first = self.l1._interior(xp, action, context[:, : self._split])
         second = self.quadratic._interior(xp, action, context[:, self._split :])
         return xp.where(xp.abs(first) < xp.abs(second), first, second)
@@ -99,7 +99,7 @@ class Intersection(ExactConstraint):
         room = self.l1.room_row(action, limits)
 
         moved = list(map(min, size, room))
-        # By how many margins the magnitudes are outside.
+        # How far the magnitudes are outside, in margins.
         over = (sum(map(mul, weight, moved)) - self.l1.bound) / (self.l1._margin * eps)
         above = sum(map(mul, curvature, map(mul, moved, moved))) - self.quadratic.bound
         excess = max(over, above / (self.quadratic._margin * eps))
@@ -110,7 +110,7 @@ class Intersection(ExactConstraint):
         return list(map(math.copysign, moved, action)) if excess < -1 else None
 
     def _problem(self, xp: Namespace, direction: Array, context: Array) -> Problem:
-        """In the orthant of the direction."""
+        """The problem in the orthant of the direction."""
         limits = self._limits(direction)
         weight, curvature = xp.abs(context[:, : self._split]), self.quadratic.curvature(xp, context[:, self._split :])
         room = xp.where(direction < 0, -limits.lower, limits.upper)
@@ -124,7 +124,7 @@ class Intersection(ExactConstraint):
         fixed = Problem._make([*numbers, *problem[4:]])
         alone = self.quadratic.multiplier(searched, fixed.size, fixed.curvature, fixed.room)
         t, m = (back_like(found, action) for found in find_multipliers(searched, fixed, alone, eps))
-        # One Newton step more, through which the gradient flows (implicit differentiation).
+        # One more Newton step, through which the gradient flows (implicit differentiation).
         state = look(xp, problem, t, m)
         over, above = state.spent - problem.budget, (state.value - problem.square) / 2
         dt, dm = newton(xp, state, over, above, t > 0, m > 0)
@@ -142,15 +142,15 @@ class Intersection(ExactConstraint):
             point[rows] = constant(self._ridge(xp, gradient[rows], context[rows]))
         in_graph = isinstance(gradient, Tensor) and (gradient.requires_grad or context.requires_grad)
         if in_graph and torch.is_grad_enabled():
-            # The search is off the graph; the gradient is that of the nearest point to a far one.
+            # The search is off the graph; the gradient is that of the projection of a far point.
             smooth = self._ridge(xp, gradient, context)
             point = point + (smooth - constant(smooth))
         return point
 
     def _ridge(self, xp: Namespace, gradient: Array, context: Array) -> Array:
-        """The support point as the nearest point to a far one in the direction of the gradient."""
+        """The support point as the projection of a far point in the direction of the gradient."""
         far = self._project(xp, gradient / (RIDGE * math.sqrt(self._limits(gradient).eps)), context)
-        # A step from where that led to loses no digits, and cannot lower the value.
+        # A second step from its result loses no digits and cannot lower the value.
         return self._project(xp, far + gradient, context)
 
     def formula(self) -> str:

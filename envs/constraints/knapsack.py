@@ -34,9 +34,9 @@ def quadratic_knapsack(
     """The point of ``{x : weight . x = budget, lower <= x <= upper}`` nearest to ``target``.
 
     It is ``x_i(t) = clip(target_i - t weight_i)`` for one multiplier t. The sum ``weight . x(t)`` falls with t and is
-    linear between 2n breakpoints, at which a coordinate leaves its upper or reaches its lower end: the last breakpoint
-    at which the sum is still too large names the coordinates that are free, and these give t in closed form (Brucker
-    1984; for the simplex Held, Wolfe and Crowder 1974, Duchi et al. 2008).
+    linear between 2n breakpoints, at which a coordinate leaves its upper or reaches its lower end. The last breakpoint
+    at which the sum is still too large tells which coordinates are free, and these give t in closed form (Brucker 1984;
+    for the simplex Held, Wolfe and Crowder 1974, Duchi et al. 2008).
 
     Args:
         xp: Array namespace.
@@ -44,8 +44,8 @@ def quadratic_knapsack(
         weight: (B, n) or (1, n), not negative.
         lower: (B, n) or (1, n), at most ``upper``.
         upper: (B, n) or (1, n).
-        budget: Wanted value of the sum, a number or (B, 1).
-        least: A number that is known to be no larger than t, such as 0 where the constraint is ``<= budget``.
+        budget: Value of the sum, a number or (B, 1).
+        least: A known lower bound of t, such as 0 if the constraint is ``<= budget``.
 
     Returns:
         (B, n), differentiable in ``target`` and ``weight`` wherever no coordinate sits at a breakpoint.
@@ -74,12 +74,12 @@ def knapsack_multiplier(
     spent = xp.vecdot(clipped, w[:, None, :])
     start = xp.max(xp.where(spent >= budget, knots, least), axis=1, keepdims=True)
 
-    # Compared with the breakpoints themselves: the coordinates at them are only known up to rounding.
+    # Compare with the breakpoints themselves: the coordinates there are only known up to rounding.
     free = (leaves <= start) & (start < arrives)
     held = xp.where(leaves > start, upper, lower)
     excess = xp.vecdot(weight, xp.where(free, target, held))[:, None] - budget
     slope = xp.vecdot(weight * free, weight)[:, None]
-    # Where none is free, the sum does not change up to the next breakpoint, and is the budget already.
+    # If none is free, the sum is constant up to the next breakpoint and equals the budget already.
     rises = slope > 0
     return xp.maximum(xp.where(rises, excess / xp.where(rises, slope, 1.0), start), start)
 
@@ -109,7 +109,7 @@ def knapsack_multiplier_row(target: Row, weight: Row, lower: Row, upper: Row, bu
         value += value_change
         slope += slope_change
 
-    # Once more from its terms: what the walk added and took away again has left its rounding.
+    # Recompute from the terms, since the walk has accumulated rounding.
     start = max(start, least)
     value, slope = -budget, 0.0
     for t, w, low, up in items:
@@ -126,13 +126,13 @@ def knapsack_multiplier_row(target: Row, weight: Row, lower: Row, upper: Row, bu
 def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: Array | float) -> Array:
     """Shares in [0, 1] that maximise ``sum_i share_i cost_i gain_i`` under ``sum_i share_i cost_i <= budget``.
 
-    Items are taken whole in falling order of gain, the last one in part (Dantzig 1957).
+    Items are taken whole in descending order of gain, the last one in part (Dantzig 1957).
 
     Args:
         xp: Array namespace.
-        gain: (B, n), gain for each unit of cost; equal gains are taken in order of their index.
+        gain: (B, n), gain per unit of cost; ties are taken in order of index.
         cost: (B, n) or (1, n), not negative.
-        budget: What may be spent, not negative; a number or (B, 1).
+        budget: Largest total cost, not negative; a number or (B, 1).
 
     Returns:
         (B, n).
@@ -142,7 +142,7 @@ def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: Array |
 
 
 def ahead(xp: Namespace, key: Array) -> Array:
-    """At [b, i, j], whether j comes before i in falling order of ``key`` (B, n), ties by index: (B, n, n)."""
+    """Whether j comes before i in descending order of ``key`` (B, n), with ties by index, at [b, i, j]: (B, n, n)."""
     mine, other = key[:, :, None], key[:, None, :]
     index = xp.arange(key.shape[1], device=key.device)
     return (other > mine) | ((other == mine) & (index[None, None, :] < index[None, :, None]))

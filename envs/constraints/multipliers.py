@@ -12,22 +12,22 @@ from envs.constraints.arrays import some
 from envs.constraints.knapsack import Array, Namespace, constant, knapsack_multiplier
 from envs.constraints.secular import bracketed_root
 
-# Newton steps on both multipliers at once; more would help few rows.
+# Newton steps on both multipliers at once; more would only help few rows.
 JOINT_ROUNDS = 8
-# How near to an end of its range such a step may lead, as a share of the distance to it.
+# The closest such a step may come to an end of the range, as a share of the distance to it.
 SHY = 0.2
-# What is rounding, in eps of the terms summed up.
+# Rounding error, in eps of the summed terms.
 CLOSE = 16.0
 
 
 class Problem(NamedTuple):
-    """What the nearest point depends on.
+    """The data of the nearest point.
 
     Attributes:
         size: Magnitudes of the action y, (B, n).
         weight: w >= 0, (B, n).
         curvature: q >= 0, (B, n).
-        room: What the box leaves in the action's direction, (B, n).
+        room: Room within the box in the action's direction, (B, n).
         budget: Bound of ``w . x``.
         square: Bound of ``sum q x^2``.
     """
@@ -40,21 +40,21 @@ class Problem(NamedTuple):
     square: float
 
     def rows(self, chosen: Array) -> Problem:
-        """The same for some rows."""
+        """The problem for some rows."""
         size, weight, curvature, room = (array[chosen] for array in self[:4])
         return Problem(size, weight, curvature, room, self.budget, self.square)
 
 
 class State(NamedTuple):
-    """What there is to know at some multipliers: the point (B, n), all else (B, 1).
+    """Point (B, n), sums and slopes at some multipliers; all but the point are (B, 1).
 
     Attributes:
         point: The nearest point.
         spent: ``w . x``.
         value: ``sum q x^2``.
-        first: By how much ``w . x`` falls with t.
-        cross: By how much it falls with m, and half of what the sum of squares falls with t.
-        second: Half of what the sum of squares falls with m.
+        first: Decrease of ``w . x`` per t.
+        cross: Decrease of ``w . x`` per m, and half of the decrease of the sum of squares per t.
+        second: Half of the decrease of the sum of squares per m.
     """
 
     point: Array
@@ -88,11 +88,11 @@ def newton(xp: Namespace, state: State, over: Array, above: Array, first: Array,
 
     Args:
         xp: Array namespace.
-        state: Whose slopes are taken as constants.
-        over: By how much ``w . x`` is too large, (B, 1).
-        above: Half of what the sum of squares is too large, (B, 1).
-        first: Whether t is to move, (B, 1) bool.
-        second: Whether m is to move, (B, 1) bool.
+        state: The current state, whose slopes are taken as constants.
+        over: Excess of ``w . x``, (B, 1).
+        above: Half of the excess of the sum of squares, (B, 1).
+        first: Whether t moves, (B, 1) bool.
+        second: Whether m moves, (B, 1) bool.
     """
     slopes = (constant(state.first), constant(state.cross), constant(state.second))
     first, second = first & (slopes[0] > 0), second & (slopes[2] > 0)
@@ -106,12 +106,12 @@ def newton(xp: Namespace, state: State, over: Array, above: Array, first: Array,
 
 
 def find_multipliers(xp: Namespace, problem: Problem, alone: Array, eps: float) -> tuple[Array, Array]:
-    """T and m, (B, 1) each, 0 for a constraint that is not active.
+    """The multipliers t and m, (B, 1) each, 0 for an inactive constraint.
 
     Args:
         xp: Array namespace.
-        problem: Without a graph.
-        alone: The m that the sum of squares needs without the other constraint, (B, 1).
+        problem: The problem, without a graph.
+        alone: The m for the sum of squares without the other constraint, (B, 1).
         eps: Distance from 1 to the next number.
     """
     none = 0 * alone
@@ -127,29 +127,29 @@ def find_multipliers(xp: Namespace, problem: Problem, alone: Array, eps: float) 
 
 
 def _first_alone(xp: Namespace, problem: Problem, m: Array) -> Array:
-    """The t that is needed at this m: (B, 1). A quadratic knapsack in coordinates scaled by ``sqrt(1 + m q)``."""
+    """The t for this m: (B, 1). A quadratic knapsack in coordinates scaled by ``sqrt(1 + m q)``."""
     size, weight, curvature, room, budget, _ = problem
     scale = xp.sqrt(1 + m * curvature)
     return knapsack_multiplier(xp, size / scale, weight / scale, 0 * size[:1], room * scale, budget, 0.0)
 
 
 def _both(xp: Namespace, problem: Problem, most_t: Array, most_m: Array, eps: float) -> tuple[Array, Array]:
-    """Multipliers of rows in which both constraints are active, from those of each alone, which are larger.
+    """Multipliers of rows in which both constraints are active, given those of each alone, which are larger.
 
-    Newton's method on both at once is quick, and right in most rows; the others are left to a search that is certain.
+    Newton's method on both at once is fast and right in most rows; a safe search finds the others.
     """
     t, m = most_t / 2, most_m / 2
     for attempt in range(JOINT_ROUNDS + 1):
         state = look(xp, problem, t, m)
         over, above = state.spent - problem.budget, state.value - problem.square
-        # By how much the sums err, since terms as large as these are subtracted.
+        # Rounding error of the sums, in which terms of this size are subtracted.
         bare = problem.size / (1 + m * problem.curvature)
         over_error = problem.budget + xp.vecdot(problem.weight, bare)[:, None]
         above_error = problem.square + xp.vecdot(problem.curvature * state.point, bare)[:, None]
         left = (xp.abs(over) > CLOSE * eps * over_error) | (xp.abs(above) > CLOSE * eps * above_error)
         if attempt == JOINT_ROUNDS or not some(left):
             break
-        # The second equation as one between 1/sqrt(value), which is nearly linear in m.
+        # The second equation in terms of 1/sqrt(value), which is nearly linear in m.
         bent = state.value * (xp.sqrt(state.value / problem.square) - 1)
         dt, dm = newton(xp, state, over, bent, left, left)
         t = xp.minimum(xp.maximum(t + dt, SHY * t), SHY * t + (1 - SHY) * most_t)
@@ -161,7 +161,7 @@ def _both(xp: Namespace, problem: Problem, most_t: Array, most_m: Array, eps: fl
 
 
 def _search(xp: Namespace, problem: Problem, most_m: Array, eps: float) -> tuple[Array, Array]:
-    """The same by a root search in m, each time with the t that is needed: certain, but many times as slow."""
+    """The multipliers by a root search in m, with the t for each m: safe, but many times slower."""
 
     def evaluate(m: Array) -> tuple[Array, Array]:
         state = look(xp, problem, _first_alone(xp, problem, m), m)

@@ -1,6 +1,6 @@
 """The two multipliers of ``multipliers.py`` for one action in plain numbers: at this size any array call costs more.
 
-Comparisons stand where min and max would, since these are calls as well.
+Comparisons replace min and max, which are calls as well.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from operator import mul
 from envs.constraints.knapsack import TINY, knapsack_multiplier_row
 from envs.constraints.multipliers import SHY
 
-# Newton steps, after which something surer is to decide.
+# The most Newton steps before a safer method takes over.
 ROUNDS = 10
-# So near to the bounds, as a share of them, it is worth a look whether one Newton step more leaves rounding alone.
+# The distance to the bounds, relative to them, at which one more Newton step may leave only rounding.
 NEAR = 1e-6
-# What is rounding, in eps of a bound: less than the margin that answers keep.
+# Rounding error, in eps of a bound: less than the margin that results keep.
 CLOSE = 4.0
 
 # Size, weight, curvature and room of each coordinate.
@@ -26,10 +26,10 @@ Sums = tuple[float, float, float, float, float]
 
 
 def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[float] | None:
-    """The nearest point under ``w . x <= budget`` and ``sum q x^2 <= square``, if it is not the box's.
+    """The nearest point under ``w . x <= budget`` and ``sum q x^2 <= square``, if that of the box is infeasible.
 
-    Newton's method from 0 mostly arrives after four steps. Where it does not, it is begun anew between 0 and what
-    each multiplier is without the other constraint, and kept there.
+    Newton's method from 0 mostly converges in four steps. Otherwise it restarts between 0 and each multiplier without
+    the other constraint, and stays in that range.
 
     Args:
         items: Size, weight, curvature and room of each coordinate, as in ``multipliers.Problem``.
@@ -38,7 +38,7 @@ def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[
         eps: Distance from 1 to the next number.
 
     Returns:
-        (n,), which exceeds no bound by more than ``CLOSE * eps`` of it, or None where Newton's method did not arrive.
+        (n,), which exceeds no bound by more than ``CLOSE * eps`` of it, or None if Newton's method did not converge.
     """
     found = _newton(items, budget, square, eps, _start(items, budget, square), None)
     if found is not None:
@@ -58,10 +58,10 @@ def nearest_row(items: Items, budget: float, square: float, eps: float) -> list[
 def _newton(
     items: Items, budget: float, square: float, eps: float, start: tuple[float, float], most: tuple[float, float] | None
 ) -> list[float] | None:
-    """The nearest point by Newton's method on t and m at once, if it arrives: the conditions of optimality then hold.
+    """The nearest point by Newton's method on t and m at once, if it converges to the conditions of optimality.
 
-    It begins at ``start``, t and m. These stay below ``most``, and come too near neither to it nor to 0; if it is None,
-    one of them may be 0.
+    It starts at t and m in ``start``. These stay between 0 and ``most``, away from both ends; if ``most`` is None, one
+    of them may be 0.
     """
     t, m = start
     for _ in range(ROUNDS):
@@ -78,7 +78,7 @@ def _newton(
 
 
 def _checked(items: Items, budget: float, square: float, eps: float, t: float, m: float) -> list[float] | None:
-    """The point of these multipliers, if they are right to rounding."""
+    """The point at these multipliers, if they are right up to rounding."""
     _, weight, curvature, _ = zip(*items, strict=True)
     point = [(x if (x := z / (1 + m * q)) < up else up) if (z := y - t * w) > 0 else 0.0 for y, w, q, up in items]
     over = sum(map(mul, weight, point)) - budget
@@ -92,7 +92,7 @@ def _met(over: float, close: float, multiplier: float) -> bool:
 
 
 def _start(items: Items, budget: float, square: float) -> tuple[float, float]:
-    """Newton's first step for m from 0, where nothing needs a division, and the t that the budget needs there."""
+    """Newton's first step for m from 0, which needs no division, and the t for the budget there."""
     value = slope = 0.0
     for y, _, q, up in items:
         x = y if y < up else up
@@ -109,8 +109,8 @@ def _start(items: Items, budget: float, square: float) -> tuple[float, float]:
 
 
 def _second_alone(items: Items, square: float, eps: float) -> float | None:
-    """The m that ``sum q x^2 = square`` needs without the other constraint."""
-    # Where a coordinate leaves its end of the box; below the first of them nothing changes with m.
+    """The m for ``sum q x^2 = square`` without the other constraint."""
+    # The m at which coordinates leave their end of the box; below the first one nothing changes with m.
     parts = [((y - up) / (up * q + TINY), y, q, q * up * up) for y, _, q, up in items]
     m = max(min(parts)[0], 0.0)
     close = CLOSE * eps * square
@@ -156,7 +156,7 @@ def _look(items: Items, t: float, m: float) -> Sums:
 
 
 def _step(t: float, m: float, sums: Sums, budget: float, square: float) -> tuple[float, float]:
-    """Newton's next multipliers, of which none falls below 0."""
+    """Newton's next multipliers, at least 0."""
     spent, value, first, cross, second = sums
     # The nearly linear equations are those of w . x / budget and sqrt(sum q x^2 / square) with 1 / (1 + m q).
     stretch = math.sqrt(value / square)

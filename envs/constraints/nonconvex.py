@@ -16,7 +16,8 @@ from envs.errors import UserError
 class NonConvex(ExactConstraint):
     """A state-independent set within the action box. Projections are exact, but not always unique.
 
-    ``linear_oracle`` answers for the convex hull, with a point of the set. The segment towards it may be infeasible.
+    ``linear_oracle`` maximises over the convex hull and returns a point of the set. The segment towards it may be
+    infeasible.
     """
 
     convex: ClassVar[bool] = False
@@ -27,7 +28,7 @@ class NonConvex(ExactConstraint):
         """The smallest box around the set: (n,), (n,)."""
 
     def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:  # noqa: ARG002
-        """There are none.
+        """Not available: the set is not convex.
 
         Raises:
             UserError: Always.
@@ -35,11 +36,11 @@ class NonConvex(ExactConstraint):
         raise UserError(f"{type(self).__name__}: the set is not convex and has no QP; use project(), which is exact")
 
     def _pull_in(self, xp: Namespace, point: Array, context: Array, ulps: float) -> Array:  # noqa: ARG002
-        # The way to an interior point may leave the set.
+        # The segment to an interior point may leave the set.
         return self._project(xp, point, context)
 
     def _check_box(self) -> None:
-        """Refuse an action box that does not hold the smallest box around the set."""
+        """Check that the action box contains the smallest box around the set."""
         lower, upper = self.free_box
         if not ((self.lower <= lower).all() and (self.upper >= upper).all()):
             raise UserError(f"{type(self).__name__}: the action box cuts the set; enlarge it or move the set")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-# Sums of more terms are written with dots.
+# Sums with more terms are written with dots.
 MOST_TERMS = 3
 
 
@@ -22,7 +22,7 @@ def offset_square(number: int, centre: float) -> str:
 
 
 def subscript(number: int) -> str:
-    """A number below the line."""
+    """A number as subscript."""
     return str(number).translate(SUBSCRIPTS)
 
 
@@ -33,7 +33,7 @@ def total(term: str, count: int) -> str:
 
 
 def entries(name: str, indices: Sequence[int]) -> str:
-    """Where the variable ``name`` is in the observation."""
+    """The place of the variable ``name`` in the observation."""
     if len(indices) > 1 and list(indices) == list(range(indices[0], indices[-1] + 1)):
         return f"{name} = obs[{indices[0]}..{indices[-1]}]"
     return f"{name} = obs[{', '.join(map(str, indices))}]"

@@ -23,14 +23,13 @@ from envs.constraints.secular import ROUNDS, rising_root
 
 
 class PlanarQuadratic(Bounded):
-    """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab where Q has rank one.
+    """``a' Q(s) a <= bound`` within the action box, for two coordinates: an ellipse, or a slab if Q has rank one.
 
-    The projection is that onto the ellipse alone, found to rounding in about five Newton steps on its multiplier, or it
-    lies on a side of the box, where a closed form solves the problem in one coordinate. The same holds for the linear
-    oracle.
+    The projection is either that onto the ellipse, found to rounding in about five Newton steps on its multiplier, or
+    it lies on a side of the box, where one coordinate has a closed form. The same holds for the linear oracle.
     """
 
-    # No entry of Q may be larger in magnitude.
+    # The largest magnitude of an entry of Q.
     _largest_entry: float
     _degree = 2
     _small_batch = SEARCHED_BATCH
@@ -38,12 +37,12 @@ class PlanarQuadratic(Bounded):
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
         super().__init__(bound, lower, upper, context_indices)
         farthest = float(np.maximum(-self.lower, self.upper).max())
-        # Terms of either sign may be larger than their sum, and so is their rounding.
+        # Terms of either sign, and their rounding, may be larger than their sum.
         self._margin = 8 * self.bound + 16 * self._largest_entry * farthest**2
 
     @abstractmethod
     def _matrix(self, xp: Namespace, context: Array) -> Matrix:
-        """Q, its entries (B, 1)."""
+        """Q, with entries (B, 1)."""
 
     @abstractmethod
     def _matrix_row(self, context: list[float]) -> Matrix:
@@ -72,7 +71,7 @@ class PlanarQuadratic(Bounded):
         return form(self._matrix(xp, context), action[:, :1], action[:, 1:])
 
     def aim(self, eps: float) -> float:
-        """See :meth:`Bounded.aim`; positive where rounding is larger than the set."""
+        """See :meth:`Bounded.aim`; positive even if rounding is larger than the set."""
         return max(super().aim(eps), self.bound / 2)
 
     def _project_row(self, action: list[float], context: list[float], limits: Limits) -> list[float] | None:
@@ -85,7 +84,7 @@ class PlanarQuadratic(Bounded):
         return point if value < self.bound - margin else None
 
     def _nearest_row(self, q: Matrix, action: list[float], limits: Limits) -> list[float]:
-        """:meth:`_project` of one action in plain numbers; itself where rounding has left nothing."""
+        """:meth:`_project` of one action in plain numbers; the action itself if rounding leaves no feasible point."""
         aim, (y1, y2) = self.aim(limits.eps), action
         m = 0.0
         for _ in range(ROUNDS):
@@ -102,7 +101,7 @@ class PlanarQuadratic(Bounded):
         return min(sides, key=lambda a: (a[0] - y1) ** 2 + (a[1] - y2) ** 2, default=action)
 
     def _on_sides_row(self, q: Matrix, y1: float, y2: float, limits: Limits) -> list[list[float]]:
-        """:meth:`_on_sides` in plain numbers: those that are feasible."""
+        """The feasible points of :meth:`_on_sides` in plain numbers."""
         (l1, l2), (u1, u2), aim = limits.lower_row, limits.upper_row, self.aim(limits.eps)
         firsts = [(v, _on_side_row(q.second, q.first, q, v, (l2, u2), y2, aim)) for v in (l1, u1)]
         seconds = [(_on_side_row(q.first, q.second, q, v, (l1, u1), y1, aim), v) for v in (l2, u2)]
@@ -117,7 +116,7 @@ class PlanarQuadratic(Bounded):
         m = rising_root(searched, lambda m: value_and_slope(fixed, t1, t2, m), 0 * t1, self.aim(eps), eps)
         slope = back_like(value_and_slope(fixed, t1, t2, m)[1], action)
         m = back_like(m, action)
-        # One Newton step more, through which the gradient flows (implicit differentiation).
+        # One more Newton step, through which the gradient flows (implicit differentiation).
         needed = (m > 0) & (slope > 0)
         over = form(q, *shrink(q, y1, y2, m)) - self.aim(eps)
         a1, a2 = shrink(q, y1, y2, m + xp.where(needed, over, 0.0) / xp.where(needed, slope, 1.0))
@@ -130,13 +129,13 @@ class PlanarQuadratic(Bounded):
         limits = self._limits(gradient)
         q = self._matrix(xp, context)
         g1, g2 = gradient[:, :1], gradient[:, 1:]
-        # Along Q^-1 g up to a factor; where Q has rank one, this is 0 or leaves the box.
+        # Along Q^-1 g up to a factor; if Q has rank one, this is 0 or leaves the box.
         a1, a2 = q.second * g1 - q.cross * g2, q.first * g2 - q.cross * g1
         value = form(q, a1, a2)
         scale = xp.sqrt(self.aim(limits.eps) / xp.where(value > TINY, value, 1.0))
         a1, a2 = scale * a1, scale * a2
 
-        # On a side the other coordinate goes as far as it can.
+        # On a side, the other coordinate goes as far as it can.
         far = limits.reach
         to = xp.where(gradient > 0, far, xp.full_like(gradient, -far))
         firsts, seconds, valid = self._on_sides(xp, q, to[:, :1], to[:, 1:], limits.eps)
@@ -144,7 +143,7 @@ class PlanarQuadratic(Bounded):
         return self._choose(xp, (a1, a2), (firsts, seconds), gain, g1 * a1 + g2 * a2)
 
     def _on_sides(self, xp: Namespace, q: Matrix, y1: Array, y2: Array, eps: float) -> tuple[Array, Array, Array]:
-        """On each of the box's four sides the feasible point nearest to y, and whether there is any: each (B, 4)."""
+        """The feasible point nearest to y on each of the box's four sides, and whether there is one: each (B, 4)."""
         aim, limits = self.aim(eps), self._limits(y1)
         ends = [xp.concat([limits.lower[:, i : i + 1], limits.upper[:, i : i + 1]], axis=1) for i in (0, 1)]
         second, valid = _on_side(xp, q.second, q.first, q, ends[0], ends[1], y2, aim)
@@ -161,9 +160,9 @@ class PlanarQuadratic(Bounded):
         scores: Array,
         inner_score: Array | float,
     ) -> Array:
-        """The best of the ellipse's own point, if it is in the box, and the sides' points: (B, 2).
+        """The best among the ellipse's own point, if it is in the box, and the points on the sides: (B, 2).
 
-        Where rounding has left none of them, the ellipse's own point clipped to the box.
+        If rounding leaves none of them, it is the ellipse's own point clipped to the box.
         """
         limits = self._limits(scores)
         a1, a2 = inner
@@ -190,8 +189,8 @@ class TwoLinkTip(PlanarQuadratic):
     """``a1^2 + 2 a1 (a1 + a2) c + (a1 + a2)^2 <= bound`` with c the cosine of the elbow; R+T of ACRL-bench.
 
     The left-hand side is the squared speed of the tip of an arm with two links of length 1 whose joints turn at the
-    rates a. At c = 1 and -1, with the arm stretched or folded, the ellipse is a slab. Values of c beyond count as the
-    nearer of the two. The only context index is that of c.
+    rates a. At c = 1 and -1, with the arm stretched or folded, the ellipse is a slab. Values of c outside [-1, 1] are
+    clipped. The only context index is that of c.
     """
 
     _largest_entry = 4.0
@@ -214,7 +213,7 @@ class TwoLinkTip(PlanarQuadratic):
 
 
 class Matrix(NamedTuple):
-    """A symmetric 2 x 2 matrix Q, its entries plain numbers or (B, 1), positive semidefinite.
+    """A symmetric, positive semidefinite 2 x 2 matrix Q, with entries (B, 1) or plain numbers.
 
     Attributes:
         first: Q11.
@@ -243,7 +242,7 @@ def shrink(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
 
 
 def value_and_slope(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, Array]:
-    """``a' Q a`` at ``a = (I + m Q)^-1 y``, and its derivative in m with the sign turned."""
+    """``a' Q a`` at ``a = (I + m Q)^-1 y``, and its negative derivative in m."""
     a1, a2 = shrink(q, y1, y2, m)
     u1, u2 = q.first * a1 + q.cross * a2, q.cross * a1 + q.second * a2
     v1, v2 = shrink(q, u1, u2, m)
@@ -253,12 +252,12 @@ def value_and_slope(q: Matrix, y1: Array, y2: Array, m: Array) -> tuple[Array, A
 def _on_side(
     xp: Namespace, free: Array, held: Array, q: Matrix, ends: Array, limits: Array, wanted: Array, aim: float
 ) -> tuple[Array, Array]:
-    """With one coordinate held at ``ends`` (1, 2) of the box, the other as near to ``wanted`` as Q and box allow.
+    """The other coordinate, as near to ``wanted`` as Q and box allow, with one coordinate fixed at ``ends`` of the box.
 
     Args:
         xp: Array namespace.
         free: Q's diagonal entry of the other coordinate, (B, 1).
-        held: Q's diagonal entry of the coordinate held, (B, 1).
+        held: Q's diagonal entry of the fixed coordinate, (B, 1).
         q: The matrix.
         ends: (1, 2).
         limits: The box's ends for the other coordinate, (1, 2).
@@ -266,7 +265,7 @@ def _on_side(
         aim: The bound.
 
     Returns:
-        At each end the other coordinate, and whether any value of it is feasible: (B, 2), (B, 2).
+        The other coordinate at each end, and whether any value of it is feasible: (B, 2), (B, 2).
     """
     curvature = free + TINY
     square = curvature * aim - (q.determinant + TINY * held) * ends * ends
@@ -278,7 +277,7 @@ def _on_side(
 def _on_side_row(
     free: float, held: float, q: Matrix, end: float, limits: tuple[float, float], wanted: float, aim: float
 ) -> float | None:
-    """:func:`_on_side` for one end in plain numbers; None where nothing is feasible."""
+    """:func:`_on_side` for one end in plain numbers; None if no value is feasible."""
     curvature = free + TINY
     square = curvature * aim - (q.determinant + TINY * held) * end * end
     if square < 0:

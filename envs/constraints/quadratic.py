@@ -35,7 +35,7 @@ class DiagonalQuadratic(Bounded):
 
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
         super().__init__(bound, lower, upper, context_indices)
-        # Rounding of n terms and their sum, and of q, which libraries compute with different last digits.
+        # Rounding of n terms, of their sum, and of q, whose last digits differ between libraries.
         self._margin = 4 * (self.dim + 4) * self.bound
 
     @abstractmethod
@@ -44,7 +44,7 @@ class DiagonalQuadratic(Bounded):
 
     @abstractmethod
     def curvature_row(self, context: list[float]) -> list[float]:
-        """:meth:`curvature` of one row in plain numbers, the same but for the last bits."""
+        """:meth:`curvature` of one row in plain numbers, equal up to the last bits."""
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest box around C(s): two tensors (B, n)."""
@@ -61,16 +61,16 @@ class DiagonalQuadratic(Bounded):
         return [length <= math.sqrt(self.bound), x >= self.lower, x <= self.upper]
 
     def multiplier(self, xp: Namespace, size: Array, curvature: Array, room: Array) -> Array:
-        """The m >= 0 with ``sum_i q_i min(size_i / (1 + m q_i), room_i)^2 = aim``, 0 where none is needed: (B, 1).
+        """The m >= 0 with ``sum_i q_i min(size_i / (1 + m q_i), room_i)^2 = aim``, 0 if none is needed: (B, 1).
 
-        The sum falls with m. The last of the breakpoints, at which a coordinate leaves its end of the box, where it is
-        still too large names the coordinates that are free; these give m.
+        The sum falls with m. Coordinates leave their end of the box at breakpoints. The last breakpoint where the sum
+        is still too large tells which coordinates are free, and these give m.
 
         Args:
             xp: Array namespace.
             size: Magnitudes of the action, (B, n).
             curvature: q, (B, n).
-            room: What the box leaves in the action's direction, (B, n).
+            room: Room within the box in the action's direction, (B, n).
         """
         eps = self._limits(size).eps
         target = self.aim(eps)
@@ -110,7 +110,7 @@ class DiagonalQuadratic(Bounded):
         room = xp.where(action < 0, -limits.lower, limits.upper)
         searched, numbers = off_graph(xp, size, curvature, room)
         m = back_like(self.multiplier(searched, *numbers), action)
-        # One Newton step more, through which the gradient flows (implicit differentiation).
+        # One more Newton step, through which the gradient flows (implicit differentiation).
         moved = xp.minimum(size / (1 + m * curvature), room)
         value = xp.vecdot(curvature, moved * moved)[:, None]
         bent = xp.where(moved < room, moved * curvature, 0.0)
@@ -120,7 +120,7 @@ class DiagonalQuadratic(Bounded):
         return xp.copysign(xp.minimum(size / (1 + m * curvature), room), action)
 
     def _linear_oracle(self, xp: Namespace, gradient: Array, context: Array) -> Array:
-        """``clip(s g_i / q_i)`` for one scale s, whose free coordinates are named by the last breakpoint inside."""
+        """``clip(s g_i / q_i)`` for one scale s; the last breakpoint inside tells which coordinates are free."""
         limits = self._limits(gradient)
         q, gain = self.curvature(xp, context) + TINY, xp.abs(gradient)
         room = xp.where(gradient < 0, -limits.lower, limits.upper)
@@ -160,7 +160,7 @@ class SineSquares(DiagonalQuadratic):
         return sine * sine
 
     def curvature_row(self, context: list[float]) -> list[float]:
-        """The same of one row in plain numbers."""
+        """Squared sines of one row in plain numbers."""
         sine = list(map(math.sin, context))
         return list(map(mul, sine, sine))
 

@@ -29,15 +29,15 @@ from envs.constraints.notation import entries
 from envs.errors import UserError
 
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
-# Of the least that the budget must allow, the share that it allows beyond.
+# The share by which the budget exceeds the smallest feasible sum, if it has to be widened.
 SPARE = 0.05
 
 
 class RateLimit(ExactConstraint):
     """``|a_i - p_i| <= rate`` for each coordinate, within the action box; HC+R. p is the previous action.
 
-    A box that moves with the state. Synthetic states may hold a p outside the action box; the nearest point inside then
-    counts, so the set always has an interior.
+    A box that moves with the state. Synthetic states may have a p outside the action box; the nearest point inside then
+    takes its place, so the set always has an interior.
 
     Args:
         rate: Largest change of a coordinate in one step.
@@ -58,7 +58,7 @@ class RateLimit(ExactConstraint):
         self.rate = float(rate)
 
     def window(self, xp: Namespace, context: Array) -> tuple[Array, Array]:
-        """Least and most of each coordinate: (B, n), (B, n)."""
+        """Lower and upper end of each coordinate: (B, n), (B, n)."""
         limits = self._limits(context)
         before = self._clip(xp, context)
         return xp.maximum(before - self.rate, limits.lower), xp.minimum(before + self.rate, limits.upper)
@@ -84,7 +84,7 @@ class RateLimit(ExactConstraint):
 
     def _violation(self, xp: Namespace, action: Array, context: Array) -> Array:
         before = self._clip(xp, context)
-        # Not |a - p| - rate, which rounds otherwise than the ends that a projection leads to.
+        # Not |a - p| - rate, which rounds differently from the ends that a projection reaches.
         return xp.maximum((before - self.rate) - action, action - (before + self.rate))
 
     def _project(self, xp: Namespace, action: Array, context: Array) -> Array:
@@ -120,11 +120,11 @@ class RateLimitedL1(ExactConstraint):
     """``sum_i |w_i a_i| <= b(s)`` and ``|a_i - p_i| <= rate`` within the action box; HC+O+R. p is the previous action.
 
     Joints may accelerate so fast that no action within the rate limit meets the bound. Actuators cannot move faster, so
-    the bound gives way: with ``least(s)`` the smallest sum within the rate limit, ``b(s) = max(bound, 1.05 least(s))``.
-    This is the bound itself unless more than 95% of it is needed, and the set always has an interior.
+    the bound is widened: ``b(s) = max(bound, 1.05 least(s))``, where ``least(s)`` is the smallest sum within the rate
+    limit. This is the bound itself unless more than 95% of it is needed, and the set always has an interior.
 
-    Within the rate limit the sum is ``least(s) + sum_i |w_i| |a_i - r_i|``, with r the point of least magnitudes.
-    Around r the set is a weighted l1 ball in a box, so projection and linear oracle are knapsacks.
+    Within the rate limit, the sum is ``least(s) + sum_i |w_i| |a_i - r_i|``, where r is the point of least magnitudes.
+    Around r, the set is a weighted l1 ball in a box, so projection and linear oracle are knapsacks.
 
     Args:
         l1: The budget.
@@ -159,12 +159,12 @@ class RateLimitedL1(ExactConstraint):
         return [cp.norm1(cp.multiply(w, x)) <= bound, *self.rate.cvxpy_constraints(x, obs_row)]
 
     def _rest(self, xp: Namespace, context: Array) -> tuple[Array, Array, Array]:
-        """Ends of the rate limit and, within, the point with the least magnitudes: (B, n) each."""
+        """Ends of the rate limit, and the point of least magnitudes within: (B, n) each."""
         low, high = self.rate.window(xp, context[:, self.dim :])
         return low, high, xp.minimum(xp.maximum(0 * low, low), high)
 
     def _bound(self, xp: Namespace, context: Array) -> Array:
-        """What the sum may be: (B, 1)."""
+        """The bound b(s): (B, 1)."""
         *_, rest = self._rest(xp, context)
         least = self.l1._value(xp, rest, context[:, : self.dim])
         return xp.maximum((1 + SPARE) * least, self.l1.bound + 0 * least)
@@ -223,24 +223,24 @@ class RateLimitedL1(ExactConstraint):
         return near if spent < bound - margin else None
 
     def _aimed(self, xp: Namespace, context: Array) -> tuple[Array, Array, Array, Array, Array]:
-        """As :meth:`_around`, with a radius so much smaller that answers seldom need mending."""
+        """As :meth:`_around`, with a slightly smaller radius, so rounding seldom makes results infeasible."""
         *others, radius = self._around(xp, context)
         margin = 8 * self.dim * self._limits(context).eps * self._bound(xp, context)
         return (*others, radius - margin)
 
     def _within(self, xp: Namespace, point: Array, context: Array) -> Array:
-        """What was added to r may miss an end of the rate limit by rounding."""
+        """Points clipped to the rate limit, which sums with r may miss by rounding."""
         return self.rate._project(xp, point, context[:, self.dim :])
 
     def _interior(self, xp: Namespace, action: Array, context: Array) -> Array:  # noqa: ARG002
-        """The middle of the rate limit, drawn towards r where that takes more than half of the radius."""
+        """The middle of the rate limit, moved towards r if it takes more than half of the radius."""
         weight, rest, down, up, radius = self._around(xp, context)
         middle = (up - down) / 2
         spent = xp.vecdot(weight, xp.abs(middle))[:, None]
         return rest + middle * (radius / xp.maximum(2 * spent, radius))
 
     def draws_without_box(self, obs: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """See :meth:`ExactConstraint.draws_without_box`; on the l1 ball, or the part of it on which there is room."""
+        """See :meth:`ExactConstraint.draws_without_box`; on the l1 ball, or the part of it with room in the box."""
         weight, rest, down, up, radius = self._around(torch_namespace, self.context(obs))
         farthest = radius / (weight + TINY)
         share = draw_on_simplex((len(obs), self.dim + 1), generator)[:, :-1].to(farthest)

@@ -21,17 +21,17 @@ from envs.errors import UserError
 class Ring(NonConvex):
     """``inner_squared <= sum_i a_i^2 <= outer_squared``, a ring or a shell; not convex.
 
-    The projection lies on the ray from 0 through the action. At 0 all points of the inner sphere are equally near, and
+    The projection lies on the ray from 0 through the action. At 0, all points of the inner sphere are equally near, and
     the projection is the one on the first axis, (r, 0, ..., 0). ``interior`` is the middle of the ring on that axis.
 
     Args:
         inner_squared: Positive, in squared action units.
-        outer_squared: Larger than that.
+        outer_squared: Larger than ``inner_squared``.
         lower: Lower end of the action box, shape (n,); the ring must lie within it.
         upper: Upper end, shape (n,).
 
     Raises:
-        UserError: If the radii are not positive and rising, there is one coordinate, or the box cuts the ring.
+        UserError: If the radii are not positive and increasing, there is only one coordinate, or the box cuts the ring.
     """
 
     def __init__(self, inner_squared: float, outer_squared: float, lower: ArrayLike, upper: ArrayLike) -> None:
@@ -40,7 +40,7 @@ class Ring(NonConvex):
             given = f"inner_squared is {inner_squared} and outer_squared is {outer_squared}"
             raise UserError(f"Ring: {given}; give 0 < inner_squared < outer_squared")
         if self.dim < 2:
-            raise UserError("Ring: with one coordinate it falls into two intervals; give two coordinates or more")
+            raise UserError("Ring: with one coordinate it is two intervals; give two coordinates or more")
         self.inner_squared = float(inner_squared)
         self.outer_squared = float(outer_squared)
         self._margin = 4 * self.dim * self.outer_squared
@@ -59,15 +59,15 @@ class Ring(NonConvex):
         return xp.concat([square - self.outer_squared, self.inner_squared - square], axis=1)
 
     def _radii(self, limits: Limits) -> tuple[float, float]:
-        """Radii between which answers seldom need mending."""
+        """Radii between which rounding seldom makes results infeasible."""
         margin = 2 * self._margin * limits.eps
         return math.sqrt(self.inner_squared + margin), math.sqrt(self.outer_squared - margin)
 
     def _polar(self, xp: Namespace, point: Array) -> tuple[Array, Array]:
-        """Length (B, 1) and direction (B, n), at 0 that of the first axis."""
+        """Length (B, 1) and direction (B, n); at 0, the direction is the first axis."""
         largest = xp.max(xp.abs(constant(point)), axis=1, keepdims=True)
         first = (xp.arange(self.dim, device=point.device) == 0)[None, :]
-        # Scaled, so that no square underflows.
+        # Scaled to keep squares from underflowing.
         some = largest > 0
         ray = xp.where(some, point / xp.where(some, largest, 1.0), xp.astype(first, point.dtype))
         stretch = xp.sqrt(xp.vecdot(ray, ray))[:, None]
@@ -84,7 +84,7 @@ class Ring(NonConvex):
         square = sum(map(mul, action, action))
         if least < square < most:
             return action
-        # At the centre and next to an edge the formulas for arrays are to decide.
+        # At the centre and next to an edge, use the formulas for arrays.
         if not (square > most + 2 * margin or TINY < square < least - 2 * margin):
             return None
         nearest, farthest = self._radii(limits)

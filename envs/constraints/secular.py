@@ -10,24 +10,24 @@ from collections.abc import Callable
 from envs.constraints.arrays import some
 from envs.constraints.knapsack import TINY, Array, Namespace
 
-# Far more than were ever needed.
+# The most rounds, far more than were ever needed.
 ROUNDS = 100
-# Every so many rounds the bracket is halved, whatever Newton's step says.
+# After this many rounds the bracket is halved, whatever Newton's step says.
 HALVE_EVERY = 8
 
-# Gives value >= 0 and its slope -d value/dm >= 0, each (B, 1), at multipliers (B, 1).
+# Returns value >= 0 and its slope -d value/dm >= 0, each (B, 1), at multipliers (B, 1).
 Evaluate = Callable[[Array], tuple[Array, Array]]
 
 
 def rising_root(xp: Namespace, evaluate: Evaluate, start: Array, target: Array | float, eps: float) -> Array:
-    """The root from below: for sums of ``c / (1 + m q)^2``, of which ``1/sqrt`` is concave, so that no step overshoots.
+    """The root from below, for sums of ``c / (1 + m q)^2``: their ``1/sqrt`` is concave, so no step overshoots.
 
     Args:
         xp: Array namespace.
         evaluate: The value and its slope.
-        start: (B, 1), no larger than the root; where the value is at most the target already, it is the answer.
+        start: (B, 1), no larger than the root; it is the result if the value there is at most the target.
         target: Positive, (B, 1) or a number.
-        eps: Relative size of a step that is rounding.
+        eps: Relative size of a step that counts as rounding.
 
     Returns:
         (B, 1).
@@ -46,18 +46,18 @@ def rising_root(xp: Namespace, evaluate: Evaluate, start: Array, target: Array |
 def bracketed_root(xp: Namespace, evaluate: Evaluate, high: Array, target: float, eps: float) -> Array:
     """The root between 0 and ``high`` of any value that falls with m.
 
-    Newton's step is taken where it stays in the bracket, else the chord's; every eighth round the bracket is halved
-    instead. So it closes after at most eight rounds a bit, and in practice five to fifteen are enough.
+    Newton's step is taken if it stays in the bracket, otherwise the chord's; every eighth round halves the bracket. It
+    therefore needs at most eight rounds per bit, and in practice five to fifteen rounds are enough.
 
     Args:
         xp: Array namespace.
         evaluate: The value and its slope.
         high: (B, 1), not negative, where the value is at most the target.
         target: Positive.
-        eps: Relative size of a difference from the target that is rounding.
+        eps: Relative size of a difference from the target that counts as rounding.
 
     Returns:
-        (B, 1), 0 where the value is at most the target there.
+        (B, 1), 0 if the value at 0 is at most the target.
     """
     goal, close = target**-0.5, 16 * eps * target
     low = m = 0 * high
@@ -86,5 +86,5 @@ def _flat(xp: Namespace, value: Array) -> Array:
 
 
 def newton_step(xp: Namespace, value: Array, slope: Array, target: Array | float) -> Array:
-    """Newton's step for ``1/sqrt(value) = 1/sqrt(target)``: (B, 1); 0 where the value does not change with m."""
+    """Newton's step for ``1/sqrt(value) = 1/sqrt(target)``: (B, 1); 0 if the value does not change with m."""
     return 2 * value * (xp.sqrt(xp.maximum(value, 0.0) / target) - 1) / xp.where(slope > 0, slope, xp.inf)

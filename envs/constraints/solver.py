@@ -1,6 +1,6 @@
-"""The general solution with cvxpy: slow, exact to the solver's tolerance, for any convex constraint.
+"""The general solution with cvxpy: slow, and exact to the solver's tolerance, for any convex constraint.
 
-It is the default of a new constraint, and the "QP at every step" that exact projections are compared with.
+It is the default for new constraints, and the "QP at every step" that exact projections are compared with.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from envs.errors import UserError
 
-# What cvxpy is asked to add to the objective: a function of the variable and of the parameter vector (n,).
+# Builds the objective from the variable and the parameter vector (n,).
 Objective = Callable[[cp.Variable, cp.Parameter], Any]
 ConstraintBuilder = Callable[[cp.Variable, Any], list[Any]]
 Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-# CLARABEL regularises its linear systems by default, which costs digits where an action lies next to a bound.
+# CLARABEL regularises its linear systems by default, which costs digits if an action lies next to a bound.
 TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "static_regularization_enable": False}
 
 
@@ -46,7 +46,7 @@ class ParametrisedProgram:
         self._compiled: cp.Problem | None = None
 
     def _problem(self, obs_row: NDArray[np.float64]) -> cp.Problem:
-        """The compiled problem with this observation set, or a fresh one where compiling once is not possible."""
+        """The compiled problem with this observation, or a new one if it cannot be compiled once."""
         if not obs_row.size:
             return self._build(obs_row)
         if self._obs is None or self._obs.shape != obs_row.shape:
@@ -72,29 +72,29 @@ class ParametrisedProgram:
         problem = self._problem(obs_row)
         try:
             with warnings.catch_warnings():
-                # How inaccurate an answer is, the harness counts on what is executed.
+                # The harness measures the inaccuracy on executed actions.
                 warnings.filterwarnings("ignore", "Solution may be inaccurate")
-                # A warm start would reuse the first problem's scaling: answers would depend on what was solved before.
+                # A warm start would reuse the first problem's scaling, so results would depend on earlier problems.
                 problem.solve(solver=cp.CLARABEL, warm_start=False, **self._settings)
         except cp.SolverError as error:
             raise UserError(f"cvxpy could not solve this constraint: {error}") from error
         if problem.status in cp.settings.INF_OR_UNB:
-            raise UserError("the constraint set is empty at this observation; check its bounds")
+            raise UserError("the constraint set is empty at this observation: check its bounds")
         value = self._variable.value
         if value is None:
-            raise UserError(f"cvxpy found no answer for this constraint (status {problem.status})")
+            raise UserError(f"cvxpy found no solution for this constraint (status {problem.status})")
         return np.asarray(value, dtype=np.float64)
 
 
 def derived(obs_row: Any, formula: Formula) -> Any:
-    """Coefficients that are no affine function of the observation, so that problems with them are compiled once, too.
+    """Coefficients that are not affine in the observation, in a form that lets problems be compiled once.
 
     Args:
         obs_row: As in ``Constraint.cvxpy_constraints``.
-        formula: The coefficients of one observation (o,).
+        formula: Computes the coefficients for one observation (o,).
 
     Returns:
-        The coefficients of an array; of a ``cvxpy.Parameter`` a parameter that follows its value.
+        The coefficients for an array; for a ``cvxpy.Parameter``, a parameter that follows its value.
     """
     if not isinstance(obs_row, cp.Parameter):
         return formula(np.asarray(obs_row, dtype=np.float64))

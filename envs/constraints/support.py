@@ -1,10 +1,10 @@
 """The support point under a weighted sum of magnitudes and a weighted sum of squares.
 
-Where one of them is enough, it is that of a knapsack or of a weighted ball. Where both are active, it is
-``x_i = clip(s (g_i - t w_i) / q_i, 0, room_i)`` in the positive orthant; once it is known which coordinates are 0, at
-their end of the box, or free, t and s are in closed form. For a given t, s is that of the second constraint alone, and
-``w . x`` falls with t: of the values ``g_i / w_i`` at which coordinates leave 0, the two that enclose t name those that
-are 0, and what both have at its end of the box mostly stays there.
+If one of them is enough, it is that of a knapsack or of a weighted ball. If both are active, it is
+``x_i = clip(s (g_i - t w_i) / q_i, 0, room_i)`` in the positive orthant. Once it is known which coordinates are 0, at
+their end of the box, or free, t and s have a closed form. For a given t, s is that of the second constraint alone, and
+``w . x`` falls with t. Coordinates leave 0 at the values ``g_i / w_i``: the two that enclose t tell which coordinates
+are 0, and coordinates that are at their end of the box for both mostly stay there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor
 from envs.constraints.knapsack import TINY, Array, constant, fractional_knapsack
 from envs.constraints.multipliers import Problem
 
-# Halvings of the bracket; one row in a thousand needs more than two.
+# The most halvings of the bracket; one row in a thousand needs more than two.
 ROUNDS = 8
-# Rows at a time, since each needs memory for n^3 numbers.
+# Rows to compute at a time, since each needs memory for n^3 numbers.
 PART = 4096
-# Share of the largest value that an answer may lack.
+# The largest shortfall from the best value, relative to it.
 SHORT = 1e-13
 
 
@@ -30,8 +30,8 @@ def find_support(problem: Problem) -> tuple[Array, Array]:
         problem: NumPy arrays in float64, with the gradient's magnitudes, 1 or all 0 at the largest, for ``size``.
 
     Returns:
-        The point (B, n), 0 where the gradient is, and (B,) bool: false where several points are equally good, so that
-        no multipliers name one.
+        The point (B, n), 0 if the gradient is 0, and (B,) bool: false if several points are equally good, so no
+        multipliers single one out.
     """
     problem = problem._replace(curvature=problem.curvature + TINY)
     gain, weight, curvature, room, budget, square = problem
@@ -51,13 +51,13 @@ def find_support(problem: Problem) -> tuple[Array, Array]:
 
 
 def in_float64(array: Array) -> Array:
-    """The same numbers in memory, in NumPy and double precision: what :func:`find_support` searches with."""
+    """The same numbers as a NumPy array in double precision, for :func:`find_support`."""
     fixed = constant(array)
     return np.asarray(fixed.cpu() if isinstance(fixed, Tensor) else fixed, dtype=np.float64)
 
 
 def _both(problem: Problem) -> tuple[Array, Array]:
-    """The same for rows in which neither constraint is enough."""
+    """As :func:`find_support`, for rows in which both constraints are active."""
     gain, weight = problem.size, problem.weight
     leaves = gain / (weight + TINY)
     grid = np.concat([0 * gain[:, :1], leaves], axis=1)
@@ -70,7 +70,7 @@ def _both(problem: Problem) -> tuple[Array, Array]:
 
     point, certain, beyond = 0 * gain, np.zeros((len(gain), 1), dtype=bool), full_high
     for _ in range(ROUNDS):
-        # What one end has free may still have to stay at its end, with q near 0: then the closed form tells.
+        # With q near 0, a coordinate that is free at one end may still be at its end: the closed form tells.
         held = full_low & (full_high | beyond)
         found, found_t, beyond, right = _closed_form(problem, leaves, (leaves > low) & ~held, held)
         point, certain = np.where(certain, point, found), certain | right
@@ -86,9 +86,9 @@ def _both(problem: Problem) -> tuple[Array, Array]:
 
 
 def _look(problem: Problem, leaves: Array, t: Array) -> tuple[Array, Array]:
-    """At each t (B, k) the ``w . x`` that it leaves, (B, k), and which coordinates are at their end, (B, k, n)."""
+    """``w . x`` at each t (B, k), (B, k), and which coordinates are at their end of the box, (B, k, n)."""
     gain, weight, room = (array[:, None, :] for array in (problem.size, problem.weight, problem.room))
-    # Rounding must not leave anything of a coordinate at the t at which it leaves 0.
+    # A coordinate must be exactly 0 at the t at which it leaves 0.
     left = np.where(leaves[:, None, :] > t[:, :, None], gain - t[:, :, None] * weight, 0.0)
     point = _second_alone(problem, left)
     return np.vecdot(point, weight), point >= room
@@ -98,7 +98,7 @@ def _second_alone(problem: Problem, gain: Array) -> Array:
     """The support point for gains (B, k, n) under the sum of squares alone, as ``DiagonalQuadratic`` finds it."""
     curvature, room, square = problem.curvature[:, None, :], problem.room[:, None, :], problem.square
     ratio = gain / curvature
-    # The scale s at which a coordinate meets its end; the last of them within the bound names those that are there.
+    # The scale s at which a coordinate reaches its end; the last one within the bound tells which have reached it.
     knots = room * curvature / (gain + TINY)
     reached = np.minimum(knots[..., None] * ratio[:, :, None, :], room[:, :, None, :])
     within = np.vecdot(reached * reached, curvature[:, :, None, :]) <= square
@@ -111,16 +111,16 @@ def _second_alone(problem: Problem, gain: Array) -> Array:
 
 
 def _closed_form(problem: Problem, leaves: Array, free: Array, held: Array) -> tuple[Array, Array, Array, Array]:
-    """The answer if these coordinates are free and these at their end of the box, each (B, n) bool.
+    """The result if the coordinates ``free`` are free and ``held`` are at their end of the box, each (B, n) bool.
 
     Returns:
-        Points within both bounds (B, n), multipliers t (B, 1), which coordinates are at their end (B, n), and
-        whether the point's value is the largest to rounding, by duality (B, 1).
+        Points within both bounds (B, n), multipliers t (B, 1), which coordinates are at their end (B, n), and whether
+        the point's value is the largest up to rounding, by duality (B, 1).
     """
     gain, weight, curvature, room, budget, square = problem
     stiff = np.where(free, weight * weight / curvature, 0.0)
-    # Multipliers are counted from the t at which the coordinate that changes fastest with it leaves 0: there alone,
-    # with q near 0, the difference of g and t w would have no digits left.
+    # Multipliers are relative to the t at which the coordinate that changes fastest with it leaves 0: only there, with
+    # q near 0, would the difference of g and t w lose all digits.
     pivot = np.take_along_axis(leaves, np.argmax(stiff, axis=1, keepdims=True), axis=1)
     rest = np.where(leaves == pivot, 0.0, gain - pivot * weight)
     pull = np.where(free, rest / curvature, 0.0)

@@ -1,6 +1,6 @@
 """Training data of conditional flows: contexts like those visited in training, each with one feasible action.
 
-A learning agent moves faster than a random one, and so visits other states. Half of the contexts therefore come from
+A learning agent moves faster than a random one, so it visits other states. Half of the contexts therefore come from
 rollouts that are as varied as feasible actions allow (:func:`rollout_contexts`), and the other half is spread wider
 (:func:`widen`). ``acrl visited`` measures how well they cover the states of every run.
 """
@@ -15,9 +15,9 @@ from envs.errors import NoSampleError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
 
-# Raised whenever a change alters what is drawn: flows trained on it, and their runs, are then stale.
+# Raised whenever a change alters the samples, which makes flows trained on them, and their runs, stale.
 SAMPLES_VERSION = 1
-# Actions are held this long: the longer, the larger the velocities that build up.
+# Steps that an action is held: the longer, the larger the velocities that build up.
 HOLDS = (1, 2, 4, 8, 16)
 WIDEST = 2.0
 
@@ -26,11 +26,11 @@ def draw_dataset(task: TaskSpec, train: int, test: int, rollout_steps: int, seed
     """Contexts (N, k) and feasible actions (N, n), uniform on C(s), float32: a training set and a fresh test set.
 
     Args:
-        task: Whose states and constraint.
+        task: The task.
         train: Rows of the training set.
-        test: Rows of the test set; from rollouts of their own.
+        test: Rows of the test set, which has rollouts of its own.
         rollout_steps: Environment steps of each set's rollouts.
-        seed: Source of all randomness.
+        seed: Seed of all randomness.
     """
     dataset: dict[str, Tensor] = {}
     for name, count in (("train", train), ("test", test)):
@@ -45,7 +45,7 @@ def draw_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Contexts (count, k), half from rollouts, half from the same rollouts widened, and an action (count, n) at each.
 
-    Where widening leads to a set that is empty or next to it, a visited context takes the widened one's place.
+    If widening leads to a set that is empty or nearly so, a visited context replaces the widened one.
     """
     constraint = task.constraint
     visited = visited_contexts(task, rollout_steps, seed)
@@ -59,14 +59,14 @@ def draw_pairs(
 
 
 def visited_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
-    """Contexts (steps, k) of :func:`rollout_contexts`; one of no width where no state enters the constraint."""
+    """Contexts (steps, k) of :func:`rollout_contexts`; a single empty one if the constraint ignores the state."""
     if not task.constraint.context_indices:
         return torch.empty((1, 0), dtype=torch.float64)
     return rollout_contexts(task, steps, seed)
 
 
 def draw_contexts(visited: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Contexts (count, k), half of them rows of ``visited``, half of them the same widened."""
+    """Contexts (count, k), half of them rows of ``visited``, half of them widened rows."""
     if not visited.shape[1]:
         return visited.expand(count, 0)
     rows = torch.randint(len(visited), (count - count // 2,), generator=generator)
@@ -76,8 +76,8 @@ def draw_contexts(visited: Tensor, count: int, generator: torch.Generator) -> Te
 def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
     """Contexts (steps, k) along episodes of random feasible actions.
 
-    Every few steps a direction is drawn and held; the executed action is either the support point of C(s) in that
-    direction, as extreme as the constraint allows, or a uniform feasible action, in turns of one episode.
+    Every few steps, a direction is drawn and held. Episodes alternate between two kinds of action: the support point of
+    C(s) in that direction, as extreme as the constraint allows, and a uniform feasible action.
     """
     generator = make_generator(seed, "actions")
     constraint = task.constraint
@@ -113,7 +113,7 @@ def widen(visited: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 
 def embed(constraint: Constraint, context: Tensor) -> Tensor:
-    """Observations (N, o) that hold the given contexts (N, k) and zeros elsewhere, for queries of the constraint."""
+    """Observations (N, o) with the given contexts (N, k) and zeros elsewhere, for calls of the constraint."""
     width = max(constraint.context_indices, default=0) + 1
     obs = torch.zeros((len(context), width), dtype=context.dtype)
     obs[:, list(constraint.context_indices)] = context

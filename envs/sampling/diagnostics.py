@@ -15,19 +15,18 @@ from envs.sampling.samples import Samples
 
 LEAST_DRAWS = 4
 TAIL = (0.05, 0.95)
-# States looked at where there are more: ArviZ takes a millisecond a state, and a mean over so many is close enough.
+# The most states to diagnose: ArviZ takes a millisecond per state, and a mean over this many is close enough.
 MOST_STATES = 64
 
 
 def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
     """The same samples with ``ess`` and ``rhat`` filled in (Vehtari et al. 2021, rank-normalised).
 
-    Chains at different states have different limits, and to compare them would measure how the states differ. So chains
-    are taken together where they share a state, that is every variable that enters the constraint. A state's effective
-    number is the smallest over coordinates of bulk and tail, and counts no more than its draws; ``ess`` is their sum
-    over states, extrapolated from 64 evenly spaced ones where there are more. ``rhat`` is the largest over coordinates
-    and those states; it compares chains, so it is None where no two share a state. Both are None for fewer than four
-    draws a chain, from which nothing can be told.
+    Chains at different states have different limits, so only chains that share a state are compared, that is, every
+    variable that enters the constraint. The effective sample size of a state is the smallest over coordinates, bulk and
+    tail, and at most its number of draws. ``ess`` is the sum over states, extrapolated from 64 evenly spaced ones if
+    there are more. ``rhat`` is the largest over coordinates and these states; it is None if no two chains share a
+    state. Both are None for fewer than four draws per chain, which tell nothing.
 
     Args:
         samples: From :func:`envs.sampling.hmc.sample_hmc`.
@@ -39,12 +38,12 @@ def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
         return samples
     states = _same_state(constraint.context(obs))
     chosen = states[:: math.ceil(len(states) / MOST_STATES)]
-    # xarray, behind ArviZ, takes long to import, and only chains need it.
+    # ArviZ imports xarray, which takes long, and only chains need it.
     from arviz_stats.base import array_stats
 
     effective, size, disagreements = 0.0, 0, []
     for chains in chosen:
-        # ArviZ wants chains and draws last: (n, chains, draws).
+        # ArviZ expects chains and draws last: (n, chains, draws).
         values = np.ascontiguousarray(draws[:, chains].transpose(2, 1, 0))
         bulk = array_stats.ess(values, chain_axis=1, draw_axis=2)
         tail = array_stats.ess(values, chain_axis=1, draw_axis=2, method="tail", prob=TAIL)

@@ -15,11 +15,11 @@ from envs.errors import UserError
 from envs.sampling.rejection import ends
 from envs.sampling.samples import Samples
 
-# Chains that advance together, and share one step size.
+# Chains that advance together and share one step size.
 GROUP = 1 << 14
 START_ROUNDS = 200
 SMALLEST_STEP, LARGEST_STEP = 1e-6, 1.0
-# Robbins-Monro: gains fall as t^-0.6, slowly enough to reach any step size, fast enough to settle there.
+# Robbins-Monro gains fall as t^-0.6: slowly enough to reach any step size, fast enough to settle there.
 GAIN, DECAY = 2.0, 0.6
 
 
@@ -60,17 +60,18 @@ class HMCConfig:
 def sample_hmc(
     constraint: Constraint, obs: Tensor, generator: torch.Generator, config: HMCConfig | None = None
 ) -> Samples:
-    """Draws of one Markov chain a row of ``obs``, each with the uniform distribution on its C(s) as its limit.
+    """Draw from one Markov chain per row of ``obs``, whose limit is the uniform distribution on its C(s).
 
-    Where the density is flat, Hamiltonian motion is straight, and what is left of Hamiltonian Monte-Carlo is what
-    happens at the boundary, :func:`step`. An iteration draws velocities from a standard normal, makes L such steps, and
-    ends with a jump: a point uniform on the bounding box, taken if it is feasible. Both leave the uniform density
-    invariant, and so does an iteration.
+    If the density is flat, Hamiltonian motion is straight, and Hamiltonian Monte-Carlo reduces to reflections at the
+    boundary (:func:`step`). An iteration draws velocities from a standard normal, makes L such steps, and ends with a
+    jump: a uniform point of the bounding box, accepted if it is feasible. Both leave the uniform density invariant, and
+    so does an iteration.
 
-    Positions and velocities are in half-widths of ``constraint.bounding_box(obs)``, so one step size fits states whose
-    sets differ in size; where an equality holds, in free coordinates and half-widths of ``constraint.free_box``. The
-    step size is adapted in the warm-up and fixed afterwards, for each group of 16,384 chains. Chains that start by
-    rejection are uniform from the start, the warm-up serves their step size alone; others also have to forget it.
+    Positions and velocities are in half-widths of ``constraint.bounding_box(obs)``, so one step size fits sets of
+    different sizes; under an equality, they are in free coordinates and half-widths of ``constraint.free_box``. The
+    step size is adapted during the warm-up and then fixed, for each group of 16,384 chains. Chains that start by
+    rejection are uniform from the start and only need the warm-up for their step size; others also have to forget
+    their start.
 
     Args:
         constraint: The set.
@@ -79,11 +80,11 @@ def sample_hmc(
         config: Settings; by default those of :class:`HMCConfig`.
 
     Returns:
-        Samples with actions (draws x C, n): the first draw of every chain, then the second of every chain. The
-        effective number is a matter of its own, :func:`envs.sampling.diagnostics.diagnose`.
+        Samples with actions (draws x C, n): the first draw of every chain, then the second of every chain. See
+        :func:`envs.sampling.diagnostics.diagnose` for the effective sample size.
 
     Raises:
-        UserError: If there is no state, or no feasible point to start from is known.
+        UserError: If there is no state, or no feasible starting point is known.
     """
     if not len(obs):
         raise UserError("hmc: no states given; give one row of obs for each chain")
@@ -117,11 +118,11 @@ class Space:
         return self._constraint.from_free(self._middle[rows] + self._half[rows] * position)
 
     def feasible(self, position: Tensor, rows: Tensor) -> Tensor:
-        """Whether positions (M, d) are feasible: (M,) bool."""
+        """Whether positions (M, d) are feasible, (M,) bool."""
         return self._constraint.contains(self.action(position, rows), self._obs[rows])
 
     def normal(self, position: Tensor, rows: Tensor) -> Tensor:
-        """Unit gradient (M, d) of the summed positive violation at positions (M, d); 0 where that is 0."""
+        """Unit gradient (M, d) of the summed positive violation at positions (M, d); 0 if the gradient is 0."""
         with torch.enable_grad():
             point = position.detach().requires_grad_(True)
             violation = self._constraint.violation(self.action(point, rows), self._obs[rows])
@@ -134,43 +135,41 @@ class Space:
         return 2 * torch.rand((len(rows), self.shape[1]), generator=generator, dtype=torch.float64) - 1
 
     def interior(self, rows: Tensor) -> Tensor:
-        """The constraint's own interior points as positions (M, d).
+        """The constraint's interior points as positions (M, d).
 
         Raises:
-            UserError: If there is none.
+            UserError: If one is infeasible.
         """
         free = self._constraint.to_free(self._constraint.interior(self._obs[rows]))
         position: Tensor = (free - self._middle[rows]) / self._half[rows]
         if not bool(self.feasible(position, rows).all()):
-            raise UserError(
-                "hmc: rejection found no point to start from, and the constraint's interior point is infeasible"
-            )
+            raise UserError("hmc: rejection found no starting point, and the constraint's interior point is infeasible")
         return position
 
 
 def step(space: Space, position: Tensor, velocity: Tensor, size: float) -> tuple[Tensor, Tensor, int]:
     """One reflective step from x with velocity v.
 
-    1. x1 = x + eps v, taken if it is feasible;
-    2. else v' = v - 2 <v, n> n, where n is the unit gradient at x1 of the summed positive violation, and
-       x2 = x1 + eps v', taken with v' if it is feasible;
-    3. else x stays and v turns into -v.
+    1. x1 = x + eps v, accepted if it is feasible;
+    2. otherwise v' = v - 2 <v, n> n, where n is the unit gradient at x1 of the summed positive violation, and
+       x2 = x1 + eps v', accepted with v' if it is feasible;
+    3. otherwise x stays and v becomes -v.
 
-    Each case preserves volume (a shear; two shears with a reflection between them; a flip), and undoes itself when
-    repeated with the velocity reversed: the way back of case 2 passes the same x1, hence finds the same n. Where the
-    gradient is 0, n is 0 and the step passes straight through, both ways. Since |v| is kept, detailed balance holds for
-    the uniform density times any isotropic density of v, without an acceptance beyond the cases (Betancourt 2011,
+    Each case preserves volume (a shear; two shears with a reflection in between; a flip) and undoes itself when
+    repeated with reversed velocity: the way back in case 2 passes the same x1 and finds the same n. If the gradient is
+    0, n is 0 and the step passes straight through, both ways. Since |v| is kept, detailed balance holds for the uniform
+    density times any isotropic density of v, without a further acceptance step (Betancourt 2011,
     "Nested sampling with constrained Hamiltonian Monte Carlo"; Skilling 2012, "Bayesian computation in big spaces:
     nested sampling and Galilean Monte Carlo").
 
     Args:
-        space: The set, for each chain.
+        space: The sets of the chains.
         position: (C, d), feasible.
         velocity: (C, d).
         size: eps, in the space's units.
 
     Returns:
-        Positions, velocities, and how many chains moved.
+        Positions, velocities, and the number of chains that moved.
     """
     ahead = position + size * velocity
     free = space.feasible(ahead, space.all)
@@ -189,7 +188,7 @@ def step(space: Space, position: Tensor, velocity: Tensor, size: float) -> tuple
 
 
 def _run(space: Space, generator: torch.Generator, config: HMCConfig) -> tuple[Tensor, int, int, float]:
-    """Draws (D, C, n) of chains that advance together, how many steps and jumps were accepted, and the step size."""
+    """Draws (D, C, n) of chains that advance together, numbers of accepted steps and jumps, and the step size."""
     position = _start(space, generator, config)
     size = config.step_size
     sizes = []
@@ -202,7 +201,7 @@ def _run(space: Space, generator: torch.Generator, config: HMCConfig) -> tuple[T
         size = min(max(size, SMALLEST_STEP), LARGEST_STEP)
         sizes.append(size)
     if sizes:
-        # The average of the second half errs less than where the walk of the sizes happens to end.
+        # The average of the second half is more accurate than the last step size.
         size = statistics.geometric_mean(sizes[len(sizes) // 2 :])
     draws, total, jumped = [], 0, 0
     for _ in range(config.draws):
@@ -234,7 +233,7 @@ def _start(space: Space, generator: torch.Generator, config: HMCConfig) -> Tenso
 def _trajectory(
     space: Space, position: Tensor, size: float, steps: int, generator: torch.Generator
 ) -> tuple[Tensor, int]:
-    """Positions (C, d) after ``steps`` steps with fresh velocities, and how many of all steps moved."""
+    """Positions (C, d) after ``steps`` steps with new velocities, and the number of steps that moved."""
     velocity = torch.randn(space.shape, generator=generator, dtype=torch.float64)
     total = 0
     for _ in range(steps):
@@ -244,7 +243,7 @@ def _trajectory(
 
 
 def _jump(space: Space, position: Tensor, generator: torch.Generator) -> tuple[Tensor, int]:
-    """Positions (C, d) after a proposal uniform on the bounding box, and how many were accepted."""
+    """Positions (C, d) after a uniform proposal in the bounding box, and the number accepted."""
     point = space.uniform(space.all, generator)
     free = space.feasible(point, space.all)
     return torch.where(free[:, None], point, position), int(free.sum())

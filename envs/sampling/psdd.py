@@ -1,8 +1,8 @@
-"""Exact uniform sampling of integer points under linear constraints, by a probabilistic sentential decision diagram.
+"""Exact uniform sampling of integer points under linear constraints by a probabilistic sentential decision diagram.
 
 The constraints are compiled once into a sentential decision diagram (SDD, Darwiche 2011) over the bits of the
-coordinates. With model counts at every node it is a PSDD (Kisa et al. 2014) of the uniform distribution, and a draw is
-one walk from the root (FlowPG, section 3.2).
+coordinates. With model counts at every node, it is a PSDD (Kisa et al. 2014) of the uniform distribution, and each
+sample is one walk from the root (FlowPG, section 3.2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from envs.errors import UserError
 from envs.sampling.samples import Samples
 from envs.sampling.sdd import SENSES, BitTree, bit_tree, compile_sum, plan_sum, value_nodes
 
-# Draws that go down the diagram together, as few as drown the fixed cost of tensor operations and stay in the cache.
+# Draws that go down the diagram together: enough to hide the fixed cost of tensor operations, few enough for the cache.
 CHUNK = 1 << 16
 
 
@@ -47,7 +47,7 @@ def compile_linear(coefficients: ArrayLike, sense: str | Sequence[str], bound: A
         upper: u, (n,), whole and not negative.
 
     Returns:
-        Time and size grow with the number of different partial sums, not with that of points.
+        The PSDD. Time and size grow with the number of distinct partial sums, not of points.
 
     Raises:
         UserError: If a number is not whole, shapes differ, a sense is unknown, no point satisfies the constraints, or
@@ -61,11 +61,11 @@ def compile_linear(coefficients: ArrayLike, sense: str | Sequence[str], bound: A
     bounds, limits = _whole(bound, "bound"), _whole(upper, "upper limits")
     if not len(rows) == len(senses) == len(bounds):
         counts = f"{len(rows)} rows of coefficients, {len(senses)} senses, {len(bounds)} bounds"
-        raise UserError(f"psdd: {counts}; give as many of each")
+        raise UserError(f"psdd: {counts}; give the same number of each")
     if not limits or any(len(row) != len(limits) for row in rows):
-        raise UserError(f"psdd: {len(limits)} upper limits for {len(rows[0])} coefficients; give one each, 1 or more")
+        raise UserError(f"psdd: {len(limits)} upper limits for {len(rows[0])} coefficients; give one for each")
     if min(limits) < 0:
-        raise UserError("psdd: an upper limit is negative; the least of every coordinate is 0")
+        raise UserError("psdd: an upper limit is negative; coordinates start at 0")
     if not set(senses) <= set(SENSES):
         raise UserError(f"psdd: unknown sense among {senses}; use {', '.join(SENSES)}")
     return _compile(rows, senses, bounds, limits, [0] * len(limits))
@@ -74,16 +74,16 @@ def compile_linear(coefficients: ArrayLike, sense: str | Sequence[str], bound: A
 class PSDD:
     """A diagram whose models are integer points, with model counts at every node.
 
-    Nodes are those of the normalised diagram: every draw passes every node of the variable tree once, from the root
-    down, and chooses among the elements (p, s) of its decision node there in proportion to count(p) x count(s). A
-    variable that the reduced diagram leaves out has a node there that is true and counts 2. Counts are exact; the
-    shares made from them are rounded to about 1e-12.
+    Nodes are those of the normalised diagram: every draw visits every node of the variable tree once, from the root
+    down, and chooses among the elements (p, s) of its decision node in proportion to count(p) x count(s). A variable
+    that the reduced diagram leaves out has a node that is true and counts 2. Counts are exact; probabilities are
+    rounded to about 1e-12.
 
     Args:
         diagram: Root.
         tree: The diagram's variable tree.
         bits: Number of bits of each coordinate, least significant first.
-        lower: Added to every draw, (n,).
+        lower: Offset of every draw, (n,).
 
     Attributes:
         models: Number of points.
@@ -107,10 +107,10 @@ class PSDD:
         self.nodes: int = diagram.count()
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Independent points, uniform on all: (count, n) int64.
+        """Independent uniform points: (count, n) int64.
 
         Args:
-            count: How many.
+            count: Number of points.
             generator: Source of randomness, on the CPU.
         """
         sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
@@ -118,7 +118,7 @@ class PSDD:
 
     def _walk(self, count: int, generator: torch.Generator) -> Tensor:
         points = self._lower.repeat(count, 1)
-        # Which of a node's diagram nodes each draw is at.
+        # The diagram node of each draw, at each node of the tree.
         at = {self._tree.order[0]: torch.zeros(count, dtype=torch.int64)}
         for node in self._tree.order:
             here = at.pop(node)
@@ -144,14 +144,14 @@ def sample_psdd(psdd: PSDD, count: int, generator: torch.Generator) -> Samples:
         UserError: If ``count`` is below 1.
     """
     if count < 1:
-        raise UserError(f"psdd: {count} samples wanted; ask for 1 or more")
+        raise UserError(f"psdd: cannot draw {count} samples; ask for 1 or more")
     actions = psdd.sample(count, generator).double()
     return Samples(actions, proposals=count, acceptance=1.0, models=psdd.models, nodes=psdd.nodes)
 
 
-# For each diagram node at one node of the tree: its elements, as pairs of indices into those of the two children.
+# For each diagram node at one node of the tree, its elements: pairs of indices into the nodes of the two children.
 Nodes = list[list[tuple[int, int]]]
-# By node of the tree: those of inner nodes; of leaves, the share of models with the variable at 1; counts of models.
+# By node of the tree: elements of inner nodes, shares of models with the variable at 1 of leaves, and model counts.
 Elements = dict[int, Nodes]
 Ones = dict[int, list[float]]
 Counts = dict[int, list[int]]
@@ -167,7 +167,7 @@ class _Split:
             total, below = counts[at][number], 0
             for prime, sub in elements:
                 below += left[prime] * right[sub]
-                # Quotients of whole numbers of any size are rounded once.
+                # Python rounds quotients of integers of any size only once.
                 ends.append(number + below / total)
                 primes.append(prime)
                 subs.append(sub)
@@ -182,16 +182,16 @@ class _Split:
             return here
         u = torch.rand(len(here), generator=generator, dtype=torch.float64)
         element = torch.searchsorted(self._ends, here + u, right=True)
-        # The sum may round up to the next node's range.
+        # The sum may round up into the next node's range.
         return element.minimum(self._last[here])
 
 
 def _compile(rows: list[list[int]], senses: list[str], bounds: list[int], upper: list[int], lower: list[int]) -> PSDD:
-    # First, since it says what would take too long.
+    # First, since it raises if the work would take too long.
     plans = [plan_sum(row, sense, bound, upper) for row, sense, bound in zip(rows, senses, bounds, strict=True)]
     bits = [max(1, most.bit_length()) for most in upper]
     tree = bit_tree(bits)
-    # A manager made from a tree neither collects garbage nor rearranges, so nodes stay what they are.
+    # A manager made from a tree neither collects garbage nor rearranges, so nodes stay valid.
     manager = SddManager.from_vtree(tree.export())
     values = value_nodes(manager, bits, upper)
     diagram = manager.true()
@@ -227,7 +227,7 @@ def _normalise(diagram: SddNode, tree: BitTree) -> tuple[Elements, Ones]:
 
 
 def _elements_at(diagram: SddNode, node: int) -> list[tuple[SddNode, SddNode]]:
-    """Elements with models, of a diagram that may belong further down the tree than ``node``."""
+    """Elements with models of a diagram that may belong further down the tree than ``node``."""
     if diagram.is_true():
         return [(diagram, diagram)]
     own = diagram.vtree().position()
@@ -238,7 +238,7 @@ def _elements_at(diagram: SddNode, node: int) -> list[tuple[SddNode, SddNode]]:
 
 
 def _count_models(elements: Elements, ones: Ones, tree: BitTree) -> Counts:
-    """Models over the variables below each node of the tree, for each diagram node there, in Python integers."""
+    """Model counts over the variables below each node of the tree, for each diagram node there, as Python integers."""
     counts = {node: [2 if share == 0.5 else 1 for share in shares] for node, shares in ones.items()}
     for node in reversed(tree.order):
         if node in elements:
@@ -248,7 +248,7 @@ def _count_models(elements: Elements, ones: Ones, tree: BitTree) -> Counts:
 
 
 def _whole(numbers: ArrayLike, name: str) -> list[int]:
-    """Whole numbers as Python's, which do not overflow."""
+    """Whole numbers as Python integers, which do not overflow."""
     given = np.asarray(numbers).reshape(-1).tolist()
     if not all(isinstance(number, int) or (isinstance(number, float) and number.is_integer()) for number in given):
         raise UserError(f"psdd: {name} must be whole numbers")

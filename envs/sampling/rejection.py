@@ -11,7 +11,7 @@ from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.sampling.samples import Samples
 
-# Points tested at a time: enough to drown the fixed cost of tensor operations, few enough to stay in the cache.
+# Points to test at a time: enough to hide the fixed cost of tensor operations, few enough for the cache.
 CHUNK = 1 << 16
 MAX_PROPOSALS = 500_000_000
 
@@ -25,25 +25,25 @@ def sample_rejection(
     box: Literal["action", "bounding"] = "action",
     max_proposals: int = MAX_PROPOSALS,
 ) -> Samples:
-    """One feasible action a row, uniform on C(s), by rejection from a box (FlowPG, section 3.2).
+    """One feasible action per row, uniform on C(s), by rejection from a box (FlowPG, section 3.2).
 
     A row's result is the first feasible one of independent uniform draws, which is uniform on C(s) (von Neumann 1951).
-    Rows that fail are drawn again, several at a time, so that few hard rows cost few tensor operations. Where an
-    equality holds, no box around C(s) holds it with positive probability: draws are then made in free coordinates,
-    from ``constraint.free_box``, whatever ``box`` says.
+    Rows that fail are drawn again, several draws at a time, so few hard rows cost few tensor operations. Under an
+    equality, draws from a box are infeasible with probability 1: they are then made in free coordinates, from
+    ``constraint.free_box``, whatever ``box`` says.
 
     Args:
         constraint: The set.
         obs: States (N, o), one for each sample.
         generator: Source of randomness, on the CPU.
-        box: Draw from the action box, or from ``constraint.bounding_box(obs)``, which is tighter.
-        max_proposals: Give up on a group of 65,536 rows after so many draws; the default is about a minute's.
+        box: Whether to draw from the action box, or from ``constraint.bounding_box(obs)``, which is tighter.
+        max_proposals: Number of draws after which a group of 65,536 rows is given up; by default about a minute's.
 
     Returns:
-        Samples with actions (N, n); memory beyond these and ``obs`` does not grow with N.
+        Samples with actions (N, n); no other memory grows with N.
 
     Raises:
-        UserError: If there is no state, or the limit is reached: the set is empty or very small.
+        UserError: If there is no state, or the limit is reached because the set is empty or very small.
     """
     if not len(obs):
         raise UserError("rejection: no states given; give one row of obs for each sample")
@@ -71,7 +71,8 @@ def _fill(
 ) -> int:
     """Fill ``actions`` (M, n) in place from boxes (M, d), and count proposals.
 
-    Every missing row is drawn for at once, twice as often a row as in the round before while that fits in a chunk.
+    All missing rows are drawn at once, with twice as many draws per row as in the round before, while that fits into a
+    chunk.
     """
     missing, tries, drawn, used = torch.arange(len(obs)), 1, 0, 0
     while len(missing):
@@ -79,7 +80,7 @@ def _fill(
             share = (len(obs) - len(missing)) / drawn
             raise UserError(
                 f"rejection: {drawn:,} proposals left {len(missing):,} of {len(obs):,} states without a sample "
-                f"(acceptance {share:.1e}): the set is empty or very small; allow more proposals, draw from the "
+                f"(acceptance {share:.1e}), since the set is empty or very small: allow more proposals, draw from the "
                 "bounding box, or use hmc"
             )
         tries = min(tries, max(1, CHUNK // len(missing)))
@@ -89,7 +90,7 @@ def _fill(
         feasible = constraint.contains(draws, obs[missing].repeat_interleave(tries, dim=0)).view(len(missing), tries)
         found, first = feasible.any(dim=1), feasible.int().argmax(dim=1)
         actions[missing[found]] = draws.view(len(missing), tries, -1)[found, first[found]]
-        # Draws after a row's first feasible one are surplus of drawing several at a time, not of the method.
+        # Draws after a row's first feasible one come from drawing several at a time, and do not count.
         used += int(torch.where(found, first + 1, tries).sum())
         drawn += len(draws)
         missing = missing[~found]

@@ -13,8 +13,8 @@ class Samples:
 
     Attributes:
         actions: (N, n) float64, in the environment's units.
-        proposals: Points tried: for rejection up to each row's accepted one; for HMC in steps and jumps after the
-            warm-up; for a PSDD one per sample, as every draw is feasible.
+        proposals: Points tried: for rejection, up to each row's accepted one; for HMC, in steps and jumps after the
+            warm-up; for a PSDD, one per sample, since every draw is feasible.
         acceptance: Share of proposals accepted; for HMC, of the steps of trajectories.
         jump_acceptance: Share of HMC's jumps accepted.
         ess: Effective sample size among N, the smallest over coordinates, bulk and tail.

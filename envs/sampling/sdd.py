@@ -1,7 +1,7 @@
-"""Sentential decision diagrams of linear constraints on integers in binary, and the variable trees below them.
+"""Sentential decision diagrams of linear constraints on binary integers, and their variable trees.
 
-A tree is a spine over coordinates with a balanced tree over the bits of each; a diagram is built bottom-up over partial
-sums.
+A tree is a spine over coordinates, with a balanced tree over the bits of each. A diagram is built bottom-up over
+partial sums.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from pysdd.sdd import SddManager, SddNode, Vtree
 from envs.errors import UserError
 
 SENSES = ("=", "<=", ">=")
-# Pairs of a partial sum and a value; a hundred times as many as BSS-5 has, some minutes.
+# The most pairs of a partial sum and a value: a hundred times those of BSS-5, which take some minutes.
 MOST_TRANSITIONS = 2_000_000
 
-# A variable, or two trees.
+# A variable, or a pair of trees.
 Shape: TypeAlias = "int | tuple[Shape, Shape]"
-# The remaining sum for the coordinates from one on, None where they cannot meet it.
+# Maps a remaining sum to its normal form for the remaining coordinates, or None if they cannot meet it.
 Settle = Callable[[int, int], int | None]
-# For each remaining sum: which values of the coordinate lead to which remaining sum.
+# For each remaining sum, the values of the coordinate that lead to each next remaining sum.
 Transitions = dict[int, dict[int, list[int]]]
 
 
 @dataclass
 class BitTree:
-    """Nodes by their position in order, which is how the library numbers them: what is left of a node comes before it.
+    """Nodes by in-order position, which is the numbering of the library: left subtrees come before their node.
 
     Attributes:
         order: All positions, parents before children; the first is the root.
@@ -48,7 +48,7 @@ class BitTree:
     variable: dict[int, int] = field(default_factory=dict)
 
     def export(self) -> Vtree:
-        """The same tree for the library, which takes trees of one's own from files alone."""
+        """The tree for the library, which only reads custom trees from files."""
         lines = [f"vtree {len(self.order)}"]
         for node in reversed(self.order):
             if node in self.variable:
@@ -61,7 +61,7 @@ class BitTree:
             return Vtree.from_file(str(path))
 
     def grow(self, shape: Shape, position: int) -> tuple[int, int]:
-        """Add a tree whose first node in order is at ``position``; its root, and the position after its last node."""
+        """Add a tree whose first node is at ``position``; return its root and the position after its last node."""
         place = len(self.order)
         self.order.append(position)
         if isinstance(shape, int):
@@ -74,12 +74,12 @@ class BitTree:
 
 
 def bit_tree(bits: Sequence[int]) -> BitTree:
-    """The tree for coordinates of these numbers of bits, 1 or more each.
+    """The tree for coordinates with these numbers of bits, at least 1 each.
 
-    Right-linear over coordinates: below the node of coordinate i, its own bits lie left, all later coordinates right. A
-    decision there is on the whole value of a_i, and what follows depends on the remaining sum alone, so a diagram of a
-    linear constraint has at most one such node for each partial sum. Balanced within, since of a single number's bits
-    none should come last.
+    It is right-linear over coordinates: below the node of coordinate i, its own bits are on the left, all later
+    coordinates on the right. A decision there is on the whole value of a_i, and the rest only depends on the remaining
+    sum, so the diagram of a linear constraint has at most one such node per partial sum. The bits of one coordinate
+    form a balanced tree, since none of them should come last.
     """
     ends = list(itertools.accumulate(bits, initial=1))
     *others, last = (_balanced(range(start, end)) for start, end in itertools.pairwise(ends))
@@ -95,7 +95,7 @@ def _balanced(variables: range) -> Shape:
 
 
 def value_nodes(manager: SddManager, bits: Sequence[int], upper: Sequence[int]) -> list[list[SddNode]]:
-    """For each coordinate the diagrams of ``a_i = 0, ..., a_i = u_i`` over its bits, least significant first."""
+    """The diagrams of ``a_i = 0, ..., a_i = u_i`` over its bits, least significant first, for each coordinate."""
     values = []
     first = itertools.accumulate(bits, initial=1)
     for start, count, most in zip(first, bits, upper, strict=False):
@@ -111,11 +111,10 @@ def value_nodes(manager: SddManager, bits: Sequence[int], upper: Sequence[int]) 
 
 
 def plan_sum(coefficients: Sequence[int], sense: str, bound: int, largest: Sequence[int]) -> list[Transitions]:
-    """What the diagram of ``sum_i c_i a_i (sense) bound`` with whole ``0 <= a_i <= u_i`` is made from.
+    """The plan for the diagram of ``sum_i c_i a_i (sense) bound`` with whole ``0 <= a_i <= u_i``.
 
-    Dynamic programming: what coordinates i, i+1, ... may do depends on the coordinates before them through the sum that
-    they leave alone, so there is one diagram for each i and remaining sum, made from those of i + 1. Never are points
-    listed.
+    By dynamic programming: coordinates i, i+1, ... only depend on earlier ones through the remaining sum, so there is
+    one diagram for each i and remaining sum, made from those of i + 1. Points are never listed.
 
     Args:
         coefficients: (n,).
@@ -124,8 +123,8 @@ def plan_sum(coefficients: Sequence[int], sense: str, bound: int, largest: Seque
         largest: u, (n,).
 
     Returns:
-        For each coordinate, every remaining sum that can be met before it, and where its values lead; empty if no
-        point satisfies the constraint.
+        For each coordinate, every remaining sum that can occur before it, and where its values lead; empty if no point
+        satisfies the constraint.
 
     Raises:
         UserError: If there are too many partial sums, before they are listed.
@@ -138,7 +137,7 @@ def plan_sum(coefficients: Sequence[int], sense: str, bound: int, largest: Seque
     def settle(rest: int, coordinate: int) -> int | None:
         if rest < least[coordinate] or (sense == "=" and rest > most[coordinate]):
             return None
-        # More room than they can use is the same as just enough, which keeps the number of different sums small.
+        # More room than the rest can use counts as just enough, which keeps the number of distinct sums small.
         return min(rest, most[coordinate])
 
     start = settle(bound, 0)
@@ -147,7 +146,7 @@ def plan_sum(coefficients: Sequence[int], sense: str, bound: int, largest: Seque
 
 def _transitions(start: int, coefficients: Sequence[int], largest: Sequence[int], settle: Settle) -> list[Transitions]:
     levels: list[Transitions] = []
-    # Values of each coordinate; after the last one there is nothing to decide.
+    # Values of each coordinate; nothing remains after the last one.
     values = [most + 1 for most in largest] + [0]
     work = values[0]
     _refuse_if_large(work)
@@ -178,7 +177,7 @@ def _refuse_if_large(work: int) -> None:
 
 
 def compile_sum(manager: SddManager, values: Sequence[Sequence[SddNode]], plan: Sequence[Transitions]) -> SddNode:
-    """The diagram of a sum from its plan, of :func:`plan_sum`, and the nodes of :func:`value_nodes`."""
+    """The diagram of a sum, from its plan of :func:`plan_sum` and the nodes of :func:`value_nodes`."""
     if not plan:
         return manager.false()
     below = {0: manager.true()}
@@ -191,7 +190,7 @@ def compile_sum(manager: SddManager, values: Sequence[Sequence[SddNode]], plan: 
 def _decide(
     manager: SddManager, nodes: Sequence[SddNode], branches: dict[int, list[int]], below: dict[int, SddNode]
 ) -> SddNode:
-    """The coordinate takes one of a branch's values, and the later ones meet what that leaves."""
+    """The coordinate takes one of a branch's values, and the later ones meet the remaining sum."""
     parts = (_any(manager, (nodes[value] for value in values)) & below[rest] for rest, values in branches.items())
     return _any(manager, parts)
 
@@ -201,5 +200,5 @@ def _any(manager: SddManager, nodes: Iterable[SddNode]) -> SddNode:
 
 
 def _suffix_sums(numbers: Iterable[int]) -> list[int]:
-    """Sums of the numbers from each on, and 0 at the end."""
+    """Suffix sums of the numbers, and 0 at the end."""
     return list(itertools.accumulate(reversed(list(numbers)), initial=0))[::-1]

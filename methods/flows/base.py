@@ -54,20 +54,20 @@ class Flow(nn.Module):
         """Latents (B, d) and log |det dz/du|, shape (B,), of scaled free coordinates u (B, d)."""
 
     def fit_context(self, context: Tensor) -> None:
-        """Standardise contexts as those of the training set (N, k)."""
+        """Fit the standardisation of contexts to the training set (N, k)."""
         if self.context_dim:
             self.context_mean.copy_(context.mean(dim=0))
             self.context_std.copy_(context.std(dim=0).clamp(min=1e-6))
 
     def standardise(self, context: Tensor) -> Tensor:
-        """Contexts (B, k) as the networks see them: in units of their deviation, then their magnitudes, (B, 2 k).
+        """Contexts (B, k) for the networks, (B, 2 k): in units of their deviation, followed by their magnitudes.
 
-        A budget of power is about magnitudes.
+        A power budget depends on magnitudes.
         """
         return torch.cat([(context - self.context_mean) / self.context_std, context.abs() / self.context_std], dim=1)
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:
-        """Actions (B, n) in the environment's units; float64 where an equality has to hold."""
+        """Actions (B, n) in the environment's units; float64 if an equality has to hold."""
         scaled = self.push(latent, context.to(latent.dtype))
         return self.constraint.from_free(self.box_middle + self.box_half * scaled)
 
@@ -81,8 +81,8 @@ class Flow(nn.Module):
 def soft_box_log_density(latent: Tensor, sigma: float, steepest: float) -> Tensor:
     """Log density (B,), up to a constant, of the uniform on [-1, 1]^d with soft edges.
 
-    The edge is Gaussian (FlowPG, released code) up to where its slope reaches ``steepest``, and exponential from there
-    on: with sigma 1e-4 alone, one sample that lies 0.02 outside outweighs thousands inside.
+    The edge is Gaussian (FlowPG, released code) until its slope reaches ``steepest``, and exponential beyond: with a
+    Gaussian edge of sigma 1e-4, one sample 0.02 outside outweighs thousands inside.
     """
     outside = (latent.abs() - 1).clamp(min=0)
     knee = steepest * sigma**2

@@ -34,7 +34,7 @@ class GaugeFlow(SplineFlow):
     Along every ray from 0, the box's boundary is stretched to that of C(s) - c(s) (``methods/rays.py``). The gauge map
     has a closed-form likelihood, which is used to spread the latents evenly over C(s).
 
-    The set must be convex, because others have no gauge.
+    The set must be convex, because other sets have no gauge.
     """
 
     def forward(self, latent: Tensor, context: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from envs.sampling.dataset import embed
 from methods.base import Tensors
 from methods.flows.base import Flow, boundary_latent, uniform_latent
 
-# Rows drawn at a time where millions are measured, and rows that go through a flow at a time: a spline flow holds some
-# ten kilobytes a row.
+# Rows to draw at a time when millions are measured, and rows to pass through a flow at a time: a spline flow needs some
+# ten kilobytes per row.
 CHUNK, ROWS = 100_000, 20_000
 DRAW = {"uniform": uniform_latent, "boundary": boundary_latent}
 
@@ -21,9 +21,9 @@ DRAW = {"uniform": uniform_latent, "boundary": boundary_latent}
 def _latents(
     flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Latents (B, d) and rows (B, k) of ``context`` (N, k), ``CHUNK`` at a time, in all ``draws``.
+    """Latents (B, d) and rows (B, k) of ``context`` (N, k), ``CHUNK`` at a time, ``draws`` in total.
 
-    ``kind`` is ``"uniform"`` for latents uniform in the box, ``"boundary"`` for those uniform on its faces.
+    ``kind`` is ``"uniform"`` for latents uniform in the box, ``"boundary"`` for latents uniform on its faces.
     """
     for start in range(0, draws, CHUNK):
         count = min(CHUNK, draws - start)
@@ -45,7 +45,7 @@ def flow_violations(flow: Flow, context: Tensor, kind: str, draws: int, generato
 def draw_actions(
     flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Actions f(z; s) (draws, n) in float64, and the contexts (draws, k) that they are for; as :func:`_latents`."""
+    """Actions f(z; s) (draws, n) in float64, and their contexts (draws, k); see :func:`_latents`."""
     pairs = [(flow(z, s).double(), s) for z, s in _latents(flow, context, kind, draws, generator)]
     actions, contexts = zip(*pairs, strict=True)
     return torch.cat(actions), torch.cat(contexts)

@@ -68,7 +68,7 @@ class RealNVP(Flow):
         # The last group moves first.
         self.turns = [(len(sizes) - 1 - layer) % len(sizes) for layer in range(config.layers)]
         seen = 2 if self.spend else 1
-        # A single coordinate in no context is moved by what is learned alone: its network sees a 0.
+        # A single coordinate without a context is moved by learned constants: its network sees a 0.
         inputs = [max(1, seen * (self.dim - sizes[turn]) + self.context_dim) for turn in self.turns]
         self.networks = nn.ModuleList(
             mlp((width, *config.hidden, 2 * sizes[turn]), nn.Identity())
@@ -114,14 +114,14 @@ class Groups:
             self.shares = [self.spend(self._power(turn)) for turn in range(len(self.values))]
 
     def scale_and_shift(self, turn: int, network: nn.Module) -> tuple[Tensor, Tensor]:
-        """Log-scales and shifts of the group whose turn it is, by all the others."""
+        """Log-scales and shifts of the group whose turn it is, given all others."""
         others = [*self.values[:turn], *self.values[turn + 1 :], *self.shares[:turn], *self.shares[turn + 1 :]]
         given = others + self.state or [torch.zeros_like(self.values[turn])]
         raw, shift = network(torch.cat(given, dim=1)).chunk(2, dim=1)
         return LARGEST * torch.tanh(raw / LARGEST), shift
 
     def move(self, turn: int, value: Tensor) -> None:
-        """The group whose turn it is comes to lie at ``value``."""
+        """Move the group whose turn it is to ``value``."""
         self.values[turn] = value
         if self.spend:
             self.shares[turn] = self.spend(self._power(turn))

@@ -21,7 +21,7 @@ from methods.flows.base import Flow, soft_box_log_density
 from methods.networks import entries, pack, unpack
 
 CURVE_POINTS = 50
-# Enough to see the likelihood fall by a thousandth, few enough to cost little.
+# Enough to resolve a thousandth of the likelihood, few enough to cost little.
 HELD_OUT_ROWS = 5_000
 Curve = dict[str, list[float]]
 
@@ -50,9 +50,9 @@ class FlowConfig(MethodConfig, ABC):
         steepest: Slope of the log density at which the edge becomes exponential.
         steepest_at_start: The same at the start; it rises geometrically over the first half of training.
         clip: Largest gradient norm.
-        average: Decay of the exponential moving average of the weights, which is what is measured and kept.
-        patience: Training stops in its second half after so many consecutive evaluations of the held-out likelihood, of
-            50 in all, without improvement.
+        average: Decay of the exponential moving average of the weights, which is measured and kept.
+        patience: Training stops in its second half after this many consecutive evaluations of the held-out likelihood,
+            out of 50, without improvement.
     """
 
     kind: ClassVar[str]
@@ -84,13 +84,13 @@ def make_flow(task: TaskSpec, config: FlowConfig) -> Flow:
 
 
 def draw_samples(task: TaskSpec, config: SampleConfig, store: Artifacts) -> Tensors:
-    """The training and test set of ``envs.sampling.dataset``, from the store if it is there."""
+    """The training and test set of ``envs.sampling.dataset``, from the store if it has them."""
     recipe = changed_settings(config), {"samples": SAMPLES_VERSION}
     return store.get("samples", *recipe, lambda _: draw_dataset(task, **config.model_dump()))
 
 
 def flow_state(flow: Flow, curve: Curve) -> Tensors:
-    """A trained flow and its curve as tensors that can be kept."""
+    """A trained flow and its curve as tensors for the store."""
     kept = {f"curve.{key}": torch.tensor(values, dtype=torch.float64) for key, values in curve.items()}
     return pack({"flow": flow}) | kept
 
@@ -105,18 +105,18 @@ def load_flow(task: TaskSpec, config: FlowConfig, state: Tensors) -> tuple[Flow,
     try:
         unpack(state, {"flow": flow})
     except RuntimeError as error:
-        raise UserError(f"the stored flow does not fit task {task.id}; delete it and train again") from error
+        raise UserError(f"the stored flow does not fit task {task.id}: delete it and train again") from error
     return flow.requires_grad_(False), {key: values.tolist() for key, values in entries(state, "curve").items()}
 
 
 def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors, checkpoint: Checkpoint) -> tuple[Flow, Curve]:
-    """A flow trained on ``samples`` (see ``envs.sampling.dataset``) and its curve of held-out likelihood.
+    """Train a flow on ``samples`` (see ``envs.sampling.dataset``), and record its held-out likelihood.
 
     Args:
-        task: Whose C(s) the flow maps onto.
+        task: The task whose C(s) the flow maps onto.
         config: Architecture and training.
         samples: Training and test set.
-        checkpoint: Where an interrupted training left its state, and where this one leaves its own.
+        checkpoint: Stores the state of an interrupted training, from which this one resumes.
 
     Returns:
         The frozen flow of the best averaged weights, and the curve ``{"update": [...], "test_nll": [...]}``.
@@ -136,7 +136,7 @@ def train_flow(task: TaskSpec, config: FlowConfig, samples: Tensors, checkpoint:
 
 
 class _Training:
-    """One training run of a flow, update by update. It can be put down and taken up between two looks."""
+    """One training run of a flow, update by update. It can stop and resume between two evaluations."""
 
     def __init__(self, task: TaskSpec, config: FlowConfig, samples: Tensors) -> None:
         self.config = config
@@ -153,7 +153,7 @@ class _Training:
     def finished(self) -> bool:
         """Whether all updates are done, or the likelihood has stopped falling."""
         losses = self.curve["test_nll"]
-        # Before that, the edge of the base density is not what the likelihood is held to.
+        # Before that, the edge of the base density is not its final one.
         best = max(CURVE_POINTS // 2, losses.index(min(losses))) if losses else 0
         return len(losses) - 1 - best >= self.config.patience or self.done >= self.config.updates
 
@@ -199,7 +199,7 @@ class _Training:
         return flow_state(self.flow, self.curve) | pack(self._parts())
 
     def load_state_dict(self, state: Tensors) -> None:
-        """Go on from :meth:`state_dict`.
+        """Resume from :meth:`state_dict`.
 
         Raises:
             UserError: If the tensors are not those of such a training.
@@ -210,7 +210,7 @@ class _Training:
             self.done = int(self.curve["update"][-1])
         except (KeyError, IndexError, RuntimeError, ValueError) as error:
             raise UserError(
-                "the state of an unfinished flow training does not fit; delete it and train again"
+                "the state of an unfinished flow training does not fit: delete it and train again"
             ) from error
 
 
@@ -222,6 +222,6 @@ def negative_log_likelihood(flow: Flow, context: Tensor, action: Tensor, sigma: 
 
 @torch.no_grad()
 def held_out(flow: Flow, samples: Tensors, config: FlowConfig) -> float:
-    """Negative log-likelihood of the first rows of the test set, under the edge that training ends with."""
+    """Negative log-likelihood of the first rows of the test set, with the final edge of the base density."""
     context, action = samples["test_context"][:HELD_OUT_ROWS], samples["test_action"][:HELD_OUT_ROWS]
     return float(negative_log_likelihood(flow, context, action, config.sigma, config.steepest))

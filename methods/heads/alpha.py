@@ -14,12 +14,12 @@ from methods.rowwise import rowwise
 class AlphaHead(RayHead):
     """``l(u) = c + (u - c) / max(1, L)``: R^d onto C(s).
 
-    Feasible points stay, others move along their ray to the boundary. So there is no log-determinant, but
+    Feasible points stay, and others move along their ray to the boundary. The map has no log-determinant, but
     :meth:`log_prob` gives the density of the image of a Gaussian.
     """
 
     def shorten(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The same of points (B, n) in the environment's units, such as another head's actions with noise: (B, n)."""
+        """The map for points (B, n) in the environment's units, such as another head's actions with noise: (B, n)."""
         return rowwise(self._shorten)(action, obs)
 
     def _shorten(self, action: Tensor, obs: Tensor) -> Tensor:
@@ -35,14 +35,14 @@ class AlphaHead(RayHead):
     def log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         """Log density of the action when outputs are Gaussian: (B,), in the precision of ``output``.
 
-        Inside C(s) it is the Gaussian's own, by volume. On the boundary it is that of all outputs on the ray beyond, by
-        area across the ray: of the directions' solid angle times the distance from c to the power of d - 1. Together
-        they integrate to 1 (see :func:`methods.heads.density.log_ray_mass`).
+        Inside C(s) it is the Gaussian's own density, by volume. On the boundary it is the mass of all outputs on the
+        ray beyond, by area across the ray, that is, solid angle times the distance from c to the power of d - 1.
+        Together they integrate to 1 (see :func:`methods.heads.density.log_ray_mass`).
 
         Args:
             output: A draw, (B, d).
-            mean: Of the Gaussian, (B, d).
-            log_std: Of its coordinates, (B, d) or (d,).
+            mean: Mean of the Gaussian, (B, d).
+            log_std: Log standard deviations of its coordinates, (B, d) or (d,).
             obs: (B, o).
         """
         spread = log_std.expand_as(output)
@@ -53,7 +53,7 @@ class AlphaHead(RayHead):
         ray = self._ray(self._scaled(output), obs)
         middle, half = self._middle.to(output.device), self._half.to(output.device)
         outside = (1 + SHORT) * ray.gauge > 1
-        # Where the output is feasible, any ray will do: its mass is not used.
+        # If the output is feasible, any ray will do, since its mass is not used.
         edge = torch.where(outside, ray.step / torch.where(outside, ray.gauge, 1.0), half) / half
         mass = log_ray_mass(edge, mean - (ray.centre - middle) / half, log_std)
         return torch.where(outside.squeeze(1), mass, log_gaussian(output - mean, log_std))

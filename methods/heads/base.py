@@ -24,7 +24,7 @@ class Head(ABC):
 
     An output of 0 means the middle of a box and 1 its upper end. This is the action box or, if C(s) lies in a plane and
     the head works in its free coordinates, the box around C(s) there, with k < n. Densities are per half-width of that
-    box, in free coordinates, so that an entropy does not depend on the environment's units.
+    box, in free coordinates, so an entropy does not depend on the environment's units.
 
     Args:
         constraint: The set to map to.
@@ -63,7 +63,7 @@ class Head(ABC):
     def __call__(self, output: Tensor, obs: Tensor) -> Tensor:
         """Actions (B, n) in the environment's units.
 
-        In float64, where a constraint is kept to the last bit, unless the head does nothing about the constraint.
+        In float64, which keeps the constraint to the last bit, unless the head ignores the constraint.
 
         Args:
             output: (B, k).
@@ -72,7 +72,7 @@ class Head(ABC):
         return self._mapped(self._action)(output, obs)
 
     def log_det(self, output: Tensor, obs: Tensor) -> Tensor:
-        """Log |det da/du| of action by output, in the units above: (B,), in the precision of ``output``.
+        """Log |det da/du| in the units above, for action a and output u: (B,), in the precision of ``output``.
 
         Raises:
             UserError: If the head has no density.
@@ -82,12 +82,12 @@ class Head(ABC):
         return self._mapped(self._log_det)(output, obs).to(output.dtype)
 
     def log_prob(self, latent: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
-        """Log density of the action of a Gaussian latent, by the units above: (B,).
+        """Log density of the action of a Gaussian latent, in the units above: (B,).
 
         Args:
-            latent: A draw (B, k): the output, or where outputs are squashed what the tanh is taken of.
-            mean: Of the Gaussian, (B, k).
-            log_std: Of its coordinates, (B, k) or (k,).
+            latent: A draw (B, k): the output, or the argument of the tanh if outputs are squashed.
+            mean: Mean of the Gaussian, (B, k).
+            log_std: Log standard deviations of its coordinates, (B, k) or (k,).
             obs: (B, o).
 
         Raises:
@@ -120,7 +120,7 @@ class Head(ABC):
         """See :meth:`__call__`."""
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`log_det`; of heads with a density."""
+        """See :meth:`log_det`; only for heads with a density."""
         raise NotImplementedError
 
     def _scaled(self, output: Tensor) -> Tensor:

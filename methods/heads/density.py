@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Where the integrand is below exp(-40) of its largest value, it counts no more in float64.
+# Below exp(-40) of its largest value, the integrand does not count in float64.
 NEGLIGIBLE = 40.0
 NODES, WEIGHTS = (torch.as_tensor(part) for part in np.polynomial.legendre.leggauss(48))
 LOG_ROOT_2_PI = math.log(2 * math.pi) / 2
@@ -23,12 +23,12 @@ def log_ray_mass(edge: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """Log of the Gaussian's mass beyond w on the ray from 0 through w, by area across the ray at w: (B,).
 
     In polar coordinates a volume at ``t w`` is ``t^(d-1) |w| dt`` times an area across the ray at w, so the density is
-    ``|w|`` times the integral of ``N(t w) t^(d-1)`` over t >= 1. By area across the ray is: by solid angle times
-    ``|w|^(d-1)``. The released code of ACRL-bench has ``|w|`` in place of that power, which is right for d = 2 alone.
+    ``|w|`` times the integral of ``N(t w) t^(d-1)`` over t >= 1. The area across the ray is the solid angle times
+    ``|w|^(d-1)``. The released code of ACRL-bench has ``|w|`` in place of that power, which is only right for d = 2.
 
-    The exponent is ``(d-1) log t - A (t - mu)^2 / 2`` plus a constant. It is concave, so its mode and its curvature say
-    where the integrand counts; there, Gauss-Legendre quadrature has 12 digits or more. Nodes do not pass a
-    gradient: at fixed nodes the sum has the integral's.
+    The exponent is ``(d-1) log t - A (t - mu)^2 / 2`` plus a constant. It is concave, so its mode and curvature tell
+    where the integrand counts; there, Gauss-Legendre quadrature has 12 digits or more. Nodes do not pass a gradient: at
+    fixed nodes, the sum has the gradient of the integral.
 
     Args:
         edge: w, (B, d), not 0; float64.
@@ -43,7 +43,7 @@ def log_ray_mass(edge: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     missed = (nearest * ray - aim).square().sum(dim=1)
 
     peak, before, beyond = _where_it_counts(power, curvature.detach(), nearest.detach())
-    # Measured from the peak: of a narrow one, t itself would have few digits left.
+    # Measured from the peak: for a narrow one, t itself would have few digits left.
     width = (before + beyond) / 2
     h = (beyond - before) / 2 + width * NODES.to(edge.device)
     slope = curvature * (peak - nearest)
@@ -56,10 +56,10 @@ def log_ray_mass(edge: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 
 
 def _where_it_counts(power: int, curvature: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where ``t^power exp(-curvature (t - nearest)^2 / 2)`` peaks at t >= 1, and how far it counts; (B, 1) each."""
+    """The peak of ``t^power exp(-curvature (t - nearest)^2 / 2)`` for t >= 1, and how far it counts; (B, 1) each."""
     mode = (nearest + (nearest.square() + 4 * power / curvature).sqrt()) / 2
     peak = mode.clamp(min=1)
-    # Before the peak the exponent is curved more than there, beyond it more than without the power.
+    # Before the peak, the exponent curves more than at it; beyond, more than without the power.
     before = (2 * NEGLIGIBLE / (curvature + power / peak.square())).sqrt().minimum(peak - 1)
     fall = (curvature * (peak - nearest) - power / peak).clamp(min=0)
     beyond = 2 * NEGLIGIBLE / (fall + (fall.square() + 2 * NEGLIGIBLE * curvature).sqrt())

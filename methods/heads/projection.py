@@ -26,7 +26,7 @@ class ProjectionHead(Head):
         super().__init__(constraint)
         obs = embed(constraint, torch.zeros((1, len(constraint.context_indices)), dtype=torch.float64))
         output = torch.zeros((1, constraint.dim), dtype=torch.float64, requires_grad=True)
-        # Asked of a copy: a method's calls are counted, and this is none of its learning.
+        # On a copy: the method's calls are counted, and this check is not part of learning.
         if not copy.deepcopy(constraint).project(self._scaled(output), obs).requires_grad:
             name = type(constraint).__name__
             raise UserError(
@@ -35,5 +35,5 @@ class ProjectionHead(Head):
             )
 
     def _action(self, output: Tensor, obs: Tensor) -> Tensor:
-        # In double precision a gradient that is cut off comes out as 0.
+        # In double precision, a gradient that vanishes is exactly 0.
         return self.constraint.project(self._scaled(output).double(), obs.double())

@@ -12,14 +12,14 @@ from torch.nn.functional import softplus
 from methods.heads.ray import RayHead
 from methods.rays import SHORT
 
-# Below it tanh(L) / L is its series, whose next term is less than rounding.
+# Below this, tanh(L) / L is computed by its series, whose next term is less than rounding.
 NEAR_0 = 1e-3
 
 
 class RadialHead(RayHead):
     """``k(u) = c + (u - c) tanh(L) / L``: R^d onto the interior of C(s), one to one.
 
-    tanh(L) / L changes along the ray alone, so the Jacobian's determinant is ``(tanh(L) / L)^(d-1) (1 - tanh(L)^2)``.
+    tanh(L) / L only changes along the ray, so the Jacobian's determinant is ``(tanh(L) / L)^(d-1) (1 - tanh(L)^2)``.
     """
 
     has_density: ClassVar[bool] = True

@@ -39,7 +39,7 @@ def test_a_duplicate_is_refused() -> None:
 
 @pytest.mark.parametrize("bad", ["two words", "a/b/c", "R*L2", "line\nbreak"])
 def test_an_id_that_gymnasium_cannot_read_is_refused_and_leaves_nothing(bad: str) -> None:
-    with pytest.raises(UserError, match="Gymnasium refuses the id"):
+    with pytest.raises(UserError, match="Gymnasium rejects the id"):
         register_task(dataclasses.replace(make_task("HC+O"), id=bad))
     assert bad not in list_tasks()
 

@@ -15,11 +15,11 @@ from benchmark.records.selection import Selection
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims C1 to C6 with everything that was measured about them.
+    """The claims C1 to C6 with all their measurements.
 
     Attributes:
-        found: The results that they are evaluated by.
-        all: The claims in their order.
+        found: The results that they are evaluated on.
+        all: The claims in order.
     """
 
     found: Selection
@@ -27,7 +27,7 @@ class Claims:
 
 
 def evaluate_claims(found: Selection, folder: Path) -> Claims:
-    """Hold every claim against the results of a profile and the experiments below its ``folder``.
+    """Evaluate every claim on the results of a profile and the experiments below its ``folder``.
 
     Raises:
         UserError: If the numbers of an experiment are damaged.

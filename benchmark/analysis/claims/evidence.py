@@ -1,4 +1,4 @@
-"""What is evidence on a claim: results that count, effects with their intervals, and what keeps one from deciding."""
+"""Evidence on claims: which results count, effects with their intervals, and why an effect decides nothing."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from envs.registry import make_task
 PAPER_TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
 # The paper's flow is a RealNVP.
 FLOW = "flowpg"
-# As released, which is what the paper compares with, then with what makes the first two stronger (docs/claims.md).
+# As released, which is what the paper compares with, then the first two with projected targets (docs/claims.md).
 BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty", "ddpg-projection-target", "nfw-target")
 LEAST_SEEDS = 2
 # FlowPG's released configuration: 100 epochs of 500,000 samples in batches of 256.
 PUBLISHED_UPDATES = 100 * (500_000 // 256)
-# Of the published budget, where the whole of it is not needed (docs/claims.md, "Budget").
+# The share of the published budget that suffices for some claims (docs/claims.md, "Budget").
 LEAST_SHARE = 0.1
-# The paper counts an action as valid up to the first of these; the second is what the constraint says.
+# The paper counts an action as valid up to the first of these; the second is the constraint itself.
 DECIDING_TOLERANCES = (0.1, 0.0)
 
 
 def gap(found: Selection, task: str, *methods: str) -> str:
-    """Why the runs of these methods on a task decide nothing; empty if they can."""
+    """Why the runs of these methods on a task decide nothing; empty if they can decide."""
     fewest = min(len(found.runs(task, method)) for method in methods)
     if any(run.task == task and run.method in methods for run in found.failures):
         return "a run failed"
@@ -44,13 +44,13 @@ def gap(found: Selection, task: str, *methods: str) -> str:
 
 
 def steps_of(found: Selection, task: str) -> Budget | None:
-    """Steps of a task's runs and those published; None without a complete run."""
+    """Steps of a task's runs and the published steps; None without a complete run."""
     steps = found.steps(task)
     return None if steps is None else Budget(steps, make_task(task).steps)
 
 
 def updates_of(found: Selection, task: str, flow: str) -> Budget | None:
-    """Updates that the flow was allowed, by the runs' settings; without runs, those that it made."""
+    """The flow's largest number of updates by the runs' settings; without runs, the number that it made."""
     for run in found.runs(task, flow):
         updates = run.record.config.get("method", {}).get("flow", {}).get("updates")
         if updates is not None:
@@ -62,20 +62,20 @@ def updates_of(found: Selection, task: str, flow: str) -> Budget | None:
 
 
 def short_of(budget: Budget | None, share: float) -> str:
-    """Why a budget is too small; empty if it is not, or if nothing was spent at all, which is a gap of its own."""
+    """Why a budget is too small; empty if it suffices, or if nothing was run, which is a gap of its own."""
     return budget.below(share) if budget else ""
 
 
 def solver_of(found: Selection, task: str, method: str) -> str:
-    """Who projects in the runs of a method: "exact", or a solver; empty without a complete run."""
+    """How the runs of a method project: "exact", or a solver's name; empty without a complete run."""
     settings = [run.record.config.get("method", {}) for run in found.runs(task, method)]
     return str(settings[0].get("solver", "exact")) if settings else ""
 
 
 def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFrame | None:
-    """The numbers of an experiment below ``folder`` (``results/<profile>``); None where it was not made.
+    """The numbers of an experiment below ``folder`` (``results/<profile>``); None if it was not run.
 
-    Columns that are needed are ``keys``, ``quantity`` and ``value``.
+    Required columns are ``keys``, ``quantity`` and ``value``.
 
     Raises:
         UserError: If the file is damaged or lacks a column.
@@ -98,12 +98,12 @@ def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFram
 
 
 def not_made(name: str, profile: str) -> str:
-    """What to do where :func:`read_experiment` gave None."""
+    """What to do if :func:`read_experiment` returned None."""
     return f"no {name}.csv: run `acrl experiment {name} -p {profile}`"
 
 
 def estimate_of(frame: pd.DataFrame, quantity: str) -> Estimate:
-    """The number of this name among an experiment's rows of one kind; without a value where there is none."""
+    """The number of this name in an experiment's rows of one kind; an estimate without a value if there is none."""
     rows = frame[(frame["quantity"] == quantity) & frame["value"].notna()]
     if rows.empty:
         return point(None, 0)
@@ -118,13 +118,13 @@ EXACT_SHARE = "exact binomial"
 FEW_COUNTS = "wider of Welch's on logarithms and exact Poisson of the extreme seeds"
 QUOTIENT = "quotient of both intervals"
 NO_EVENTS = "none: no violation on either side"
-# From so many misses on the spread of a count is small next to that of seeds.
+# From this many violations on, the spread of a count is small next to that of seeds.
 MANY = 10
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many of the actions judged missed the constraint, in one seed."""
+    """The number of infeasible actions among those judged, in one seed."""
 
     missed: int
     judged: int
@@ -136,13 +136,13 @@ class Count:
 
 
 def exact_share(share: float, draws: int, n: int) -> Estimate:
-    """A share of independent draws with its Clopper-Pearson interval; they are from ``n`` seeds or flows."""
+    """A share of independent draws, from ``n`` seeds or flows, with its Clopper-Pearson interval."""
     low, high = _clopper_pearson(round(share * draws), draws)
     return Estimate(share, low, high, n, EXACT_SHARE)
 
 
 def share_over_seeds(shares: Sequence[float], judged: Sequence[int]) -> Estimate:
-    """Mean share over seeds by Student's t; where all seeds are equal, the exact interval of all actions judged."""
+    """Mean share over seeds by Student's t, or with the exact interval of all actions if all seeds are equal."""
     estimate = mean_interval(shares, (0.0, 1.0))
     if estimate.method != statistics.ALL_EQUAL:
         return estimate
@@ -150,12 +150,12 @@ def share_over_seeds(shares: Sequence[float], judged: Sequence[int]) -> Estimate
 
 
 def count_ratio(above: Sequence[Count], below: Sequence[Count]) -> Estimate:
-    """How many times as often actions missed in one sample of seeds as in another, with one count a seed.
+    """Ratio of the shares of infeasible actions in two samples of seeds, with one count per seed.
 
-    Where every seed has many misses, the ratio of geometric means of the shares by
-    :func:`~benchmark.analysis.statistics.ratio_interval`, which sees how seeds differ. Where one has few, how they fall
-    is uncertain too, and the logarithm of none does not exist: the ratio is then that of all counts, infinite where
-    only the lower ones are 0, and its interval is the widest of two. One is the former, with half a count added
+    If every seed has many violations, this is the ratio of geometric means of the shares by
+    :func:`~benchmark.analysis.statistics.ratio_interval`, whose interval reflects the spread of seeds. If a seed has
+    few, its count is uncertain too, and a count of 0 has no logarithm. The ratio is then that of all counts, infinite
+    if only the lower ones are 0, and its interval is the wider of two. One is the former, with half a count added
     everywhere. The other reaches from the lower end of the least favourable pair of seeds to the upper end of the most
     favourable pair, each exact for two Poisson counts.
     """
@@ -190,7 +190,7 @@ def poisson_ratio(above: Count, below: Count) -> tuple[float, float]:
 
 
 def quotient(above: Estimate, below: Estimate) -> Estimate:
-    """Quotient of two positive estimates; its interval is no narrower than 95%, as both hold at once inside it."""
+    """Quotient of two positive estimates, with an interval from the ends of both, which covers at least 95%."""
     n = min(above.n, below.n)
     if not above.mean or not below.mean:
         return point(None, n)

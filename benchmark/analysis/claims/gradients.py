@@ -17,7 +17,7 @@ EXPERIMENT = "c6"
 # Their actors learn through the exact projection.
 LAYERS = ("ddpg-projection-layer", "dopt")
 LEAST_TASKS = 2
-# Of the states: what the flow may lose, and what a projection has to lose at least.
+# Share of states: the flow may lose at most this, a projection has to lose at least this.
 FEW = 0.01
 LOST = "lost share, along training"
 COLUMNS = {
@@ -29,7 +29,7 @@ KEPT = "is kept [% of states]"
 
 
 def evaluate_gradients(found: Selection, folder: Path) -> Claim:
-    """The claim, by the share of states where the gradient of the critic is lost in the head."""
+    """The claim, judged by the share of states where the gradient of the critic is lost in the head."""
     frame = read_experiment(folder, EXPERIMENT, ["task", "method"])
     wanted = len(found.seeds)
     missing = not_made(EXPERIMENT, found.profile) if frame is None else ""
@@ -43,9 +43,9 @@ def evaluate_gradients(found: Selection, folder: Path) -> Claim:
             name = f"{method} loses it" if decides else f"gradient of {method}, {quantity}"
             readings.append(_reading(name, method, column, findings, decides, missing))
     notes = (
-        f"{FLOW} keeps the gradient where it is lost at no more than {FEW:.0%} of the states, and a projection loses "
-        f"it where it is lost at {FEW:.0%} or more. A saturated tanh stops the gradient of every head that has one, so "
-        f"before it nothing is decided. What lost means is said in experiments/{EXPERIMENT}.md.",
+        f"{FLOW} keeps the gradient if it is lost at no more than {FEW:.0%} of the states, and a projection loses it "
+        f"if it is lost at {FEW:.0%} or more. A saturated tanh stops the gradient of every head that has one, so what "
+        f"is lost before the tanh decides nothing. See experiments/{EXPERIMENT}.md for what lost means.",
     )
     return Claim(
         id="C6",
@@ -71,7 +71,7 @@ def _kept(numbers: pd.DataFrame, wanted: int) -> tuple[Finding, ...]:
 
 
 def _lost(numbers: pd.DataFrame, method: str, wanted: int) -> tuple[Finding, ...]:
-    """Whether a projection loses it at some."""
+    """Whether a projection loses the gradient at some states, on each task."""
     return tuple(_judged(task, share, FEW, numbers, wanted) for task, share in _estimates(numbers, method, LOST))
 
 
@@ -84,7 +84,7 @@ def _judged(task: str, effect: Estimate, threshold: float, numbers: pd.DataFrame
     elif numbers["task"].nunique() < LEAST_TASKS:
         why = "measured on one task"
     else:
-        # Seeds that are all equal, such as at no state at all, have no interval, and agree.
+        # Seeds that are all equal, for example 0, have no interval and agree.
         low, high = effect.band
         outcome, why = decide(dataclasses.replace(effect, low=low, high=high), threshold)
     return Finding(task, effect, threshold, outcome, why, wanted, "share", sources=(of_experiment(EXPERIMENT),))
@@ -99,7 +99,7 @@ def _shown(numbers: pd.DataFrame, method: str, quantity: str, unit: str, wanted:
 
 
 def _estimates(numbers: pd.DataFrame, method: str, quantity: str) -> list[tuple[str, Estimate]]:
-    """A quantity of one method, where it has steps at the last, on each task."""
+    """A quantity of one method on each task, at the last step."""
     rows = numbers[numbers["method"] == method]
     if "step" in rows:
         rows = rows[rows["step"] == rows.groupby("task")["step"].transform("max")]
@@ -108,6 +108,6 @@ def _estimates(numbers: pd.DataFrame, method: str, quantity: str) -> list[tuple[
 
 
 def _complement(share: Estimate) -> Estimate:
-    """What is left to 1."""
+    """One minus the share."""
     mean, low, high = (None if end is None else 1 - end for end in (share.mean, share.high, share.low))
     return Estimate(mean, low, high, share.n, share.method)

@@ -1,4 +1,4 @@
-"""C1 and C2: how many of a policy's outputs are valid, and how often they are not in training."""
+"""C1 and C2: the share of a policy's outputs that is valid, and violations during training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DECIDING = {SAMPLED: "latents uniform", POLICY: "trained policies"}
 
 
 def evaluate_validity(found: Selection) -> Claim:
-    """The claim, by the paper's flow; other flows of the profile are shown."""
+    """The claim, judged by the paper's flow; other flows of the profile are shown."""
     others = [method for method in found.methods if method != FLOW and any(flow == method for _, flow in found.flows)]
     readings = [
         _reading(found, flow, states, latents, tolerance)
@@ -30,18 +30,18 @@ def evaluate_validity(found: Selection) -> Claim:
         for tolerance in TOLERANCES
     ]
     notes = [
-        "Latents: uniform in the box, on its boundary, or those that trained policies put out (at every step of their "
-        "last evaluation). One flow a task and method: its interval is over draws, not over trainings of a flow.",
-        "The budget is the flow's updates where states are sampled, else the policies' steps; the updates have to "
-        "suffice there too before anything is contradicted.",
-        "Where C(s) does not depend on the state (R+L2, bike sharing) a flow is the same at every state, and so are "
-        "its rows of sampled and of visited states.",
-        "The flow is a RealNVP as the paper's, but half as wide (128 for 256), with other layers and trained otherwise "
-        "(docs/deviations.md). All of it together favours the claim: as published the flow is valid less often. The "
-        "width alone changes little (docs/performance.md, Flows).",
+        "Latents are uniform in the box, uniform on its boundary, or outputs of trained policies at every step of "
+        "their last evaluation. There is one flow per task and method: its interval is over draws, not over trainings.",
+        "For sampled states the budget is the flow's updates, otherwise the policies' steps; a contradiction needs "
+        "enough updates as well.",
+        "If C(s) does not depend on the state (R+L2, bike sharing), a flow is the same at every state, and its rows of "
+        "sampled and visited states are equal.",
+        "The flow is a RealNVP like the paper's, but half as wide (128 instead of 256), with other layers and another "
+        "training (docs/deviations.md). Together these changes favour the claim: as published, the flow is valid less "
+        "often. The width alone changes little (docs/performance.md, Flows).",
     ]
     if others:
-        notes.append(f"Not the paper's, so without a say: {', '.join(others)}.")
+        notes.append(f"Other flows than the paper's do not count: {', '.join(others)}.")
     return Claim(
         id="C1",
         title="Valid actions",
@@ -62,7 +62,7 @@ def _reading(found: Selection, flow: str, states: str, latents: str, tolerance: 
         up_to=True,
         decides=flow == FLOW and source in DECIDING and tolerance in DECIDING_TOLERANCES,
         tolerance=tolerance,
-        aside="" if flow == FLOW else "Flows that are not the paper's",
+        aside="" if flow == FLOW else "Other flows",
     )
 
 
@@ -101,7 +101,7 @@ BY_CONSTRUCTION = "a baseline that does not know of the equality misses it by co
 
 
 def evaluate_violations(found: Selection) -> Claim:
-    """The claim, by what policies put out in training, before noise and repair."""
+    """The claim, judged by the policies' outputs during training, before noise and repair."""
     readings = [
         Reading(
             name=f"against {baseline} at tolerance {tolerance:g}",
@@ -116,9 +116,9 @@ def evaluate_violations(found: Selection) -> Claim:
         for tolerance in TOLERANCES
     ]
     notes = (
-        f"Ratio: the baseline's violations over those of {FLOW}, as shares of the outputs judged. ∞: the flow had "
-        "none, and the lower end is what can be said.",
-        f"Shown but not counted (·): tasks with an equality, where {BY_CONSTRUCTION}.",
+        f"Ratios are the baseline's share of violating outputs over that of {FLOW}. If the flow had no violations, the "
+        "ratio is ∞, and only its lower end is known.",
+        f"Tasks with an equality are shown but not counted (·), because {BY_CONSTRUCTION}.",
     )
     return Claim(
         id="C2",
@@ -137,7 +137,7 @@ def _violation_finding(found: Selection, task: str, baseline: str, tolerance: fl
     solver, sources = evidence.solver_of(found, task, baseline), (of_runs(task, FLOW), of_runs(task, baseline))
     outcome: Outcome = "not counted"
     why, note, constraint = "", BY_CONSTRUCTION, make_task(task).constraint
-    # An equality takes freedom away.
+    # An equality removes a degree of freedom.
     if constraint.free_dim == constraint.dim:
         unusable = evidence.gap(found, task, FLOW, baseline) or evidence.short_of(budget, LEAST_SHARE)
         outcome, why = decide(effect, TIMES_FEWER, unusable, unusable)
@@ -146,7 +146,7 @@ def _violation_finding(found: Selection, task: str, baseline: str, tolerance: fl
 
 
 def counts(found: Selection, task: str, method: str, tolerance: float) -> list[Count]:
-    """Outputs of a method's policies that violate beyond a tolerance, one count a seed."""
+    """Outputs of a method's policies that violate beyond a tolerance, one count per seed."""
     judged = [run.violations.policy for run in found.runs(task, method)]
     return [Count(round(one.n * (1 - one.valid_at(tolerance))), one.n) for one in judged if one.n]
 

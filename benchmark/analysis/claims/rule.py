@@ -1,4 +1,4 @@
-"""The rule of docs/claims.md: from an effect to an outcome, from outcomes to a reading's verdict and to a claim's."""
+"""The rule of docs/claims.md: from effects to outcomes, to the verdicts of readings, and to that of a claim."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ BOTH_SIDES = "the interval holds the threshold"
 
 @dataclass(frozen=True)
 class Budget:
-    """What was spent on a result and what the paper spent, in ``unit``."""
+    """The budget of a result and that of the paper, in ``unit``."""
 
     done: int
     published: int
     unit: str = "steps"
 
     def below(self, share: float) -> str:
-        """Why too little was spent, if it was less than this share of the published budget; else empty."""
+        """Why the budget is too small, if it is below this share of the published one; else empty."""
         wanted = "the" if share == 1 else f"{share:.0%} of the"
         return f"less than {wanted} published {self.unit}" if self.done < share * self.published else ""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured effect on one task, held against the threshold of a claim.
+    """One measured effect on one task, compared with the threshold of a claim.
 
     Attributes:
-        task: Task, or what else the effect was measured on.
-        effect: With its interval.
-        threshold: The claim's side begins here; None where the claim gives no single figure.
-        outcome: What it says about the claim.
-        why: What keeps it open; empty where it does not.
-        wanted: N of "n of N".
+        task: Task, or other object of the measurement.
+        effect: The effect with its interval.
+        threshold: Where the claim's side begins; None if the claim gives no single figure.
+        outcome: What the effect says about the claim.
+        why: Why it is open; empty if it is not.
+        wanted: Number of runs wanted.
         unit: "share", "ratio", "rate" or "return".
-        solver: Who projects in the runs compared with.
-        note: What a reader has to know about this one.
-        sources: What it was measured in, by the names of ``records.reports``; those not there yet included.
+        solver: How the runs of the baseline project.
+        note: A note on this effect.
+        sources: Names of its sources (``records.reports``), including those that do not exist yet.
     """
 
     task: str
@@ -67,15 +67,15 @@ class Reading:
     """One way to read a claim's sentence, over all tasks.
 
     Attributes:
-        name: For prose, such as "against nfw at tolerance 0".
-        keys: The row of the claim's tables that it is in, by column.
-        column: The column that it is in.
-        findings: One a task that the sentence is about.
-        up_to: Whether the sentence says "up to", and so speaks of the best task.
+        name: Name for prose, such as "against nfw at tolerance 0".
+        keys: Its row in the claim's tables, by column.
+        column: Its column.
+        findings: One per task that the sentence is about.
+        up_to: Whether the sentence says "up to", so that one task suffices.
         decides: Whether the claim's verdict depends on it.
-        tolerance: Where there is one.
+        tolerance: Its tolerance, if it has one.
         missing: Why there are no findings, and what to do.
-        aside: Heading of a table of its own for what is shown beside the claim; else empty.
+        aside: Heading of its own table, if it is not part of the claim; else empty.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Reading:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What its findings were measured in."""
+        """The sources of its findings."""
         return tuple(dict.fromkeys(name for finding in self.findings for name in finding.sources))
 
     def tasks(self, outcome: Outcome) -> list[str]:
@@ -104,7 +104,7 @@ class Reading:
 
     @property
     def verdict(self) -> Verdict:
-        """What the findings say together."""
+        """The verdict of the findings together."""
         supported, contradicted, open_ = (self.tasks(kind) for kind in ("supported", "contradicted", "open"))
         if supported:
             return "reproduced" if self.up_to or not (contradicted or open_) else "partly"
@@ -114,16 +114,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper with everything that was measured about it.
+    """A claim of the paper with all its measurements.
 
     Attributes:
         id: "C1" and so on.
-        title: What it is about.
-        said: What the paper says, in our words but for its figures.
+        title: Short title.
+        said: What the paper says, in our words and with its figures.
         source: Where the paper says it.
-        readings: Every reading, deciding or not.
-        notes: What the tables do not say, such as the machine.
-        extra: Further tables, by heading.
+        readings: All readings, deciding or not.
+        notes: Notes on the tables, such as the machine.
+        extra: Further tables by heading.
     """
 
     id: str
@@ -141,7 +141,7 @@ class Claim:
 
     @property
     def verdict(self) -> Verdict:
-        """What the deciding readings say together."""
+        """The verdict of the deciding readings together."""
         found = {reading.verdict for reading in self.deciding}
         if found == {"reproduced"}:
             return "reproduced"
@@ -151,7 +151,7 @@ class Claim:
 
     @property
     def reason(self) -> str:
-        """The verdict's grounds in one line: the readings by verdict, and how many comparisons stand behind them."""
+        """The reason for the verdict in one line: readings by verdict, and the number of comparisons."""
         parts = []
         if len({reading.verdict for reading in self.deciding}) > 1:
             for verdict in VERDICTS:
@@ -169,16 +169,16 @@ class Claim:
 
 
 def decide(effect: Estimate, threshold: float, no_support: str = "", no_contradiction: str = "") -> tuple[Outcome, str]:
-    """Hold an effect against a threshold from which on the claim is right.
+    """Compare an effect with the threshold above which the claim is right.
 
     Args:
         effect: The effect; without an interval it decides nothing.
         threshold: Where the claim's side begins.
-        no_support: Why it could not speak for the claim, whatever it is.
-        no_contradiction: Why it could not speak against it.
+        no_support: Why the effect cannot support the claim, if it cannot.
+        no_contradiction: Why the effect cannot contradict the claim, if it cannot.
 
     Returns:
-        The outcome, and why it is open where it is.
+        The outcome, and why it is open, if it is.
     """
     if effect.low is None or effect.high is None:
         return "open", no_support or effect.method.removeprefix("none: ")
@@ -190,7 +190,7 @@ def decide(effect: Estimate, threshold: float, no_support: str = "", no_contradi
 
 
 def open_reasons(readings: Iterable[Reading]) -> list[str]:
-    """Why comparisons are open, each reason with its tasks in the order in which they come, and what is missing."""
+    """What is missing, and why comparisons are open, each reason with its tasks in order."""
     by_reason: dict[str, list[str]] = {}
     missing: list[str] = []
     for reading in readings:

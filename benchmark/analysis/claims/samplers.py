@@ -15,23 +15,23 @@ from benchmark.records.reports import of_experiment
 from benchmark.records.selection import Selection
 from envs.registry import make_task
 
-# "Far more": so many times the effective samples a second.
+# "Far more": this many times the effective samples per second.
 THRESHOLD = 10.0
 # Vehtari et al. 2021, "Rank-normalization, folding, and localization: an improved R-hat".
 LARGEST_RHAT = 1.01
-# How wrong a rate that was measured once may be.
+# The factor within which a rate that was measured once is taken as right.
 ONCE = 2.0
 CIRCLE, GROWTH = "e2", "n2"
 SET_COLUMNS = ["family", "dimension", "share", "constraints"]
-# Rejection that draws every coordinate of an allocation, though the last follows from the total.
+# Rejection that draws every coordinate of an allocation, although the last follows from the total.
 NAIVE = "rejection-naive"
-# Their draws do not depend on each other.
+# Samplers with independent draws.
 INDEPENDENT = ("rejection", NAIVE, "psdd")
 COLUMN = "times rejection's effective samples a second"
 
 
 def evaluate_samplers(found: Selection, folder: Path) -> Claim:
-    """The claim, by effective samples a second in the experiments e2 and n2."""
+    """The claim, judged by effective samples per second in the experiments e2 and n2."""
     circle = read_experiment(folder, CIRCLE, ["task", "sampler"])
     growth = read_experiment(folder, GROWTH, ["sampler", *SET_COLUMNS])
     by_task = {} if circle is None else {str(task): rows for task, rows in circle.groupby("task", sort=False)}
@@ -48,12 +48,12 @@ def evaluate_samplers(found: Selection, folder: Path) -> Claim:
     ]
     notes = (
         f"{NAIVE} draws every coordinate of an allocation, rejection all but the last, which follows from the total. "
-        "Where rejection was given up its rate is the one to be expected.",
-        "Both draw from the box of all actions and not from the smallest box around the set, where they would accept "
-        "more: that favours the claim, so a verdict against it holds for a tighter box too, and one for it may not.",
-        f"A rate of {GROWTH} that was measured once is taken as right within a factor of {ONCE:g}, and a "
-        f"quotient of two within {ONCE**2:g}: its brackets are that factor and no interval. HMC with an R-hat above "
-        f"{LARGEST_RHAT:g} supports nothing. Machine and sizes: experiments/{CIRCLE}.md and {GROWTH}.md.",
+        "If rejection was given up, its expected rate is used.",
+        "Both draw from the whole action box instead of the smallest box around the set, where they would accept more. "
+        "This favours the claim: a verdict against it also holds for a tighter box, and one for it may not.",
+        f"Rates of {GROWTH} were measured once. Each is taken as right within a factor of {ONCE:g}, and a quotient of "
+        f"two within {ONCE**2:g}: its brackets are that factor, not an interval. HMC with an R-hat above "
+        f"{LARGEST_RHAT:g} supports nothing. Machine and sizes are in experiments/{CIRCLE}.md and {GROWTH}.md.",
     )
     return Claim(
         id="C5",
@@ -66,7 +66,7 @@ def evaluate_samplers(found: Selection, folder: Path) -> Claim:
 
 
 def _sets(growth: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of each set of ``n2``, by a name made of what is known of the set."""
+    """The rows of each set of ``n2``, by a name made from its properties."""
     named = growth.assign(set=[_name(row) for row in growth.to_dict("records")])
     return {str(name): rows for name, rows in named.groupby("set", sort=False)}
 
@@ -86,7 +86,7 @@ def _reading(
     experiment: str,
     missing: str,
 ) -> Reading:
-    """One sampler against a kind of rejection, on each set of one kind that both were run on."""
+    """One sampler against a kind of rejection, on each set of one kind that both sampled."""
     both = {name: rows for name, rows in rows_by_set.items() if {sampler, against} <= set(rows["sampler"])}
     return Reading(
         name=f"{sampler} against {against} on {sets}",
@@ -112,6 +112,6 @@ def _finding(name: str, rows: pd.DataFrame, sampler: str, against: str, experime
 
 
 def _rate(rows: pd.DataFrame, sampler: str) -> Estimate:
-    """Effective samples a second."""
+    """Effective samples per second."""
     rate = estimate_of(rows, "effective_per_second")
     return estimate_of(rows, "samples_per_second") if rate.mean is None and sampler in INDEPENDENT else rate

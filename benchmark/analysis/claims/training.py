@@ -1,4 +1,4 @@
-"""C3 and C4: what training costs, and what it reaches."""
+"""C3 and C4: the cost of training, and the returns it reaches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_TIMED, NO_FLOW = "not timed", "no flow was trained"
 
 
 def evaluate_wallclock(found: Selection) -> Claim:
-    """The claim, by what a training step costs, measured serially."""
+    """The claim, judged by the cost of a training step, with methods timed one after the other."""
     readings = tuple(
         Reading(
             name=f"{baseline}, {column}",
@@ -37,10 +37,10 @@ def evaluate_wallclock(found: Selection) -> Claim:
     origins = [timing.provenance for timing in found.timing.values() if timing.provenance]
     machines = "; ".join(sorted({machine_of(origin) for origin in origins})) or "none yet"
     notes = (
-        f"Ratio: what a training step of the baseline costs over that of {FLOW}, so that 2 is twice as fast. "
-        f"{REFERENCE} calls cvxpy with CLARABEL at every step, {EXACT} has the same projection in closed form. With "
-        "the flow's training: the published number of steps at that cost, and the flow's samples and training.",
-        f"Machine: {machines}. Measured by acrl timing, method after method, in turns; n of N counts rounds.",
+        f"Ratios are the time of a training step of the baseline over that of {FLOW}: at 2, {FLOW} is twice as fast. "
+        f"{REFERENCE} calls cvxpy with CLARABEL at every step; {EXACT} has the same projection in closed form. With "
+        "the flow's training, times are those of the published number of steps plus the flow's samples and training.",
+        f"Machine: {machines}. Measured by acrl timing, with methods taking turns; n of N counts rounds.",
     )
     return Claim(
         id="C3",
@@ -61,7 +61,7 @@ def _cost_finding(found: Selection, task: str, baseline: str, column: str) -> Fi
         above, below = (step_seconds(timing.rounds[method]) for method in (baseline, FLOW))
     else:
         above, below = (training_seconds(found, task, method) or [] for method in (baseline, FLOW))
-    # A flow that is trained less costs less.
+    # A flow with less training costs less.
     updates = evidence.updates_of(found, task, FLOW) if column == WITH else None
     effect = ratio_interval(above, below)
     outcome, why = decide(effect, THRESHOLD, unusable or evidence.short_of(updates, LEAST_SHARE), unusable)
@@ -83,13 +83,13 @@ def _gap(found: Selection, task: str, baseline: str, column: str) -> str:
     return "the machine was busy with other work" if busy(timing, [FLOW, baseline]) > IDLE_CORES else ""
 
 
-# "As good" is at most this share of a task's rise in return below the baseline.
+# "As good" means below the baseline by at most this share of the task's rise in return.
 MARGIN = 0.05
 POLICIES = ("final", "best")
 
 
 def evaluate_returns(found: Selection) -> Claim:
-    """The claim, by final and best policies; it needs the published budget."""
+    """The claim, judged by final and best policies; it needs the published budget."""
     readings = [
         Reading(
             name=f"{policy} policy against {baseline}",
@@ -103,9 +103,9 @@ def evaluate_returns(found: Selection) -> Claim:
         for policy in POLICIES
     ]
     notes = (
-        f"Difference: the mean return of {FLOW} less the baseline's. Threshold: minus {MARGIN:.0%} of how far the best "
-        "of the compared methods rose, from the mean first evaluation of all runs to its mean final return.",
-        "Returns after fewer steps than published say who learns fast, not who learns well, and decide nothing.",
+        f"Differences are the mean return of {FLOW} minus that of the baseline. The threshold is minus {MARGIN:.0%} of "
+        "the rise of the best compared method, from the mean first evaluation of all runs to its mean final return.",
+        "Returns after fewer steps than published show who learns fast, not who learns well, and decide nothing.",
     )
     return Claim(
         id="C4",
@@ -118,7 +118,7 @@ def evaluate_returns(found: Selection) -> Claim:
 
 
 def rise(found: Selection, task: str) -> float | None:
-    """How far the best of the compared methods rose in return on a task; None where there is no run to tell."""
+    """The rise in return of the best compared method on a task; None without runs."""
     by_method = [runs for method in (FLOW, *BASELINES) if (runs := found.runs(task, method))]
     first = [run.returns.evaluations[0].mean for runs in by_method for run in runs if run.returns.evaluations]
     if not first:
@@ -131,11 +131,11 @@ def _return_finding(found: Selection, task: str, baseline: str, policy: str) -> 
     budget, scale = evidence.steps_of(found, task), rise(found, task)
     unusable = gap(found, task, FLOW, baseline) or evidence.short_of(budget, 1.0)
     if not unusable and (scale is None or scale <= 0):
-        unusable = "no method rose, so that there is no scale"
+        unusable = "no method improved, so there is no scale"
     threshold = -MARGIN * scale if scale is not None and scale > 0 else None
     outcome, why = decide(effect, threshold or 0.0, unusable, unusable)
     solver = evidence.solver_of(found, task, baseline)
-    # The threshold is of all methods that are compared.
+    # The threshold depends on all compared methods.
     sources = tuple(of_runs(task, method) for method in (FLOW, *BASELINES))
     return Finding(task, effect, threshold, outcome, why, len(found.seeds), "return", budget, solver, sources=sources)
 

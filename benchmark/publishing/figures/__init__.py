@@ -24,29 +24,27 @@ from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 
 SPREAD = (
-    "Thick line: mean over seeds. Thin lines: single seeds. Band: 95% interval of Student's t, at each step by itself, "
-    f"from {styles.SEEDS_FOR_BAND} seeds on (that of two would cover the panel; the tables give it at the end of "
-    "training). Axes follow the single seeds, and cut off a wider band."
+    "Thick lines are means over seeds, thin lines single seeds, and bands pointwise 95% confidence intervals, shown "
+    f"from {styles.SEEDS_FOR_BAND} seeds on and cut off where they exceed the axes."
 )
 FIGURES = {
     "leaderboard": (
-        "Left: score over all tasks (interquartile mean of the runs; 0: random feasible actions, 1: the learner "
-        "without the constraint) with its 95% interval. Middle: share of the last policy's own outputs that are valid "
-        "at each tolerance, mean over the same tasks (those of bike sharing have an equality, which outputs of "
-        "methods that do not know of it miss at tolerance 0). Right: share of runs with a score above each threshold, "
-        f"with 95% bands at each threshold by itself from {styles.SEEDS_FOR_BAND} seeds on."
+        "Left: interquartile mean of the scores over all tasks with its 95% confidence interval; middle: share of the "
+        "last policy's own outputs that are valid at each tolerance; right: share of runs with a score above each "
+        f"threshold, with pointwise 95% bands from {styles.SEEDS_FOR_BAND} seeds on. A score of 0 is the return of "
+        "random feasible actions and 1 that of the same learner without the constraint."
     ),
     "learning": (
-        f"Evaluation return of the policy without noise, over training. {SPREAD} Level line ({IDLE_METHOD}): mean "
-        "final return of the feasible action nearest to doing nothing."
+        "Evaluation return of the policy without noise during training; the level line is "
+        f"{IDLE_METHOD}, the feasible action nearest to doing nothing. {SPREAD}"
     ),
     "violations": (
-        "Cumulative number of the policy's outputs, before noise and repair, that missed C(s) (tolerance 0). The axis "
+        "Cumulative number of infeasible outputs of the policy, before noise and repair (tolerance 0), on an axis that "
         f"is linear up to 10 and logarithmic above. {SPREAD}"
     ),
     "time": (
-        "Wall-clock of training without evaluation, mean over the complete runs (in brackets: of how many wanted). "
-        "Prepare is the work before training, such as a flow's; other is the harness itself."
+        "Wall-clock of training without evaluation: the mean over complete runs, with their number in brackets. "
+        "Prepare is the work before training, such as training a flow, and other is the harness itself."
     ),
 }
 LINEAR_UP_TO = 10
@@ -71,7 +69,7 @@ def write_figures(board: Leaderboard, folder: Path) -> list[Path]:
 
 
 def draw_leaderboard(board: Leaderboard) -> Figure:
-    """Three panels of all tasks together; they say so where no method has a run of every task."""
+    """Three panels for all tasks together, or a note if no method has runs of every task."""
     found, methods, frame = board.found, board.ranked_methods, board.frame
     whole = frame[frame["task"] == ALL_TASKS]
     height = 0.42 * max(len(methods), 3) + 2.4
@@ -98,7 +96,7 @@ def draw_leaderboard(board: Leaderboard) -> Figure:
 
 
 def draw_scores(panel: Axes, rows: pd.DataFrame) -> None:
-    """A point and an interval a method, the highest on top."""
+    """One point with its interval per method, the highest on top."""
     for place, (method, row) in enumerate(rows.iterrows()):
         style = styles.style_of(str(method))
         if pd.notna(row["low"]):
@@ -110,7 +108,7 @@ def draw_scores(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def draw_validity(panel: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
-    """A line a method over the tolerances, on an axis of the share that is not valid."""
+    """One line per method over the tolerances."""
     places = range(len(TOLERANCES))
     for method in methods:
         style = styles.style_of(method)
@@ -123,7 +121,7 @@ def draw_validity(panel: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
 
 
 def draw_profiles(panel: Axes, board: Leaderboard, methods: list[str]) -> None:
-    """A falling curve a method, with its band."""
+    """One falling curve per method, with its band."""
     for method in methods:
         style = styles.style_of(method)
         points, curve = zip(*board.profiles[method], strict=True)
@@ -139,18 +137,18 @@ def draw_profiles(panel: Axes, board: Leaderboard, methods: list[str]) -> None:
 
 
 def draw_learning(board: Leaderboard) -> Figure:
-    """Evaluation returns against steps, a panel a task."""
+    """Evaluation returns against steps, one panel per task."""
     return draw_training(board, board.learning, "Learning curves", "return of an episode")
 
 
 def draw_violations(board: Leaderboard) -> Figure:
-    """Cumulative violations of the policy's output against steps, a panel a task."""
+    """Cumulative violations of the policy's output against steps, one panel per task."""
     title = "Cumulative violations of the policy's output (tolerance 0)"
     return draw_training(board, board.missed, title, "violations so far", counts=True)
 
 
 def draw_training(board: Leaderboard, curves: Curves, title: str, y: str, counts: bool = False) -> Figure:
-    """Curves against steps, a panel a task; the axis of counts is linear near 0 and logarithmic above."""
+    """Curves against steps, one panel per task; the axis of counts is linear near 0 and logarithmic above."""
     figure, panels = make_panels(board.found, title)
     for task, panel in panels.items():
         highest = draw_curves(panel, board, curves, task)
@@ -164,7 +162,7 @@ def draw_training(board: Leaderboard, curves: Curves, title: str, y: str, counts
 
 
 def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> float:
-    """Draw one curve a method with its band and its single seeds; give back the highest value of a single seed."""
+    """Draw one curve per method with its band and its single seeds; return the highest value of a single seed."""
     highest, lowest = -math.inf, math.inf
     for method in dict.fromkeys([*board.found.methods, IDLE_METHOD]):
         seeds, means = curves.of(task, method)
@@ -179,7 +177,7 @@ def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> f
         if several:
             low, high = (means[end].fillna(means["mean"]) for end in ("low", "high"))
             panel.fill_between(means["step"], low, high, color=style.colour, alpha=0.2, linewidth=0)
-        # A level line is of no seed.
+        # A level line has no seeds.
         values = means["mean"] if seeds.empty else seeds["value"]
         lowest, highest = min(lowest, values.min()), max(highest, values.max())
     if math.isinf(highest):
@@ -190,13 +188,13 @@ def draw_curves(panel: Axes, board: Leaderboard, curves: Curves, task: str) -> f
 
 
 def mark_every(method: str, length: int) -> tuple[int, int]:
-    """First marker and distance of markers: few enough to tell them apart, and not all at the same steps."""
+    """The first marker and the distance between markers: few of them, and not at the same steps for all methods."""
     distance = max(length // 5, 1)
     return zlib.crc32(method.encode()) % distance, distance
 
 
 def draw_time(board: Leaderboard) -> Figure:
-    """Seconds of training by part, a panel a task and a stacked bar a method."""
+    """Seconds of training by part: one panel per task, one stacked bar per method."""
     found = board.found
     figure, panels = make_panels(
         found, "Wall-clock of training without evaluation: mean over complete runs (complete/wanted)"
@@ -220,7 +218,7 @@ def draw_time(board: Leaderboard) -> Figure:
 
 
 def draw_bar(panel: Axes, row: int, found: Selection, task: str, method: str) -> float:
-    """Draw the stacked bar of one method, and give back its length."""
+    """Draw the stacked bar of one method and return its length."""
     runs = found.runs(task, method)
     if not runs:
         panel.text(0, row, f" no complete run (0/{len(found.seeds)})", va="center", fontsize=9)
@@ -237,12 +235,12 @@ def draw_bar(panel: Axes, row: int, found: Selection, task: str, method: str) ->
 
 
 def shown(found: Selection) -> tuple[str, ...]:
-    """Tasks that have a panel: those with a run, all where there is none at all."""
+    """The tasks with a panel: those with a run, or all tasks if there are no runs."""
     return found.begun() or found.tasks
 
 
 def panels_in_a_row(found: Selection) -> int:
-    """Panels side by side: three, but two where that fills both rows."""
+    """Panels side by side: three, or two for four tasks, which fills both rows."""
     return 2 if len(shown(found)) == 4 else max(min(len(shown(found)), 3), 1)
 
 
@@ -267,7 +265,7 @@ def make_panels(found: Selection, title: str) -> tuple[Figure, dict[str, Axes]]:
 
 
 def label_outer(found: Selection, panels: dict[str, Axes], x: str, y: str) -> None:
-    """Label the axes once a column and once a row, and write steps as 10 k or 1 M."""
+    """Label the outer axes only, and write steps as 10 k or 1 M."""
     columns = panels_in_a_row(found)
     for index, panel in enumerate(panels.values()):
         first, last = index % columns == 0, index + columns >= len(shown(found))

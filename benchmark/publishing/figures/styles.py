@@ -1,4 +1,4 @@
-"""How figures look: a method the same in every one and on every page, and the same numbers as the same bytes."""
+"""How figures look: a method has the same style in all of them, and the same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ SETTINGS: dict[RcKeyType, Any] = {
 
 @dataclass(frozen=True)
 class Style:
-    """How a method is drawn: the same in every figure, whichever others are there."""
+    """How a method is drawn in every figure."""
 
     colour: tuple[float, float, float]
     marker: str
     dashes: Literal["-"] | tuple[float, tuple[float, ...]]
 
 
-# The interval of two seeds is nine times as wide as they are apart: bands of five methods would hide every curve.
+# The interval of two seeds is nine times as wide as the distance between them: such bands would hide every curve.
 SEEDS_FOR_BAND = 3
 COLOURS = sns.color_palette("colorblind", 10)
 PART_COLOURS = {
@@ -48,7 +48,7 @@ PART_COLOURS = {
     "other": (0.75, 0.75, 0.75),
 }
 LONG, SHORT, DOTTED = (0, (10, 2)), (0, (4, 1.5)), (0, (1, 1.2))
-# A colour stands for a way to feasible actions; rows on TD3 have long dashes, rows on SAC are dotted.
+# A colour stands for a way to make actions feasible; methods on TD3 have long dashes, methods on SAC are dotted.
 PROJECTED, PENALISED, LAYER, ALPHA, RADIAL, GAUGE = (COLOURS[index] for index in (5, 6, 8, 9, 2, 4))
 STYLES = {
     "flowpg": Style(COLOURS[0], "o", "-"),
@@ -85,7 +85,7 @@ STYLES = {
 
 
 def style_of(method: str) -> Style:
-    """The style of a method; one that is not built in gets a style from its name."""
+    """The style of a method; a method that is not built in gets one derived from its name."""
     if method in STYLES:
         return STYLES[method]
     number = zlib.crc32(method.encode())
@@ -103,18 +103,18 @@ def add_legend(figure: Figure, methods: Sequence[str], columns: int = 4) -> None
 
 
 def save_figure(figure: Figure) -> dict[str, bytes]:
-    """A figure as the bytes of an SVG and of a PNG, without dates and versions."""
-    # Laying out panels takes as long as drawing them, so that it is done once for both files.
+    """A figure as the bytes of an SVG and a PNG, without dates and versions."""
+    # Laying out panels takes as long as drawing them: do it once for both files.
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
     figure.set_dpi(DPI)
     svg, png = io.BytesIO(), io.BytesIO()
-    # Their methods have no types.
+    # Matplotlib does not type these methods.
     pixels: Any = FigureCanvasAgg(figure)
     vectors: Any = FigureCanvasSVG(figure)
-    # Figure.savefig would draw each twice, in case that the first time changes the layout. An SVG changes the dpi.
+    # Figure.savefig would draw each file twice, in case the first time changes the layout. An SVG changes the dpi.
     pixels.print_png(png, metadata={"Software": None})
     vectors.print_svg(svg, metadata={"Date": None, "Creator": None})
     return {"svg": svg.getvalue(), "png": png.getvalue()}

@@ -1,4 +1,4 @@
-"""MLflow as a view of the results: runs from their JSON. It can be rebuilt from nothing."""
+"""MLflow as a view of the results: runs are imported from their JSON, so the store can be rebuilt at any time."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as Row
 
-# A method on a task, and its seeds by their key.
+# The entry of a method on a task, and those of its seeds by run key.
 Families = list[tuple[Entry, dict[str, Entry]]]
 
 
 def import_runs(folder: Path, profile: str, database: Path, server: str | None = None) -> int:
-    """Make the experiment ``acrl/<profile>`` show the runs that are on disk.
+    """Make the experiment ``acrl/<profile>`` show the runs on disk.
 
-    A method on a task is a run of its own, with the means over its seeds, which are shown below it. Importing twice
-    changes nothing, a run made again replaces the one shown, and one that an interrupted import left half done, or that
-    is no longer on disk, is deleted; one that is in training is left alone, and taken over once its JSON is there. Two
-    imports into a server at once may both import a run; the next one mends that.
+    A method on a task is a parent run with the means over its seeds, which are its children. Importing twice changes
+    nothing. A new result of a run replaces the old one. Runs that an interrupted import left incomplete, or that are no
+    longer on disk, are deleted. A run in training is left alone until its JSON exists. Two simultaneous imports into a
+    server may both add a run; the next import removes the duplicate.
 
     Args:
         folder: ``results/<profile>``.
         profile: Its name.
-        database: SQLite file, made if it is missing; artifacts are kept beside it.
+        database: SQLite file, created if missing; artifacts are kept next to it.
         server: Address of a store to use instead.
 
     Returns:
@@ -65,7 +65,7 @@ def import_runs(folder: Path, profile: str, database: Path, server: str | None =
 
 
 def show_run(client: MlflowClient, experiment: str, entry: Entry, parent: str, live: Row | None) -> None:
-    """Show a run below its method, in the place of what was shown while it trained, if there is that."""
+    """Show a run below its method, in place of its live row, if there is one."""
     if live is not None:
         if rows.take_over(client, experiment, live, entry, parent):
             return
@@ -76,11 +76,10 @@ def show_run(client: MlflowClient, experiment: str, entry: Entry, parent: str, l
 def keep_what_is_right(
     client: MlflowClient, experiment: str, families: Families
 ) -> tuple[dict[str, Row], dict[str, Row]]:
-    """Delete what is shown of runs that are not on disk, or are otherwise there.
+    """Delete rows of runs that are no longer on disk or have changed.
 
     Returns:
-        What is shown as it is on disk, and what was shown while it trained and is on disk now, by run key or by task
-        and method.
+        The rows that match the disk, by run key or by task and method, and the live rows of runs that have ended.
     """
     wanted = {method.tags["group"]: method for method, _ in families}
     wanted |= {key: entry for _, seeds in families for key, entry in seeds.items()}
@@ -102,10 +101,10 @@ def keep_what_is_right(
 
 
 def read_families(folder: Path, profile: str) -> Families:
-    """What is shown of every run of the profile.
+    """The entries of every run of the profile.
 
     Raises:
-        UserError: If there is no run, or a file is damaged, misplaced or of another profile.
+        UserError: If there is no run, or a file is damaged, misplaced or belongs to another profile.
     """
     check_runs(profile, folder.parent)
     found: dict[tuple[str, str], list[tuple[Path, RunResult]]] = {}
@@ -129,7 +128,7 @@ def read_families(folder: Path, profile: str) -> Families:
 def read_scales(
     found: Mapping[tuple[str, str], list[tuple[Path, RunResult]]], profile: str
 ) -> dict[str, tuple[float, float]]:
-    """Returns that count as 0 and as 1, of the tasks that have them."""
+    """The reference returns of the tasks that have them."""
     complete = {
         pair: [check_complete(path, run) for path, run in runs if run.status == "complete"]
         for pair, runs in found.items()
@@ -141,14 +140,14 @@ def read_scales(
 
 
 def score_of(run: RunResult, ends: tuple[float, float] | None) -> float | None:
-    """A run's final return on the scale of its task, if it has both."""
+    """A run's score, if its task has reference returns."""
     if ends is None or run.returns is None:
         return None
     return (run.returns.final.mean - ends[0]) / (ends[1] - ends[0])
 
 
 def policy_of(run: RunResult, results: Path) -> Path | None:
-    """A run's last policy, if it is on this machine."""
+    """The file of a run's last policy, if it is on this machine."""
     path = Run(run.profile, run.task, run.method, run.seed).checkpoint(results)
     try:
         return path if load_tensors(path)[1].get("run_key") == run.run_key else None

@@ -1,4 +1,4 @@
-"""Comparisons as MLflow shows them, beside the runs of their profile."""
+"""Comparisons as MLflow shows them, next to the runs of their profile."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from benchmark.analysis.comparison import Compared, Difference
 from benchmark.publishing.mlflow import rows, store
 from benchmark.publishing.mlflow.rows import Entry
 
-# Not "run_key": an import of runs deletes what has a key that no file on disk has.
+# Not "run_key": an import of runs deletes rows whose key no file on disk has.
 COMPARISON_KEY = "comparison_key"
 
 
 def log_comparison(compared: Compared, database: Path, server: str | None) -> bool:
-    """Make the profile's experiment show a comparison, in a store as of :func:`..mlflow.import_runs`.
+    """Add a comparison to the profile's experiment; ``database`` and ``server`` as in :func:`..mlflow.import_runs`.
 
     Returns:
-        Whether it is new; one that is shown already changes nothing.
+        Whether it is new. An existing one is left as it is.
 
     Raises:
         UserError: If the store cannot be used.
@@ -42,7 +42,7 @@ def log_comparison(compared: Compared, database: Path, server: str | None) -> bo
 
 
 def difference_metrics(one: Difference) -> Iterator[tuple[str, float, int]]:
-    """Name, value and step of what is known of a difference."""
+    """Name, value and step of the known numbers of a difference."""
     method = "" if one.method_a != one.method_b else f"{one.method_a}/"
     tolerance = "" if one.tolerance is None else f"/{one.tolerance:g}"
     for part in ("a", "b", "difference", "low", "high"):

@@ -1,6 +1,6 @@
-"""What MLflow shows of a run, and of a method on a task: its names, tags, parameters, metrics and files.
+"""What MLflow shows of a run and of a method on a task: names, tags, parameters, metrics and files.
 
-Curves are on environment steps. What is one number a run is at step 0, so that MLflow shows it as a bar.
+Curves are on environment steps. A single number is logged at step 0, which MLflow shows as a bar.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from envs.registry import make_task
 from methods.base import describe_method
 
 STATUS = {"complete": "FINISHED", "failed": "FAILED", "timeout": "KILLED"}
-# What was counted of policy and behaviour over training.
+# Violations of policy and behaviour over training.
 COUNTED = {"violations/policy": "policy", "violations/behaviour": "behaviour"}
 MADE = ("commit", "dirty", "diff_sha256", "lock_sha256", "processor", "accelerator", "threads", "started")
 # By name and step.
@@ -33,13 +33,13 @@ Points = dict[tuple[str, int], float]
 
 @dataclass(frozen=True)
 class Found:
-    """One run as it is on disk, and what is derived from others.
+    """One run as it is on disk, and what other files add to it.
 
     Attributes:
         path: Its JSON.
         policy: Its last policy, if it is on this machine.
-        score: Its final return on the scale of its task, if there is one.
-        flow: The report on the flow that it was trained with, if there is one.
+        score: Its score, if its task has reference returns.
+        flow: The report on its flow, if there is one.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class Found:
 
 
 def begun_entry(run: Run, key: str, config: Mapping[str, Any], origin: Provenance) -> Entry:
-    """What is known of a run before it has measured anything."""
+    """The entry of a run that has not measured anything yet."""
     command = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile}"
     command += "".join(f" {one.replace('=', ' ', 1)}" for one in run.given)
     names = {"task": run.task, "method": run.method, "seed": str(run.seed), "profile": run.profile}
@@ -71,7 +71,7 @@ def begun_entry(run: Run, key: str, config: Mapping[str, Any], origin: Provenanc
 
 
 def run_entry(found: Found) -> Entry:
-    """What MLflow shows of a run that ended.
+    """The entry of a run that has ended.
 
     Raises:
         UserError: If the file does not say when it was made.
@@ -104,7 +104,7 @@ def run_entry(found: Found) -> Entry:
 
 
 def method_entry(seeds: Sequence[tuple[Found, Entry]]) -> Entry:
-    """What MLflow shows of a method on a task: the means over the seeds that are complete, where all have a value."""
+    """The entry of a method on a task: means over its complete seeds, for metrics that all of them have."""
     first = seeds[0][0].result
     complete = [(found, entry) for found, entry in seeds if found.result.status == "complete"]
     means = mean_of_common([{(name, step): value for name, value, step in entry.metrics} for _, entry in complete])
@@ -128,7 +128,7 @@ def method_entry(seeds: Sequence[tuple[Found, Entry]]) -> Entry:
 
 
 def about(task: str, method: str) -> str:
-    """A line on a method and one on a task; nothing where a plugin is not installed here."""
+    """One line on the method and one on the task, which say so if a plugin is not installed."""
     lines = []
     try:
         lines.append(f"**{method}**: {describe_method(method)}")
@@ -143,7 +143,7 @@ def about(task: str, method: str) -> str:
 
 
 def samples_of(run: RunResult) -> Samples | None:
-    """The feasible actions that a run's flow was trained on; None for a run without."""
+    """The feasible actions that a run's flow was trained on; None for a run without a flow."""
     settings = run.config.get("method", {}).get("samples")
     if not isinstance(settings, dict) or "samples" not in run.versions:
         return None
@@ -160,7 +160,7 @@ def milliseconds(started: str) -> int:
     """A time in milliseconds since 1970.
 
     Raises:
-        ValueError: If it is no time.
+        ValueError: If ``started`` is not a time.
     """
     return int(1000 * datetime.fromisoformat(started).timestamp())
 
@@ -169,7 +169,7 @@ def milliseconds(started: str) -> int:
 
 
 def points_of(found: Found) -> Points:
-    """All that a run measured."""
+    """Every metric of a run."""
     run, points = found.result, Points()
     if run.returns is not None:
         points |= curve_points(run.returns.evaluations, {}, None)
@@ -194,12 +194,12 @@ def points_of(found: Found) -> Points:
 def curve_points(
     evaluations: Sequence[Evaluation], curves: Mapping[str, Sequence[float | None]], violations: Violations | None
 ) -> Points:
-    """What is known over training.
+    """Metrics over training.
 
     Args:
-        evaluations: Of the policy.
+        evaluations: Evaluations of the policy.
         curves: See :class:`benchmark.records.results.RunResult`.
-        violations: Of all steps so far: they tell at how many of the first steps a kind of action was not judged.
+        violations: Violations so far, which tell how many of the first steps were not judged.
     """
     points: Points = {("return/eval", one.step): one.mean for one in evaluations}
     for name, values in curves.items():
@@ -214,7 +214,7 @@ def curve_points(
 
 
 def curve_name(name: str) -> str:
-    """What a curve of a run is called: ``loss/critic`` for ``update/critic_loss``."""
+    """The metric's name of a curve, such as ``loss/critic`` for ``update/critic_loss``."""
     if name in COUNTED:
         return f"{name}/count"
     if name.startswith("update/"):
@@ -224,13 +224,13 @@ def curve_name(name: str) -> str:
 
 
 def count_points(prefix: str, count: ViolationCount) -> Points:
-    """How often and by how much actions of one kind missed C(s) over training."""
+    """Number and size of the violations of one kind of action over training."""
     numbers = {(prefix + name, 0): float(getattr(count, name)) for name in ("n", "mean", "max")}
     return numbers | valid_points(prefix, count.valid_share)
 
 
 def valid_points(prefix: str, shares: Mapping[str, float | None]) -> Points:
-    """Shares that are valid, by tolerance: ``valid_1e-6`` for 1e-06."""
+    """Valid shares by tolerance, such as ``valid_1e-6`` for 1e-06."""
     named = {f"{prefix}valid_{tolerance.replace('e-0', 'e-')}": share for tolerance, share in shares.items()}
     return {(name, 0): share for name, share in named.items() if share is not None}
 

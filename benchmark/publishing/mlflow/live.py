@@ -1,6 +1,6 @@
-"""Trainings in MLflow while they run: the curves so far after each evaluation, off the clock.
+"""Running trainings in MLflow: the curves so far after each evaluation, off the clock.
 
-A store that cannot be used never fails a run: it is said once, and tried again at the next evaluation.
+A store that cannot be used never fails a run: one warning is printed, and each evaluation tries again.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from envs.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# A run waits no longer for a server that does not answer.
+# The longest a run waits for a server that does not answer.
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
 @dataclass(frozen=True)
 class MlflowTracker:
-    """See :class:`benchmark.training.runs.Tracker`; plain data, so that it can be sent to other processes.
+    """See :class:`benchmark.training.runs.Tracker`; plain data, which can be sent to other processes.
 
     Attributes:
-        database: SQLite file, made if it is missing.
+        database: SQLite file, created if missing.
         server: Address of a store to use instead.
     """
 
@@ -42,7 +42,7 @@ class MlflowTracker:
     server: str | None = None
 
     def open(self, profile: str) -> None:
-        """Make the experiment of a profile if it is missing.
+        """Create the experiment of a profile if it is missing.
 
         Raises:
             UserError: If the store cannot be used.
@@ -53,14 +53,14 @@ class MlflowTracker:
             pass
 
     def begin(self, run: Run, key: str, config: RunConfig, origin: Provenance) -> LiveRun:
-        """What shows one run."""
+        """A tracker for one run."""
         return LiveRun(self, run, key, config, origin)
 
 
 class LiveRun:
     """See :class:`benchmark.training.runs.Live`.
 
-    A run that was interrupted goes on where MLflow shows it; an import takes it over once its JSON is there.
+    A resumed run continues its row in MLflow. An import completes that row once the run's JSON exists.
     """
 
     def __init__(self, tracker: MlflowTracker, run: Run, key: str, config: RunConfig, origin: Provenance) -> None:
@@ -82,7 +82,7 @@ class LiveRun:
         self._attempt(lambda: self._send(curve_points(evaluations, curves, violations)))
 
     def end(self, status: End, path: Path, result: RunResult | None = None) -> None:
-        """Show how the run ended and, if it left a result, all that is in it."""
+        """Show how the run ended and its result, if it has one."""
 
         def tell() -> None:
             if result is not None:
@@ -99,7 +99,7 @@ class LiveRun:
                 work()
         except UserError as error:
             if not self.warned:
-                click.echo(f"warning: {self.entry.name} is not shown while it trains: {error}", err=True)
+                click.echo(f"warning: {self.entry.name} is not shown in MLflow while it trains: {error}", err=True)
                 self.warned = True
 
     def _send(self, points: Points) -> None:
@@ -111,7 +111,7 @@ class LiveRun:
         self.sent |= {(rows.clean(name), step) for name, step in new}
 
     def _begin(self) -> MlflowClient:
-        """Begin the run in MLflow, or find the one that shows it, and what was sent of it."""
+        """Begin the run in MLflow, or find its row and the points already sent."""
         for variable, value in SHORT.items():
             os.environ.setdefault(variable, value)
         with store.open_experiment(self.profile, self.tracker.database, self.tracker.server) as (client, experiment):

@@ -1,4 +1,4 @@
-"""What is shown as one run in MLflow, and how it is written there."""
+"""One run in MLflow, and how it is written there."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Item = TypeVar("Item")
-# What MLflow takes at once.
+# The most items MLflow takes at once.
 RUNS_A_PAGE, PARAMS_A_BATCH, METRICS_A_BATCH = 1000, 100, 1000
-# Of a name, at most.
+# The longest name that MLflow takes.
 NAME_LENGTH = 250
-# Set last: a run without it is in training, or what an interrupted import left behind.
+# Set last: a run without it is in training, or an interrupted import left it behind.
 WHOLE = "import"
 # Tag of a run that is shown while it trains.
 LIVE = "live"
-# Tag of one with settings of its own, which no import is about.
+# Tag of a run with settings of its own, which imports ignore.
 GIVEN = "given"
-# Hash of all that is shown of a run: what has another one is shown anew.
+# Hash of everything shown of a run: if it differs, the run is written again.
 SHA256 = "entry_sha256"
 PARENT = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What MLflow calls the dataset of a run.
+    """The dataset of a run.
 
     Attributes:
-        digest: Of what was asked.
-        source: Where they are kept.
-        profile: Numbers that tell of it.
+        digest: Hash of the request.
+        source: Where the samples are kept.
+        profile: Numbers that describe them.
     """
 
     name: str
@@ -48,15 +48,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is shown as one run.
+    """The content of one run.
 
     Attributes:
         metrics: Name, value and step.
         started_ms: When it began, in milliseconds since 1970.
-        ended_ms: When it ended; now if it is None.
-        params: Name and text.
+        ended_ms: When it ended; now if None.
+        params: Text by name.
         files: Text by name.
-        policy: A file of tensors, shown as the model that came of it.
+        policy: A file of tensors, shown as the run's model.
     """
 
     name: str
@@ -72,13 +72,13 @@ class Entry:
 
     @property
     def sha256(self) -> str:
-        """Of all that is shown."""
+        """Hash of everything shown."""
         policy = None if self.policy is None else Path(self.policy.name)
         return hashlib.sha256(repr(replace(self, policy=policy)).encode()).hexdigest()
 
 
 def begin_entry(client: MlflowClient, experiment: str, entry: Entry) -> str:
-    """Begin a run in MLflow with an entry's tags and parameters; returns its id."""
+    """Begin a run in MLflow with an entry's tags and parameters, and return its id."""
     from mlflow.entities import Param
 
     tags = {clean(name): text for name, text in entry.tags.items()}
@@ -99,7 +99,7 @@ def log_points(client: MlflowClient, run_id: str, points: Sequence[tuple[str, fl
 
 
 def write_entry(client: MlflowClient, experiment: str, entry: Entry, parent: str = "") -> str:
-    """Write one entry below a parent, if there is one; returns its id. It counts only once its last tag is there."""
+    """Write one entry, below ``parent`` if given, and return its id. It only counts once its last tag is set."""
     run_id = begin_entry(client, experiment, entry)
     log_points(client, run_id, entry.metrics, entry.started_ms)
     _finish_entry(client, run_id, experiment, entry, parent)
@@ -107,15 +107,15 @@ def write_entry(client: MlflowClient, experiment: str, entry: Entry, parent: str
 
 
 def logged_points(client: MlflowClient, row: Run) -> dict[tuple[str, int], float]:
-    """Every point of a run in MLflow, by its name there and step."""
+    """Every point of a run in MLflow, by metric name and step."""
     history = [one for name in row.data.metrics for one in client.get_metric_history(row.info.run_id, name)]
     return {(one.key, one.step): one.value for one in history}
 
 
 def take_over(client: MlflowClient, experiment: str, row: Run, entry: Entry, parent: str) -> bool:
-    """Make a run that was shown while it trained a whole entry; says whether it could be.
+    """Complete a live row with its entry, and return whether that was possible.
 
-    It cannot where a parameter or a point of it is not what the entry says: MLflow lets neither be changed.
+    It is not possible if a parameter or a point differs from the entry: MLflow does not change either.
     """
     params = {clean(name): text for name, text in entry.params}
     points = {(clean(name), step): (name, value) for name, value, step in entry.metrics}
@@ -159,22 +159,22 @@ def _log_policy(client: MlflowClient, run_id: str, experiment: str, name: str, p
 
 
 def delete_row(client: MlflowClient, row: Run) -> None:
-    """Delete a run with the models that came of it."""
+    """Delete a run and its models."""
     for model in row.outputs.model_outputs if row.outputs else ():
         client.delete_logged_model(model.model_id)
     client.delete_run(row.info.run_id)
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Pieces no longer than MLflow takes at once."""
+    """Consecutive pieces of at most ``size`` items."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def clean(name: str) -> str:
-    """A name that MLflow accepts, another one for every other name.
+    """A name that MLflow accepts; different names stay different.
 
-    A character that it refuses, and each colon, becomes its number in hexadecimal digits between colons; so do the dots
-    of a part ``.`` or ``..``. An empty part becomes a colon, and a long name ends with its hash.
+    Colons and characters that MLflow refuses become their hexadecimal number between colons, as do the dots of the
+    parts ``.`` and ``..``. An empty part becomes a colon, and a long name ends with its hash.
     """
     parts = [re.sub(r"[^\w.\- ]", lambda found: f":{ord(found[0]):02x}:", part) or ":" for part in name.split("/")]
     found = "/".join(part.replace(".", ":2e:") if part in {".", ".."} else part for part in parts)
@@ -182,7 +182,7 @@ def clean(name: str) -> str:
 
 
 def tag_of(row: Run, name: str) -> str:
-    """A tag of a run in MLflow; empty where it has none."""
+    """A tag of a run in MLflow; empty if it has none."""
     return str(row.data.tags.get(name, ""))
 
 

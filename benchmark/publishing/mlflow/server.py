@@ -1,4 +1,4 @@
-"""MLflow's interface on the imported runs."""
+"""MLflow's user interface on the imported runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.training.processes import import_variables, stop_on_sigterm
 from envs.errors import UserError
 
 POLL_SECONDS = 0.2
-# Charts of training runs, and not the view for agents and language models that the interface opens with.
+# Charts of training runs, instead of the view for agents and language models that MLflow opens with.
 VIEW_QUERY = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={store.VIEW}"
 
 
@@ -26,10 +26,10 @@ def serve_ui(database: Path, port: int, announce: Callable[[dict[str, str]], Non
     Once it serves, ``announce`` is called with the address of each experiment's runs.
 
     Raises:
-        UserError: If there is no database yet, it cannot be used, the port is taken, or the server ends by itself.
+        UserError: If there is no usable database, the port is taken, or the server stops by itself.
     """
     links = ui_links(database, port)
-    # Only runs are shown here: MLflow's background jobs, which take a process each, serve other things.
+    # MLflow's background jobs take a process each and are of no use for runs.
     variables = {**os.environ, **import_variables(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (
         stop_on_sigterm(),
@@ -43,20 +43,20 @@ def serve_ui(database: Path, port: int, announce: Callable[[dict[str, str]], Non
             code = server.wait()
         finally:
             server.terminate()
-    raise UserError(f"MLflow's interface ended by itself, with exit code {code}; what it said is above")
+    raise UserError(f"MLflow's server stopped with exit code {code}; see its output above")
 
 
 def ui_links(database: Path, port: int) -> dict[str, str]:
     """Where MLflow's interface shows the runs, by experiment.
 
     Raises:
-        UserError: If there is no database yet, it cannot be used, or the port is taken.
+        UserError: If there is no usable database, or the port is taken.
     """
     database = database.resolve()
     if not database.is_file():
         raise UserError(f"no MLflow database at {database}: import the runs first, with `acrl track`")
     if answers(port):
-        # The server would say it with a traceback.
+        # The server would raise a traceback.
         raise UserError(f"port {port} is in use: choose another with --port")
     with store.one_line_errors(f"the MLflow database {database}", store.HINTS):
         store.check_database(database)

@@ -1,4 +1,4 @@
-"""The store of MLflow, a database or a server, and the experiment of a profile in it."""
+"""The MLflow store, a database or a server, and the experiment of a profile in it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 60
 BUSY_SECONDS = 5
 TRIES = "2"
-# What to do about an error of SQLite, by a word of its message; anything else is taken for damage.
+# What to do about an SQLite error, by a word of its message; any other error is treated as damage.
 HINTS = {
     "locked": "another program is writing to it; try again",
     "readonly": "check its permissions",
     "full": "free some space and import again",
-    "": "it is only a view of the result files: delete it and import again",
+    "": "delete it and import again: it is only a view of the result files",
 }
-# A view that the interface opens an experiment with: charts of returns first, and the runs by name.
+# The view that opens an experiment: charts of returns first, and the runs by name.
 VIEW = "acrl"
 SECTIONS = ("return", "final", "violations", "loss", "update", "training", "flow", "seconds", "calls")
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     f"mlflow.sharedViewState.{VIEW}": json.dumps(
         {
-            # Methods, and what is in training: seeds have another kind.
+            # Methods and runs in training; seeds have another kind.
             "searchFilter": "tags.kind != 'run'",
             "orderByKey": "tags.`mlflow.runName`",
             "orderByAsc": True,
@@ -48,11 +48,11 @@ EXPERIMENT_TAGS = {
         }
     ),
     "mlflow.note.content": (
-        "Each run is a method on a task, with the means over its seeds, which are shown below it. Steps are those of "
-        "the environment. **return/eval** is the return of the policy without noise, its infeasible actions repaired; "
-        "**final/score** is 0 for random feasible actions and 1 for learning without the constraint; **valid_1e-6** is "
-        "the share of outputs that miss C(s) by at most 1e-6; **violations/policy** counts the outputs without noise, "
-        "**violations/behaviour** those with noise, over the whole training."
+        "Each run is a method on a task with the means over its seeds, which are its child runs. Steps are environment "
+        "steps. **return/eval** is the return of the policy without noise, with infeasible actions repaired. "
+        "**final/score** is 0 for random feasible actions and 1 for the same learner without the constraint. "
+        "**valid_1e-6** is the share of outputs that are feasible within 1e-6. **violations/policy** counts infeasible "
+        "outputs over the whole training without exploration noise, **violations/behaviour** with it."
     ),
 }
 SERVER_HINTS = {"": "check that it runs and that MLFLOW_TRACKING_URI is its address"}
@@ -60,17 +60,17 @@ SERVER_HINTS = {"": "check that it runs and that MLFLOW_TRACKING_URI is its addr
 
 @contextmanager
 def open_experiment(profile: str, database: Path, server: str | None) -> Iterator[tuple[MlflowClient, str]]:
-    """A client of the store, and the id of the profile's experiment there, which is made or restored as needed.
+    """A client of the store and the id of the profile's experiment, which is created or restored as needed.
 
-    The store is the database, made if it is missing, with artifacts beside it; or, if there is one, the server, which
-    keeps artifacts where it likes.
+    The store is the server, if there is one, which chooses where it keeps artifacts. Otherwise it is the database,
+    which is created if missing, with artifacts next to it.
 
     Raises:
         UserError: If the database is locked, damaged or cannot be written, or the server does not answer or refuses.
     """
     name = f"acrl/{profile}"
     if server:
-        # MLflow would try for minutes before it says that nobody answers, and print two lines for every run.
+        # MLflow would retry for minutes before it gives up on a server, and print two lines for every run.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", TRIES)
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with one_line_errors(f"the MLflow server {server}", SERVER_HINTS):
@@ -90,14 +90,14 @@ def connect(uri: str) -> MlflowClient:
     """A client of a database or server."""
     from mlflow import MlflowClient
 
-    # Making a database logs a line for each of some fifty migrations, and errors are raised besides being logged.
+    # Creating a database logs a line for each of some fifty migrations, and errors are logged as well as raised.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
 
 
 def create_database(database: Path) -> None:
-    """Make an empty database aside and rename it: one that was killed while it was made would be useless."""
+    """Create an empty database under another name and rename it: an interrupted one would be useless."""
     temporary = database.with_name(f".{database.name}.new")
     temporary.unlink(missing_ok=True)
     try:
@@ -108,10 +108,10 @@ def create_database(database: Path) -> None:
 
 
 def check_database(database: Path) -> None:
-    """Refuse a database that is damaged, locked or read-only, which MLflow would retry for minutes before saying so.
+    """Check that a database can be used; MLflow would retry for minutes before it raises.
 
     Raises:
-        sqlite3.Error: If it is.
+        sqlite3.Error: If it is damaged, locked or read-only.
     """
     connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
@@ -125,7 +125,7 @@ def check_database(database: Path) -> None:
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """The id of the experiment, made or restored as needed, and told how to be shown."""
+    """The id of the experiment, which is created or restored as needed and given its view."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         found, tags = str(client.create_experiment(name, artifact_location=artifacts)), {}
@@ -140,21 +140,21 @@ def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str
 
 
 def sqlite_uri(database: Path) -> str:
-    """The database's address; an absolute one, since MLflow reads relative ones from the working directory."""
+    """The database's URI, absolute because MLflow resolves relative ones against the working directory."""
     from sqlalchemy.engine import URL
 
-    # The driver is named, since MLflow makes a folder of what follows "sqlite:///", quoted as it is.
+    # With the driver's name, since MLflow would create a folder named after the quoted path behind "sqlite:///".
     return URL.create("sqlite+pysqlite", database=str(database.resolve())).render_as_string()
 
 
 def artifact_root(database: Path) -> Path:
-    """The folder of artifacts, beside the database."""
+    """The folder of artifacts, next to the database."""
     return database.resolve().parent / "artifacts"
 
 
 @contextmanager
 def exclusive(database: Path) -> Iterator[None]:
-    """Hold the lock of the database: of two processes that make it at once, one fails in CREATE TABLE.
+    """Hold the database's lock: if two processes create it at once, one fails in CREATE TABLE.
 
     Raises:
         UserError: If another import holds it, or its folder cannot be written.
@@ -164,7 +164,7 @@ def exclusive(database: Path) -> Iterator[None]:
         lock = FileLock(database.with_name(f".{database.name}.lock"), timeout=LOCK_SECONDS)
         lock.acquire()
     except Timeout as error:
-        raise UserError(f"another import into {database} is running; try again when it is done") from error
+        raise UserError(f"another import into {database} is running: try again when it is done") from error
     except OSError as error:
         raise UserError(f"cannot write to {database.parent}: {error.strerror}") from error
     try:
@@ -175,10 +175,10 @@ def exclusive(database: Path) -> Iterator[None]:
 
 @contextmanager
 def one_line_errors(place: str, hints: Mapping[str, str]) -> Iterator[None]:
-    """Turn what SQLite and MLflow raise about a place into a UserError that says what to do, by a word of theirs."""
+    """Turn errors of SQLite and MLflow into a UserError with the hint for a word of their message."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    # Importing MLflow takes seconds, which no other command should wait for.
+    # Importing MLflow takes seconds, and other commands do not need it.
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""The picture files of a task: its constraint, its trained flows and, if wanted, an episode."""
+"""The picture files of a task: its constraint, its trained flows and, on request, an episode."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from methods.flows.base import Flow
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture that was wanted.
+    """A picture that was written or left out.
 
     Attributes:
         task: Id of the task.
-        path: Where it lies; None where it was left out.
-        alt: What it shows, for those who do not see it.
+        path: Its file; None if it was left out.
+        alt: Text alternative.
         reason: Why it was left out.
     """
 
@@ -37,11 +37,11 @@ class PictureFile:
 def write_pictures(params: Params, profile: str, task_id: str, results: Path, episodes: bool) -> Iterator[PictureFile]:
     """Draw the pictures of a task into ``results/<profile>/pictures``.
 
-    Flows are those that are kept of today's versions and settings; none is trained. What cannot be drawn is left
-    out, with the reason: a set that has no plane or no interior, an episode where there is no off-screen renderer.
+    Flows are the trained ones of today's versions and settings; none is trained here. Pictures that cannot be drawn are
+    left out with a reason: a set without a plane or an interior, an episode without an off-screen renderer.
 
     Yields:
-        Each picture once it is written or left out.
+        Each picture, once it is written or left out.
 
     Raises:
         UserError: If an id is unknown, or a file is damaged or cannot be written.
@@ -71,12 +71,12 @@ def write_pictures(params: Params, profile: str, task_id: str, results: Path, ep
 
 
 def alt_path(picture: Path) -> Path:
-    """Where the text lies that says what a picture shows."""
+    """The file with a picture's text alternative."""
     return picture.with_name(f"{picture.name}.txt")
 
 
 def _write(task: TaskSpec, stem: Path, picture: Picture) -> PictureFile:
-    # Not with_suffix: a task's id may have a full stop.
+    # Not with_suffix: the id of a task may contain a full stop.
     path = stem.with_name(f"{stem.name}.{picture.kind}")
     write_bytes(path, picture.content)
     write_text(alt_path(path), picture.alt + "\n")
@@ -84,7 +84,7 @@ def _write(task: TaskSpec, stem: Path, picture: Picture) -> PictureFile:
 
 
 def kept_flow(params: Params, profile: str, task: TaskSpec, method_id: str, results: Path) -> Flow | None:
-    """The flow of a method that is kept below ``results``, if it is of today's versions and settings; none is trained.
+    """The trained flow of a method in ``results``, if it has today's versions and settings; None otherwise.
 
     Raises:
         UserError: If an id is unknown, the method has no flow, or the file is damaged.

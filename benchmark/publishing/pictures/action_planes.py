@@ -16,24 +16,25 @@ from envs.sampling.dataset import embed, rollout_contexts
 
 ROLLOUT_STEPS = 300
 SIDES = 2
-# Points along each side of the grids on which shares are taken.
+# Points along each side of the grids that shares are computed on.
 COARSE, FINE = 13, 201
-# A plane that more of the box than this is feasible in shows nothing of the constraint.
+# A plane with a larger feasible share than this does not show the constraint.
 UNCUT = 0.999
-# Room on each side of what is feasible, as a share of its width.
+# Margin on each side of the feasible region, as a share of its width.
 MARGIN = 0.3
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The plane of two (groups of) free coordinates of an action, the others held where the interior point has them.
+    """The plane of two (groups of) free coordinates of an action; the others stay at the interior point.
 
-    Free coordinates are those that equalities leave: all, but for an allocation, whose last follows from the total.
+    Free coordinates are those that equalities leave: all of them, except for an allocation, where the last one follows
+    from the total.
 
     Attributes:
         constraint: The set.
-        x: Free coordinates, from 0, that move together along the horizontal axis.
-        y: Those along the vertical one.
+        x: Indices of the free coordinates that move together along the horizontal axis.
+        y: Indices of those along the vertical axis.
     """
 
     constraint: Constraint
@@ -53,12 +54,12 @@ class Slice:
         return self.constraint.from_free(free)
 
     def coordinates(self, actions: Tensor) -> Tensor:
-        """Where actions (B, n) lie, or the nearest points of the plane to them: (B, 2)."""
+        """The points (B, 2) of the plane nearest to actions (B, n)."""
         free = self.constraint.to_free(actions)
         return torch.stack([free[:, list(self.x)].mean(dim=1), free[:, list(self.y)].mean(dim=1)], dim=1)
 
     def violation(self, points: Tensor, obs: Tensor) -> Tensor:
-        """The largest signed violation at points (B, 2): (B,), at most 0 where the action is feasible."""
+        """The largest signed violation at points (B, 2): (B,), at most 0 if the action is feasible."""
         actions = self.actions(points, obs)
         return self.constraint.violation(actions, obs.expand(len(actions), -1)).amax(dim=1)
 
@@ -86,9 +87,9 @@ def share(plane: Slice, obs: Tensor, count: int = COARSE) -> float:
 
 
 def visited_states(task: TaskSpec, seed: int) -> Tensor:
-    """Observations (N, o) of episodes of random feasible actions, or one where no state enters the constraint.
+    """Observations (N, o) of episodes with random feasible actions; one if the constraint ignores the state.
 
-    They hold the variables that enter the constraint alone.
+    Only the variables that enter the constraint are set.
     """
     constraint = task.constraint
     if not constraint.context_indices:
@@ -97,16 +98,16 @@ def visited_states(task: TaskSpec, seed: int) -> Tensor:
 
 
 def choose_slice(constraint: Constraint, states: Tensor) -> Slice:
-    """Of the planes of two coordinates the one that C(s) cuts most at the states (N, o).
+    """The plane of two coordinates with the smallest feasible share at the states (N, o).
 
-    Where it cuts none, as a ball that holds them all, half of the coordinates move together along each axis.
+    If C(s) cuts none of the planes, as a large ball may, half of the coordinates move together along each axis.
 
     Raises:
-        UserError: If there is one free coordinate alone.
+        UserError: If there is only one free coordinate.
     """
     dim = constraint.free_dim
     if dim < SIDES:
-        raise UserError(f"{type(constraint).__name__}: a set of one free coordinate has no plane to be drawn in")
+        raise UserError(f"{type(constraint).__name__} cannot be drawn: it has only one free coordinate")
     pairs = [Slice(constraint, (i,), (j,)) for i, j in itertools.combinations(range(dim), 2)]
     if len(pairs) == 1:
         return pairs[0]
@@ -118,9 +119,9 @@ def choose_slice(constraint: Constraint, states: Tensor) -> Slice:
 
 
 def choose_states(plane: Slice, states: Tensor) -> Tensor:
-    """Of the states (N, o) three, (3, o): where most of the plane is feasible, least of it, and nearest to half-way.
+    """Three of the states (N, o), with the largest, a middle and the smallest feasible share of the plane: (3, o).
 
-    Where no state enters the constraint it is the one that there is.
+    If the constraint ignores the state, the only state is returned.
     """
     if len(states) == 1:
         return states
@@ -130,7 +131,7 @@ def choose_states(plane: Slice, states: Tensor) -> Tensor:
 
 
 def window(plane: Slice, states: Tensor) -> tuple[Tensor, Tensor]:
-    """Corners (2,), (2,) of the square around all that is feasible at any of the states (S, o), with a margin."""
+    """Corners (2,), (2,) of the square around the feasible region at all states (S, o), with a margin."""
     points = grid(*plane.box(), FINE)
     inside = torch.stack([plane.violation(points, obs[None]) <= 0 for obs in states]).any(dim=0)
     shown = points[inside] if bool(inside.any()) else points

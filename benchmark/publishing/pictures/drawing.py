@@ -1,7 +1,7 @@
-"""Pictures of tasks: what is feasible, where infeasible actions are repaired to, and what a flow puts out.
+"""Pictures of tasks: the feasible region, how infeasible actions are repaired, and the samples of a flow.
 
-The same task and flow give the same bytes. Colours are told apart by colour-blind readers, and marks differ in
-shape as well.
+The same task and flow give the same bytes. Colour-blind readers can tell the colours apart, and marks differ in shape
+as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from methods.flows.base import Flow
 from methods.flows.measure import draw_actions, summed_violation
 
 FEASIBLE, INFEASIBLE, REPAIRED, EDGE = COLOURS[9], COLOURS[3], COLOURS[0], "0.15"
-# A panel is about a third of a phone's width: letters have to be large beside it.
+# A panel is about a third of a phone's width, so letters have to be large.
 SETTINGS: dict[RcKeyType, Any] = {
     "font.size": 12.0,
     "axes.titlesize": 12.0,
@@ -42,19 +42,19 @@ SETTINGS: dict[RcKeyType, Any] = {
 }
 ONE_PANEL, OF_THREE = 2.7, 1.9
 DPI, PALETTE = 140, 64
-# Infeasible actions: one in each field of a chequered window.
+# Fields along each side of the window; each has one infeasible action.
 FIELDS = 4
-# In shares of the window: how near to the plane an action counts as in it, and the shortest arrow that shows.
+# As shares of the window: the distance at which an action counts as in the plane, and the shortest visible arrow.
 NEAR, SHORTEST = 1e-6, 0.07
 DRAWS = 400
 FEW = 3
-# Of states, infeasible actions and latents.
+# Seed of states, infeasible actions and latents.
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The content of a picture's file, its extension, and what it shows, for those who do not see it."""
+    """The content of a picture's file, its extension, and its text alternative."""
 
     content: bytes
     kind: str
@@ -63,7 +63,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a task: a plane of its actions, the states (S, o), a panel each, and the corners of a panel."""
+    """What is shown of a task: a plane of its actions, the states (S, o) of its panels, and the corners of a panel."""
 
     task: TaskSpec
     plane: Slice
@@ -73,7 +73,7 @@ class View:
 
     @classmethod
     def of(cls, task: TaskSpec) -> View:
-        """The view of a task that its constraint is seen best in, at states of some episodes."""
+        """The view that shows a task's constraint best, at states of some episodes."""
         states = action_planes.visited_states(task, SEED)
         plane = action_planes.choose_slice(task.constraint, states)
         chosen = action_planes.choose_states(plane, states)
@@ -84,14 +84,14 @@ class View:
         first, second = self.plane.names()
         plane = f"in the plane of {first} and {second}"
         if len(self.plane.x) + len(self.plane.y) < self.task.constraint.free_dim:
-            plane += ", other coordinates held where the interior point has them"
+            plane += ", with the other coordinates at the interior point"
         if len(self.states) == 1:
             return plane
-        return f"{plane}, at three states s of an episode: where most is feasible, half-way, and where least is"
+        return f"{plane}, at the states s of an episode with the largest, a middle and the smallest feasible region"
 
 
 def draw_constraint(task: TaskSpec) -> Picture:
-    """What is feasible, and where infeasible actions are repaired to: three panels where a state enters, else one."""
+    """The feasible region and repairs of infeasible actions: three panels if C(s) depends on the state, else one."""
     view = View.of(task)
     figure, panels = make_panels(view)
     arrows = 0
@@ -108,18 +108,18 @@ def draw_constraint(task: TaskSpec) -> Picture:
     shares = " / ".join(percent(share(view.plane, obs[None], FINE)) for obs in view.states)
     alt = f"Feasible actions of {task.id}, {task.constraint.formula()}, {view.describe()}: {shares}% of the action box."
     repaired = "Arrows lead from infeasible actions to those executed instead."
-    left_out = "Infeasible actions are crosses; those executed instead lie outside of the plane."
+    left_out = "Crosses are infeasible actions; the actions executed instead lie outside the plane."
     return Picture(save_png(figure), "png", f"{alt} {repaired if arrows else left_out}")
 
 
 def draw_flow(task: TaskSpec, flow: Flow, name: str) -> Picture:
-    """What a flow makes of uniform latents, at the same states and in the same plane as :func:`draw_constraint`.
+    """Actions of a flow for uniform latents, at the same states and in the same plane as :func:`draw_constraint`.
 
-    Where actions have more than two free coordinates no plane holds them: they are shown from above, over uniform
-    feasible actions in place of the region.
+    Actions with more than two free coordinates are projected onto the plane, over uniform feasible actions in place of
+    the region.
     """
     view = View.of(task)
-    # One panel has the heading in its title, of two lines.
+    # A single panel has the heading in its title of two lines.
     figure, panels = make_panels(view, extra=0.5 if len(view.states) > 1 else 0.8)
     heading = f"{name}, {DRAWS} draws"
     valid = []
@@ -146,12 +146,12 @@ def draw_flow(task: TaskSpec, flow: Flow, name: str) -> Picture:
     add_legend(figure, handles, len(panels))
     if len(panels) > 1:
         figure.suptitle(heading, fontsize=12)
-    alt = f"{DRAWS} actions that the flow of {name} on {task.id} makes of uniform latents, {view.describe()}: "
+    alt = f"{DRAWS} actions of the flow of {name} on {task.id} for uniform latents, {view.describe()}: "
     return Picture(save_png(figure), "png", f"{alt}{' / '.join(valid)} of them valid at tolerance 0.")
 
 
 def make_panels(view: View, extra: float = 0.0) -> tuple[Figure, Sequence[Axes]]:
-    """A figure with a panel for each state, with the same axes, and so many inches more for a heading."""
+    """A figure with one panel per state on the same axes, and ``extra`` inches for a heading."""
     count = len(view.states)
     with mpl.rc_context(SETTINGS):
         side = ONE_PANEL if count == 1 else OF_THREE
@@ -176,22 +176,22 @@ def shorten(name: str) -> str:
 
 
 def title_of(view: View, obs: Tensor) -> str:
-    """The variables of a state (o,) where they are few, or the share of the plane that is feasible."""
+    """The variables of a state (o,) if they are few, else the feasible share of the plane."""
     variables = view.task.constraint.context(obs[None])[0].round(decimals=1).tolist()
     if not variables:
         return ""
     if len(variables) > FEW:
         return f"{share(view.plane, obs[None], FINE):.0%} feasible"
-    # A rounded -0.0 is 0.
+    # Adding 0.0 turns a rounded -0.0 into 0.
     return f"s = ({', '.join(f'{value + 0.0:g}' for value in variables)})"
 
 
 def draw_region(panel: Axes, view: View, obs: Tensor) -> QuadContourSet:
-    """Fill what is feasible at ``obs`` (1, o), frame the action box, and dot whole allocations."""
+    """Fill the feasible region at ``obs`` (1, o), frame the action box, and dot whole allocations."""
     points = grid(view.lower, view.upper, FINE)
     worst = view.plane.violation(points, obs).reshape(FINE, FINE).numpy()
     across, up = points[:FINE, 0].numpy(), points[::FINE, 1].numpy()
-    # What lies below the lowest level is not filled.
+    # Contourf fills nothing below its lowest level.
     levels = [min(float(worst.min()), 0.0) - 1.0, 0.0]
     region = panel.contourf(across, up, worst, levels=levels, colors=[FEASIBLE])
     panel.contour(across, up, worst, levels=[0.0], colors=[EDGE], linewidths=1.0)
@@ -207,9 +207,9 @@ def draw_region(panel: Axes, view: View, obs: Tensor) -> QuadContourSet:
 
 
 def draw_repairs(panel: Axes, view: View, obs: Tensor, generator: torch.Generator) -> int:
-    """Draw infeasible actions and arrows to those executed instead; says how many arrows there are.
+    """Draw infeasible actions and arrows to the actions executed instead; return the number of arrows.
 
-    None is drawn where such an action lies outside of the plane.
+    If an executed action lies outside the plane, no arrows are drawn.
     """
     field = grid(torch.zeros(2), torch.full((2,), 1 - 1 / FIELDS), FIELDS)
     jitter = (0.15 + 0.7 * torch.rand(field.shape, generator=generator, dtype=torch.float64)) / FIELDS
@@ -238,7 +238,7 @@ def draw_points(panel: Axes, points: Tensor, marker: str, colour: object, size: 
 
 
 def add_legend(figure: Figure, handles: Sequence[Patch | Line2D], panels: int) -> None:
-    """A legend below the panels; where there is one alone, in a column that it is as wide as."""
+    """A legend below the panels, in two columns below a single panel."""
     with mpl.rc_context(SETTINGS):
         figure.legend(
             handles=handles, loc="outside lower center", ncols=len(handles) if panels > 1 else 2, frameon=False

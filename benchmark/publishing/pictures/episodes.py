@@ -1,7 +1,7 @@
-"""Episodes as animated pictures: MuJoCo's own view, and the bikes in each zone.
+"""Episodes as animated pictures: MuJoCo's own view, or the bikes in each zone.
 
-MuJoCo chooses what it draws with when it is imported, and a renderer that does not work may end the process: it draws
-in one of its own, which is ``python -m benchmark.publishing.pictures.episodes``.
+MuJoCo chooses its renderer on import, and a renderer that does not work may end the process. It therefore draws in a
+process of its own: ``python -m benchmark.publishing.pictures.episodes``.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from envs.seeding import derive_seed, make_generator
 Frames = NDArray[np.uint8]
 
 MOST_FRAMES = 40
-# A random action is held so many steps, or MuJoCo's bodies would only tremble.
+# Each random action is held for this many steps: otherwise MuJoCo's bodies would only tremble.
 HOLD = 5
 WIDTH, HEIGHT, COLOURS = 224, 168, 64
-# Steps between frames, and milliseconds that a frame is shown: motion is smooth, bikes can be counted.
+# Steps between frames, and milliseconds per frame: motion is smooth, bikes can be counted.
 MOTION, BIKES = (2, 80), (1, 400)
 ACTIONS, FRAMES = "actions.npy", "frames.npy"
-# Gymnasium's own environments: cameras that go along with the body, and one above the arm, whose model has none.
+# Cameras of Gymnasium's environments, which follow the body; the arm's model has none, so its camera is above it.
 MUJOCO = ("gymnasium.envs.mujoco", "envs.previous_action")
 FOLLOWING: dict[str, Any] = {"camera_name": "track"}
 ABOVE: dict[str, Any] = {
@@ -52,17 +52,17 @@ NO_RENDERER = (
 
 
 class NoRendererError(UserError):
-    """Nothing here can draw MuJoCo without a screen."""
+    """No renderer on this machine can draw MuJoCo without a screen."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """What happened in T steps, of one episode or of several that follow each other.
+    """T steps of one or several consecutive episodes.
 
     Attributes:
-        observations: (T + 1, o), the start included.
+        observations: (T + 1, o), including the start.
         actions: (T, n), as executed.
-        ended: Episodes that came to their end.
+        ended: Number of episodes that ended.
     """
 
     observations: Tensor
@@ -71,9 +71,9 @@ class Episode:
 
 
 def play(task: TaskSpec, seed: int, steps: int) -> Episode:
-    """The first steps of an episode of actions drawn uniformly from C(s), and of the next where it ends before.
+    """The first steps of an episode with actions sampled uniformly from C(s), continued in the next one if it ends.
 
-    Each action is held for some steps, and repaired where it is infeasible by then.
+    Each action is held for some steps, and repaired if it has become infeasible.
     """
     env, generator = task.make_env(), make_generator(0, "picture", task.id, "actions")
     observation, _ = env.reset(seed=seed)
@@ -93,12 +93,12 @@ def play(task: TaskSpec, seed: int, steps: int) -> Episode:
 def advance(
     env: gymnasium.Env[Any, Any], action: NDArray[np.float64], seed: int, episode: int
 ) -> tuple[NDArray[np.float64], int]:
-    """One step with an action (n,), and the start of the next episode where that was one's last.
+    """Take one step with an action (n,), and start the next episode if this one has ended.
 
     The first episode starts from ``seed``, each later one from the next number.
 
     Returns:
-        The observation (o,), and the number of the episode that it is of, from 0.
+        The observation (o,), and the index of its episode.
     """
     observation, _, terminated, truncated, _ = env.step(action)
     if terminated or truncated:
@@ -108,10 +108,10 @@ def advance(
 
 
 def record_episode(task: TaskSpec) -> Picture:
-    """The beginning of an episode of random feasible actions as a GIF that repeats; of several where they are short.
+    """The beginning of an episode with random feasible actions, or several short ones, as a GIF that repeats.
 
     Raises:
-        NoRendererError: If there is no off-screen renderer, which bike sharing does not need.
+        NoRendererError: If there is no off-screen renderer. Bike sharing does not need one.
     """
     bikes = task.env_id == "BikeSharing"
     every, duration = BIKES if bikes else MOTION
@@ -127,7 +127,7 @@ def record_episode(task: TaskSpec) -> Picture:
 
 
 def render(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) -> Frames:
-    """What an episode of these actions (T, n) looks like: (F, HEIGHT, WIDTH, 3).
+    """Frames (F, HEIGHT, WIDTH, 3) of an episode with these actions (T, n).
 
     Raises:
         NoRendererError: If no renderer works.
@@ -155,7 +155,7 @@ def render(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) 
 
 
 def render_here(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: int) -> Frames:
-    """What :func:`render` does in the other process: the start, and the state after so many steps each."""
+    """The part of :func:`render` in the other process: a frame of the start, and one after each ``every`` steps."""
     view: dict[str, Any] = {"width": WIDTH}
     if task.entry_point.startswith(MUJOCO):
         view |= {"height": HEIGHT, **(ABOVE if task.env_id.startswith("Reacher") else FOLLOWING)}
@@ -172,9 +172,9 @@ def render_here(task: TaskSpec, actions: NDArray[np.float64], seed: int, every: 
 
 def save_gif(frames: Frames, duration: int) -> bytes:
     """Frames (F, height, width, 3) as a GIF that repeats, each shown for ``duration`` milliseconds, in one palette."""
-    # The palette is that of a few frames together: one each would make still parts flicker.
+    # One palette for all, from a few frames: a palette per frame would make still parts flicker.
     some = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 5)]))
-    # An octree keeps the colours of small things, such as a target, which a median cut would spend on a wide sky.
+    # An octree keeps the colours of small objects such as a target; a median cut would spend them on the sky.
     palette = some.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The report as one static site: leaderboard, tasks, methods, claims and where every number is from."""
+"""The report as one static site: leaderboard, tasks, methods, claims and where every number comes from."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from envs.registry import make_task
 
 STATIC = ("style.css", "report.js")
 PICTURES = (".png", ".svg", ".gif")
-# So many leaders are named in the first line.
+# The most leaders named in the first line.
 MOST_NAMED = 4
 LEARNING = (
-    f"Return of the evaluations during training, mean over seeds. {IDLE_METHOD} is a level: the mean final return of "
-    "the feasible action nearest to doing nothing."
+    "Evaluation return during training, mean over seeds. The level line is "
+    f"{IDLE_METHOD}, the feasible action nearest to doing nothing."
 )
 
 
 def write_site(board: Leaderboard, claims: Claims, folder: Path) -> list[Path]:
     """Write the report of a profile to ``folder / "site"`` (``folder`` is ``results/<profile>``).
 
-    The same results give the same bytes. Pages that an earlier report had and this one has not are removed.
+    The same results give the same bytes. Pages of an earlier report that this one lacks are removed.
 
     Returns:
-        The files written, the first page first.
+        The files written, starting with the first page.
 
     Raises:
         UserError: If there is no complete run, or a file cannot be written.
@@ -74,11 +74,11 @@ def remove(path: Path) -> None:
         if not any(path.parent.iterdir()):
             path.parent.rmdir()
     except OSError as error:
-        raise UserError(f"cannot remove {path}: {error.strerror}; delete the folder site and run again") from error
+        raise UserError(f"cannot remove {path}: {error.strerror}; delete the folder 'site' and run again") from error
 
 
 def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, str | bytes]:
-    """Every file of the site by its path."""
+    """Every file of the site by path."""
     found, behind = board.found, parts.sources(board.found, folder)
     tasks = found.begun()
     methods = [method for method in found.methods if any(found.runs(task, method) for task in tasks)]
@@ -107,7 +107,7 @@ def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, st
         files[f"methods/{method}.html"] = render("method", "../", page)
     static = resources.files("benchmark.publishing.site").joinpath("static")
     files |= {f"static/{name}": static.joinpath(name).read_text("utf-8") for name in STATIC}
-    # Its own scope: the bundle declares names of one letter, which would be everybody's.
+    # In its own scope: the bundle declares names of one letter, which would be global.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     files["static/vega.js"] = f"(() => {{{bundle}}})();\n"
     files["static/sources.js"] = f"window.SOURCES = {as_script(behind)};\n"
@@ -115,7 +115,7 @@ def make_files(board: Leaderboard, claims: Claims, folder: Path) -> dict[str, st
 
 
 def make_renderer(**shared: Any) -> Callable[..., str]:
-    """Renders a page of a template, the way from it to the site's folder, and what it shows besides what all do."""
+    """A function that renders a template, given the path to the site's root and the page's own values."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.publishing.site"),
         autoescape=True,
@@ -132,7 +132,7 @@ def make_renderer(**shared: Any) -> Callable[..., str]:
 
 
 def as_script(data: Any) -> Any:
-    """JSON that can stand inside a script element, whatever text it holds."""
+    """JSON that is safe inside a script element, whatever text it holds."""
     text = json.dumps(data, sort_keys=True, allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
 
@@ -148,7 +148,7 @@ def link_papers(text: str) -> Any:
 
 
 def link_address(text: str) -> Any:
-    """An address or a DOI as a link, other text as :func:`link_papers` has it; what is submitted is never markup."""
+    """An address or a DOI as a link, other text as in :func:`link_papers`; submitted text is never markup."""
     if not re.fullmatch(f"{ADDRESS}|{DOI}", text):
         return link_papers(text)
     address = f"https://doi.org/{text}" if re.fullmatch(DOI, text) else text
@@ -156,9 +156,9 @@ def link_address(text: str) -> Any:
 
 
 def learning_script(board: Leaderboard, task: str) -> str:
-    """The learning curves of a task, which more than one page draws."""
+    """The learning curves of a task, which several pages draw."""
     levelled = [*dict.fromkeys([*board.found.methods, IDLE_METHOD])]
-    described = f"{task}. {LEARNING}"
+    described = f"{task}: {LEARNING}"
     spec = charts.training_chart(board.learning, task, levelled, "return of an episode", described)
     return f"window.LEARNING = {{ ...window.LEARNING, {as_script(task)}: {as_script(spec)} }};\n"
 
@@ -169,7 +169,7 @@ def claims_page(claims: Claims, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaders_of(board: Leaderboard) -> tuple[str, str]:
-    """Who is first over all tasks, in few words, and how surely; empty where nobody is ranked."""
+    """Who leads over all tasks, and how sure that is; empty if no method is ranked."""
     frame = board.frame
     whole = frame[(frame["task"] == ALL_TASKS) & frame["tolerance"].isna()]
     means = whole.pivot(index="method", columns="quantity", values="mean").reindex(columns=["score", "best rank"])
@@ -178,18 +178,18 @@ def leaders_of(board: Leaderboard) -> tuple[str, str]:
     if not first:
         return "", ""
     if len(first) == 1:
-        return f"{first[0]} leads.", f"The 95% interval of its score is above those of the other {len(ranked) - 1}."
+        return f"{first[0]} leads.", f"Its 95% interval lies above those of the other {len(ranked) - 1} methods."
     named = f"Tied for first: {', '.join(first)}."
     if len(first) > MOST_NAMED:
         named = f"{len(first)} methods tie for first."
-    return named, f"Of {len(ranked)} ranked methods these have the highest scores, and their 95% intervals overlap."
+    return named, f"They have the highest scores of {len(ranked)} ranked methods, and their 95% intervals overlap."
 
 
 def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> dict[str, Any]:
     """The leaderboard."""
     found, ranked, tasks = board.found, board.ranked_methods, ", ".join(board.scored_tasks)
     scores = f"Score of each method over {tasks}, with 95% intervals."
-    shares = f"Share of runs with a score above each threshold, over {tasks}, a curve a method."
+    shares = f"Share of runs with a score above each threshold over {tasks}, one curve per method."
     figures = {}
     if ranked:
         figures["Scores"] = charts.score_chart(board, scores)
@@ -222,7 +222,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
     """One task."""
     own, shown, spec = board.frame[board.frame["task"] == task], board.found.methods, make_task(task)
     times, ends = [(method, task, method) for method in methods], board.scales[task]
-    missed = f"Violations of the policy's own outputs so far (tolerance 0) over training on {task}."
+    missed = f"Cumulative violations of the policy's own outputs on {task} (tolerance 0)."
     return {
         "task": task,
         "spec": spec,
@@ -231,7 +231,7 @@ def task_page(board: Leaderboard, task: str, methods: Sequence[str]) -> dict[str
         "rows": leaderboard_rows(board, own),
         "no_scores": ends if isinstance(ends, str) else "",
         "learning": LEARNING,
-        "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, a point a method."),
+        "pareto": charts.pareto_charts(own, methods, f"Return against validity on {task}, one point per method."),
         "charts": {
             "Constraint violations": charts.training_chart(
                 board.missed, task, shown, "violations so far", missed, counts=True
@@ -247,7 +247,7 @@ def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
     tasks = [task for task in found.tasks if found.runs(task, method)]
     times = [(task, task, method) for task in tasks]
     step = parts.step_grid(found, timed, method)
-    split = f"Milliseconds of a training step of {method}, by part, by task: mean over rounds."
+    split = f"Milliseconds of a training step of {method} by task and part, mean over rounds."
     return {
         "method": method,
         "about": parts.describe_method(found, method),
@@ -258,26 +258,26 @@ def method_page(board: Leaderboard, method: str) -> dict[str, Any]:
         "step": step,
         "split": charts.step_chart(timed, split) if step else None,
         "charts": {
-            "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by part, by task.")
+            "Where the time went": charts.time_chart(found, times, f"Seconds of training of {method} by task and part.")
         },
     }
 
 
 def picture_files(folder: Path, tasks: Iterable[str]) -> dict[str, bytes]:
-    """Pictures that were drawn of these tasks, by task in their order."""
+    """Existing pictures of these tasks, in the order of tasks."""
     found = sorted((folder / "pictures").glob("*"))
-    # What is feasible, then what flows put out, then the episode.
+    # The feasible region, then the samples of flows, then the episode.
     found.sort(key=lambda path: (path.suffix == ".gif", "-flow-" in path.name, path.name))
     wanted = [path for task in tasks for path in found if is_of(path, task)]
     return {f"pictures/{path.name}": path.read_bytes() for path in wanted}
 
 
 def is_of(path: Path, task: str) -> bool:
-    """Whether a file is a picture of a task: named by its id, alone or with a hyphen and more."""
+    """Whether a file is a picture of a task: its name is the task's id, or begins with the id and a hyphen."""
     return path.suffix in PICTURES and (path.stem == task or path.stem.startswith(f"{task}-"))
 
 
 def pictures_of(folder: Path, pictures: Iterable[str], task: str) -> dict[str, str]:
-    """A task's pictures, and what each shows."""
+    """A task's pictures with their text alternatives."""
     texts = {name: alt_path(folder / name) for name in pictures if is_of(Path(name), task)}
     return {name: path.read_text("utf-8").strip() if path.exists() else task for name, path in texts.items()}

@@ -1,4 +1,4 @@
-"""What tables of the report hold: numbers as text, each with the names of what it comes from."""
+"""The content of the report's tables: numbers as text, each with the names of its sources."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD, unconst
 from benchmark.records.selection import Selection
 from envs.registry import make_task
 
-# What "valid" is counted of, by name in the tidy frame.
+# The outputs that "valid" counts, by quantity in the tidy frame.
 VALIDITY = {"final valid share": "the last policy", "valid share": "the whole training"}
-# A number that sorts below every other.
+# Sorts below every number.
 NOTHING = -1e308
 
 
@@ -29,11 +29,11 @@ class Cell:
     """A number as text.
 
     Attributes:
-        sort: What it sorts by.
-        sources: Names of ``records.reports`` that it comes from, with spaces between; empty of what is no number.
-        about: What it is, for the heading above its sources.
-        strong: Whether it stands out.
-        ends: Of its interval, if it has one.
+        sort: Sort key.
+        sources: Names of its sources (``records.reports``), separated by spaces; empty if it is not a number.
+        about: Heading above its sources.
+        strong: Whether it is emphasised.
+        ends: Ends of its interval, if it has one.
     """
 
     text: str
@@ -46,23 +46,23 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: what its columns are called, and its rows, each beginning with what it is of."""
+    """A table: the headers of its columns, and its rows, whose first cells are their labels."""
 
     heads: list[str]
     rows: list[list[Cell]]
 
     def without_empty(self) -> Grid:
-        """The same without columns that say nothing."""
+        """The same table without empty columns."""
         kept = [i for i in range(len(self.heads)) if any(row[i].text not in ("", DASH) for row in self.rows)]
         return Grid([self.heads[i] for i in kept], [[row[i] for i in kept] for row in self.rows])
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method on one task or on all: one row of the leaderboard.
+    """One row of the leaderboard: a method on one task or on all.
 
     Attributes:
-        valid: Cells by what is counted and tolerance.
+        valid: Cells by quantity and tolerance.
     """
 
     task: str
@@ -76,12 +76,12 @@ class Row:
 
 
 def number(text: str, sources: Iterable[str], about: str, sort: float = NOTHING) -> Cell:
-    """A cell with its sources; a dash has none, since there is nothing to ask about."""
+    """A cell with its sources; a dash has none."""
     return Cell(text, sort) if text == DASH else Cell(text, sort, " ".join(dict.fromkeys(sources)), about)
 
 
 def make_grid(view: pd.DataFrame, plain: Sequence[str], origin: Callable[[dict[str, str], str], Sequence[str]]) -> Grid:
-    """The table of a view: ``plain`` columns hold no numbers, ``origin`` gives the sources of a number by its place."""
+    """The table of a view; ``plain`` columns hold no numbers, and ``origin`` names the sources of a cell."""
     rows = []
     for texts in view.to_dict("records"):
         row = {str(name): str(text) for name, text in texts.items()}
@@ -95,7 +95,7 @@ def make_grid(view: pd.DataFrame, plain: Sequence[str], origin: Callable[[dict[s
 
 
 def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
-    """Rows of all tasks together, then of each task; where methods are ranked the highest score first."""
+    """Rows of all tasks together, then of each task, by descending score if methods are ranked."""
     ranks = frame[(frame["quantity"] == "best rank") & frame["mean"].notna()]
     ranked = {str(task): list(group["method"]) for task, group in ranks.groupby("task")}
     rows = [
@@ -112,7 +112,7 @@ def leaderboard_rows(board: Leaderboard, frame: pd.DataFrame) -> list[Row]:
 def make_row(
     board: Leaderboard, task: str, method: str, cells: Mapping[Any, Mapping[Any, Any]], ranked: Sequence[str]
 ) -> Row:
-    """One row from its cells by quantity and tolerance; ``ranked`` are the methods that it is ranked among."""
+    """One row from its cells by quantity and tolerance; ``ranked`` are the methods it is ranked among."""
     found, whole = board.found, task == ALL_TASKS
     n, wanted = (int(max(cell[size] for cell in cells.values())) for size in ("n", "N"))
     where, tasks = ("all tasks", board.whole_tasks) if whole else (task, [task])
@@ -123,8 +123,8 @@ def make_row(
     rivals = [name for other in ranked for name in runs_on(found, scored, other)]
     theirs = [*runs_on(found, scored, method), *runs_on(found, scored, BASELINE)]
     best, worst = (cells[end, None]["mean"] for end in ("best rank", "worst rank"))
-    about_score = f"Score of {method}, {where}: its runs, and those that scores are measured by"
-    about_rank = f"Rank of {method}, {where}: runs of all methods ranked, and those that scores are measured by"
+    about_score = f"Score of {method}, {where}: its runs and the reference runs"
+    about_rank = f"Rank of {method}, {where}: runs of all ranked methods and the reference runs"
     place = NOTHING if pd.isna(best) else -float(best + worst)
 
     def cell(quantity: str, sources: Iterable[str], about: str, tolerance: float | None = None) -> Cell:
@@ -153,7 +153,7 @@ def runs_on(found: Selection, tasks: Iterable[str], method: str) -> list[str]:
 
 
 def anchor_sources(found: Selection, task: str) -> list[str]:
-    """Sources of the runs that a task's returns are measured by: those of its 0, then those of its 1."""
+    """Sources of a task's reference runs: those of score 0, then those of score 1."""
     return [*runs_on(found, [task], LOW_METHOD), *runs_on(found, free_task(task), HIGH_METHOD)]
 
 
@@ -163,7 +163,7 @@ def free_task(task: str) -> list[str]:
 
 
 def pair_grid(board: Leaderboard) -> Grid:
-    """How often one method is better than another, with the runs of both."""
+    """Probability of improvement for each pair of methods, with the runs of both."""
     found, tasks = board.found, board.scored_tasks
 
     def origin(row: dict[str, str], other: str) -> list[str]:
@@ -173,7 +173,7 @@ def pair_grid(board: Leaderboard) -> Grid:
 
 
 def scale_grid(board: Leaderboard) -> Grid:
-    """The returns of score 0, of score 1 and of doing nothing on each task, with the runs that they are means of."""
+    """Reference returns and the return of doing nothing on each task, with their runs."""
     found, view = board.found, scale_view(board, digits_of_interval).drop(columns=NO_SCORES, errors="ignore")
 
     def origin(row: dict[str, str], column: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Interactive charts of the report as Vega-Lite: plain data that the page draws by itself, without a network.
+"""Interactive charts of the report as Vega-Lite: plain data, which the page draws without a network.
 
-Channels are given as objects: Altair checks a string against its schema, which takes longer than all the rest.
+Channels are objects: Altair checks a string against its schema, which takes longer than everything else.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ POINTS = "points"
 
 
 def method_colour(methods: Sequence[str], legend: alt.Legend | None) -> alt.Color:
-    """Each method in its colour, as in every other figure; doing nothing in that of the page's text."""
+    """The colour of each method, as in every other figure; doing nothing has the colour of the page's text."""
     colours = ["var(--ink)" if method == IDLE_METHOD else to_hex(style_of(method).colour) for method in methods]
     return alt.Color("method:N", scale=alt.Scale(domain=list(methods), range=colours), legend=legend)
 
 
 def method_shape(methods: Sequence[str], legend: alt.Legend | None) -> alt.Shape:
-    """Each method with its marker: colour alone tells nobody everything."""
+    """The marker of each method, for readers who cannot tell colours apart."""
     marks = [SHAPES.get(style_of(method).marker, OTHER_SHAPE) for method in methods]
     return alt.Shape("method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=legend)
 
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
-    """A chart as plain data, as wide as its place in the page, with what a screen reader says of it."""
+    """A chart as plain data, as wide as its container, with a description for screen readers."""
     spec: Spec = chart.properties(width="container", height=HEIGHT, description=description).to_dict(validate=False)
     spec.pop("config", None)
     return spec
 
 
 def with_ends(frame: pd.DataFrame) -> pd.DataFrame:
-    """Intervals of width zero where there is none to draw: a chart of nothing but gaps has no scale."""
+    """The frame with intervals of width zero where they are missing: a chart of gaps alone has no scale."""
     known = frame.astype({"mean": float, "low": float, "high": float})
     return known.assign(low=known["low"].fillna(known["mean"]), high=known["high"].fillna(known["mean"]))
 
 
 def score_chart(board: Leaderboard, described: str) -> Spec:
-    """Score over all tasks with its interval; where methods are ranked, the highest on top."""
+    """Score over all tasks with its interval, the highest on top if methods are ranked."""
     frame, methods = board.frame, board.ranked_methods
     rows = frame[(frame["task"] == ALL_TASKS) & (frame["quantity"] == "score")]
     data = with_ends(rows[["method", "mean", "low", "high"]])
@@ -102,8 +102,8 @@ def pareto_charts(frame: pd.DataFrame, methods: Sequence[str], described: str) -
 
     Args:
         frame: The tidy frame of one task.
-        methods: Those to show, in their order.
-        described: What a screen reader says, before the tolerance.
+        methods: Methods to show, in order.
+        described: Description for screen readers, without the tolerance.
     """
     final = frame[frame["quantity"] == "final return"]
     returns = with_ends(final).set_index("method")[["mean", "low", "high"]]
@@ -114,9 +114,9 @@ def pareto_charts(frame: pd.DataFrame, methods: Sequence[str], described: str) -
     for tolerance in TOLERANCES:
         shares = with_ends(valid[valid["tolerance"] == tolerance]).set_index("method")[["mean", "low", "high"]]
         data = returns.join(shares.add_prefix("valid_")).dropna(subset=["mean", "valid_mean"]).reset_index()
-        # No share is below 0 or above 1, whatever room the points want.
+        # A share is never below 0 or above 1, whatever margin the points want.
         ends = [0.0, 1.0] if data.empty else [data["valid_low"].min() - 0.02, data["valid_high"].max() + 0.02]
-        # The same chart of other numbers: to check it anew against its schema takes longer than all the rest.
+        # The same chart with other numbers: checking it again against its schema takes longer than everything else.
         spec = copy.deepcopy(chart)
         spec["datasets"] = {POINTS: data.to_dict("records")}
         spec["description"] = f"{described} Tolerance {tolerance:g}."
@@ -147,15 +147,15 @@ def training_chart(
 
 
 def curve_data(curves: Curves, task: str) -> pd.DataFrame:
-    """Mean over seeds at each step, with its band where there are seeds enough to draw one."""
+    """Mean over seeds at each step, with a band if there are enough seeds to draw one."""
     data = curves.means[curves.means["task"] == task].rename(columns={"mean": "value"})
-    # A band of width zero where a point has no interval: left out, the band would reach across it.
+    # A point without an interval has a band of width zero: otherwise the band would reach across it.
     ends = {end: data[end].fillna(data["value"]).where(data["n"] >= SEEDS_FOR_BAND) for end in ("low", "high")}
     return data.assign(**ends)[["method", "step", "value", "low", "high"]]
 
 
 def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], described: str) -> Spec:
-    """Where the wall-clock of training went: a stacked bar for each (label, task, method)."""
+    """Where the wall-clock of training went: one stacked bar per (label, task, method)."""
     rows = []
     for label, task, method in pairs:
         runs = found.runs(task, method)
@@ -164,12 +164,12 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
                 seconds = sum(max(part_seconds(run, part), 0.0) for run in runs) / len(runs)
                 rows.append({"bar": label, "part": part, "spent": round(seconds, 3), "place": place})
     mixed = different_machines([run for _, task, method in pairs for run in found.runs(task, method)])
-    described += " Mean over runs" + (", of different machines: do not compare." if mixed else ".")
+    described += " Mean over runs" + (" on different machines, which do not compare." if mixed else ".")
     return finish(_stacks(rows, PARTS, "seconds"), described)
 
 
 def step_chart(timed: pd.DataFrame, described: str) -> Spec:
-    """What a training step costs by part, from the frame of one method's timing: a stacked bar a task."""
+    """Cost of a training step by part, from the frame of one method's timing: one stacked bar per task."""
     rows = [
         {"bar": cell["task"], "part": cell["quantity"], "spent": round(cell["mean"], 6), "place": place}
         for place, part in enumerate(STEP_PARTS)
@@ -210,7 +210,7 @@ def _curves(
     colour = method_colour(methods, _legend())
     axis = alt.Y(f"{y}:Q", title=y_title)
     if counts:
-        # Vega finds no good ticks for it.
+        # Vega does not find good ticks for this scale.
         ticks = [0, *(10**power for power in range(1, 10) if 10**power <= data[y].max())]
         axis = axis.axis(values=ticks, format=",d").scale(type="symlog", constant=LINEAR_UP_TO)
     else:

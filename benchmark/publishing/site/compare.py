@@ -1,4 +1,4 @@
-"""Two methods side by side: every method's numbers by task, of which the page shows two columns."""
+"""Two methods side by side: the numbers of every method by task; the page shows two of the columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALID, TOLERANCE = "final valid share", "1e-06"
 
 @dataclass(frozen=True)
 class Quantity:
-    """A row of the comparison: a number of each method, and which of two is the better one."""
+    """A row of the comparison: the number of each method, and whether a high or a low one is better."""
 
     name: str
     better: Literal["high", "low"]
@@ -27,14 +27,14 @@ class Quantity:
 
 
 def rivals_of(methods: Sequence[str]) -> dict[str, str]:
-    """Whom a method is compared with first: the baseline, and the baseline with the first of the others."""
+    """The method that each one is compared with first: the baseline, or for the baseline the first of the others."""
     others = [method for method in methods if method != BASELINE]
     against = BASELINE if BASELINE in methods else methods[0]
     return {method: against if method != against else (others or [against])[0] for method in methods}
 
 
 def compare_page(board: Leaderboard, methods: Sequence[str]) -> dict[str, Any]:
-    """Everything that is compared, by task, and the two methods that are shown first."""
+    """Everything compared by task, and the two methods shown first."""
     rows = {(row.task, row.method): row for row in leaderboard_rows(board, board.frame)}
     compared = {}
     if board.whole_methods:
@@ -63,7 +63,7 @@ def quantities(rows: dict[tuple[str, str], Row], task: str, methods: Sequence[st
 
 
 def with_numbers(name: str, better: Literal["high", "low"], cells: dict[str, Cell]) -> list[Quantity]:
-    """The row of a quantity, if any method has a number."""
+    """The row of a quantity, or nothing if no method has a number."""
     return [Quantity(name, better, cells)] if any(cell.text != DASH for cell in cells.values()) else []
 
 

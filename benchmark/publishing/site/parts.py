@@ -1,4 +1,4 @@
-"""Parts of the report: what it says of a method and of a claim, and where every number is from."""
+"""Parts of the report: its text on a method and a claim, and where every number comes from."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ STEP = (
 
 
 def describe_method(found: Selection, method: str) -> list[str]:
-    """Paragraphs on a method: its module's docstring, and the first lines of those that it stands on.
+    """Paragraphs on a method: its module's docstring, and the first line of each module that it builds on.
 
-    There are none of a submitted one, whose code may be installed here or not.
+    A submitted method has none, since its code may not be installed.
     """
     if method in found.submitted and not is_of_repository(method):
         return []
@@ -46,23 +46,23 @@ def describe_method(found: Selection, method: str) -> list[str]:
     own, *others = (inspect.getdoc(module) or "" for module in modules)
     paragraphs = [
         *(own or inspect.getdoc(cls) or "").split("\n\n"),
-        *(f"Stands on: {text.partition(chr(10))[0]}" for text in others),
+        *(f"Builds on: {text.partition(chr(10))[0]}" for text in others),
     ]
     return [" ".join(paragraph.split()) for paragraph in paragraphs]
 
 
 def settings_of(run: CompleteRun) -> dict[str, str]:
-    """Settings of a run's method, which are the same for all seeds."""
+    """Settings of a run's method, which all seeds share."""
     return {name: str(value) for name, value in sorted(run.record.config.get("method", {}).items())}
 
 
 def measured_rows(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The rows of a table in which something was measured, with all of their cells."""
+    """The rows of a table with at least one measurement."""
     return frame[frame.groupby(keys, dropna=False)["n"].transform("max") > 0]
 
 
 def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None:
-    """The measured split of a training step by task, from the frame of its timing; None where it was not timed."""
+    """Time of a training step by task and part, from the frame of its timing; None if it was not timed."""
     own = measured_rows(timed, ["task"])
     if own.empty:
         return None
@@ -75,7 +75,7 @@ def step_grid(found: Selection, timed: pd.DataFrame, method: str) -> Grid | None
 
 
 def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
-    """Recall, cost and validity of a method's flows by task, from the frame of flows; none without a flow."""
+    """Recall, cost and validity of a method's flows by task, from the frame of flows; empty without a flow."""
     own = measured_rows(flows[flows["flow"] == method], ["task", "states", "latent"])
     if own.empty:
         return {}
@@ -95,7 +95,7 @@ def flow_grids(flows: pd.DataFrame, method: str) -> dict[str, Grid]:
 
 
 def claim_page(claim: Claim, known: Collection[str]) -> dict[str, Any]:
-    """A claim as tables by heading, whose cells name those of the ``known`` sources that they come from."""
+    """A claim as tables by heading, whose cells name their sources among the ``known`` ones."""
 
     def linked(text: str, sources: Iterable[str], about: str, strong: bool = False) -> Cell:
         there = " ".join(dict.fromkeys(name for name in sources if name in known))
@@ -144,7 +144,7 @@ Origin = dict[str, Any]
 
 
 def sources(found: Selection, folder: Path) -> dict[str, list[Origin]]:
-    """Everything that numbers are from, by its name in :mod:`benchmark.records.reports`."""
+    """The origins of all numbers, by source name (:mod:`benchmark.records.reports`)."""
     by_name = {of_runs(*pair): [describe_run(run) for run in runs] for pair, runs in found.complete.items()}
     made = [
         ({"task": task, "method": method}, of_flow(task, method, states), by_pair[task, method].provenance)
@@ -163,7 +163,7 @@ def sources(found: Selection, folder: Path) -> dict[str, list[Origin]]:
 
 
 def describe_run(run: CompleteRun) -> Origin:
-    """Where one run's numbers are from."""
+    """The origin of one run's numbers."""
     record, value = run.record, run.returns.final.mean
     return {
         "task": record.task,
@@ -178,7 +178,7 @@ def describe_run(run: CompleteRun) -> Origin:
 
 
 def describe_origin(provenance: Provenance | None) -> Origin:
-    """Commit, machine and start; unknown where nothing was noted."""
+    """Commit, machine and start; "unknown" without provenance."""
     if provenance is None:
         return dict.fromkeys(("commit", "machine", "started"), "unknown")
     dirty = " with uncommitted changes" if provenance.dirty else ""
@@ -187,14 +187,14 @@ def describe_origin(provenance: Provenance | None) -> Origin:
 
 
 def caption_of(numbers: Path) -> str:
-    """What the page beside an experiment's numbers says of profile, seeds and machine."""
+    """The caption of an experiment's page, which states profile, seeds and machine."""
     page = numbers.with_suffix(".md")
     paragraphs = page.read_text("utf-8").split("\n\n") if page.exists() else []
     return paragraphs[1].strip() if len(paragraphs) > 1 else f"See {page.name}."
 
 
 def provenance_page(found: Selection, behind: Mapping[str, list[Origin]]) -> dict[str, Any]:
-    """Every run, those of references, flows and timings, experiments, and versions by lock file."""
+    """All runs, reference runs, reports on flows and timings, experiments, and versions by lock file."""
     origins = [run.record.provenance for runs in found.complete.values() for run in runs]
     others = [one for name, known in behind.items() for one in known if one["file"] == name]
     return {

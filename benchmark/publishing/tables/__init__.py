@@ -1,4 +1,4 @@
-"""Tables of one profile, as CSV (every number), Markdown and LaTeX (the same, to be read), and a page of them all."""
+"""Tables of one profile as CSV (every number), Markdown and LaTeX (for reading), and one page with all of them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from benchmark.records.selection import Selection, commits, one_line
 from benchmark.records.submissions import describe_submissions
 from envs.registry import make_task
 
-INTERVALS = (
-    "Each cell is the mean over seeds with its 95% interval [low, high] by Student's t; those of shares, counts and "
-    "seconds are cut at what is possible. There is no interval for a single seed or seeds that are all equal. A dash "
-    "means no complete run."
-)
+INTERVALS = "brackets are 95% confidence intervals over seeds"
+# Tables that are not made from the profile's runs.
+OF_OTHERS = ("anchors", "flows", "timing")
 VALIDITY = valid_columns("valid share")
 SIZES = [
     Column("count", "count", 0.0),
@@ -40,7 +38,7 @@ FLOW_COSTS = [
 
 
 def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
-    """Write tables of a profile and a page of them all below ``folder`` (``results/<profile>``); return their paths.
+    """Write a profile's tables and a page with all of them below ``folder`` (``results/<profile>``); return the paths.
 
     The same results give the same bytes.
 
@@ -49,7 +47,7 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
     """
     found = board.found
     tables = [
-        leaderboard_table(board, describe(found)),
+        leaderboard_table(board),
         anchor_table(board),
         flow_table(board),
         violation_table(board),
@@ -60,7 +58,7 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
     failures = describe_failures(found) + describe_libraries(found)
     texts: dict[str, str] = {}
     for table in tables:
-        notes = table.notes if table.name in ("anchors", "flows", "timing") else table.notes + failures
+        notes = table.notes if table.name in OF_OTHERS else [describe(found), *table.notes, *failures]
         texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, float_format=rendering.DIGITS, lineterminator="\n")
         texts[f"{table.name}.md"] = rendering.markdown(table, notes, "#")
         texts[f"{table.name}.tex"] = rendering.latex(table, notes)
@@ -71,7 +69,7 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
 
 
 def describe_libraries(found: Selection) -> list[str]:
-    """A line where runs of one table were made with different versions of libraries."""
+    """A note if the runs were made with different versions of libraries."""
     mixed = mixed_libraries(run.record.provenance for run in found.everything())
     return [f"Runs were made with different versions of libraries: {'; '.join(mixed)}."] if mixed else []
 
@@ -80,12 +78,9 @@ def flow_table(board: Leaderboard) -> Table:
     """Quality of the flows."""
     found, frame = board.found, board.flows
     caption = (
-        f"Profile {found.label}; one flow a task and method, trained before the runs, so that there is no interval. "
-        "Validity is the share of f(z; s) that lies in C(s) within each tolerance (summed violation, action box "
-        "included). Latents: uniform in the box, uniform on its boundary, and those that trained policies put out "
-        "(mean over seeds with its 95% interval). States: sampled ones, held out from training, and those that the "
-        "trained policies visit. Recall is the share of held-out feasible actions whose latent lies in the box; F1 is "
-        "that of recall and of validity (uniform, sampled, tolerance 0)."
+        f"Validity, recall and cost of the flows of profile {found.label}, one flow per task and method. "
+        "Validity is the share of f(z; s) in C(s), for latents z that are uniform in the box, uniform on its boundary "
+        "or put out by trained policies, at states s held out from training or visited by those policies."
     )
     valid = frame[frame["latent"] != ""]
     views = [
@@ -97,12 +92,11 @@ def flow_table(board: Leaderboard) -> Table:
 
 def violation_table(board: Leaderboard) -> Table:
     """Constraint violations during training."""
-    found, frame = board.found, board.violations
+    frame = board.violations
     caption = (
-        f"{describe(found)} Actions that missed C(s) during training, cumulative over the budget: count, share and "
-        "size at tolerance 0 (size: summed violation in the constraint's units; the mean over violating actions, the "
-        "largest over all seeds), and the share that is valid within each tolerance. "
-        f"The CSV has the policy's output with exploration noise (behaviour) too. {INTERVALS}"
+        "Infeasible actions over the whole training: count, share and size at tolerance 0, and the share that is valid "
+        "at each tolerance. Size is the summed violation of an infeasible action in the constraint's units, and "
+        f"{INTERVALS}."
     )
     policy, executed = (frame[frame["actions"] == kind] for kind in ("policy", "executed"))
     views = [
@@ -114,7 +108,7 @@ def violation_table(board: Leaderboard) -> Table:
 
 
 def infeasible_executions(executed: pd.DataFrame) -> list[str]:
-    """A note for every row whose executed actions were not all feasible: a repair that does not repair."""
+    """A note for every row with infeasible executed actions: its repair failed."""
     shares = executed[(executed["quantity"] == "valid share") & (executed["mean"] < 1)]
     notes = []
     for (task, method), rows in shares.groupby(["task", "method"], sort=False):
@@ -131,20 +125,17 @@ def wallclock_table(board: Leaderboard) -> Table:
     ratios += [Column("total without prepare [s]", "training"), Column("ratio without prepare", "training ratio")]
     machines = sorted({run.machine for run in found.everything()})
     caption = (
-        f"{describe(found)} Wall-clock of training without evaluation, as the runs were made: side by side, a process "
-        "each, so that it says what they took and not which method is faster (see Time of a training step), on: "
-        f"{'; '.join(machines) or 'no machine yet'}. Prepare is the work before training, such as a flow's: a dash "
-        "where there is none, no interval where all seeds share one flow; other is the harness itself. Ratios are of "
-        "geometric means to those of "
-        f"{summaries.REFERENCE} on the same task and machine, with Welch's interval for the difference of logarithms. "
-        f"{INTERVALS}"
+        "Wall-clock of training without evaluation, for runs that shared a machine: it shows where time goes, not "
+        "which method is faster. Ratios are of geometric means, relative to "
+        f"{summaries.REFERENCE} on the same task and machine, and {INTERVALS}."
     )
     views = [
         View("Total, and ratio to projection with a solver", make_view(frame, ["task", "method"], ratios)),
         View("Parts", make_view(frame, ["task", "method"], parts)),
     ]
     marked = frame[frame["note"] != ""].drop_duplicates(["task", "method", "unit"])
-    notes = [
+    notes = [f"Machines: {'; '.join(machines) or 'none yet'}."]
+    notes += [
         f"{'†' if row['unit'] == 'seconds' else 'No ratio:'} {row['task']}, {row['method']}: {row['note']}."
         for _, row in marked.iterrows()
     ]
@@ -157,24 +148,23 @@ def return_table(board: Leaderboard) -> Table:
     episodes = sorted({len(run.returns.final.episodes) for run in found.everything()})
     counted = " or ".join(str(number) for number in episodes) or "no"
     caption = (
-        f"{describe(found)} Undiscounted return of the policy without noise, infeasible actions repaired (projected, "
-        f"tolerance 0), {counted} episodes a seed. Final: the last policy. Best: the best policy among the "
-        f"evaluations, run anew. {INTERVALS}"
+        f"Undiscounted return without noise, with infeasible actions projected: the mean of {counted} episodes per "
+        "seed. Final is the last policy, best is the policy with the best evaluation, evaluated again, and "
+        f"{INTERVALS}."
     )
     columns = [Column("final return", "final"), Column("best return", "best")]
     return Table("returns", "Returns", caption, frame, [View("", make_view(frame, ["task", "method"], columns))], [])
 
 
 def coverage_tables(board: Leaderboard) -> list[Table]:
-    """Whether flows were trained on states like those visited; no table where nothing was measured of it."""
-    found, frame = board.found, board.coverage
+    """Whether flows were trained on states like those visited; no table if this was not measured."""
+    frame = board.coverage
     if frame.empty:
         return []
     caption = (
-        f"{describe(found)} States visited in training against those that the task's flow was trained on, in the "
-        "variables that enter the constraint. Within range: in every coordinate. Near: as near to a training state as "
-        "99% of the held-out states are. Valid: share of f(z; s) in C(s) at the visited states, z uniform in the "
-        f"latent box, whichever method visited them. {INTERVALS}"
+        "Visited states compared with the flow's training states: the share within their range in every variable of "
+        "the constraint, and the share as near to one of them as 99% of the held-out states. Valid is the share of "
+        f"f(z; s) in C(s) at the visited states, for z uniform in the latent box, and {INTERVALS}."
     )
     columns = [Column("within range [%]", "within range"), Column("near [%]", "near")]
     view = make_view(frame, ["task", "method"], [*columns, *valid_columns("valid there")])
@@ -182,7 +172,7 @@ def coverage_tables(board: Leaderboard) -> list[Table]:
 
 
 def describe(found: Selection) -> str:
-    """Profile, budget and seeds, in one sentence, and in another which tasks have no run yet."""
+    """Profile, budget and seeds in one sentence, followed by the tasks without a run."""
     steps = {task: found.steps(task) for task in found.tasks}
     known = {task: number for task, number in steps.items() if number is not None}
     if len(set(known.values())) == 1:
@@ -195,7 +185,7 @@ def describe(found: Selection) -> str:
 
 
 def describe_unbegun(found: Selection) -> list[str]:
-    """Which tasks have no complete run, and what there is of them nevertheless."""
+    """The tasks without a complete run, and what else exists for them."""
     kinds: dict[str, list[str]] = {}
     for task in found.tasks:
         if task not in found.begun():
@@ -206,16 +196,16 @@ def describe_unbegun(found: Selection) -> list[str]:
 
 
 def describe_anchors(found: Selection) -> str:
-    """How many of the runs that returns are measured by are there, and where they were made."""
+    """How many reference runs are complete, and the commits that made them."""
     free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
     pairs = list(dict.fromkeys(anchor_pairs(found.tasks, free)))
     runs = [run for pair in pairs for run in found.runs(*pair)]
     made = f", made at commit {commits([run.record.provenance for run in runs])}" if runs else ""
-    return f"{len(runs)} of {len(pairs) * len(found.seeds)} runs that returns are measured by{made}."
+    return f"{len(runs)} of {len(pairs) * len(found.seeds)} reference runs are complete{made}."
 
 
 def describe_failures(found: Selection) -> list[str]:
-    """A note for every run that ended otherwise than complete, and one on runs that were left out."""
+    """A note for every run that failed or timed out, and one on runs outside the selection."""
     notes = [
         f"{run.task}, {run.method}, seed {run.seed} {'timed out' if run.status == 'timeout' else 'failed'} "
         f"and counts as missing: {one_line(run.error)}"
@@ -228,13 +218,14 @@ def describe_failures(found: Selection) -> list[str]:
 
 def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     """One Markdown page with every table and figure."""
-    # Drawing takes a second to import, which those who print a table should not wait for.
+    # Drawing takes a second to import, and printing a table does not need it.
     from benchmark.publishing.figures import FIGURES
 
     runs = found.everything()
     wanted = len(found.tasks) * len(found.methods) * len(found.seeds)
     flows = [report.provenance for report in found.flows.values() if report.provenance]
     facts = [
+        describe(found),
         f"{len(runs)} of {wanted} runs are complete.",
         describe_anchors(found),
         f"Made at commit {commits([run.record.provenance for run in runs])}.",
@@ -243,7 +234,6 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     ]
     blocks = [
         f"# Results of profile {found.profile}",
-        describe(found),
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
         rendering.bullets([*facts, *describe_submissions(found.submitted), *failures]),
         *(rendering.markdown(table, table.notes, "##").rstrip() for table in tables),

@@ -1,4 +1,4 @@
-"""The tables of the leaderboard, of the anchors of its scores, and of the time of a training step."""
+"""The tables of the leaderboard, of the reference returns behind its scores, and of the time of a training step."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD
 from benchmark.records.submissions import describe_submissions
 
 EQUALITY = (
-    "Where the constraint has an equality (bike sharing) outputs of a method that does not know of it miss it at "
-    "tolerance 0, whatever it learns; see single tasks for the others."
+    "On bike sharing, where the constraint has an equality, methods that do not know it miss it at tolerance 0 "
+    "whatever they learn."
 )
-# Heads of the table of returns that scores are measured by.
-SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "no scores, since"
+# Headers of the table of reference returns.
+SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "why no scores"
 VALID_LAST = valid_columns("final valid share")
 
 
-def leaderboard_table(board: Leaderboard, described: str) -> Table:
-    """The leaderboard; ``described`` are its profile, budget and seeds in one sentence."""
+def leaderboard_table(board: Leaderboard) -> Table:
+    """The leaderboard."""
     frame = board.frame
     whole, single = frame[frame["task"] == ALL_TASKS], frame[frame["task"] != ALL_TASKS]
     columns = [
@@ -51,14 +51,21 @@ def leaderboard_table(board: Leaderboard, described: str) -> Table:
         View("All tasks", add_ranks(board, whole, make_view(whole, ["method"], [*columns, *VALID_LAST]), ["method"])),
         View("Single tasks", add_ranks(board, single, make_view(single, keys, one_task), keys)),
         View("Valid over the whole training", make_view(single, keys, valid_columns("valid share"))),
-        View("How often the method of a row is better than that of a column [%]", pair_view(board)),
-        View("Returns that scores are measured by", scale_view(board)),
+        View("Probability that the row's method has a higher return than the column's [%]", pair_view(board)),
+        View("Reference returns", scale_view(board)),
     ]
-    return Table("leaderboard", "Leaderboard", caption(board, described), frame, views, notes(board))
+    caption = (
+        "Scores and validity of the last policies, with 95% confidence intervals. A score of 0 is the return of random "
+        "feasible actions and 1 that of the same learner without the constraint; valid is the share of the policy's "
+        "own outputs in C(s) at each tolerance."
+    )
+    scored, together = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.whole_tasks))
+    which = [f"Tasks with scores: {scored}. All tasks: {together}, in every column.", EQUALITY]
+    return Table("leaderboard", "Leaderboard", caption, frame, views, which + notes(board))
 
 
 def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
-    """The leaderboard for a terminal, over all tasks together or, where some are given, on each of these."""
+    """The leaderboard for a terminal: on each of ``tasks``, or over all tasks if none is given."""
     found, frame = board.found, board.frame
     score, valid = Column("score", "score"), Column("valid at 1e-6 [%]", "final valid share", 1e-6)
     yield f"Profile {found.profile}, seeds {', '.join(map(str, found.seeds))}."
@@ -78,7 +85,7 @@ def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
 
 
 def board_document(board: Leaderboard, tasks: Sequence[str]) -> dict[str, object]:
-    """The same as plain data: the cells of the tidy frame, of all tasks together where none is given."""
+    """The same as plain data: the cells of the tidy frame, over all tasks if none is given."""
     frame = board.frame[board.frame["task"].isin(tasks or [ALL_TASKS])]
     cells = frame.astype(object).where(frame.notna(), None).drop(columns=["profile"]).to_dict("records")
     return {"profile": board.found.profile, "scored_tasks": board.scored_tasks, "cells": cells}
@@ -89,27 +96,10 @@ def plain(view: pd.DataFrame) -> str:
     return str(tabulate(view.to_dict("list"), "keys", tablefmt="simple", disable_numparse=True))
 
 
-def caption(board: Leaderboard, described: str) -> str:
-    """What the numbers mean."""
-    scored, whole = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.whole_tasks))
-    rank = "Rank: every rank that the intervals of the scores allow; where they overlap, methods are tied. "
-    return (
-        f"{described} Score: final return on a scale where random feasible actions are 0 and the same learner without "
-        "the constraint is 1, at the same budget; over all tasks the mean of the middle half of all runs "
-        "(interquartile mean), with the 95% interval of a bootstrap of seeds within each task; other tasks: of whole "
-        f"tasks, from three tasks on. Tasks with scores: {scored}. {rank if board.found.ranked else ''}"
-        f"Better: how likely a run has a higher return than one of {BASELINE} on the same task. Valid: share of the "
-        "policy's own outputs that lie in C(s) within each tolerance, without noise and repair, by the last policy on "
-        f"the states it visits. All tasks: {whole}, in every column. {EQUALITY} Single tasks: Student's t over seeds "
-        "for returns and shares. Nothing here is of wall-clock, which compares on one machine alone: see Time of a "
-        "training step."
-    )
-
-
 def add_ranks(board: Leaderboard, frame: pd.DataFrame, view: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The view with a column of ranks, tasks in their order and within each the highest score first.
+    """The view with a column of ranks, sorted by task and by descending score.
 
-    A view of a profile that is too short to rank by stays as it is.
+    If the profile is too short to rank by, the view is returned unchanged.
     """
     if not board.found.ranked:
         return view
@@ -125,7 +115,7 @@ def add_ranks(board: Leaderboard, frame: pd.DataFrame, view: pd.DataFrame, keys:
 
 
 def rank_text(best: float | None, worst: float | None) -> str:
-    """One rank where it is certain, such as "1 to 3" where it is not."""
+    """One rank if it is certain, else a range such as "1 to 3"."""
     if best is None or worst is None or math.isnan(best):
         return DASH
     return f"{best:.0f}" if best == worst else f"{best:.0f} to {worst:.0f}"
@@ -147,7 +137,7 @@ def pair_view(board: Leaderboard, digits: Digits = digits_of_mean) -> pd.DataFra
 
 
 def scale_view(board: Leaderboard, digits: Digits = digits_of_mean) -> pd.DataFrame:
-    """For every task with a run: the returns of its score 0, its score 1 and of doing nothing; why it has no scores."""
+    """Reference returns and the return of doing nothing for every task with a run, and why a task has no scores."""
     returns = board.anchors[board.anchors["quantity"] == "final return"]
     cells = {(cell["task"], cell["method"]): cell for cell in returns.to_dict("records")}
     ends_of = {SCORE_0: LOW_METHOD, SCORE_1: HIGH_METHOD, IDLE_METHOD: IDLE_METHOD}
@@ -165,33 +155,31 @@ def scale_view(board: Leaderboard, digits: Digits = digits_of_mean) -> pd.DataFr
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Which methods are not ranked, and which were submitted."""
+    """The methods that are not ranked, and those that were submitted."""
     unranked = [method for method in board.found.methods if method not in board.ranked_methods]
     lines = describe_submissions(board.found.submitted)
     if unranked and board.scored_tasks and board.found.ranked:
-        lines.insert(0, f"Not ranked, since they lack runs of some of these tasks: {', '.join(unranked)}.")
+        lines.insert(0, f"Not ranked, because runs of some tasks are missing: {', '.join(unranked)}.")
     return lines
 
 
 def anchor_table(board: Leaderboard) -> Table:
-    """The anchors of every task and doing nothing, each with its mean, interval, seeds, budget and commits."""
+    """Reference returns of every task and the return of doing nothing, with seeds, budget and commits."""
     frame = board.anchors
     columns = [Column("final return", "final return"), Column("half of the interval, as a score", "half width")]
     caption = (
-        f"Profile {board.found.label}. What returns are measured by: a score of 0 is the mean final return of "
-        f"{LOW_METHOD}, 1 that of {HIGH_METHOD} on the same environment without the constraint. All scores are "
-        "conditional on these means: their own spread, here as 95% interval by Student's t over seeds and as half of "
-        f"its width on the scale that the two span, is in no interval of a score. {IDLE_METHOD}: the feasible action "
-        "nearest to doing nothing, a reference that enters no scale; its score is that of its mean."
+        f"Final returns of profile {board.found.label} that define score 0 ({LOW_METHOD}) and score 1 ({HIGH_METHOD} "
+        f"without the constraint), and that of {IDLE_METHOD}, the feasible action nearest to doing nothing. Brackets "
+        "are 95% confidence intervals over seeds, which the intervals of scores do not include."
     )
     known = frame[frame["n"] > 0]
     budgets = [f"{steps:,} steps" for steps in known["steps"]]
     view = make_view(known.assign(budget=budgets), [*ANCHOR_KEYS, "budget", "seeds"], columns)
-    return Table("anchors", "Anchors of the scores, and doing nothing", caption, frame, [View("", view)], [])
+    return Table("anchors", "Reference returns", caption, frame, [View("", view)], [])
 
 
 def timing_tables(board: Leaderboard) -> list[Table]:
-    """What a training step costs; no table where nothing was timed."""
+    """What a training step costs; no table if nothing was timed."""
     found, frame = board.found, board.timing
     if frame.empty:
         return []
@@ -202,14 +190,10 @@ def timing_tables(board: Leaderboard) -> list[Table]:
     most = max(busy(timing, timing.rounds) for timing in found.timing.values())
     listed = ", ".join(f"{rounds} rounds of {steps:,} steps" for rounds, steps in sizes)
     caption = (
-        f"Profile {found.label}. Measured by `acrl timing`, one method after the other in one process, in turns: "
-        f"{listed}, an update each step from the first one on, evaluation left out, on: "
-        f"{'; '.join(machines)}, where everything else kept at most {most:.2f} cores busy meanwhile. Each cell is the "
-        "mean over rounds with its 95% interval by Student's t. Training: the published number of steps at this cost, "
-        "with the flow's samples and training as this profile trains it "
-        "(random steps at the start, which have no update, are 4% of the published steps at most and count as the "
-        f"others). Ratios are of geometric means, to those of {REFERENCE} where nothing else is said, with Welch's "
-        "interval for the difference of logarithms."
+        f"Time of a training step in profile {found.label}: the mean over {listed}, with methods taking turns in one "
+        "process and brackets for 95% confidence intervals. Training is the published number of steps at this cost "
+        f"plus the flow's sampling and training, and ratios of geometric means are to {REFERENCE} unless a heading "
+        "names another method."
     )
     ratios = [Column("step [ms]", "step"), Column("ratio", "step ratio")]
     ratios += [Column("training with flow [s]", "training"), Column("ratio with flow", "training ratio")]
@@ -221,5 +205,6 @@ def timing_tables(board: Leaderboard) -> list[Table]:
         View("Parts of a step", make_view(frame, ["task", "method"], parts, "rounds")),
     ]
     marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"], keep="last")
-    notes = [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    notes = [f"Machines: {'; '.join(machines)}; other load took at most {most:.2f} cores."]
+    notes += [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
     return [Table("timing", "Time of a training step", caption, frame, views, notes)]

@@ -1,4 +1,4 @@
-"""Numbers and frames as text: cells, views, and whole tables in every form that they are written in."""
+"""Numbers and frames as text: cells, views, and whole tables in every format."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmark.analysis.comparison import Compared, Difference
 from benchmark.records.results import TOLERANCES
 
 DASH = "—"
-# Of numbers in CSVs: the digits that every processor agrees on.
+# Digits of numbers in CSVs, on which all processors agree.
 DIGITS = "%.12g"
 MARK = "†"
 
-# Text that LaTeX prints as it is.
+# Escapes characters that LaTeX would interpret.
 LATEX = str.maketrans(
     {
         "\\": "\\textbackslash{}",
@@ -34,7 +34,7 @@ LATEX = str.maketrans(
 
 @dataclass(frozen=True)
 class Column:
-    """A printed column: its header, and the quantity and tolerance of the tidy frame that it shows."""
+    """A printed column: its header, and its quantity and tolerance in the tidy frame."""
 
     header: str
     quantity: str
@@ -42,7 +42,7 @@ class Column:
 
     @property
     def key(self) -> tuple[str, float | None]:
-        """What a cell of the tidy frame is found by."""
+        """The key of its cells in the tidy frame."""
         return self.quantity, self.tolerance
 
 
@@ -51,17 +51,17 @@ def valid_columns(quantity: str) -> list[Column]:
     return [Column(f"valid at {tol:g} [%]", quantity, tol) for tol in TOLERANCES]
 
 
-# Mean and ends of an interval, which may be missing, and whether they are shares, to a format for all three.
+# Maps a mean, the ends of its interval (or None), and whether they are shares, to a format for all three.
 Digits = Callable[[float, float | None, float | None, bool], Callable[[float], str]]
 
 
 def digits_of_mean(mean: float, low: float | None, high: float | None, share: bool) -> Callable[[float], str]:
-    """Three significant digits of the mean, or a share in per cent; the digits of the tables that are kept."""
+    """Three significant digits of the mean, or a share in per cent, as in the committed tables."""
     return percent if share else like(mean, whole=pd.isna(low) or pd.isna(high))
 
 
 def digits_of_interval(mean: float, low: float | None, high: float | None, share: bool) -> Callable[[float], str]:
-    """As many digits as say something: the last one counts at most half of half the interval's width."""
+    """As many digits as are meaningful: one unit of the last digit is at most a quarter of the interval's width."""
     if low is None or high is None or not 0 < high - low < math.inf:
         return (lambda value: percent(value, 1)) if share else digits_of_mean(mean, low, high, share)
     decimals = max(0, -math.floor(math.log10((100 if share else 1) * (high - low) / 4)))
@@ -75,7 +75,7 @@ def make_view(
     runs: str = "runs",
     digits: Digits = digits_of_mean,
 ) -> pd.DataFrame:
-    """As :func:`make_cells`, without the tasks of which no row has anything."""
+    """As :func:`make_cells`, without the tasks that have no numbers."""
     if "task" in keys:
         frame = frame[frame.groupby("task")["n"].transform("max") > 0]
     return make_cells(frame, keys, columns, runs, digits)
@@ -88,10 +88,10 @@ def make_cells(
     runs: str = "",
     digits: Digits = digits_of_mean,
 ) -> pd.DataFrame:
-    """The text of a table: a row for each combination of ``keys``, in the order of the frame.
+    """The text of a table: one row for each combination of ``keys``, in the order of the frame.
 
-    The column named ``runs``, if it has a name, says how many of how many runs a row is from; a cell with fewer says so
-    itself. There is a dash for what the frame has not got.
+    If ``runs`` is not empty, a column of that name has the number of runs found and wanted; a cell from fewer runs says
+    so itself. Missing numbers are dashes.
     """
     rows = []
     for key, cells in cells_by_row(frame, keys).items():
@@ -107,7 +107,7 @@ def make_cells(
 def cells_by_row(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], dict[Any, dict[Any, Any]]]:
     """The cells of a tidy frame by quantity and tolerance, for each combination of ``keys`` in the frame's order."""
     rows: dict[tuple[str, ...], dict[Any, dict[Any, Any]]] = {}
-    # NaN equals nothing, not even itself, and so cannot be part of a key.
+    # NaN does not equal itself, so it cannot be part of a key.
     known = frame.assign(tolerance=frame["tolerance"].astype(object).where(frame["tolerance"].notna(), None))
     for cell in known.to_dict("records"):
         rows.setdefault(tuple(cell[key] for key in keys), {})[cell["quantity"], cell["tolerance"]] = cell
@@ -115,7 +115,7 @@ def cells_by_row(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], 
 
 
 def format_cell(cell: Mapping[Any, Any], expected: int, digits: Digits = digits_of_mean) -> str:
-    """A cell as "mean [low, high]"; with (n/N) where it comes from fewer runs than its row, and marked for a note."""
+    """A cell as "mean [low, high]", with (n/N) if it has fewer runs than its row, and a mark if it has a note."""
     if pd.isna(cell["mean"]):
         return DASH
     ends = [] if pd.isna(cell["low"]) else [cell["low"], cell["high"]]
@@ -130,7 +130,7 @@ def format_cell(cell: Mapping[Any, Any], expected: int, digits: Digits = digits_
 
 
 def percent(share: float, decimals: int = 2) -> str:
-    """A share in per cent, with these decimals or as many more as it takes to tell it from 0 and from 100."""
+    """A share in per cent, with at least these decimals and enough to distinguish it from 0 and 100."""
     if share in (0, 1):
         return f"{100 * share:.0f}"
     texts = (f"{100 * share:.{digits}f}" for digits in range(decimals, 17))
@@ -140,7 +140,7 @@ def percent(share: float, decimals: int = 2) -> str:
 def like(mean: float, whole: bool) -> Callable[[float], str]:
     """A format with at least three significant digits of ``mean``, for it and the ends of its interval.
 
-    With ``whole``, a mean that is a whole number is printed as one; next to an interval that would hide its width.
+    With ``whole``, a whole number is printed without decimals, which would hide the width of an interval.
     """
     size = abs(mean)
     if 0 < size < 1e-3:
@@ -156,7 +156,7 @@ class View:
     """One formatted table.
 
     Attributes:
-        heading: What it shows, where a table consists of several; else empty.
+        heading: What it shows; empty if it is the only view of its table.
         cells: The text of every cell.
     """
 
@@ -166,10 +166,11 @@ class View:
 
 @dataclass(frozen=True)
 class Table:
-    """A table in every form: all numbers, and the views of them that are printed.
+    """A table: all its numbers, and the views that are printed.
 
     Attributes:
-        notes: What a reader has to know about single rows.
+        caption: What the table shows and how to read it; at most two sentences.
+        notes: Facts about the runs behind it and about single rows.
     """
 
     name: str
@@ -181,7 +182,7 @@ class Table:
 
 
 def markdown(table: Table, notes: list[str], level: str) -> str:
-    """A table as Markdown; ``level`` is the mark of its heading."""
+    """A table as Markdown; ``level`` is the prefix of its heading, such as ``"##"``."""
     blocks = [f"{level} {table.title}", table.caption]
     for view in table.views:
         if view.heading:
@@ -193,16 +194,16 @@ def markdown(table: Table, notes: list[str], level: str) -> str:
 
 
 def bullets(notes: list[str]) -> str:
-    """Notes as a Markdown list; what an error message holds is never read as markup."""
+    """Notes as a Markdown list; text of error messages is escaped."""
     return "\n".join("- " + note.translate({ord(mark): f"\\{mark}" for mark in "\\`*_<>[]|$~"}) for note in notes)
 
 
 def latex(table: Table, notes: list[str]) -> str:
-    """A table as LaTeX, for the packages booktabs and graphicx."""
+    """A table as LaTeX; needs the packages booktabs and graphicx."""
     blocks = ["% Generated from the run files; needs \\usepackage{booktabs,graphicx}."]
     for number, view in enumerate(table.views):
         heading = f"{table.title}: {view.heading}" if view.heading else table.title
-        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading}. As in the table before."
+        caption = f"{heading}. {table.caption}" if number == 0 else f"{heading} (continued)."
         blocks += [
             "\\begin{table}[tbp]",
             "\\centering\\footnotesize",

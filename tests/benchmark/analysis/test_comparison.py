@@ -66,7 +66,7 @@ def test_the_table_says_it_in_words(folder: Path) -> None:
     assert violations.endswith("3, 3  B higher")
     assert "HC+O" not in done.out
     # The factories' runs have made-up keys.
-    assert "A: 3 of 3 runs are of other versions or settings than today's" in done.out
+    assert "A: 3 of 3 runs are stale: their versions or settings are not today's" in done.out
 
 
 def test_one_seed_has_no_interval(folder: Path) -> None:
@@ -87,7 +87,9 @@ def test_seconds_of_different_machines_are_not_compared(folder: Path) -> None:
     assert one(compared, "R+L2", "final return").low is not None
     assert "R+L2: runs were made with different versions of libraries: torch 1.13.1 and 2.13.0" in compared.notes
     (note,) = [note for note in compared.notes if "machines" in note]
-    assert note.startswith("R+L2: seconds are of different machines, Another CPU, 1 thread; Example CPU 3000, 1 thread")
+    assert note.startswith(
+        "R+L2: seconds are from different machines, Another CPU, 1 thread; Example CPU 3000, 1 thread"
+    )
     rows = acrl(folder, "compare", "flowpg", "nfw").out.splitlines()
     (row,) = [row for row in rows if row.startswith("R+L2    total [")]
     assert row.split()[3:7] == ["—", "—", "—", "—"]

@@ -110,8 +110,8 @@ def test_a_method_that_lacks_a_task_is_not_ranked_and_the_table_says_so(folder: 
     save_scores(folder, "flowpg", (0.9, 0.9, 0.9), ("R+L2",))
     board = select(folder, (*METHODS, "flowpg"))
     assert board.ranked_methods == list(METHODS)
-    table = leaderboard_table(board, "Described.")
-    assert any("lack runs of some of these tasks: flowpg." in note for note in table.notes)
+    table = leaderboard_table(board)
+    assert any("because runs of some tasks are missing: flowpg." in note for note in table.notes)
     assert row(table.frame, "R+L2", "flowpg", "score")["n"] == 3
 
 
@@ -120,8 +120,8 @@ def test_a_task_without_anchors_has_no_scores_and_says_why_and_all_tasks_are_the
     board = select(folder)
     assert board.scales["R+L2"] == "no complete unconstrained run to measure returns by"
     assert board.scores["R+L2", "nfw"] == []
-    measured = leaderboard_table(board, "").views[-1].cells.set_index("task")
-    assert measured["no scores, since"].to_dict() == {"R+L2": board.scales["R+L2"], "HC+O": ""}
+    measured = leaderboard_table(board).views[-1].cells.set_index("task")
+    assert measured["why no scores"].to_dict() == {"R+L2": board.scales["R+L2"], "HC+O": ""}
     assert (measured["score 1"]["R+L2"], measured["runs of score 1"]["R+L2"]) == (DASH, "0/3")
     assert row(board.frame, ALL_TASKS, "nfw", "score")["N"] == len(SEEDS)
 

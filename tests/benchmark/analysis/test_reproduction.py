@@ -87,7 +87,7 @@ def test_shares_at_each_tolerance_and_violations_are_compared_apart(results: Pat
     [
         (None, "seed 1 was not run"),
         (make_failure("R+L2", "nfw", 1), "seed 1 failed: RuntimeError: loss is not | finite"),
-        (make_run("R+L2", "nfw", 1, run_key="0" * 64), "seed 1 is of other versions or settings than the reference"),
+        (make_run("R+L2", "nfw", 1, run_key="0" * 64), "seed 1 has other versions or settings than the reference"),
     ],
 )
 def test_what_cannot_be_compared_is_missing_and_says_why(results: Path, run: RunResult | None, reason: str) -> None:

@@ -42,6 +42,7 @@ def test_busy_rounds_and_flows_of_other_machines_are_marked(tmp_path: Path) -> N
     save(tmp_path, timing)
     (table,) = timing_tables(board_of(tmp_path, ("R+L2",)))
     assert table.notes == [
+        "Machines: Example CPU 3000, 1 thread; other load took at most 0.75 cores.",
         "† R+L2, flowpg: the flow was trained on another machine.",
         "† R+L2, nfw: up to 0.75 cores were busy with other work.",
     ]

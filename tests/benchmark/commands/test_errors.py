@@ -58,7 +58,7 @@ def truncate(path: Path) -> None:
         (("reproduced", *SMOKE), "profile 'smoke' has no reference"),
         (("evaluate", "nowhere.json"), "no such file: nowhere.json"),
         (("sample", "R+L2", "--sampler", "hcm"), "unknown sampler 'hcm': did you mean 'hmc'?"),
-        (("sample", "R+L2", "--sampler", "psdd"), "sampler psdd is for allocations of whole units such as BSS-3"),
+        (("sample", "R+L2", "--sampler", "psdd"), "sampler psdd only samples whole allocations, as of BSS-3"),
         (("sample", "R+L2", "--sampler", "hmc", "--out", "."), "cannot write .: it is a folder"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_damaged_result(full: Path, damage: Callable[[Path], object], message:
     ("change", "message"),
     [
         (lambda data: data["returns"]["final"].update(mean=float("nan")), "damaged at 'returns.final.mean'"),
-        (lambda data: data["config"].pop("steps"), "its config is not that of a run"),
+        (lambda data: data["config"].pop("steps"), "its config is invalid"),
         (lambda data: data["config"]["method"].update(alpha=-1), "setting 'alpha'"),
         (lambda data: data.update(run_key="0"), "seed-0.json is stale"),
     ],

@@ -47,7 +47,7 @@ def test_stretches_cover_the_run_and_add_up_to_its_total(run: CompleteRun, most:
     assert sum(stretch.judged for stretch in found) == run.violations.policy.n
     assert all(0 <= stretch.violating <= stretch.judged for stretch in found)
     bare = dataclasses.replace(run, record=run.record.model_copy(update={"curves": {}}))
-    with pytest.raises(UserError, match="no curve of violations up to its last step; run it again"):
+    with pytest.raises(UserError, match="no curve of violations up to its last step: run it again"):
         stretches_of(bare, most)
 
 

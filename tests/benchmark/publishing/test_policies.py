@@ -115,11 +115,11 @@ def test_a_card_says_what_a_policy_is_and_how_to_use_it(clone: Path, monkeypatch
 def test_what_does_not_fit_into_the_limit_is_not_written(smoke: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(smoke, tmp_path / "place"))
     said = refused(folder, "export", *SMOKE, "--method", "nfw", "--limit", "0.001")
-    assert re.search(r"1 policies take 0\.\d MB, and --limit is 0.001: choose some with --task", said)
+    assert re.search(r"1 policies take 0\.\d MB, more than --limit 0.001: choose some with --task", said)
 
 
 def test_runs_that_were_made_elsewhere_are_left_out(exported: Path, clone: Path) -> None:
-    assert "export policies where runs were made" in refused(clone, "export", *SMOKE)
+    assert "export on the machine that made the runs" in refused(clone, "export", *SMOKE)
     checkpoint = NFW.checkpoint(Path("results"))
     (clone / checkpoint).parent.mkdir(parents=True)
     shutil.copy(exported / checkpoint, clone / checkpoint)
@@ -141,12 +141,12 @@ def test_a_checkpoint_of_another_run_is_refused(params: Params, full: Path) -> N
 
 def test_files_that_are_no_policy_or_lack_a_part_are_refused(exported: Path, clone: Path) -> None:
     checkpoint = exported / NFW.checkpoint(Path("results"))
-    assert "is no policy that `acrl export` wrote" in refused(clone, "evaluate", checkpoint)
+    assert "is not a policy that `acrl export` wrote" in refused(clone, "evaluate", checkpoint)
     assert "no such file" in refused(clone, "evaluate", "nowhere.safetensors")
     path = clone / policy_of(NFW)
     state, facts = load_tensors(path)
     save_tensors(path, state, facts | {"run_key": "0" * 64})
-    assert "is of another version of R+L2 or nfw than this program has" in refused(clone, "evaluate", path)
+    assert "has another version of R+L2 or nfw than this package" in refused(clone, "evaluate", path)
     save_tensors(path, dict(list(state.items())[1:]), facts)
     assert "does not belong to method 'nfw'" in refused(clone, "evaluate", path)
     path.write_bytes(path.read_bytes()[:-1])
@@ -154,6 +154,6 @@ def test_files_that_are_no_policy_or_lack_a_part_are_refused(exported: Path, clo
 
     flow, flow_facts = load_tensors(clone / FLOW)
     save_tensors(clone / FLOW, flow, flow_facts | {"key": "another"})
-    assert "made with other settings, or by another version" in refused(clone, "evaluate", policy_of(FLOWPG))
+    assert "made with other settings or versions than the policy" in refused(clone, "evaluate", policy_of(FLOWPG))
     (clone / FLOW).unlink()
-    assert f"{FLOW.name} is missing, and the policy acts through it" in refused(clone, "evaluate", policy_of(FLOWPG))
+    assert f"{FLOW.name} is missing, but the policy acts through it" in refused(clone, "evaluate", policy_of(FLOWPG))

@@ -13,13 +13,17 @@ from scipy import stats
 
 from benchmark.analysis.statistics import WELCH
 from benchmark.analysis.summaries import NOTHING_PREPARED, REFERENCE, SHARED_FLOW
+from benchmark.experiments import EXPERIMENTS, find_experiment
+from benchmark.experiments.base import Context
 from benchmark.publishing.figures import FIGURES
 from benchmark.publishing.tables import coverage_tables
 from benchmark.publishing.tables.rendering import digits_of_interval, like, percent
+from benchmark.records.config import load_params
 from benchmark.records.reports import CoverageReport, StateCoverage, coverage_path
 from benchmark.records.results import TOLERANCE_KEYS
 from envs.errors import UserError
 from tests.benchmark import synthetic_results as synthetic
+from tests.benchmark.command import ROOT
 from tests.benchmark.synthetic_results import (
     PROFILE,
     SEEDS,
@@ -80,14 +84,23 @@ def test_every_table_is_written_three_times_and_on_a_page_and_states_what_it_is_
     page = written["README.md"]
     assert page.startswith(f"# Results of profile {PROFILE}\n")
     assert "20 of 20 runs are complete." in page
-    assert "0 of 8 runs that returns are measured by." in page
+    assert "0 of 8 reference runs are complete." in page
     assert re.findall(r"!\[\w+\]\(([^)]+)\)", page) == [f"../figures/{name}.png" for name in FIGURES]
     for name in NAMES:
         assert all(line.lstrip("#") in page for line in written[f"{name}.md"].splitlines())
         for text in (written[f"{name}.md"], written[f"{name}.tex"]):
-            assert "Profile quick" in text
+            assert "profile quick" in text.lower()
             assert f"{STEPS:,} steps; seeds: 0, 1 (N = 2)" in text or name in ("flows", "anchors")
         assert set(read_table(copied, name)["profile"]) == {PROFILE}
+
+
+def test_a_caption_of_a_table_or_figure_has_at_most_two_sentences() -> None:
+    context = Context(load_params(ROOT / "params.yaml"), "small", ROOT / "results")
+    captions = {name: find_experiment(name).caption(context) for name in EXPERIMENTS} | FIGURES
+    for page in (ROOT / "results" / "small" / "tables").glob("[!R]*.md"):
+        captions[page.stem] = page.read_text().split("\n\n")[1]
+    sentences = {name: len(re.findall(r"[.!?](?=\s|$)", caption)) for name, caption in captions.items()}
+    assert {name for name, number in sentences.items() if number > 2} == set()
 
 
 def test_latex_is_well_formed(copied: Path) -> None:
@@ -217,7 +230,7 @@ def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(copie
     scores = ["0", "1", "0.50"]
     assert [[cell.strip() for cell in row] for row in rows] == [*(["R+L2", score] for score in scores), ["HC+O", "1"]]
     assert row_of(texts["returns.md"], "R+L2", "hold")[2:4] == ["2/2", "-31.5 [-37.9, -25.1]"]
-    assert "5 of 8 runs that returns are measured by, made at commit" in texts["README.md"]
+    assert "5 of 8 reference runs are complete, made at commit" in texts["README.md"]
 
     shutil.rmtree(copied / "runs/R+L2/nfw")
     tables_of(copied)

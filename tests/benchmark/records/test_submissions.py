@@ -149,4 +149,4 @@ def test_its_runs_are_neither_stale_nor_missing_and_can_be_compared(folder: Path
     assert json.loads(acrl(folder, "status", "-p", "smoke", "--json").out)["counts"]["submitted"] == 1
     done = acrl(folder, "compare", "theirs", "nfw", "-p", "smoke")
     assert (done.code, done.err) == (0, "")
-    assert "A: its code is not installed here, so that nothing says whether it is today's" in done.out
+    assert "A: its code is not installed here, so whether the runs are stale is unknown" in done.out

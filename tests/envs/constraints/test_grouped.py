@@ -31,8 +31,8 @@ def test_limits_that_never_bind_leave_an_allocation(generator, rows: int) -> Non
 @pytest.mark.parametrize(
     ("groups", "least", "most", "message"),
     [
-        ([[0, 1], [1, 2]], [0, 0], [1, 1], "share no coordinate"),
-        ([[0, 4]], [0], [1], "hold none that does not exist"),
+        ([[0, 1], [1, 2]], [0, 0], [1, 1], "must not share coordinates"),
+        ([[0, 4]], [0], [1], "or name any that do not exist"),
         ([[0, 1]], [0, 0], [1, 1], "every group coordinates, a least and a greatest"),
         ([[]], [0], [1], "every group coordinates, a least and a greatest"),
         ([[0, 1]], [0.5], [0.5], "leave no choice"),

@@ -151,7 +151,7 @@ class Nowhere(Ball):
 
 
 def test_no_point_to_start_from() -> None:
-    with pytest.raises(UserError, match="no point to start from"):
+    with pytest.raises(UserError, match="no starting point"):
         run(Nowhere(0.05, [-1.0, -1.0], [1.0, 1.0]), HMCConfig())
 
 

@@ -2,7 +2,7 @@
 
 const DASH = "—";
 
-// The leaderboard: which rows are shown, at which tolerance, in which order.
+// The leaderboard: rows shown, tolerance and order.
 function leaderboard(table, form, status) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -36,7 +36,7 @@ function leaderboard(table, form, status) {
     sort();
   }
 
-  // A column without a number says nothing, and neither does the task of rows that are all of one.
+  // Hide columns without numbers, and the task if all rows have the same one.
   function hideEmptyColumns(shown, oneTask) {
     for (const head of heads) {
       const column = head.dataset.sort;
@@ -69,12 +69,12 @@ function leaderboard(table, form, status) {
   }
   form.addEventListener("change", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
-  // Where no method has runs of every task there is nothing to show of all tasks together.
+  // If no method has runs of every task, there are no rows for all tasks together.
   if (!body.querySelector('[data-task="all"]')) form.elements.task.value = "";
   filter();
 }
 
-// Two methods side by side, which the end of the address names: columns, bold where one is surely better, and curves.
+// Two methods side by side, named at the end of the address: columns, with significantly better numbers in bold, and curves.
 function compare(table, form, redraw) {
   function show() {
     const pair = [form.elements.first.value, form.elements.second.value];
@@ -116,7 +116,7 @@ function compare(table, form, redraw) {
   follow();
 }
 
-// A number opens what it comes from: a row a file, and of experiments what their pages say.
+// A number opens its sources: one row per file, and the captions of experiments.
 function provenance(dialog) {
   const table = dialog.querySelector("table");
   const columns = [...table.tHead.rows[0].cells].map((head) => head.textContent);
@@ -145,7 +145,7 @@ function provenance(dialog) {
   });
 }
 
-// A chart of these methods alone.
+// A chart of only these methods.
 function only(spec, methods) {
   const copy = structuredClone(spec);
   for (const [name, rows] of Object.entries(copy.datasets)) {
@@ -163,8 +163,8 @@ function only(spec, methods) {
   return copy;
 }
 
-// Charts are drawn as the page opens, so that they are there when it is printed or captured; those of a hidden part,
-// which has no width, when it is shown. Their colours are the page's own, which follow its scheme.
+// Charts are drawn when the page opens, for printing and screenshots; charts in a hidden part, which has no width, are
+// drawn when it is shown. Their colours are those of the page's scheme.
 function makeCharts() {
   const [ink, faint, line] = ["var(--ink)", "var(--faint)", "var(--line)"];
   const axis = { labelColor: ink, titleColor: ink, gridColor: line, domainColor: faint, tickColor: faint, labelFontSize: 12, titleFontSize: 13 };
@@ -189,7 +189,7 @@ function makeCharts() {
   return { draw, drawNew: () => [...specs.keys()].some((place) => !drawn.has(place)) && draw() };
 }
 
-// A table that is wider than its place says so until its end is reached.
+// A table that is wider than its container says so until it is scrolled to its end.
 function hints() {
   for (const place of document.querySelectorAll(".scroll")) {
     const hint = document.createElement("p");
@@ -208,7 +208,7 @@ function hints() {
 }
 
 const charts = window.vegaEmbed ? makeCharts() : null;
-// One of several charts at a time.
+// Show one of several charts at a time.
 for (const select of document.querySelectorAll("[data-switch]")) {
   select.addEventListener("change", () => {
     for (const choice of document.getElementById(select.dataset.switch).children) {

@@ -232,7 +232,7 @@ def test_a_task_on_which_nobody_rose_has_no_scale() -> None:
     claim = World().change([FLOW, *BASELINES], TASKS[:1], first=500.0).claims()["C4"]
     first = reading(claim, "final policy against nfw").findings[0]
     assert (first.outcome, first.threshold) == ("open", None)
-    assert first.why == "no method rose, so that there is no scale"
+    assert first.why == "no method improved, so there is no scale"
 
 
 # --- what is written --------------------------------------------------------------------------------------------------

@@ -95,7 +95,9 @@ def test_a_store_that_cannot_be_used_is_said_once_and_fails_no_run(
     with contextlib.redirect_stderr(io.StringIO()) as err:
         assert execute(run, params, nfw_copy / "results", lambda _: None, 60.0, tracker).status == "complete"
     assert err.getvalue().count("\n") == 1
-    assert err.getvalue().startswith("warning: R+L2 nfw seed 0 is not shown while it trains: cannot use the MLflow")
+    assert err.getvalue().startswith(
+        "warning: R+L2 nfw seed 0 is not shown in MLflow while it trains: cannot use the MLflow"
+    )
 
 
 @pytest.mark.slow

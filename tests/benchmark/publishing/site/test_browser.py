@@ -226,7 +226,7 @@ def test_a_rank_a_pair_and_an_anchor_open_their_runs(open_page: Open) -> None:
     _, found, _ = open_origin(page, pairs.locator("tbody tr").first.locator("button").first)
     assert set(found) == runs("R+L2/flowpg", "HC+O/flowpg", "R+L2/ddpg-projection", "HC+O/ddpg-projection")
 
-    scales = page.get_by_role("region", name="Returns that scores are measured by")
+    scales = page.get_by_role("region", name="Reference returns")
     heading, found, _ = open_origin(page, scales.get_by_role("row", name="HC+O").locator("button").first)
     assert (heading, set(found)) == ("score 0: HC+O", runs("HC+O/random-feasible"))
 

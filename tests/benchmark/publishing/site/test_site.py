@@ -150,7 +150,7 @@ def test_another_report_shows_what_is_there_today(filled: Path, tmp_path: Path) 
     pages = {task: (site / "tasks" / f"{task}.html").read_text() for task in TWO_TASKS}
     assert (site / "pictures" / "R+L2.png").exists()
     assert [task for task, page in pages.items() if "pictures/R+L2.png" in page] == ["R+L2"]
-    assert [task for task, page in pages.items() if "of different machines: do not compare" in page] == ["HC+O"]
+    assert [task for task, page in pages.items() if "on different machines, which do not compare" in page] == ["HC+O"]
     timed = text_of(site / "methods" / "nfw.html")
     assert ("R+L2 3/3 " in timed, "HC+O 3/3 " in timed) == (True, False)
     assert "acrl timing TASK -p quick" in (site / "methods" / "flowpg.html").read_text()
