@@ -99,7 +99,7 @@ class Context:
             UserError: If the profile does not have it.
         """
         if task_id not in self.chosen.tasks:
-            raise UserError(f"profile {self.profile} lacks the task {task_id} of this experiment: add it")
+            raise UserError(f"profile {self.profile} has no task {task_id}, which this experiment needs: add it")
         return make_task(task_id)
 
     def flow_method(self, task: TaskSpec, method_id: str) -> FlowPGBase[Any]:
@@ -190,7 +190,7 @@ def describe_runs(context: Context) -> list[str]:
     """A note on profile, budget and seeds, and one on stale runs, if there are any."""
     selected = select(context.params, context.profile)
     stale = sum(state_of(run, context.params, context.results)[0] == "stale" for run in selected)
-    note = f"{stale} of these runs are stale (`acrl status -p {context.profile}`)."
+    note = f"{stale} of these runs are stale: see acrl status -p {context.profile}."
     return [budget_and_seeds(context.found), *([note] if stale else [])]
 
 

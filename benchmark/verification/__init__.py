@@ -236,7 +236,7 @@ def check_consistency(runs: list[RunResult], found: Findings) -> set[Identity]:
 def check_rerun(runs: list[RunResult], current: set[Identity], options: Options, found: Findings) -> None:
     """Repeat one run and compare."""
     if not runs:
-        found.add("warning", "rerun", "no run was repeated: no run that can be made here passed the other checks")
+        found.add("warning", "rerun", "no run was repeated: none that can be made here passed the other checks")
         return
     run = rerun.shortest(runs)
     stretch = rerun.choose_stretch(run, options.rerun_steps)

@@ -164,7 +164,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not() -> None:
     resumed, resumed_curve = train_flow(task, config, samples, checkpoint)
     assert resumed_curve == curve
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in expected.state_dict().items())
-    with pytest.raises(UserError, match="does not fit; delete it"):
+    with pytest.raises(UserError, match="does not fit: delete it"):
         train_flow(task, SMALL.model_copy(update={"hidden": (16, 16)}), samples, checkpoint)
 
 

@@ -102,6 +102,6 @@ def test_runs_of_other_settings_are_counted_and_missing_ones_named(copy: Path) -
     without("runs/R+L2/flowpg", copy)
     assert acrl(copy, "experiment", "e3", "n3", *SMOKE).code == 0
     circle, drift = ((copy / f"results/smoke/experiments/{name}.md").read_text() for name in ("e3", "n3"))
-    assert "9 of these runs are stale (`acrl status -p smoke`)." in circle
+    assert "9 of these runs are stale: see acrl status -p smoke." in circle
     assert "Left out, without a complete run: flowpg on R+L2." in drift
     assert "flowpg on R+L2" not in drift.partition("Left out")[0]

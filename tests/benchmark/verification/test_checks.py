@@ -85,7 +85,9 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(nfw_copy: Path) 
         "configuration: R+L2 nfw seed 0: config.method.batch_size is 17 in the file and 16 in this checkout"
     ]
     # What settings a stranger has set is not run.
-    assert "no run was repeated: no run that can be made here passed the other checks" in said(verification, "warning")
+    assert "rerun: no run was repeated: none that can be made here passed the other checks" in said(
+        verification, "warning"
+    )
 
 
 @pytest.mark.parametrize(
