@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from benchmark.analysis.anchors import final_returns
 from benchmark.analysis.statistics import difference_interval
@@ -10,13 +11,15 @@ from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 
 
-def contenders(found: Selection, task: str) -> list[str]:
+def contenders(found: Selection, task: str, methods: Sequence[str] | None = None) -> list[str]:
     """The method with the highest mean final return on ``task``, then those not shown to return less, best first.
 
     These are the methods whose difference from the first has a 95% interval (Welch's t) that includes 0. A single seed
     has no interval, and so cannot follow. Doing nothing counts as a method. The list is empty without a complete run.
+    Only ``methods`` are compared, by default all.
     """
-    every = {method: final_returns(found.runs(task, method)) for method in (*found.methods, IDLE_METHOD)}
+    chosen = (*found.methods, IDLE_METHOD) if methods is None else methods
+    every = {method: final_returns(found.runs(task, method)) for method in chosen}
     returns = {method: values for method, values in every.items() if values}
     ordered = sorted(returns, key=lambda method: -statistics.fmean(returns[method]))
     lows = {method: difference_interval(returns[ordered[0]], returns[method]).low for method in ordered[1:]}

@@ -9,7 +9,7 @@ from benchmark.publishing.claims import effect_number
 from benchmark.publishing.tables.rendering import digits_of_interval
 
 EXTREMES = (
-    "Of the comparisons that decide a verdict, the best case speaks most for the claim, the worst case most against it."
+    "Many comparisons decide a verdict. The best case speaks most for the claim, the worst case most against it."
 )
 UNITS = {"share": "%", "ratio": " times", "rate": " times", "return": " difference in return"}
 # Outcomes from the strongest against a claim to the strongest for it.

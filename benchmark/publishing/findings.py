@@ -15,20 +15,16 @@ from benchmark.analysis.contenders import contenders
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.analysis.statistics import Estimate
 from benchmark.analysis.summaries import make_cell
+from benchmark.publishing.advice import TOLERANCE, which_method
 from benchmark.publishing.extremes import EXTREMES, extremes
 from benchmark.publishing.tables import describe_unbegun
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD
 from envs.errors import UserError
-from envs.registry import make_task
 
-TOLERANCE = 1e-6
-# A method whose outputs are valid this often hardly depends on repair.
-MOSTLY_VALID = 0.95
 BOLD = (
-    "Bold: the highest mean return of a task, and those not shown to be lower (the 95% interval of the difference, by "
-    "Welch's t, includes 0). "
+    "Bold: the highest mean return of a task, and those not shown to be lower; a method with one seed is not compared. "
 )
 
 
@@ -77,7 +73,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
         f"{BOLD if ahead else ''}[All tables]({here}/tables/README.md).",
         method_table(board, ahead),
         *unscored(board),
-        *which_method(board, ahead),
+        *which_method(board),
         *released_target(folder),
         f"![Scores, validity by tolerance and performance profiles of profile {found.profile}]"
         f"({here}/figures/leaderboard.png)",
@@ -160,31 +156,7 @@ def unscored(board: Leaderboard) -> list[str]:
         ends = board.scales[task]
         if isinstance(ends, str):
             why.setdefault(ends, []).append(task)
-    return [f"Returns instead of scores on {', '.join(tasks)}: {reason}." for reason, tasks in why.items()]
-
-
-def which_method(board: Leaderboard, ahead: Mapping[str, Sequence[str]]) -> list[str]:
-    """Of the methods ``ahead`` on each task those that are mostly valid, and where doing nothing is first."""
-    if not ahead:
-        return []
-    cells = cells_by_row(board.frame, ["task", "method"])
-    texts = []
-    for task, methods in ahead.items():
-        trained = (board.found.steps(task) or 0) / make_task(task).steps
-        valid = [
-            f"`{method}`"
-            for method in methods
-            if method == IDLE_METHOD or cells[task, method]["final valid share", TOLERANCE]["mean"] >= MOSTLY_VALID
-        ]
-        texts.append(f"- {task} ({trained:.0%}): {', '.join(valid) or 'none'}")
-    first = [task for task, methods in ahead.items() if methods[0] == IDLE_METHOD]
-    idle = [f"**Doing nothing (`{IDLE_METHOD}`) has the highest mean return on {', '.join(first)}.**"] if first else []
-    return [
-        "**Which method to use?** The runs cannot separate a task's bold methods from its best. Those of them with at "
-        f"least {MOSTLY_VALID:.0%} valid outputs, after this share of the published steps:",
-        "\n".join(texts),
-        *idle,
-    ]
+    return [f"{', '.join(tasks)} has returns in place of scores: {reason}." for reason, tasks in why.items()]
 
 
 def released_target(folder: Path) -> list[str]:

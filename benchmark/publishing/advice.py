@@ -1,0 +1,62 @@
+"""Which method to use on each task, as far as the runs of a profile tell."""
+
+from __future__ import annotations
+
+from benchmark.analysis.anchors import final_returns
+from benchmark.analysis.contenders import contenders
+from benchmark.analysis.leaderboard import Leaderboard
+from benchmark.publishing.tables.rendering import cells_by_row, digits_of_interval, format_cell
+from benchmark.records.runs import IDLE_METHOD
+from envs.registry import make_task
+
+TOLERANCE = 1e-6
+# A method whose outputs are valid this often hardly depends on repair.
+MOSTLY_VALID = 0.95
+RULE = (
+    f"Of the methods whose own outputs are at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6, each line starts with the "
+    "one with the highest mean return. Then come those that the runs do not show to return less: the 95% interval of the "
+    "difference (Welch's t) includes 0."
+)
+
+
+def which_method(board: Leaderboard) -> list[str]:
+    """A heading, the rule, one line per task, and where doing nothing is first; nothing of a profile without ranks."""
+    found = board.found
+    if not found.ranked:
+        return []
+    blocks = ["### Which method to use", RULE, "\n".join(advice(board, task) for task in found.begun())]
+    first = [task for task in found.begun() if contenders(found, task)[:1] == [IDLE_METHOD]]
+    if first:
+        blocks.append(f"**Doing nothing (`{IDLE_METHOD}`) has the highest mean return on {', '.join(first)}.**")
+    return blocks
+
+
+def advice(board: Leaderboard, task: str) -> str:
+    """The line of a task."""
+    found = board.found
+    returns, cells = cells_by_row(board.returns, ["task", "method"]), cells_by_row(board.frame, ["task", "method"])
+    valid = [
+        method
+        for method in found.methods
+        if (cells[task, method]["final valid share", TOLERANCE]["mean"] or 0) >= MOSTLY_VALID
+    ]
+    seeds = {method: len(final_returns(found.runs(task, method))) for method in (*valid, IDLE_METHOD)}
+    best = contenders(found, task, [method for method, count in seeds.items() if count > 1])
+    trained = (found.steps(task) or 0) / make_task(task).steps
+    parts = []
+    if best:
+        final = returns[task, best[0]]["final", None]
+        parts = [f"**`{best[0]}`**, return {format_cell(final, final['n'], digits_of_interval)}, {final['n']} seeds"]
+        if best[0] != IDLE_METHOD:
+            share = cells[task, best[0]]["final valid share", TOLERANCE]
+            parts[0] += f", {format_cell(share, share['n'], digits_of_interval)}% valid"
+    if best[1:]:
+        parts.append(f"or {names(best[1:])}")
+    if single := [method for method, count in seeds.items() if count == 1]:
+        parts.append(f"with one seed, too few to compare: {names(single)}")
+    return f"- {task} ({trained:.0%} of the published steps): {'; '.join(parts) or 'none'}."
+
+
+def names(methods: list[str]) -> str:
+    """Ids as code."""
+    return ", ".join(f"`{method}`" for method in methods)
