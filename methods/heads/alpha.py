@@ -25,8 +25,8 @@ class AlphaHead(RayHead):
     def _shorten(self, action: Tensor, obs: Tensor) -> Tensor:
         return self._on_ray(self.constraint.to_free(action.double()), obs)
 
-    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
-        return self._on_ray(self._scaled(output.double()), obs)
+    def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        return self._on_ray(self.scaled(output.double()), obs)
 
     def _on_ray(self, point: Tensor, obs: Tensor) -> Tensor:
         ray = self._ray(point, obs)
@@ -50,7 +50,7 @@ class AlphaHead(RayHead):
 
     def _log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         output, mean, log_std = output.double(), mean.double(), log_std.double()
-        ray = self._ray(self._scaled(output), obs)
+        ray = self._ray(self.scaled(output), obs)
         middle, half = self._middle.to(output.device), self._half.to(output.device)
         outside = (1 + SHORT) * ray.gauge > 1
         # If the output is feasible, any ray will do, since its mass is not used.

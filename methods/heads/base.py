@@ -69,7 +69,7 @@ class Head(ABC):
             output: (B, k).
             obs: (B, o), raw, in the environment's precision.
         """
-        return self._mapped(self._action)(output, obs)
+        return self._mapped(self.action_of)(output, obs)
 
     def log_det(self, output: Tensor, obs: Tensor) -> Tensor:
         """Log |det da/du| in the units above, for action a and output u: (B,), in the precision of ``output``.
@@ -113,17 +113,17 @@ class Head(ABC):
 
     def _again(self, action: Tensor, obs: Tensor) -> Tensor:
         point = self.constraint.to_free(action.double()) if self.in_plane else action
-        return self._action((point - self._middle) / self._half, obs)
+        return self.action_of((point - self._middle) / self._half, obs)
 
     @abstractmethod
-    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
-        """See :meth:`__call__`."""
+    def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        """Map outputs to actions, row by row: what a new head implements, with the arguments of :meth:`__call__`."""
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`log_det`; only for heads with a density."""
         raise NotImplementedError
 
-    def _scaled(self, output: Tensor) -> Tensor:
+    def scaled(self, output: Tensor) -> Tensor:
         """``middle + half output``: (B, k), in the precision of ``output``."""
         middle, half = (part.to(output.device, output.dtype) for part in (self._middle, self._half))
         return middle + half * output

@@ -28,7 +28,7 @@ class FlowHead(Head):
         """See :attr:`Head.traceable`."""
         return self._trained().traceable
 
-    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+    def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         action: Tensor = self._trained()(output, self.constraint.context(obs))
         return action
 

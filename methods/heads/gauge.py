@@ -30,7 +30,7 @@ class GaugeHead(Head):
         self._reach = (upper - lower) / 2
         self._log_scale = float((self._reach / self._half).log().sum())
 
-    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+    def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         return stretch_onto(self.constraint, output.double(), self._reach.to(output.device), obs.double())
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ class IdentityHead(Head):
         """See :attr:`Head.traceable`."""
         return True
 
-    def _action(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        return self._scaled(output)
+    def action_of(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
+        return self.scaled(output)
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
         return torch.zeros_like(output[:, 0])

@@ -27,13 +27,13 @@ class ProjectionHead(Head):
         obs = embed(constraint, torch.zeros((1, len(constraint.context_indices)), dtype=torch.float64))
         output = torch.zeros((1, constraint.dim), dtype=torch.float64, requires_grad=True)
         # On a copy: the method's calls are counted, and this check is not part of learning.
-        if not copy.deepcopy(constraint).project(self._scaled(output), obs).requires_grad:
+        if not copy.deepcopy(constraint).project(self.scaled(output), obs).requires_grad:
             name = type(constraint).__name__
             raise UserError(
                 f"the projection of {name} has no gradient: write one in torch operations, or inherit from "
                 "ExactConstraint"
             )
 
-    def _action(self, output: Tensor, obs: Tensor) -> Tensor:
+    def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         # In double precision, a gradient that vanishes is exactly 0.
-        return self.constraint.project(self._scaled(output).double(), obs.double())
+        return self.constraint.project(self.scaled(output).double(), obs.double())
