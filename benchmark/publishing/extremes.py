@@ -8,9 +8,7 @@ from benchmark.analysis.claims.rule import Claim, Finding, Reading
 from benchmark.publishing.claims import effect_number
 from benchmark.publishing.tables.rendering import digits_of_interval
 
-EXTREMES = (
-    "Many comparisons decide a verdict. The best case speaks most for the claim, the worst case most against it."
-)
+EXTREMES = "Many comparisons decide a verdict. The best case speaks most for the claim, the worst case most against it."
 UNITS = {"share": "%", "ratio": " times", "rate": " times", "return": " difference in return"}
 # Outcomes from the strongest against a claim to the strongest for it.
 ORDER = ("contradicted", "open", "supported")

@@ -26,6 +26,7 @@ class AlphaHead(RayHead):
         return self._on_ray(self.constraint.to_free(action.double()), obs)
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Head.action_of`."""
         return self._on_ray(self.scaled(output.double()), obs)
 
     def _on_ray(self, point: Tensor, obs: Tensor) -> Tensor:

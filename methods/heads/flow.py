@@ -29,6 +29,7 @@ class FlowHead(Head):
         return self._trained().traceable
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Head.action_of`."""
         action: Tensor = self._trained()(output, self.constraint.context(obs))
         return action
 

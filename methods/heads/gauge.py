@@ -31,6 +31,7 @@ class GaugeHead(Head):
         self._log_scale = float((self._reach / self._half).log().sum())
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Head.action_of`."""
         return stretch_onto(self.constraint, output.double(), self._reach.to(output.device), obs.double())
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:

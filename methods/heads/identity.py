@@ -22,6 +22,7 @@ class IdentityHead(Head):
         return True
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
+        """See :meth:`Head.action_of`."""
         return self.scaled(output)
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002

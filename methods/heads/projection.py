@@ -35,5 +35,6 @@ class ProjectionHead(Head):
             )
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Head.action_of`."""
         # In double precision, a gradient that vanishes is exactly 0.
         return self.constraint.project(self.scaled(output).double(), obs.double())

@@ -25,6 +25,7 @@ class RadialHead(RayHead):
     has_density: ClassVar[bool] = True
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
+        """See :meth:`Head.action_of`."""
         ray = self._ray(self.scaled(output.double()), obs)
         # tanh rounds to 1 from 20 on.
         return self.constraint.from_free(ray.centre + (1 - SHORT) * shrinkage(ray.gauge) * ray.step)

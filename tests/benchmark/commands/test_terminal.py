@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.training import processes
 from tests.benchmark.command import MAIN, ROOT, acrl, workplace
 
 GREEN = "\x1b[32m"
@@ -61,3 +62,18 @@ def test_work_side_by_side_tells_the_time_left(tmp_path: Path, arguments: tuple[
     told = LEFT.findall(in_terminal(folder, [*arguments, "-p", "smoke"]))
     assert told
     assert told[-1][0] == told[-1][1]
+
+
+def test_a_log_is_told_progress_in_lines(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(processes, "LINE_SECONDS", 0)
+    with processes.progress_bar(40, "R+L2 nfw 0") as bar:
+        bar.update(10)
+        bar.set_description("R+L2 nfw 1")
+        bar.update(30)
+    lines = capfd.readouterr().err.splitlines()
+    assert re.fullmatch(r"R\+L2 nfw 0: 25% of 40 steps, \d\d:\d\d left", lines[1])
+    assert re.fullmatch(r"R\+L2 nfw 1: 100% of 40 steps, 00:00 left", lines[-1])
+    monkeypatch.setattr(processes, "LINE_SECONDS", 60)
+    with processes.progress_bar(40) as bar:
+        bar.update(40)
+    assert capfd.readouterr().err == ""

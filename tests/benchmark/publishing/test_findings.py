@@ -75,7 +75,8 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
     cells = {method: row_of(text, f"`{method}`")[1] for method in rows}
     assert [method for method, cell in cells.items() if cell.startswith("**")] == ["hold", "flowpg", "nfw"]
     assert cells["ddpg-penalty"].endswith("(1 of 2 seeds)")
-    advice = next(line for line in text.splitlines() if line.startswith("- R+L2 (7% of the published steps): **`flowpg`**"))
+    advice = next(line for line in text.splitlines() if line.startswith("- R+L2 (7% of the published steps): "))
+    assert "**`flowpg`**, return" in advice
     assert "2 seeds, 100% valid; or `hold`; with one seed, too few to compare: `ddpg-penalty`." in advice
     assert "Doing nothing" not in text
     save(copied, make_run_with_return("R+L2", "hold", 0, 2e6))
