@@ -55,7 +55,7 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
         return_table(board),
     ]
     tables += [*timing_tables(board), *coverage_tables(board)]
-    failures = describe_failures(found) + describe_libraries(found)
+    failures = describe_failures(found) + describe_libraries(found) + describe_versions(found)
     texts: dict[str, str] = {}
     for table in tables:
         notes = table.notes if table.name in OF_OTHERS else [describe(found), *table.notes, *failures]
@@ -72,6 +72,21 @@ def describe_libraries(found: Selection) -> list[str]:
     """A note if the runs were made with different versions of libraries."""
     mixed = mixed_libraries(run.record.provenance for run in found.everything())
     return [f"Runs were made with different versions of libraries: {'; '.join(mixed)}."] if mixed else []
+
+
+def describe_versions(found: Selection) -> list[str]:
+    """A note on rows whose seeds were made with different versions or settings."""
+    mixed = [
+        f"{task} {method}"
+        for (task, method), runs in found.complete.items()
+        if any(
+            (run.record.versions, run.record.config) != (runs[0].record.versions, runs[0].record.config) for run in runs
+        )
+    ]
+    if not mixed:
+        return []
+    made = f"acrl sweep -p {found.profile}"
+    return [f"Means over seeds of different versions or settings, until `{made}` replaces them: {', '.join(mixed)}."]
 
 
 def flow_table(board: Leaderboard) -> Table:

@@ -119,13 +119,16 @@ def test_latex_is_well_formed(copied: Path) -> None:
             assert "%" not in line[1:-1]
 
 
-def test_every_table_of_runs_says_that_their_libraries_differ(copied: Path) -> None:
+def test_every_table_of_runs_says_that_their_libraries_or_versions_differ(copied: Path) -> None:
     old = synthetic.make_provenance(versions={"torch": "1.13.1"})
-    save(copied, make_run("R+L2", "nfw", 0, provenance=old))
-    said = [name for name, text in tables_of(copied).items() if "libraries: torch 1.13.1 and 2.13.0" in text]
-    assert said == [
-        f"{name}.{kind}" for name in ("leaderboard", "violations", "wallclock", "returns") for kind in ("md", "tex")
-    ] + ["README.md"]
+    save(copied, make_run("R+L2", "nfw", 0, provenance=old, versions={"protocol": 99}))
+    tables = tables_of(copied)
+    for note in ("libraries: torch 1.13.1 and 2.13.0", "different versions or settings"):
+        said = [name for name, text in tables.items() if note in text]
+        assert said == [
+            f"{name}.{kind}" for name in ("leaderboard", "violations", "wallclock", "returns") for kind in ("md", "tex")
+        ] + ["README.md"]
+    assert "replaces them: R+L2 nfw." in tables["leaderboard.md"]
 
 
 # --- violations -------------------------------------------------------------------------------------------------------
