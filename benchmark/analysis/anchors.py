@@ -30,7 +30,7 @@ def scale(found: Selection, task: str) -> tuple[float, float] | str:
     low, high = (final_returns(runs) for runs in found.anchors(task))
     if not low or not high:
         missing = [name for name, values in (("random-feasible", low), ("unconstrained", high)) if not values]
-        return f"no complete {' or '.join(missing)} run to measure returns by"
+        return f"no complete {' or '.join(missing)} reference run"
     if min(high) <= max(low):
         return "at this budget learning without the constraint is not clearly better than random feasible actions"
     return float(np.mean(low)), float(np.mean(high))
