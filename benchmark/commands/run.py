@@ -176,7 +176,8 @@ def sweep(
         {"task": run.task, "method": run.method, "seed": run.seed, "reason": reason} for run, reason in failures.items()
     ]
     counts = {"runs": len(chosen), "complete": complete, "done": len(todo) - len(failures)}
-    show({"profile": profile, **counts, "failures": failed_runs}, [], as_json)
+    made = [f"{counts['done']} of {len(todo)} made"] if todo else []
+    show({"profile": profile, **counts, "failures": failed_runs}, made, as_json)
     if failures:
         raise click.ClickException(f"{len(failures)} of {len(chosen)} runs failed; the others are complete")
 

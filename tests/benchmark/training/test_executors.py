@@ -134,7 +134,7 @@ def test_a_sweep_again_leaves_the_complete_ones_alone(swept: tuple[Path, Done, s
     folder, *_ = swept
     before = files(folder)
     done = finish(start(folder, "sweep", *CIRCLE, *choose("nfw", "raises"), program=program))
-    assert (done.code, done.out) == (1, "2 runs of profile smoke: 1 complete, 1 to do\n")
+    assert (done.code, done.out) == (1, "2 runs of profile smoke: 1 complete, 1 to do\n0 of 1 made\n")
     changed = {name for name, content in files(folder).items() if before.get(name) != content}
     assert changed <= {"results/smoke/runs/R+L2/raises/seed-0.json"}
 
