@@ -21,7 +21,7 @@ class DRadConfig(TD3Config):
     target: Literal["raw", "projected", "head"] = "head"
 
 
-@register_method("drad", version=1)
+@register_method("drad", version=2)
 class DRad(TD3[DRadConfig]):
     """TD3 with radial squashing; noise is added before it."""
 

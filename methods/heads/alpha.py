@@ -18,20 +18,9 @@ class AlphaHead(RayHead):
     :meth:`log_prob` gives the density of the image of a Gaussian.
     """
 
-    def shorten(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The map for points (B, n) in the environment's units, such as another head's actions with noise: (B, n)."""
-        return rowwise(self._shorten)(action, obs)
-
-    def _shorten(self, action: Tensor, obs: Tensor) -> Tensor:
-        return self._on_ray(self.constraint.to_free(action.double()), obs)
-
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Head.action_of`."""
-        return self._on_ray(self.scaled(output.double()), obs)
-
-    def _on_ray(self, point: Tensor, obs: Tensor) -> Tensor:
-        ray = self._ray(point, obs)
-        return self.constraint.from_free(ray.centre + ray.step / ((1 + SHORT) * ray.gauge).clamp(min=1))
+        return self._pulled(self.scaled(output.double()), obs)
 
     def log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         """Log density of the action when outputs are Gaussian: (B,), in the precision of ``output``.

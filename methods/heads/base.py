@@ -105,7 +105,7 @@ class Head(ABC):
         return output + offset / self._half.to(output.dtype)
 
     def again(self, action: Tensor, obs: Tensor) -> Tensor:
-        """The head's action (B, n) for the outputs that stand for some actions (B, n), such as its own with noise."""
+        """Actions (B, n) mapped once more, such as its own with noise: by default, as the outputs they stand for."""
         return self._mapped(self._again)(action, obs)
 
     def _mapped(self, function: Function) -> Function:

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor
 
 from methods.heads.base import Head
-from methods.rays import free_centre, free_gauge
+from methods.rays import SHORT, free_centre, free_gauge
 
 
 class Ray(NamedTuple):
@@ -40,3 +40,12 @@ class RayHead(Head):
         centre = free_centre(self.constraint, obs)
         step = point - centre
         return Ray(centre, step, free_gauge(self.constraint, centre, step, obs))
+
+    def _pulled(self, point: Tensor, obs: Tensor) -> Tensor:
+        """Alpha projection: a point (B, d) outside C(s) moves along its ray to the boundary."""
+        ray = self._ray(point, obs)
+        return self.constraint.from_free(ray.centre + ray.step / ((1 + SHORT) * ray.gauge).clamp(min=1))
+
+    def _again(self, action: Tensor, obs: Tensor) -> Tensor:
+        # Radial squashing, too: ACRL-bench pulls its noisy target actions back, and does not squash them twice.
+        return self._pulled(self.constraint.to_free(action.double()), obs)

@@ -183,12 +183,15 @@ def test_seeds_side_by_side_get_what_each_gets_alone(head: Head, case: Case, gen
     torch.testing.assert_close(vmap(grad(loss))(output, obs), expected, atol=1e-11, rtol=1e-11)
 
 
-def test_an_action_moved_away_is_shortened_as_its_output_would_be(case: Case, generator: torch.Generator) -> None:
+@pytest.mark.parametrize("kind", [AlphaHead, RadialHead])
+def test_an_action_moved_away_is_pulled_back_along_its_ray(
+    kind: type[Head], case: Case, generator: torch.Generator
+) -> None:
     head = AlphaHead(case.constraint)
     output, obs = typical(head, generator), case.obs(ROWS, generator)
     middle, half = scale(head)
     action = head.constraint.from_free(middle + half * output)
-    torch.testing.assert_close(head.shorten(action, obs), head(output, obs), atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(kind(case.constraint).again(action, obs), head(output, obs), atol=1e-12, rtol=1e-12)
 
 
 # --- the identity, and flows -------------------------------------------------------------------------------------
