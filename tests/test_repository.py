@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from tests.benchmark.command import ROOT, git
 
@@ -76,3 +80,11 @@ def test_the_containers_have_the_lock_and_the_python_of_the_project() -> None:
     settings = json.loads((folder / "devcontainer.json").read_text())
     assert (folder / settings["build"]["dockerfile"]).resolve() == ROOT / "Dockerfile"
     assert settings["remoteUser"] == user
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the lock is for Python 3.11")
+def test_the_lock_is_for_every_release_of_python_3_11() -> None:
+    # Debian 12 has 3.11.2, and what runs `make lock` may be newer.
+    names = re.findall(r"^([a-z0-9._-]+)==", LOCK, re.MULTILINE)
+    ranges = {name: importlib.metadata.metadata(name).get("Requires-Python") or "" for name in names}
+    assert [name for name, one in ranges.items() if "3.11.0" not in SpecifierSet(one)] == []
