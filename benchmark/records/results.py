@@ -342,10 +342,5 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
 
 
 def read_run(path: Path) -> RunResult:
-    """Read the result of one run.
-
-    Raises:
-        DamagedFileError: If the file is truncated or damaged.
-        UserError: If it is missing or its schema version is unknown.
-    """
+    """Read the result of one run, with the errors of :func:`read_record`."""
     return read_record(path, RunResult)
