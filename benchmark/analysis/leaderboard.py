@@ -176,8 +176,8 @@ def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
     Raises:
         UserError: As :func:`benchmark.records.selection.read_selection`.
     """
-    found = read_selection(folder, folder.name, profile.tasks, profile.methods, profile.seeds, ranked=profile.ranked)
-    return Leaderboard(found)
+    choice = (profile.tasks, profile.methods, profile.seeds, profile.ranked, profile.only_timed)
+    return Leaderboard(read_selection(folder, folder.name, *choice))
 
 
 def generator() -> np.random.Generator:

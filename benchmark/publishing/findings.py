@@ -17,7 +17,7 @@ from benchmark.analysis.statistics import Estimate
 from benchmark.analysis.summaries import make_cell
 from benchmark.publishing.advice import TOLERANCE, which_method
 from benchmark.publishing.extremes import EXTREMES, extremes
-from benchmark.publishing.tables import describe_unbegun
+from benchmark.publishing.tables import describe_only_timed, describe_unbegun
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD
@@ -73,6 +73,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
         f"{BOLD if ahead else ''}[All tables]({here}/tables/README.md).",
         method_table(board, ahead),
         *unscored(board),
+        *describe_only_timed(found),
         *which_method(board),
         *released_target(folder),
         f"![Scores, validity by tolerance and performance profiles of profile {found.profile}]"

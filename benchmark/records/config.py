@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -116,6 +117,7 @@ class Profile(TaskSettings):
         tasks: Ids of the tasks.
         plain_methods: Methods that need no flow.
         flow_methods: Methods that train a flow first.
+        only_timed: Tasks on which a method is timed and not run, unless it is asked for by name.
         seeds: Seeds of each task and method.
         unconstrained: Unconstrained tasks that give the upper reference returns of ``tasks``.
         steps: Training budget of a run [environment steps]; by default the published one of each task.
@@ -132,6 +134,7 @@ class Profile(TaskSettings):
     tasks: tuple[str, ...]
     plain_methods: tuple[str, ...]
     flow_methods: tuple[str, ...]
+    only_timed: dict[str, tuple[str, ...]] = {}
     seeds: tuple[NonNegativeInt, ...]
     unconstrained: tuple[str, ...] = ()
     steps: PositiveInt | None = None
@@ -153,6 +156,12 @@ class Profile(TaskSettings):
     def methods(self) -> tuple[str, ...]:
         """All methods, flows first."""
         return (*self.flow_methods, *self.plain_methods)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Task and method of every run that is asked for, reference runs excluded."""
+        every = itertools.product(self.tasks, self.methods)
+        return [(task, method) for task, method in every if task not in self.only_timed.get(method, ())]
 
 
 class Params(Settings):
@@ -291,6 +300,10 @@ def _check_names(params: Params, profile_name: str) -> None:
     for task in profile.task_steps:
         with located(params, "profiles", profile_name, "task_steps", task):
             make_task(task)
+    for method, tasks in profile.only_timed.items():
+        with located(params, "profiles", profile_name, "only_timed", method):
+            _check_ids("method of the profile", [method], profile.methods)
+            _check_ids("task of the profile", tasks, profile.tasks)
     known = {name for method in profile.methods for name in method_class(method).Config.model_fields}
     for names, level in levels.items():
         if names[0] == "task_settings":
@@ -301,8 +314,13 @@ def _check_names(params: Params, profile_name: str) -> None:
                 method_class(method)
         for name in level.learner:
             with located(params, *names, "learner", name):
-                if name not in known:
-                    raise UnknownIdError("learner setting", name, known)
+                _check_ids("learner setting", [name], known)
+
+
+def _check_ids(kind: str, given: Iterable[str], known: Collection[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise UnknownIdError(kind, name, known)
 
 
 def where(params: Params, *names: str | int) -> str:

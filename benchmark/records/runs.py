@@ -129,14 +129,15 @@ def select(
 ) -> Iterator[Run]:
     """Select the runs of a profile, or those of the given tasks, methods and seeds at its budget.
 
-    If no methods are given, a task of the profile has all runs that the profile asks for, reference runs included; an
-    unconstrained task has only those. Any other task has the profile's methods.
+    If no methods are given, a task of the profile has all runs that the profile asks for, reference runs included and
+    methods that are only timed excluded; an unconstrained task has only reference runs. Any other task has the
+    profile's methods.
 
     Raises:
         UnknownIdError: If a profile, task or method is unknown.
     """
     chosen = params.profile(profile)
-    asked = [*itertools.product(chosen.tasks, chosen.methods), *reference_pairs(chosen.tasks, chosen.unconstrained)]
+    asked = [*chosen.pairs, *reference_pairs(chosen.tasks, chosen.unconstrained)]
     if methods:
         pairs = list(itertools.product(tasks or chosen.tasks, methods))
     elif tasks:

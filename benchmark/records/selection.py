@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -70,6 +70,7 @@ class Selection:
         submitted: Description of each submitted method.
         unused: Paths, in the profile's folder, of runs of other tasks, methods or seeds.
         ranked: Whether the budget is long enough to rank methods by return.
+        only_timed: Tasks on which a method is timed and not run.
     """
 
     profile: str
@@ -85,6 +86,7 @@ class Selection:
     submitted: dict[str, Submission] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     ranked: bool = True
+    only_timed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -94,6 +96,10 @@ class Selection:
     def runs(self, task: str, method: str) -> list[CompleteRun]:
         """The complete runs of a task and method, by seed."""
         return self.complete.get((task, method), [])
+
+    def wanted(self, task: str, method: str) -> int:
+        """The number of runs of a task and method that make it complete."""
+        return 0 if task in self.only_timed.get(method, ()) else len(self.seeds)
 
     def anchors(self, task: str) -> tuple[list[CompleteRun], list[CompleteRun]]:
         """The complete runs of a task's reference returns, score 0 and score 1."""
@@ -128,6 +134,7 @@ def read_selection(
     methods: Sequence[str],
     seeds: Sequence[int],
     ranked: bool = True,
+    only_timed: Mapping[str, Sequence[str]] | None = None,
 ) -> Selection:
     """Read the runs and reports of a profile from its folder ``results/<profile>``.
 
@@ -139,7 +146,8 @@ def read_selection(
         raise NoRunsError(profile, folder.parent)
     submitted = read_submissions(folder)
     others = [method for method in submitted if method not in methods]
-    found = Selection(profile, tuple(tasks), (*methods, *others), tuple(seeds), submitted=submitted, ranked=ranked)
+    given = (profile, tuple(tasks), (*methods, *others), tuple(seeds))
+    found = Selection(*given, submitted=submitted, ranked=ranked, only_timed=only_timed or {})
     _read_runs(found, folder)
     for task, method in itertools.product(tasks, methods):
         if (path := report_path(folder, method, task)).exists():

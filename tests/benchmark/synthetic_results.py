@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +243,15 @@ def board_of(
     return Leaderboard(read_selection(folder, PROFILE, tasks, methods, seeds))
 
 
-def tables_of(folder: Path, tasks: Sequence[str] = TWO_TASKS, seeds: Sequence[int] = SEEDS) -> dict[str, str]:
+def tables_of(
+    folder: Path,
+    tasks: Sequence[str] = TWO_TASKS,
+    seeds: Sequence[int] = SEEDS,
+    only_timed: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, str]:
     """Tables of a folder as they are written."""
-    return {path.name: path.read_text() for path in write_tables(board_of(folder, tasks, seeds=seeds), folder)}
+    found = read_selection(folder, PROFILE, tasks, METHODS, seeds, only_timed=only_timed)
+    return {path.name: path.read_text() for path in write_tables(Leaderboard(found), folder)}
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:

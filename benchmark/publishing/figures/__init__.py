@@ -221,7 +221,8 @@ def draw_bar(panel: Axes, row: int, found: Selection, task: str, method: str) ->
     """Draw the stacked bar of one method and return its length."""
     runs = found.runs(task, method)
     if not runs:
-        panel.text(0, row, f" no complete run (0/{len(found.seeds)})", va="center", fontsize=9)
+        text = f" no complete run (0/{len(found.seeds)})" if found.wanted(task, method) else " only timed"
+        panel.text(0, row, text, va="center", fontsize=9)
         return 0.0
     end = 0.0
     for part in PARTS:
@@ -254,7 +255,8 @@ def make_panels(found: Selection, title: str) -> tuple[Figure, dict[str, Axes]]:
     for unused in grid[len(shown(found)) :]:
         unused.set_visible(False)
     for task, panel in panels.items():
-        runs, wanted, steps = len(found.of_task(task)), len(found.methods) * len(found.seeds), found.steps(task)
+        runs, steps = len(found.of_task(task)), found.steps(task)
+        wanted = sum(found.wanted(task, method) for method in found.methods)
         missing = "" if runs == wanted else f" ({runs} of {wanted} runs)"
         panel.set_title(f"{task}: {steps:,} steps{missing}" if steps else f"{task}: no complete run")
         if not runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -231,17 +232,24 @@ def describe_failures(found: Selection) -> list[str]:
     return notes
 
 
+def describe_only_timed(found: Selection) -> Iterator[str]:
+    """A sentence for each method that is timed and not run on some tasks."""
+    for method, tasks in found.only_timed.items():
+        yield f"{method} is only timed on {', '.join(tasks)}: see docs/methods.md."
+
+
 def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     """One Markdown page with every table and figure."""
     # Drawing takes a second to import, and printing a table does not need it.
     from benchmark.publishing.figures import FIGURES
 
     runs = found.everything()
-    wanted = len(found.tasks) * len(found.methods) * len(found.seeds)
+    wanted = sum(found.wanted(task, method) for task in found.tasks for method in found.methods)
     flows = [report.provenance for report in found.flows.values() if report.provenance]
     facts = [
         describe(found),
         f"{len(runs)} of {wanted} runs are complete.",
+        *describe_only_timed(found),
         describe_anchors(found),
         f"Made at commit {commits([run.record.provenance for run in runs])}.",
         *([f"Flows were trained at commit {commits(flows)}."] if flows else []),

@@ -73,6 +73,8 @@ STEPS, LEARNER = "    steps: 150\n", "{warmup: 60, "
         ("&smoke_flow\n", "&smoke_flow\n        alpah: 1\n", "'alpah': no such setting"),
         ("      flowpg-spline: *smoke_flow", "      flowgp: {}", "unknown method 'flowgp': did you mean 'flowpg'"),
         (STEPS, "    task_steps: {R+L9: 7}\n", r"unknown task 'R\+L9': did you mean"),
+        (STEPS, "    only_timed: {nwf: [R+L2]}\n", "unknown method of the profile 'nwf': did you mean 'nfw'"),
+        (STEPS, "    only_timed: {nfw: [R+L]}\n", r"unknown task of the profile 'R\+L': did you mean 'R\+L2'"),
         ("\n  R+N: *reacher", "\n  R+XX: {}", r"unknown task 'R\+XX'"),
         ("tasks: [R+L2, BSS-3]", "tasks: [R+L2, R+L2]", r"'profiles.smoke.tasks': R\+L2 is in it 2 times"),
         ("seeds: [0]", "seeds: [0, 0, 0]", "'profiles.smoke.seeds': 0 is in it 3 times"),

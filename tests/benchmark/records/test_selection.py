@@ -109,3 +109,11 @@ def test_a_missing_run_is_counted_and_a_missing_row_shown(copied: Path) -> None:
     assert "[" not in row_of(written["returns.md"], "R+L2", "nfw")[3]
     assert row_of(written["returns.md"], "R+L2", "flowpg")[2:] == ["0/2", "—", "—"]
     assert "17 of 30 runs are complete." in written["README.md"]
+
+
+def test_no_run_is_missing_where_a_method_is_only_timed(copied: Path) -> None:
+    for seed in SEEDS:
+        (copied / f"runs/R+L2/nfw/seed-{seed}.json").unlink()
+    text = tables_of(copied, only_timed={"nfw": ["R+L2"]})["README.md"]
+    assert "18 of 18 runs are complete." in text
+    assert "nfw is only timed on R+L2: see docs/methods.md." in text

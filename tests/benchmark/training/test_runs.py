@@ -10,6 +10,7 @@ import pytest
 from benchmark.records.config import Params
 from benchmark.records.runs import Run, restore, select, state_of
 from benchmark.training.runs import execute
+from benchmark.training.timing import step_keys
 from tests.benchmark.command import files
 from tests.benchmark.conftest import changed
 
@@ -34,6 +35,15 @@ def test_a_profile_and_a_task_name_their_runs(params: Params) -> None:
     # A choice may go beyond the profile.
     assert {run.method for run in select(params, "quick", ["H+M"])} == set(profile.methods)
     assert list(select(params, "smoke", ["R+N"], ["nfw"], [7])) == [Run("smoke", "R+N", "nfw", 7)]
+
+
+def test_a_method_that_is_only_timed_runs_where_it_is_asked_for_by_name(params: Params) -> None:
+    less = changed(params, only_timed={"nfw": ("R+L2",)})
+    gone = set(select(params, "smoke")) - set(select(less, "smoke"))
+    assert {(run.task, run.method) for run in gone} == {("R+L2", "nfw")}
+    assert not any(run.method == "nfw" for run in select(less, "smoke", ["R+L2"]))
+    assert NFW in list(select(less, "smoke", methods=["nfw"]))
+    assert "nfw" in step_keys(less, "smoke", "R+L2")
 
 
 def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, tmp_path: Path) -> None:
