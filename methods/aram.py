@@ -237,7 +237,9 @@ class ARAM(Learner[ARAMConfig]):
         )
         state = adam_step(state, "actor", slopes, config.actor_lr)
         if turn % config.snapshot_every == 0:
-            newest_first = [state["critics"], *(state[f"past_critics.{age}"] for age in range(config.past_critics))]
+            # A copy, since loading a state writes to each network in place.
+            newest = [tensor.clone() for tensor in state["critics"]]
+            newest_first = [newest, *(state[f"past_critics.{age}"] for age in range(config.past_critics))]
             state = state | {f"past_critics.{age}": newest_first[age] for age in range(config.past_critics)}
         return {**state, "target_critics": follow(state["target_critics"], state["critics"], config.tau)}, losses
 

@@ -34,7 +34,16 @@ from methods.base import (
 from methods.flows.base import Flow, uniform_latent
 from methods.flows.measure import summed_violation
 from methods.flows.realnvp import RealNVPConfig
-from methods.flows.training import CURVE_POINTS, HELD_OUT_ROWS, Curve, SampleConfig, flow_state, load_flow, make_flow
+from methods.flows.training import (
+    CURVE_POINTS,
+    HELD_OUT_ROWS,
+    Curve,
+    SampleConfig,
+    flow_state,
+    load_flow,
+    make_flow,
+    refusing_others,
+)
 from methods.networks import entries, pack, unpack
 from methods.sac import SAC, SACConfig
 
@@ -207,9 +216,10 @@ def train_on_violations(
     curve: Curve = {"update": [], "loss": [], "validity": []}
     unfinished = checkpoint.load()
     if unfinished is not None:
-        unpack(unfinished, parts)
-        curve = {key: values.tolist() for key, values in entries(unfinished, "curve").items()}
-    done = int(curve["update"][-1]) if unfinished else 0
+        with refusing_others():
+            unpack(unfinished, parts)
+            curve = {key: values.tolist() for key, values in entries(unfinished, "curve").items()}
+    done = int(curve["update"][-1]) if curve["update"] else 0
     every = math.ceil(config.updates / CURVE_POINTS)
     for turn in tqdm(range(done, config.updates), desc=f"{task.id} flow", leave=False, disable=None):
         rows = torch.randint(len(contexts["train"]), (config.batch_size,), generator=generator)

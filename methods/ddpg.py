@@ -6,7 +6,7 @@ bootstrapping (the setting ``target``) and the reward that the critic sees.
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from methods.learner import Learner, LearnerConfig
 from methods.off_policy import NoisyConfig
 from methods.replay import Batch
 
+NoiseAt: TypeAlias = Literal["action", "output"]
+
 
 class DDPGConfig(LearnerConfig, NoisyConfig):
     """Settings of learners with a deterministic policy.
@@ -27,7 +29,7 @@ class DDPGConfig(LearnerConfig, NoisyConfig):
             action units.
     """
 
-    noise_at: Literal["action", "output"] = "action"
+    noise_at: NoiseAt = "action"
 
 
 D = TypeVar("D", bound=DDPGConfig)
@@ -71,8 +73,8 @@ class DDPG(Learner[D]):
         """Nothing."""
         return ()
 
-    def target_action(self, actor: Parameters, obs: Tensor) -> Tensor:
-        """The action (B, n) that the critic bootstraps from, by the target actor."""
+    def target_action(self, actor: Parameters, obs: Tensor, noise: tuple[Tensor, ...]) -> Tensor:  # noqa: ARG002
+        """The action (B, n) that critics bootstrap from, by the target actor, with :meth:`draw_noise`'s numbers."""
         return self.target(self.action(actor, obs), obs)
 
     def actor_loss(self, output: Tensor, state: State, obs: Tensor, gradient: Gradient) -> Tensor:  # noqa: ARG002
@@ -95,13 +97,13 @@ class DDPG(Learner[D]):
         self,
         state: State,
         batch: Batch,
-        noise: tuple[Tensor, ...],  # noqa: ARG002
+        noise: tuple[Tensor, ...],
         turn: int,  # noqa: ARG002
         gradient: Gradient = by_autograd,
     ) -> tuple[State, Tensors]:
         """See :meth:`Learner.update_state`: one step of the critic, then of the actor, then of the targets."""
         config = self.config
-        next_action = self.target_action(state["target_actor"], batch.next_obs)
+        next_action = self.target_action(state["target_actor"], batch.next_obs, noise)
         next_value = self.value(state["target_critic"], batch.next_obs, next_action)
         target = batch.reward + config.gamma * (1 - batch.terminated) * next_value
 

@@ -6,16 +6,15 @@ and favours the method (docs/deviations.md).
 
 from __future__ import annotations
 
-from typing import Literal
-
 from methods.base import register_method
 from methods.ddpg_projection import DDPGProjection, DDPGProjectionConfig
+from methods.learner import Target
 
 
 class DDPGProjectionTargetConfig(DDPGProjectionConfig):
     """The same settings with a projected target."""
 
-    target: Literal["raw", "projected", "head"] = "projected"
+    target: Target = "projected"
 
 
 @register_method("ddpg-projection-target", version=1)

@@ -6,18 +6,17 @@ from the executed one.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import NonNegativeFloat
 
 from methods.base import register_method
+from methods.learner import CriticAction
 from methods.td3 import TD3, TD3Config
 
 
 class DPreConfig(TD3Config):
     """Settings of DPre."""
 
-    critic_action: Literal["executed", "raw"] = "raw"
+    critic_action: CriticAction = "raw"
 
 
 @register_method("dpre", version=1)

@@ -5,11 +5,10 @@ From ACRL-bench (Kasaura et al., RA-L 2023, arXiv 2304.08743).
 
 from __future__ import annotations
 
-from typing import Literal
-
 from methods.base import register_method
+from methods.ddpg import NoiseAt
 from methods.heads.radial import RadialHead
-from methods.learner import HeadName
+from methods.learner import HeadName, Target
 from methods.td3 import TD3, TD3Config
 
 
@@ -17,8 +16,8 @@ class DRadConfig(TD3Config):
     """Settings of DRad."""
 
     head: HeadName = "radial"
-    noise_at: Literal["action", "output"] = "output"
-    target: Literal["raw", "projected", "head"] = "head"
+    noise_at: NoiseAt = "output"
+    target: Target = "head"
 
 
 @register_method("drad", version=2)

@@ -12,6 +12,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from envs.constraints.base import Constraint
+from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
 from methods.base import Tensors, Transition
@@ -28,6 +29,8 @@ from methods.replay import Batch, ReplayBuffer
 from methods.rowwise import rowwise
 
 HeadName: TypeAlias = Literal["identity", "projection", "alpha", "radial", "gauge"]
+CriticAction: TypeAlias = Literal["executed", "raw"]
+Target: TypeAlias = Literal["raw", "projected", "head"]
 HEADS: dict[HeadName, type[Head]] = {
     "identity": IdentityHead,
     "projection": ProjectionHead,
@@ -50,8 +53,8 @@ class LearnerConfig(OffPolicyConfig):
     """
 
     head: HeadName = "identity"
-    critic_action: Literal["executed", "raw"] = "executed"
-    target: Literal["raw", "projected", "head"] = "raw"
+    critic_action: CriticAction = "executed"
+    target: Target = "raw"
     raw_penalty: NonNegativeFloat = 0.0
 
 
@@ -83,8 +86,16 @@ class Learner(OffPolicy[L]):
 
     @cached_property
     def head(self) -> Head:
-        """The map from outputs to actions, made after the task was checked."""
-        return self.make_head(self.task.constraint, self.config)
+        """The map from outputs to actions, made after the task was checked.
+
+        Raises:
+            UserError: If a setting needs outputs that are points, and the head has others.
+        """
+        head = self.make_head(self.task.constraint, self.config)
+        for name, refused, others in (("target", "head", "raw or projected"), ("noise_at", "output", "action")):
+            if not head.of_points and getattr(self.config, name, None) == refused:
+                raise UserError(f"method '{self.id}' has outputs that stand for no action: set {name} to {others}")
+        return head
 
     def make_head(self, constraint: Constraint, config: L) -> Head:
         """The head for these settings."""

@@ -50,7 +50,7 @@ def unpack(state: Mapping[str, Tensor], parts: Mapping[str, Any]) -> None:
         if isinstance(part, Tensor):
             if state[name].shape != part.shape:
                 raise ValueError(f"{name} has the shape {tuple(state[name].shape)}, not {tuple(part.shape)}")
-            part.copy_(state[name])
+            part.detach().copy_(state[name])
         elif isinstance(part, torch.Generator):
             part.set_state(state[name])
         elif isinstance(part, torch.optim.Optimizer):

@@ -6,16 +6,15 @@ and favours the method (docs/deviations.md).
 
 from __future__ import annotations
 
-from typing import Literal
-
 from methods.base import register_method
+from methods.learner import Target
 from methods.nfw import NFW, NFWConfig
 
 
 class NFWTargetConfig(NFWConfig):
     """The same settings with a projected target."""
 
-    target: Literal["raw", "projected", "head"] = "projected"
+    target: Target = "projected"
 
 
 @register_method("nfw-target", version=1)

@@ -44,6 +44,7 @@ class RandomFeasible(Method[MethodConfig]):
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See :meth:`Method.load_state_dict`."""
-        if "generator" not in state:
-            raise UserError("checkpoint lacks the entry 'generator': it belongs to another method; run again")
-        self.generator.set_state(state["generator"])
+        try:
+            self.generator.set_state(state["generator"])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise UserError(f"this state does not belong to method '{self.id}': {error}") from error

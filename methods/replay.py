@@ -51,7 +51,7 @@ class ReplayBuffer:
         return self._count
 
     def add(self, transition: Transition) -> None:
-        """Store one transition with the executed action; a truncated episode is not a terminated one."""
+        """Store one transition with the action that the critic learns from; truncated is not terminated."""
         columns, row, following = self._columns, self._row, (self._row + 1) % self.rows
         columns["obs"][row] = transition.obs[0]
         columns["action"][row] = transition.action[0]

@@ -6,18 +6,17 @@ executed one.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import NonNegativeFloat
 
 from methods.base import register_method
+from methods.learner import CriticAction
 from methods.sac import SAC, SACConfig
 
 
 class SPreConfig(SACConfig):
     """Settings of SPre."""
 
-    critic_action: Literal["executed", "raw"] = "raw"
+    critic_action: CriticAction = "raw"
 
 
 @register_method("spre", version=1)

@@ -48,13 +48,13 @@ class TD3(DDPG[T]):
         """Standard normal (B, n), for the smoothing of the target policy."""
         return (torch.randn((count, self.task.constraint.dim), generator=self.update_generator),)
 
-    def smoothed(self, actor: Parameters, obs: Tensor, noise: Tensor) -> Tensor:
-        """The action (B, n) that the critics bootstrap from: the target actor's, with noise.
+    def target_action(self, actor: Parameters, obs: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        """See :meth:`DDPG.target_action`.
 
         A raw action is clipped to the action box, as in the released code.
         """
         clip = self.config.target_noise_clip
-        smoothing = (self.config.target_noise * noise).clamp(-clip, clip)
+        smoothing = (self.config.target_noise * noise[0]).clamp(-clip, clip)
         action = self.action(actor, obs) + self.action_half * smoothing
         return self.to_box(action) if self.config.target == "raw" else self.target(action, obs)
 
@@ -67,7 +67,7 @@ class TD3(DDPG[T]):
     ) -> tuple[State, Tensors]:
         """See :meth:`Learner.update_state`."""
         config = self.config
-        next_action = self.smoothed(state["target_actor"], batch.next_obs, noise[0])
+        next_action = self.target_action(state["target_actor"], batch.next_obs, noise)
         next_value = torch.minimum(*self.values(state["target_critics"], batch.next_obs, next_action))
         target = batch.reward + config.gamma * (1 - batch.terminated) * next_value
 

@@ -5,11 +5,9 @@ Noise is added after the head, as FlowPG adds it after the flow.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from methods.base import register_method
 from methods.heads.gauge import GaugeHead
-from methods.learner import HeadName
+from methods.learner import HeadName, Target
 from methods.td3 import TD3, TD3Config
 
 
@@ -17,7 +15,7 @@ class TD3GaugeConfig(TD3Config):
     """Settings of TD3-gauge."""
 
     head: HeadName = "gauge"
-    target: Literal["raw", "projected", "head"] = "projected"
+    target: Target = "projected"
 
 
 @register_method("td3-gauge", version=1)

@@ -14,8 +14,8 @@ TOLERANCE = 1e-6
 MOSTLY_VALID = 0.95
 RULE = (
     f"Of the methods whose own outputs are at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6, each line starts with "
-    "the one with the highest mean return. Then come those that the runs do not show to return less: the 95% interval "
-    "of the difference (Welch's t) includes 0."
+    "the one with the highest mean return, followed by those not significantly worse: the 95% interval of the "
+    "difference (Welch's t) includes 0."
 )
 
 

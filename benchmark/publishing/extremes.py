@@ -30,11 +30,12 @@ def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
 
 
 def strength(measured: tuple[Reading, Finding]) -> tuple[int, float]:
-    """How strongly a finding supports its claim: by outcome, then by distance from the threshold."""
+    """How strongly a finding supports its claim: by outcome, then by the lower end of its interval."""
     _, finding = measured
-    threshold, mean = finding.threshold or 0.0, finding.effect.mean or 0.0
+    effect, threshold = finding.effect, finding.threshold or 0.0
+    low = (effect.mean if effect.low is None else effect.low) or 0.0
     # Returns have the units of their task, as do their thresholds: the quotient compares across tasks.
-    far = mean / abs(threshold) if finding.unit == "return" and threshold else mean - threshold
+    far = low / abs(threshold) if finding.unit == "return" and threshold else low - threshold
     return ORDER.index(finding.outcome), far
 
 

@@ -24,7 +24,8 @@ from benchmark.records.runs import IDLE_METHOD
 from envs.errors import UserError
 
 BOLD = (
-    "Bold: the highest mean return of a task, and those not shown to be lower; a method with one seed is not compared. "
+    "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not; a method "
+    "with one seed is not compared. "
 )
 
 
@@ -61,7 +62,10 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
     here = f"results/{found.profile}"
     seeds = ", ".join(str(seed) for seed in found.seeds)
     profile = f"Profile {found.label}, seeds {seeds} (N = {len(found.seeds)})."
-    brackets = "Brackets are 95% intervals; n counts seeds, flows or rounds of a timing."
+    brackets = (
+        "Brackets are 95% intervals, or the allowed error of a rate measured once (C5); n counts seeds, flows or "
+        "rounds of a timing."
+    )
     blocks = [
         " ".join([profile, *describe_unbegun(found), brackets]),
         "### The claims of the paper",
@@ -167,24 +171,24 @@ def released_target(folder: Path) -> list[str]:
         return []
     last = numbers[numbers["step"] == numbers["step"].max()]
     texts = [
-        "**A target that is never executed.** The released code of `ddpg-projection` bootstraps from the target "
-        "actor's raw output; `ddpg-projection-target` projects it first. "
+        "**Bootstrapping from an action that is never executed.** The released code of `ddpg-projection` bootstraps "
+        "from the target actor's raw output; `ddpg-projection-target` projects it first. "
         f"[Experiment X1](results/{folder.name}/experiments/x1.md) trained both for {last['step'].max():,} steps "
-        f"(n = {last['n'].max():.0f}; [why](docs/findings.md#hco))."
+        f"(n = {last['n'].max():.0f}, one episode of HC+O each; [why](docs/findings.md#hco))."
     ]
     for task, rows in last.groupby("task", sort=False):
         by_method = rows.groupby("method")
         raw, projected = (by_method.get_group(method) for method in ("ddpg-projection", "ddpg-projection-target"))
         errors, returns = (
             [estimate_of(raw, quantity), estimate_of(projected, quantity)]
-            for quantity in ("value above return, executed", "return")
+            for quantity in ("value above return, projected", "return")
         )
         if overlap(*errors) and overlap(*returns):
             texts.append(f"On {task} both pairs of intervals overlap.")
         else:
             texts.append(
-                f"On {task} their critics overestimate executed actions by {beside(*errors)}, and their policies "
-                f"return {beside(*returns)}."
+                f"On {task} their critics' values exceed the returns that follow by {beside(*errors)}, and their "
+                f"policies return {beside(*returns)}."
             )
     return [" ".join(texts)]
 

@@ -21,24 +21,22 @@ DRAW = {"uniform": uniform_latent, "boundary": boundary_latent}
 def _latents(
     flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Latents (B, d) and rows (B, k) of ``context`` (N, k), ``CHUNK`` at a time, ``draws`` in total.
+    """Latents (B, d) and rows (B, k) of ``context`` (N, k), ``ROWS`` at a time, ``draws`` in total.
 
     ``kind`` is ``"uniform"`` for latents uniform in the box, ``"boundary"`` for latents uniform on its faces.
     """
     for start in range(0, draws, CHUNK):
         count = min(CHUNK, draws - start)
         chosen = context[torch.randint(len(context), (count,), generator=generator)]
-        yield DRAW[kind](count, flow.dim, generator), chosen
+        latent = DRAW[kind](count, flow.dim, generator)
+        yield from zip(torch.split(latent, ROWS), torch.split(chosen, ROWS), strict=True)
 
 
 @torch.no_grad()
 def flow_violations(flow: Flow, context: Tensor, kind: str, draws: int, generator: torch.Generator) -> Tensor:
     """Summed positive violations (draws,) of f(z; s), in float64; see :func:`_latents`."""
-    parts = []
-    for latent, chosen in _latents(flow, context, kind, draws, generator):
-        for z, s in zip(torch.split(latent, ROWS), torch.split(chosen, ROWS), strict=True):
-            parts.append(summed_violation(flow.constraint, flow(z, s).double(), s))
-    return torch.cat(parts)
+    pairs = _latents(flow, context, kind, draws, generator)
+    return torch.cat([summed_violation(flow.constraint, flow(z, s).double(), s) for z, s in pairs])
 
 
 @torch.no_grad()

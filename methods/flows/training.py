@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -36,7 +38,7 @@ class SampleConfig(MethodConfig):
 
 
 class FlowConfig(MethodConfig, ABC):
-    """Settings that all flows and their training share; defaults are FlowPG's released ones.
+    """Settings that all flows and their training share; docs/deviations.md says where defaults are not FlowPG's.
 
     Attributes:
         kind: Name of the flow.
@@ -204,14 +206,19 @@ class _Training:
         Raises:
             UserError: If the tensors are not those of such a training.
         """
-        try:
+        with refusing_others():
             unpack(state, self._parts())
             self.curve = {key: values.tolist() for key, values in entries(state, "curve").items()}
             self.done = int(self.curve["update"][-1])
-        except (KeyError, IndexError, RuntimeError, ValueError) as error:
-            raise UserError(
-                "the state of an unfinished flow training does not fit: delete it and train again"
-            ) from error
+
+
+@contextmanager
+def refusing_others() -> Iterator[None]:
+    """Raise a one-line error if the state of an unfinished training belongs to another one."""
+    try:
+        yield
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError("the state of an unfinished flow training does not fit: delete it and train again") from error
 
 
 def negative_log_likelihood(flow: Flow, context: Tensor, action: Tensor, sigma: float, steepest: float) -> Tensor:

@@ -22,9 +22,10 @@ class Head(ABC):
     It is a pure function that ``torch.func`` can map and differentiate; what asks the constraint does so by way of
     :func:`methods.rowwise.rowwise`.
 
-    An output of 0 means the middle of a box and 1 its upper end. This is the action box or, if C(s) lies in a plane and
-    the head works in its free coordinates, the box around C(s) there, with k < n. Densities are per half-width of that
-    box, in free coordinates, so an entropy does not depend on the environment's units.
+    Unless the head says otherwise, outputs are points: 0 means the middle of a box and 1 its upper end. This is the
+    action box or, if C(s) lies in a plane and the head works in its free coordinates, the box around C(s) there, with
+    k < n. Densities are per half-width of that box, in free coordinates, so an entropy does not depend on the
+    environment's units.
 
     Args:
         constraint: The set to map to.
@@ -34,6 +35,7 @@ class Head(ABC):
         has_density: Whether the head has a :meth:`log_det`.
         needs_convex: Why the head applies to convex sets only; empty if it applies to all.
         in_plane: Whether outputs are free coordinates.
+        of_points: Whether outputs are points, as above. Only then there are :meth:`shifted` and :meth:`again`.
         outputs: Number of outputs, k.
 
     Raises:
@@ -44,6 +46,7 @@ class Head(ABC):
     has_density: ClassVar[bool] = False
     needs_convex: ClassVar[str] = ""
     in_plane: ClassVar[bool] = False
+    of_points: ClassVar[bool] = True
 
     def __init__(self, constraint: Constraint) -> None:
         if self.needs_convex and not constraint.convex:

@@ -21,6 +21,7 @@ class FlowHead(Head):
     squashed: ClassVar[bool] = True
     has_density: ClassVar[bool] = True
     in_plane: ClassVar[bool] = True
+    of_points: ClassVar[bool] = False
     flow: Flow | None = None
 
     @property

@@ -23,6 +23,7 @@ class GaugeHead(Head):
     has_density: ClassVar[bool] = True
     needs_convex: ClassVar[str] = "rays from one point do not reach all of it"
     in_plane: ClassVar[bool] = True
+    of_points: ClassVar[bool] = False
 
     def __init__(self, constraint: Constraint) -> None:
         super().__init__(constraint)

@@ -136,6 +136,17 @@ def test_the_last_four_critics_are_kept_newest_first() -> None:
         assert all(map(torch.equal, made.state[f"past_critics.{age}"], kept[age]))
 
 
+def test_a_state_can_be_loaded_after_a_critic_was_kept() -> None:
+    made = learner(steps=60, snapshot_every=2)
+    for _ in range(3):
+        made.update()
+    state = made.state_dict()
+    made.update()
+    made.load_state_dict(state)
+    found = made.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
 def test_preferences_are_uniform_on_the_simplex_and_behaviour_takes_a_new_one_each_episode() -> None:
     drawn = draw_preferences((4000,), make_generator(0, "preferences"))
     torch.testing.assert_close(drawn.sum(dim=1), torch.ones(4000))

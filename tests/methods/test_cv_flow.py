@@ -113,6 +113,17 @@ def test_warm_up_is_uniform_on_latents() -> None:
     assert latent.abs().mean() == pytest.approx(0.5, abs=0.05)
 
 
+def test_the_state_of_another_training_is_refused() -> None:
+    class Other(Checkpoint):
+        def load(self) -> Tensors | None:
+            return {"curve.update": torch.ones(1)}
+
+    task = make_task("H+M")
+    contexts = draw_states(task, SampleConfig(train=100, test=50, rollout_steps=20))
+    with pytest.raises(UserError, match="unfinished flow training does not fit"):
+        train_on_violations(task, SMALL, contexts, Other())
+
+
 def test_one_flow_serves_all_seeds() -> None:
     flows = [learner("R+L2", seed).trained_flow().state_dict() for seed in (0, 1)]
     assert all(map(torch.equal, flows[0].values(), flows[1].values()))

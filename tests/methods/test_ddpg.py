@@ -86,6 +86,17 @@ def test_a_learner_without_latents_refuses_to_draw_them() -> None:
         make_method("drad", REACHER, {"warmup_actions": "latent"})
 
 
+@pytest.mark.parametrize(
+    ("method", "setting", "value"),
+    [("td3-gauge", "target", "head"), ("ddpg-gauge", "noise_at", "output"), ("flowpg", "noise_at", "output")],
+)
+def test_a_learner_whose_outputs_stand_for_no_action_refuses_to_treat_them_as_one(
+    method: str, setting: str, value: str
+) -> None:
+    with pytest.raises(UserError, match=f"method '{method}' has outputs that stand for no action: set {setting} to"):
+        make_method(method, REACHER, {setting: value})
+
+
 def test_after_the_warm_up_exploration_is_the_policy_with_noise() -> None:
     learner = make_learner(noise=0.3)
     feed(learner, SMALL["warmup"])

@@ -58,9 +58,9 @@ def test_as_released_it_bootstraps_from_the_raw_output_and_its_target_row_from_t
     released, projected = make_learner(family, task), make_learner(f"{family}-target", task)
     obs = 30 * observations(released.task, 6)
     raw = released.action_middle + released.action_half * released.output(released.state["target_actor"], obs)
-    assert torch.equal(released.target_action(released.state["target_actor"], obs), raw)
+    assert torch.equal(released.target_action(released.state["target_actor"], obs, ()), raw)
     constraint = released.task.constraint
     assert not constraint.contains(raw, obs).all()
     nearest = constraint.project_by_solver(raw.double(), obs)
-    found = projected.target_action(projected.state["target_actor"], obs).double()
+    found = projected.target_action(projected.state["target_actor"], obs, ()).double()
     torch.testing.assert_close(found, nearest, rtol=1e-5, atol=1e-4)

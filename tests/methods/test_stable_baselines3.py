@@ -194,9 +194,10 @@ def test_the_first_learner_of_a_process_is_as_the_second() -> None:
 
 
 @pytest.mark.parametrize("replay_size", [20, 200])
-def test_a_loaded_checkpoint_goes_on_as_if_nothing_had_happened(replay_size: int) -> None:
-    saved = trained(TD3, updates=3, replay_size=replay_size)
-    loaded = make(TD3, seed=2, replay_size=replay_size)
+@EVERY_KIND
+def test_a_loaded_checkpoint_goes_on_as_if_nothing_had_happened(kind: Kind, replay_size: int) -> None:
+    saved = trained(kind, updates=3, replay_size=replay_size)
+    loaded = make(kind, seed=2, replay_size=replay_size)
     state = {name: value.clone() for name, value in saved.checkpoint_dict().items()}
     assert len(state["replay.actions"]) == min(30, replay_size)
     loaded.load_checkpoint_dict(state)

@@ -35,12 +35,12 @@ def evaluate_gradients(found: Selection, folder: Path) -> Claim:
     missing = not_made(EXPERIMENT, found.profile) if frame is None else ""
     numbers = pd.DataFrame(columns=["task", "method", "quantity", "value"]) if frame is None else frame
     methods = list(dict.fromkeys([FLOW, *LAYERS, *numbers["method"]]))
-    readings = [_reading(f"{FLOW} keeps it", FLOW, KEPT, _kept(numbers, wanted), True, missing)]
+    readings = [_reading(f"states where {FLOW} keeps it", FLOW, KEPT, _kept(numbers, wanted), True, missing)]
     for method in methods:
         for quantity, (column, unit) in COLUMNS.items():
             decides = method in LAYERS and quantity == LOST
             findings = _lost(numbers, method, wanted) if decides else _shown(numbers, method, quantity, unit, wanted)
-            name = f"{method} loses it" if decides else f"gradient of {method}, {quantity}"
+            name = f"states where {method} loses it" if decides else f"gradient of {method}, {quantity}"
             readings.append(_reading(name, method, column, findings, decides, missing))
     notes = (
         f"{FLOW} keeps the gradient if it is lost at no more than {FEW:.0%} of the states, and a projection loses it "

@@ -214,11 +214,12 @@ def curve_points(
 
 
 def curve_name(name: str) -> str:
-    """The metric's name of a curve, such as ``loss/critic`` for ``update/critic_loss``."""
+    """The metric's name of a curve, such as ``loss/critic`` for ``update/critic_loss`` or ``update/critics_loss``."""
     if name in COUNTED:
         return f"{name}/count"
     if name.startswith("update/"):
-        stem = name.removeprefix("update/")
+        # SAC names its losses by what they train, other learners in the singular.
+        stem = name.removeprefix("update/").replace("critics_loss", "critic_loss")
         return f"loss/{stem.removesuffix('_loss')}" if stem.endswith("_loss") and stem != "_loss" else name
     return f"training/{name}"
 

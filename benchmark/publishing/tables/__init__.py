@@ -201,14 +201,16 @@ def describe(found: Selection) -> str:
 
 
 def describe_unbegun(found: Selection) -> list[str]:
-    """The tasks without a complete run, and what else exists for them."""
+    """The tasks without a complete run, and what else exists for them, and the methods without one."""
     kinds: dict[str, list[str]] = {}
     for task in found.tasks:
         if task not in found.begun():
             flow, timed = any(of == task for of, _ in found.flows), task in found.timing
             kept = " and ".join(name for name, there in (("flows", flow), ("timing", timed)) if there)
             kinds.setdefault(f"only {kept}" if kept else "left out", []).append(task)
-    return [f"No run yet, {kind}: {', '.join(tasks)}." for kind, tasks in kinds.items()]
+    lacking = [f"No run yet, {kind}: {', '.join(tasks)}." for kind, tasks in kinds.items()]
+    methods = [method for method in found.methods if not any(found.runs(task, method) for task in found.tasks)]
+    return [*lacking, *([f"No run yet of {', '.join(methods)}."] if methods else [])]
 
 
 def describe_anchors(found: Selection) -> str:
