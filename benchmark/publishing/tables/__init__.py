@@ -96,7 +96,7 @@ def flow_table(board: Leaderboard) -> Table:
     caption = (
         f"Validity, recall and cost of the flows of profile {found.label}, one flow per task and method. "
         "Validity is the share of f(z; s) in C(s), for latents z that are uniform in the box, uniform on its boundary "
-        "or put out by trained policies, at states s held out from training or visited by those policies."
+        "or put out by trained policies, at states s held out from training or of those policies' last evaluations."
     )
     valid = frame[frame["latent"] != ""]
     views = [
@@ -178,7 +178,7 @@ def coverage_tables(board: Leaderboard) -> list[Table]:
     if frame.empty:
         return []
     caption = (
-        "Visited states compared with the flow's training states: the share within their range in every variable of "
+        "States visited in a method's training compared with the flow's: the share within their range in every variable of "
         "the constraint, and the share as near to one of them as 99% of the held-out states. Valid is the share of "
         f"f(z; s) in C(s) at the visited states, for z uniform in the latent box, and {INTERVALS}."
     )
