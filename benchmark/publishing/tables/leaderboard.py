@@ -192,11 +192,10 @@ def timing_tables(board: Leaderboard) -> list[Table]:
     caption = (
         f"Time of a training step in profile {found.label}: the mean over {listed}, with methods taking turns in one "
         "process and brackets for 95% confidence intervals. Training is the published number of steps at this cost "
-        f"plus the flow's sampling and training, and ratios of geometric means are to {REFERENCE} unless a heading "
-        "names another method."
+        "plus the flow's sampling and training; ratios are of geometric means."
     )
-    ratios = [Column("step [ms]", "step"), Column("ratio", "step ratio")]
-    ratios += [Column("training with flow [s]", "training"), Column("ratio with flow", "training ratio")]
+    ratios = [Column("step [ms]", "step"), Column(f"over {REFERENCE}", "step ratio")]
+    ratios += [Column("training with flow [s]", "training"), Column(f"with flow, over {REFERENCE}", "training ratio")]
     exact = [Column("step", "step to exact"), Column("update, its projections left out", "update to exact")]
     parts = [Column(f"{part} [ms]", part) for part in STEP_PARTS]
     views = [

@@ -75,10 +75,12 @@ def make_view(
     runs: str = "runs",
     digits: Digits = digits_of_mean,
 ) -> pd.DataFrame:
-    """As :func:`make_cells`, without the tasks that have no numbers."""
+    """As :func:`make_cells`, without the tasks and the columns that have no numbers."""
     if "task" in keys:
         frame = frame[frame.groupby("task")["n"].transform("max") > 0]
-    return make_cells(frame, keys, columns, runs, digits)
+    view = make_cells(frame, keys, columns, runs, digits)
+    empty = [column.header for column in columns if (view[column.header] == DASH).all()] if len(view) else []
+    return view.drop(columns=empty)
 
 
 def make_cells(
