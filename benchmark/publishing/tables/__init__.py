@@ -178,7 +178,7 @@ def coverage_tables(board: Leaderboard) -> list[Table]:
     if frame.empty:
         return []
     caption = (
-        "States visited in a method's training compared with the flow's: the share within their range in every variable "
+        "States visited in training compared with the flow's: the share within their range in every variable "
         "of the constraint, and the share as near to one of them as 99% of the held-out states. Valid is the share of "
         f"f(z; s) in C(s) at the visited states, for z uniform in the latent box, and {INTERVALS}."
     )
