@@ -77,7 +77,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
         f"{BOLD if ahead else ''}[All tables]({here}/tables/README.md).",
         method_table(board, ahead),
         *unscored(board),
-        *describe_only_timed(found),
+        *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(found)),
         *which_method(board),
         *released_target(folder),
         f"![Scores, validity by tolerance and performance profiles of profile {found.profile}]"

@@ -196,9 +196,9 @@ def mark_every(method: str, length: int) -> tuple[int, int]:
 def draw_time(board: Leaderboard) -> Figure:
     """Seconds of training by part: one panel per task, one stacked bar per method."""
     found = board.found
-    figure, panels = make_panels(
-        found, "Wall-clock of training without evaluation: mean over complete runs (complete/wanted)"
-    )
+    title = "Wall-clock of training without evaluation: mean over complete runs (complete/wanted)"
+    # The names of many methods need more room.
+    figure, panels = make_panels(found, title, max(2.8, 0.5 + 0.17 * len(found.methods)))
     first_column = list(panels.values())[:: panels_in_a_row(found)]
     for task, panel in panels.items():
         ends = [draw_bar(panel, row, found, task, method) for row, method in enumerate(found.methods)]
@@ -245,11 +245,11 @@ def panels_in_a_row(found: Selection) -> int:
     return 2 if len(shown(found)) == 4 else max(min(len(shown(found)), 3), 1)
 
 
-def make_panels(found: Selection, title: str) -> tuple[Figure, dict[str, Axes]]:
-    """A figure with a panel for each task, which states profile, budget and seeds."""
+def make_panels(found: Selection, title: str, height: float = 2.8) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a panel for each task, ``height`` inches high, which states profile, budget and seeds."""
     columns = panels_in_a_row(found)
     rows = max(math.ceil(len(shown(found)) / columns), 1)
-    figure = Figure(figsize=(max(3.7 * columns, 7.5), 2.8 * rows + 1.2), layout="constrained")
+    figure = Figure(figsize=(max(3.7 * columns, 7.5), height * rows + 1.2), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     panels = dict(zip(shown(found), grid, strict=False))
     for unused in grid[len(shown(found)) :]:

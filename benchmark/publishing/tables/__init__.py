@@ -235,9 +235,9 @@ def describe_failures(found: Selection) -> list[str]:
 
 
 def describe_only_timed(found: Selection) -> Iterator[str]:
-    """A sentence for each method that is timed and not run on some tasks."""
+    """What is said of each method that is timed and not run on some tasks."""
     for method, tasks in found.only_timed.items():
-        yield f"{method} is only timed on {', '.join(tasks)}: see docs/methods.md."
+        yield f"{method} is only timed on {', '.join(tasks)}"
 
 
 def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
@@ -251,7 +251,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     facts = [
         describe(found),
         f"{len(runs)} of {wanted} runs are complete.",
-        *describe_only_timed(found),
+        *(f"{text}." for text in describe_only_timed(found)),
         describe_anchors(found),
         f"Made at commit {commits([run.record.provenance for run in runs])}.",
         *([f"Flows were trained at commit {commits(flows)}."] if flows else []),

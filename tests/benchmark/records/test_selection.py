@@ -116,4 +116,4 @@ def test_no_run_is_missing_where_a_method_is_only_timed(copied: Path) -> None:
         (copied / f"runs/R+L2/nfw/seed-{seed}.json").unlink()
     text = tables_of(copied, only_timed={"nfw": ["R+L2"]})["README.md"]
     assert "18 of 18 runs are complete." in text
-    assert "nfw is only timed on R+L2: see docs/methods.md." in text
+    assert "nfw is only timed on R+L2." in text
