@@ -176,8 +176,16 @@ def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
     Raises:
         UserError: As :func:`benchmark.records.selection.read_selection`.
     """
-    choice = (profile.tasks, profile.methods, profile.seeds, profile.ranked, profile.only_timed)
-    return Leaderboard(read_selection(folder, folder.name, *choice))
+    found = read_selection(
+        folder,
+        folder.name,
+        profile.tasks,
+        profile.methods,
+        profile.seeds,
+        ranked=profile.ranked,
+        only_timed=profile.only_timed,
+    )
+    return Leaderboard(found)
 
 
 def generator() -> np.random.Generator:

@@ -174,7 +174,7 @@ def released_target(folder: Path) -> list[str]:
         "**Bootstrapping from an action that is never executed.** The released code of `ddpg-projection` bootstraps "
         "from the target actor's raw output; `ddpg-projection-target` projects it first. "
         f"[Experiment X1](results/{folder.name}/experiments/x1.md) trained both for {last['step'].max():,} steps "
-        f"(n = {last['n'].max():.0f}, one episode of HC+O each; [why](docs/findings.md#hco))."
+        f"(n = {last['n'].max():.0f}; [why](docs/findings.md#hco))."
     ]
     for task, rows in last.groupby("task", sort=False):
         by_method = rows.groupby("method")

@@ -146,8 +146,15 @@ def read_selection(
         raise NoRunsError(profile, folder.parent)
     submitted = read_submissions(folder)
     others = [method for method in submitted if method not in methods]
-    given = (profile, tuple(tasks), (*methods, *others), tuple(seeds))
-    found = Selection(*given, submitted=submitted, ranked=ranked, only_timed=only_timed or {})
+    found = Selection(
+        profile,
+        tuple(tasks),
+        (*methods, *others),
+        tuple(seeds),
+        submitted=submitted,
+        ranked=ranked,
+        only_timed=only_timed or {},
+    )
     _read_runs(found, folder)
     for task, method in itertools.product(tasks, methods):
         if (path := report_path(folder, method, task)).exists():

@@ -105,7 +105,7 @@ def test_the_released_target_is_as_experiment_x1_found_it(tmp_path: Path) -> Non
     columns = ["task", "method", "step", "quantity", "value", "low", "high", "n"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "experiments" / "x1.csv", index=False)
     (text,) = released_target(tmp_path)
-    assert "trained both for 100 steps (n = 3," in text
+    assert "trained both for 100 steps (n = 3;" in text
     assert "On R+L2 both pairs of intervals overlap." in text
     assert "by 300 [290, 310] and 100 [90, 110] (intervals apart)" in text
     assert "return 5 [-5, 15] and 0 [-10, 10] (intervals overlap)" in text

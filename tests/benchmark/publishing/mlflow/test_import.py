@@ -19,6 +19,7 @@ import torch
 from mlflow import MlflowClient
 
 from benchmark.publishing.mlflow import import_runs, store
+from benchmark.publishing.mlflow.entries import curve_name
 from benchmark.publishing.mlflow.store import sqlite_uri
 from benchmark.records.runs import Run
 from benchmark.records.store import save_tensors
@@ -214,3 +215,7 @@ def test_a_bad_file_stops_the_import_before_it_begins(folder: Path, tmp_path: Pa
     run.write(folder / "runs/R+L2/flowpg/seed-1.json")
     refused(folder, tmp_path / "new" / "mlflow.db", "profiles are never mixed")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_critics_loss_has_one_name_for_all_learners() -> None:
+    assert {curve_name(f"update/{name}") for name in ("critic_loss", "critics_loss")} == {"loss/critic"}
