@@ -21,7 +21,7 @@ from benchmark.analysis.statistics import Estimate, mean_interval, point
 from benchmark.analysis.summaries import SHARE, Cell, make_cell, make_frame, over_runs
 from benchmark.records.config import Profile
 from benchmark.records.results import TOLERANCES
-from benchmark.records.selection import CompleteRun, Selection, read_selection
+from benchmark.records.selection import CompleteRun, Selection, read_profile
 
 ALL_TASKS = "all"
 # Every method shares its learner with this one, so it is the baseline for each method's own idea.
@@ -174,18 +174,9 @@ def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
     """The leaderboard of a profile from its folder ``results/<profile>``.
 
     Raises:
-        UserError: As :func:`benchmark.records.selection.read_selection`.
+        UserError: As :func:`benchmark.records.selection.read_profile`.
     """
-    found = read_selection(
-        folder,
-        folder.name,
-        profile.tasks,
-        profile.methods,
-        profile.seeds,
-        ranked=profile.ranked,
-        only_timed=profile.only_timed,
-    )
-    return Leaderboard(found)
+    return Leaderboard(read_profile(folder, profile))
 
 
 def generator() -> np.random.Generator:

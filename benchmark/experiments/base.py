@@ -24,7 +24,7 @@ from benchmark.records.files import check_writable, write_bytes
 from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor
 from benchmark.records.runs import select, state_of
-from benchmark.records.selection import Selection, read_selection
+from benchmark.records.selection import Selection, labelled, read_profile
 from benchmark.records.store import ArtifactStore, load_tensors
 from benchmark.training.flows import flow_method
 from envs.errors import UserError
@@ -73,6 +73,11 @@ class Context:
         return self.params.profile(self.profile)
 
     @property
+    def label(self) -> str:
+        """As :func:`benchmark.records.selection.labelled`."""
+        return labelled(self.profile, self.chosen.ranked)
+
+    @property
     def settings(self) -> ExperimentSettings:
         """Sizes of the experiments."""
         return self.chosen.experiments
@@ -87,10 +92,9 @@ class Context:
         """The profile's runs.
 
         Raises:
-            UserError: As :func:`benchmark.records.selection.read_selection`.
+            UserError: As :func:`benchmark.records.selection.read_profile`.
         """
-        chosen = self.chosen
-        return read_selection(self.folder, self.profile, chosen.tasks, chosen.methods, chosen.seeds)
+        return read_profile(self.folder, self.chosen)
 
     def task(self, task_id: str) -> TaskSpec:
         """A task of the profile.
@@ -183,7 +187,7 @@ class Experiment:
 
 def describe(context: Context) -> str:
     """Profile and seeds, for a caption."""
-    return f"profile {context.profile}, seeds {', '.join(str(seed) for seed in context.chosen.seeds)}"
+    return f"profile {context.label}, seeds {', '.join(str(seed) for seed in context.chosen.seeds)}"
 
 
 def describe_runs(context: Context) -> list[str]:

@@ -66,7 +66,7 @@ def caption(context: Context) -> str:
     return (
         "Speed of Hamiltonian Monte-Carlo and of rejection from the action box: mean over "
         f"{settings.repeats} repeats of {settings.samples:,} samples, with 95% confidence intervals "
-        f"(profile {context.profile}, seeds 0 to {settings.repeats - 1}, on {machine()}). Effective samples and R-hat "
+        f"(profile {context.label}, seeds 0 to {settings.repeats - 1}, on {machine()}). Effective samples and R-hat "
         "(1 if chains agree) are ArviZ's, and the time of Hamiltonian Monte-Carlo includes its warm-up."
     )
 

@@ -193,7 +193,7 @@ def caption(context: Context) -> str:
     settings = context.settings
     return (
         f"Cost of {settings.samples:,} samples as the set grows in dimension, tightness, number of half-spaces or "
-        f"zones; each was measured once, so there are no intervals (profile {context.profile}, on {machine()}). "
+        f"zones; each was measured once, so there are no intervals (profile {context.label}, on {machine()}). "
         f"† marks a sampler that was given up, since it would have taken more than {settings.limit_seconds:g} s: its "
         "cost is the expected one."
     )

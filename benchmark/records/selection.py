@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from benchmark.records.config import recorded_config
+from benchmark.records.config import Profile, recorded_config
 from benchmark.records.provenance import machine_of
 from benchmark.records.reports import (
     CoverageReport,
@@ -90,8 +90,8 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """Name of the profile in headings and captions; it says if the budget is too short to rank methods."""
-        return self.profile if self.ranked else f"{self.profile} ({TOO_SHORT})"
+        """As :func:`labelled`."""
+        return labelled(self.profile, self.ranked)
 
     def runs(self, task: str, method: str) -> list[CompleteRun]:
         """The complete runs of a task and method, by seed."""
@@ -125,6 +125,28 @@ class Selection:
     def steps(self, task: str) -> int | None:
         """Training budget of a task in environment steps; None without a complete run."""
         return next((run.steps for run in self.of_task(task)), None)
+
+
+def labelled(profile: str, ranked: bool) -> str:
+    """Name of a profile in headings and captions; it says if the budget is too short to rank methods."""
+    return profile if ranked else f"{profile} ({TOO_SHORT})"
+
+
+def read_profile(folder: Path, chosen: Profile) -> Selection:
+    """Read the runs and reports that a profile asks for from its folder ``results/<profile>``.
+
+    Raises:
+        UserError: As :func:`read_selection`.
+    """
+    return read_selection(
+        folder,
+        folder.name,
+        chosen.tasks,
+        chosen.methods,
+        chosen.seeds,
+        ranked=chosen.ranked,
+        only_timed=chosen.only_timed,
+    )
 
 
 def read_selection(
