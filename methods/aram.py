@@ -18,11 +18,11 @@ from torch import Tensor
 from envs.registry import TaskSpec
 from methods.base import Tensors, Transition, register_method
 from methods.functional import (
-    Gradient,
+    PURE,
+    Backend,
     Parameters,
     State,
     adam_step,
-    by_autograd,
     follow,
     new_network,
     perceptron,
@@ -215,7 +215,7 @@ class ARAM(Learner[ARAMConfig]):
         return samples, following, draw_preferences((config.preferences, count), self.update_generator)
 
     def update_state(
-        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd
+        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, backend: Backend = PURE
     ) -> tuple[State, Tensors]:
         """See :meth:`Learner.update_state`."""
         config = self.config
@@ -227,17 +227,17 @@ class ARAM(Learner[ARAMConfig]):
             errors = (one - target).square() + (other - target).square()
             return (preferences[0] * errors).sum(dim=1).mean()
 
-        slopes, loss = gradient(critic_loss, state["critics"])
-        state = adam_step(state, "critics", slopes, config.critic_lr)
+        slopes, loss = backend.gradient(critic_loss, state["critics"])
+        state = adam_step(state, "critics", slopes, config.critic_lr, backend)
         losses = {"critic_loss": loss}
         kept = min(config.past_critics, (turn - 1) // config.snapshot_every)
         pool = [state["critics"], *(state[f"past_critics.{age}"] for age in range(kept))]
-        slopes, losses["actor_loss"] = gradient(
+        slopes, losses["actor_loss"] = backend.gradient(
             lambda actor: self.actor_loss(actor, pool, batch.obs, samples, preferences), state["actor"]
         )
-        state = adam_step(state, "actor", slopes, config.actor_lr)
+        state = adam_step(state, "actor", slopes, config.actor_lr, backend)
         if turn % config.snapshot_every == 0:
-            # A copy, since loading a state writes to each network in place.
+            # A copy, since updates and loading a state write to each network in place.
             newest = [tensor.clone() for tensor in state["critics"]]
             newest_first = [newest, *(state[f"past_critics.{age}"] for age in range(config.past_critics))]
             state = state | {f"past_critics.{age}": newest_first[age] for age in range(config.past_critics)}

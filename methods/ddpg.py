@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from methods.base import Tensors
-from methods.functional import Gradient, Parameters, State, adam_step, by_autograd, follow, new_network, with_adam
+from methods.functional import PURE, Backend, Gradient, Parameters, State, adam_step, follow, new_network, with_adam
 from methods.learner import Learner, LearnerConfig
 from methods.off_policy import NoisyConfig
 from methods.replay import Batch
@@ -99,7 +99,7 @@ class DDPG(Learner[D]):
         batch: Batch,
         noise: tuple[Tensor, ...],
         turn: int,  # noqa: ARG002
-        gradient: Gradient = by_autograd,
+        backend: Backend = PURE,
     ) -> tuple[State, Tensors]:
         """See :meth:`Learner.update_state`: one step of the critic, then of the actor, then of the targets."""
         config = self.config
@@ -110,14 +110,14 @@ class DDPG(Learner[D]):
         def critic_loss(critic: Parameters) -> Tensor:
             return mse_loss(self.value(critic, batch.obs, batch.action), target)
 
-        slopes, of_critic = gradient(critic_loss, state["critic"])
-        state = adam_step(state, "critic", slopes, config.critic_lr)
+        slopes, of_critic = backend.gradient(critic_loss, state["critic"])
+        state = adam_step(state, "critic", slopes, config.critic_lr, backend)
 
         def actor_loss(actor: Parameters) -> Tensor:
-            return self.actor_loss(self.output(actor, batch.obs), state, batch.obs, gradient)
+            return self.actor_loss(self.output(actor, batch.obs), state, batch.obs, backend.gradient)
 
-        slopes, of_actor = gradient(actor_loss, state["actor"])
-        state = adam_step(state, "actor", slopes, config.actor_lr)
+        slopes, of_actor = backend.gradient(actor_loss, state["actor"])
+        state = adam_step(state, "actor", slopes, config.actor_lr, backend)
         return self.followed(state, NETWORKS), {"critic_loss": of_critic, "actor_loss": of_actor}
 
     def followed(self, state: State, names: tuple[str, ...]) -> State:

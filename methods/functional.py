@@ -1,13 +1,13 @@
 """Networks, their gradients and Adam as pure functions, which ``torch.func`` can map over seeds.
 
 The state of a learner is a :data:`State`: lists of tensors by name. A network is a list of weights and biases, layer by
-layer. Nothing is changed in place.
+layer. A :data:`Backend` says whether new tensors are made or the old ones overwritten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ State: TypeAlias = dict[str, Parameters]
 Loss: TypeAlias = Callable[[Parameters], Tensor]
 # Returns the gradient of a loss at some parameters, and the loss.
 Gradient: TypeAlias = Callable[[Loss, Parameters], tuple[Parameters, Tensor]]
+# A step of Adam: from parameters, gradient, first moments, second moments, steps so far and learning rate to the new
+# parameters, first moments and second moments, in one list.
+Adam: TypeAlias = Callable[[Parameters, Parameters, Parameters, Parameters, Tensor, float], list[Tensor]]
 
 # Adam's, as in the paper (Kingma and Ba, 2015, arXiv 1412.6980).
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
@@ -60,6 +63,22 @@ def with_adam(state: State, name: str) -> State:
     return {**state, f"{name}.first": moments[0], f"{name}.second": moments[1], f"{name}.steps": [steps]}
 
 
+def _adam_in_place(
+    parameters: Parameters,
+    gradient: Parameters,
+    first: Parameters,
+    second: Parameters,
+    steps: Tensor,
+    rate: float,
+) -> list[Tensor]:
+    """By torch's fused kernel."""
+    counts = [steps.float() for _ in parameters]
+    settings: dict[str, Any] = {"lr": rate, "beta1": FIRST_DECAY, "beta2": SECOND_DECAY, "eps": EPSILON}
+    settings |= {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
+    adam(parameters, gradient, first, second, [], counts, **settings)
+    return [*parameters, *first, *second]
+
+
 @torch.library.custom_op("acrl_bench::adam", mutates_args=())
 def _adam(
     parameters: list[Tensor],
@@ -69,13 +88,10 @@ def _adam(
     steps: Tensor,
     rate: float,
 ) -> list[Tensor]:
-    """Parameters and both moments after ``steps`` + 1 steps, by torch's fused kernel, which works in place."""
-    after = [[tensor.clone() for tensor in some] for some in (parameters, first, second)]
-    counts = [steps.float() for _ in parameters]
-    settings: dict[str, Any] = {"lr": rate, "beta1": FIRST_DECAY, "beta2": SECOND_DECAY, "eps": EPSILON}
-    settings |= {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
-    adam(after[0], gradient, after[1], after[2], [], counts, **settings)
-    return [tensor for some in after for tensor in some]
+    """The same on copies."""
+    copies = ([tensor.clone() for tensor in some] for some in (parameters, first, second))
+    parameters, first, second = copies
+    return _adam_in_place(parameters, gradient, first, second, steps, rate)
 
 
 @_adam.register_fake
@@ -97,10 +113,23 @@ def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[list[Tensor], list[int]
     return found, [0] * len(found)
 
 
-def adam_step(state: State, name: str, gradient: Parameters, rate: float) -> State:
+class Backend(NamedTuple):
+    """How an update differentiates, and whether it overwrites the networks that it is given."""
+
+    gradient: Gradient
+    adam: Adam
+
+
+# For torch.func.vmap and torch.compile: the given state stays as it is.
+PURE = Backend(by_transform, _adam)
+# The fastest for one seed: networks and their moments are overwritten, targets and step counts are not.
+IN_PLACE = Backend(by_autograd, _adam_in_place)
+
+
+def adam_step(state: State, name: str, gradient: Parameters, rate: float, backend: Backend) -> State:
     """The state after one step of Adam on the parameters of this name."""
     first, second, (steps,) = (state[f"{name}.{part}"] for part in ("first", "second", "steps"))
-    after = _adam(state[name], gradient, first, second, steps, rate)
+    after = backend.adam(state[name], gradient, first, second, steps, rate)
     one, two = len(gradient), 2 * len(gradient)
     changed = {name: after[:one], f"{name}.first": after[one:two], f"{name}.second": after[two:]}
     return {**state, **changed, f"{name}.steps": [steps + 1]}

@@ -16,7 +16,7 @@ from envs.errors import UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed, make_generator
 from methods.base import Tensors, Transition
-from methods.functional import Gradient, Parameters, State, by_autograd, perceptron
+from methods.functional import IN_PLACE, PURE, Backend, Parameters, State, perceptron
 from methods.heads.alpha import AlphaHead
 from methods.heads.base import Head
 from methods.heads.gauge import GaugeHead
@@ -107,7 +107,7 @@ class Learner(OffPolicy[L]):
 
     @abstractmethod
     def update_state(
-        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd
+        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, backend: Backend = PURE
     ) -> tuple[State, Tensors]:
         """One update: a pure function of state, batch, noise and settings.
 
@@ -116,7 +116,7 @@ class Learner(OffPolicy[L]):
             batch: Transitions.
             noise: Random numbers of :meth:`draw_noise`.
             turn: Number of the update, from 1.
-            gradient: How to differentiate; under torch.func.vmap it is :func:`methods.functional.by_transform`.
+            backend: How to differentiate, and whether the given state may be overwritten.
 
         Returns:
             The new state, and losses.
@@ -151,7 +151,7 @@ class Learner(OffPolicy[L]):
         self.updates += 1
         batch = self.replay.sample(self.config.batch_size, self.replay_generator)
         noise = self.draw_noise(self.config.batch_size)
-        self.state, losses = self.update_state(self.state, batch, noise, self.updates)
+        self.state, losses = self.update_state(self.state, batch, noise, self.updates, IN_PLACE)
         return {name: loss.item() for name, loss in losses.items()}
 
     def to_box(self, action: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ from torch.nn.functional import mse_loss
 
 from methods.base import Tensors
 from methods.functional import (
-    Gradient,
+    PURE,
+    Backend,
     Parameters,
     State,
     adam_step,
-    by_autograd,
     follow,
     new_network,
     perceptron,
@@ -97,7 +97,7 @@ class SAC(Learner[S]):
         batch: Batch,
         noise: tuple[Tensor, ...],
         turn: int,  # noqa: ARG002
-        gradient: Gradient = by_autograd,
+        backend: Backend = PURE,
     ) -> tuple[State, Tensors]:
         """See :meth:`Learner.update_state`."""
         config = self.config
@@ -127,7 +127,7 @@ class SAC(Learner[S]):
             ("critics", critic_loss, config.critic_lr),
             ("actor", actor_loss, config.actor_lr),
         ):
-            slopes, losses[f"{name}_loss"] = gradient(loss, state[name])
-            state = adam_step(state, name, slopes, rate)
+            slopes, losses[f"{name}_loss"] = backend.gradient(loss, state[name])
+            state = adam_step(state, name, slopes, rate, backend)
         followed = follow(state["target_critics"], state["critics"], config.tau)
         return {**state, "target_critics": followed}, losses | {"temperature": temperature}

@@ -14,7 +14,7 @@ from torch.nn.functional import mse_loss
 
 from methods.base import Tensors
 from methods.ddpg import DDPG, DDPGConfig
-from methods.functional import Gradient, Parameters, State, adam_step, by_autograd, new_network
+from methods.functional import PURE, Backend, Parameters, State, adam_step, new_network
 from methods.replay import Batch
 
 
@@ -63,7 +63,7 @@ class TD3(DDPG[T]):
         return self.values(state["critics"], obs, action)[0]
 
     def update_state(
-        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, gradient: Gradient = by_autograd
+        self, state: State, batch: Batch, noise: tuple[Tensor, ...], turn: int, backend: Backend = PURE
     ) -> tuple[State, Tensors]:
         """See :meth:`Learner.update_state`."""
         config = self.config
@@ -75,14 +75,14 @@ class TD3(DDPG[T]):
             one, other = self.values(critics, batch.obs, batch.action)
             return mse_loss(one, target) + mse_loss(other, target)
 
-        slopes, loss = gradient(critic_loss, state["critics"])
-        state = adam_step(state, "critics", slopes, config.critic_lr)
+        slopes, loss = backend.gradient(critic_loss, state["critics"])
+        state = adam_step(state, "critics", slopes, config.critic_lr, backend)
         losses = {"critic_loss": loss}
 
         def actor_loss(actor: Parameters) -> Tensor:
-            return self.actor_loss(self.output(actor, batch.obs), state, batch.obs, gradient)
+            return self.actor_loss(self.output(actor, batch.obs), state, batch.obs, backend.gradient)
 
         if turn % config.policy_delay == 0:
-            slopes, losses["actor_loss"] = gradient(actor_loss, state["actor"])
-            state = self.followed(adam_step(state, "actor", slopes, config.actor_lr), NETWORKS)
+            slopes, losses["actor_loss"] = backend.gradient(actor_loss, state["actor"])
+            state = self.followed(adam_step(state, "actor", slopes, config.actor_lr, backend), NETWORKS)
         return state, losses

@@ -131,12 +131,10 @@ def neighbouring_index(patch: Patch) -> None:
 
 def follow_first(original: Callable[..., Any], self: Learner[Any], state: State, *given: Any) -> Any:
     """The targets move towards the networks as they were before the step."""
+    networks = {name: name.removeprefix("target_") for name in state if name.startswith("target_")}
+    early = {name: follow(state[name], state[network], self.config.tau) for name, network in networks.items()}
     after, losses = original(self, state, *given)
-    for name in after:
-        network = name.removeprefix("target_")
-        if name != network and after[name] is not state[name]:
-            after[name] = follow(state[name], state[network], self.config.tau)
-    return after, losses
+    return after | {name: early[name] for name in early if after[name] is not state[name]}, losses
 
 
 def first_alone(original: Callable[..., Any], self: Learner[Any], *given: Any) -> tuple[Tensor, Tensor]:

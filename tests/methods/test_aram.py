@@ -131,7 +131,7 @@ def test_the_last_four_critics_are_kept_newest_first() -> None:
     for _ in range(12):
         made.update()
         if made.updates % 2 == 0:
-            kept.insert(0, made.state["critics"])
+            kept.insert(0, [tensor.clone() for tensor in made.state["critics"]])
     for age in range(4):
         assert all(map(torch.equal, made.state[f"past_critics.{age}"], kept[age]))
 

@@ -9,7 +9,7 @@ from benchmark.records.config import load_params, run_config
 from envs import UserError, make_task
 from methods import list_methods, make_method
 from methods.base import method_class
-from methods.functional import by_transform
+from methods.functional import IN_PLACE
 from methods.learner import Learner
 from tests.benchmark.command import PARAMS
 from tests.methods.bandit import bandit_task, error_after
@@ -40,11 +40,11 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(method: str, task: str)
         batch, noise = stack(*drawn)
 
         def update(state, batch, noise, turn=turn):
-            return seeds[0].update_state(state, batch, noise, turn, by_transform)
+            return seeds[0].update_state(state, batch, noise, turn)
 
         stacked, _ = torch.func.vmap(update)(stacked, batch, noise)
         for one, (own_batch, own_noise) in zip(seeds, drawn, strict=True):
-            one.state, _ = one.update_state(one.state, own_batch, own_noise, turn)
+            one.state, _ = one.update_state(one.state, own_batch, own_noise, turn, IN_PLACE)
     for k, one in enumerate(seeds):
         for name, tensors in one.state.items():
             for index, tensor in enumerate(tensors):
@@ -60,7 +60,7 @@ def test_compiled_it_learns_the_same(method: str, whole: bool) -> None:
     seeds = [learner(method, "HC+O", seed) for seed in range(2)]
     drawn = [(one.replay.sample(8, one.replay_generator), one.draw_noise(8)) for one in seeds]
     state, (batch, noise) = stack(*(one.state for one in seeds)), stack(*drawn)
-    update = torch.func.vmap(lambda *given: seeds[0].update_state(*given, 2, by_transform))
+    update = torch.func.vmap(lambda *given: seeds[0].update_state(*given, 2))
     torch.compiler.reset()
     after, _ = torch.compile(update, backend="aot_eager", fullgraph=whole)(state, batch, noise)
     torch.testing.assert_close(after, update(state, batch, noise)[0])
