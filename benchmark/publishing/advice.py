@@ -5,11 +5,15 @@ from __future__ import annotations
 from benchmark.analysis.anchors import final_returns
 from benchmark.analysis.contenders import contenders
 from benchmark.analysis.leaderboard import Leaderboard
+from benchmark.analysis.statistics import difference_interval
+from benchmark.analysis.summaries import make_cell
 from benchmark.publishing.tables.rendering import cells_by_row, digits_of_interval, format_cell
 from benchmark.records.runs import IDLE_METHOD
+from benchmark.records.selection import Selection
 from envs.registry import make_task
 
 TOLERANCE = 1e-6
+WITH_AND_WITHOUT = ("flowpg-gauge", "ddpg-gauge")
 # A method whose outputs are valid this often hardly depends on repair.
 MOSTLY_VALID = 0.95
 RULE = (
@@ -55,6 +59,29 @@ def advice(board: Leaderboard, task: str) -> str:
     if single := [method for method, count in seeds.items() if count == 1]:
         parts.append(f"with one seed, too few to compare: {names(single)}")
     return f"- {task} ({trained:.0%} of the published steps): {'; '.join(parts) or 'none'}."
+
+
+def does_the_flow_help(found: Selection) -> list[str]:
+    """What ``flowpg-gauge`` returns more than ``ddpg-gauge``, on tasks where both have two seeds; else nothing."""
+    differences = {}
+    for task in found.tasks:
+        flow, rays = (final_returns(found.runs(task, method)) for method in WITH_AND_WITHOUT)
+        difference = difference_interval(flow, rays)
+        if difference.low is not None and difference.high is not None:
+            differences[task] = difference
+    if not differences:
+        return []
+    cells = {task: make_cell("", "", one) for task, one in differences.items()}
+    listed = ", ".join(f"{format_cell(cell, cell['n'], digits_of_interval)} on {task}" for task, cell in cells.items())
+    better = [task for task, one in differences.items() if (one.low or 0) > 0]
+    worse = [task for task, one in differences.items() if (one.high or 0) < 0]
+    verdicts = [f"On {', '.join(better)} the flow is better."] if better else []
+    verdicts += [f"On {', '.join(worse)} it is worse."] if worse else []
+    return [
+        "**Does the flow help?** `ddpg-gauge` stretches the action box onto C(s) along rays, as `flowpg-gauge` does, "
+        f"but without a flow. The return with the flow differs by {listed}. "
+        + (" ".join(verdicts) or "No difference is significant.")
+    ]
 
 
 def names(methods: list[str]) -> str:

@@ -15,7 +15,7 @@ from benchmark.analysis.contenders import contenders
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.analysis.statistics import Estimate
 from benchmark.analysis.summaries import make_cell
-from benchmark.publishing.advice import TOLERANCE, which_method
+from benchmark.publishing.advice import TOLERANCE, does_the_flow_help, which_method
 from benchmark.publishing.extremes import EXTREMES, extremes
 from benchmark.publishing.tables import describe_only_timed, describe_unbegun
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
@@ -79,6 +79,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
         *unscored(board),
         *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(found)),
         *which_method(board),
+        *(does_the_flow_help(found) if found.ranked else []),
         *released_target(folder),
         f"![Scores, validity by tolerance and performance profiles of profile {found.profile}]"
         f"({here}/figures/leaderboard.png)",

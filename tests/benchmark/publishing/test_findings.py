@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.leaderboard import Leaderboard, read_leaderboard
+from benchmark.publishing.advice import does_the_flow_help
 from benchmark.publishing.findings import findings, markers, released_target, update_readme
 from benchmark.records.config import load_params
 from benchmark.records.results import FinalPolicy
@@ -19,6 +21,7 @@ from envs.errors import UserError
 from tests.benchmark.command import ROOT
 from tests.benchmark.synthetic_results import (
     PROFILE,
+    TWO_TASKS,
     board_of,
     generator,
     make_count,
@@ -85,6 +88,25 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
     assert "**Doing nothing (`hold`) has the highest mean return on R+L2.**" in text
     short = Leaderboard(replace(board.found, ranked=False))
     assert "Which method" not in findings(short, evaluate_claims(short.found, copied), copied)
+
+
+def test_whether_a_flow_helps_is_told_where_both_have_two_seeds(copied: Path) -> None:
+    methods = ("flowpg-gauge", "ddpg-gauge")
+
+    def told(**returns: Sequence[tuple[float, ...]]) -> list[str]:
+        for task, pair in zip(TWO_TASKS, returns.values(), strict=False):
+            for method, values in zip(methods, pair, strict=True):
+                for seed, value in enumerate(values):
+                    save(copied, make_run_with_return(task, method, seed, value))
+        return does_the_flow_help(board_of(copied, methods=methods).found)
+
+    assert told(first=[(10, 12), (10,)]) == []
+    (text,) = told(first=[(10, 12), (9, 13)])
+    assert "differs by 0 [-14, 14] on R+L2. No difference is significant." in text
+    (text,) = told(first=[(10, 12), (9, 13)], second=[(70, 71), (20, 21)])
+    assert "differs by 0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O the flow is better." in text
+    (text,) = told(first=[(10, 12), (90, 91)], second=[(70, 71), (20, 21)])
+    assert text.endswith("On HC+O the flow is better. On R+L2 it is worse.")
 
 
 def test_the_released_target_is_as_experiment_x1_found_it(tmp_path: Path) -> None:
