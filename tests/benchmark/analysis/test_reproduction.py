@@ -123,11 +123,35 @@ def test_the_command_answers_in_its_last_line_and_by_its_exit_code(results: Path
     named, made, answer = done.out.splitlines()
     assert done.code == 1
     assert named.startswith("outside: R+L2 nfw, final return, seeds 0, 1: -1e+06, 12; in the reference 10, 12, and of ")
-    assert made.startswith("made on Example CPU 3000 and Other, the reference on Example CPU 3000")
+    assert made.startswith(
+        "made on Example CPU 3000 and Other, the reference on Example CPU 3000: 0 cells may be outside"
+    )
     assert answer.startswith(f"did {PROFILE} reproduce? no: of {cells} cells {cells - 1} equal")
     document = acrl(results.parent, "reproduced", "--json")
     assert document.code == 1
     assert Reproduction.model_validate(json.loads(document.out)).counts == {"equal": cells - 1, "outside": 1}
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [({}, 0), ({"code_path": "AVX2"}, 0), ({"processor": "Other"}, 1), ({"code_path": "AVX512"}, 1)],
+)
+def test_on_another_processor_one_cell_in_twenty_may_be_outside(
+    results: Path, origin: dict[str, str], allowed: int
+) -> None:
+    for name in ("hold", "dpro"):
+        for seed in REFERENCE_SEEDS:
+            known = synthetic.make_provenance(code_path="AVX2")
+            run = make_run_with_return("R+L2", name, seed, 10.0 + 2 * seed, provenance=known)
+            save(results / "reference" / PROFILE, run)
+            save(results / PROFILE, run)
+    there = synthetic.make_provenance(**origin)
+    save(results / PROFILE, make_run_with_return("R+L2", "nfw", 0, -1e6, provenance=there))
+    found = compare_with_reference(results, PROFILE, SEEDS)
+    assert (len(found.cells), found.counts["outside"]) == (28, 1)
+    assert (found.allowed, found.reproduced) == (allowed, allowed == 1)
+    save(results / PROFILE, make_run_with_return("R+L2", "flowpg", 0, -1e6, provenance=there))
+    assert not compare_with_reference(results, PROFILE, SEEDS).reproduced
 
 
 def test_the_committed_reference_is_of_today(params: Params) -> None:
