@@ -22,7 +22,7 @@ def test_the_policy_is_the_flow_of_the_actors_output_and_learning_leaves_the_flo
     action = learner.trained_flow()(learner.output(learner.state["actor"], obs), learner.task.constraint.context(obs))
     torch.testing.assert_close(learner.policy(obs), action)
     before = {name: value.clone() for name, value in learner.trained_flow().state_dict().items()}
-    actor = learner.state["actor"][0]
+    actor = learner.state["actor"][0].clone()
     learner.update()
     assert not torch.equal(actor, learner.state["actor"][0])
     assert all(torch.equal(value, before[name]) for name, value in learner.trained_flow().state_dict().items())
