@@ -71,7 +71,7 @@ def _adam_in_place(
     steps: Tensor,
     rate: float,
 ) -> list[Tensor]:
-    """By torch's fused kernel."""
+    """A step of Adam by torch's fused kernel."""
     counts = [steps.float() for _ in parameters]
     settings: dict[str, Any] = {"lr": rate, "beta1": FIRST_DECAY, "beta2": SECOND_DECAY, "eps": EPSILON}
     settings |= {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
@@ -89,8 +89,7 @@ def _adam(
     rate: float,
 ) -> list[Tensor]:
     """The same on copies."""
-    copies = ([tensor.clone() for tensor in some] for some in (parameters, first, second))
-    parameters, first, second = copies
+    parameters, first, second = ([tensor.clone() for tensor in some] for some in (parameters, first, second))
     return _adam_in_place(parameters, gradient, first, second, steps, rate)
 
 

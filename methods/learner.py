@@ -116,7 +116,8 @@ class Learner(OffPolicy[L]):
             batch: Transitions.
             noise: Random numbers of :meth:`draw_noise`.
             turn: Number of the update, from 1.
-            backend: How to differentiate, and whether the given state may be overwritten.
+            backend: How to differentiate. With :data:`methods.functional.IN_PLACE` the update is not pure: it
+                overwrites networks of the given state.
 
         Returns:
             The new state, and losses.

@@ -77,8 +77,8 @@ def reproduced(profile: str, results: Path, as_json: bool) -> int:
     """Compare a profile's runs with its committed reference.
 
     Returns, valid shares and violations should be equal to the bit on the same processor and libraries. On another
-    processor, at most 5% of them may be outside the spread of seeds (docs/reproducibility.md). Otherwise the exit code
-    is 1, as it is if a cell is missing.
+    processor, at most 5% of them may be outside the spread of seeds (docs/reproducibility.md). The exit code is 1 if
+    more are outside, or if a cell is missing.
 
     JSON keys: profile, cells, counts, allowed, reproduced, processors, reference_processors. Each cell has its verdict.
     """
@@ -102,8 +102,9 @@ def _reproduced(found: Reproduction) -> Iterator[str]:
             )
     absent = dict.fromkeys((cell.task, cell.method, cell.reason) for cell in found.cells if cell.verdict == "missing")
     yield from (f"missing: {task} {method}: {reason}" for task, method, reason in absent)
-    if found.processors and found.processors != found.reference_processors:
-        here, there = (" and ".join(names) for names in (found.processors, found.reference_processors))
-        yield f"made on {here}, the reference on {there}: {found.allowed} cells may be outside"
+    here, there = (" and ".join(names) for names in (found.processors, found.reference_processors))
+    if here and (here != there or found.allowed):
+        other = "" if here != there else " with other instructions"
+        yield f"made on {here}, the reference on {there}{other}: {found.allowed} cells may be outside"
     told = ", ".join(f"{found.counts.get(verdict, 0)} {words}" for verdict, words in WORDS.items())
     yield f"did {found.profile} reproduce? {'yes' if found.reproduced else 'no'}: of {len(found.cells)} cells {told}"

@@ -78,8 +78,8 @@ def does_the_flow_help(found: Selection) -> list[str]:
     verdicts = [f"On {', '.join(better)} the flow is better."] if better else []
     verdicts += [f"On {', '.join(worse)} it is worse."] if worse else []
     return [
-        "**Does the flow help?** `ddpg-gauge` stretches the action box onto C(s) along rays, as `flowpg-gauge` does, "
-        f"but without a flow. The return with the flow differs by {listed}. "
+        "**Does the flow help?** `ddpg-gauge` stretches a box onto C(s) along rays, as `flowpg-gauge` does, but "
+        f"without a flow. The mean return of `flowpg-gauge` minus that of `ddpg-gauge` is {listed}. "
         + (" ".join(verdicts) or "No difference is significant.")
     ]
 

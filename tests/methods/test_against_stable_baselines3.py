@@ -15,6 +15,7 @@ from methods import make_method
 from methods.functional import Parameters
 from methods.learner import Learner
 from methods.replay import Batch
+from methods.streams import Streams
 from tests.methods.learners import SMALL, feed
 
 TASK = make_task("R+N")
@@ -38,9 +39,8 @@ def layers(model: Any) -> dict[str, Parameters]:
     return networks | {f"target_{critics}": list(model.critic_target.parameters())}
 
 
-def noise_of(model: Any, seed: int) -> tuple[Tensor, ...]:
-    """The standard normal numbers that its next update draws after this seed of torch's global generator."""
-    torch.manual_seed(seed)
+def noise_of(model: Any) -> tuple[Tensor, ...]:
+    """The standard normal numbers that its next update draws from torch's global generator."""
     shape = (BATCH, TASK.constraint.dim)
     if isinstance(model, stable_baselines3.SAC):
         return torch.normal(torch.zeros(shape), 1.0), torch.normal(torch.zeros(shape), 1.0)
@@ -55,10 +55,11 @@ def made(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Learner[Any], Any,
     ours = make_method(name, TASK, {**SMALL, **rates}, 0)
     assert isinstance(ours, Learner)
     feed(ours, 150)
-    arguments = {"learning_rate": RATE, "batch_size": BATCH, "gamma": 0.98, "tau": 0.05, "seed": 0, "device": "cpu"}
+    arguments = {"learning_rate": RATE, "batch_size": BATCH, "gamma": 0.98, "tau": 0.05, "device": "cpu"}
     algorithm = getattr(stable_baselines3, PAIRS[name])
-    model = algorithm("MlpPolicy", TASK.make_env(), policy_kwargs={"net_arch": list(SMALL["hidden"])}, **arguments)
-    model._setup_learn(1)
+    with Streams(0).lent():
+        model = algorithm("MlpPolicy", TASK.make_env(), policy_kwargs={"net_arch": list(SMALL["hidden"])}, **arguments)
+        model._setup_learn(1)
     for network, parameters in layers(model).items():
         ours.state[network] = [parameter.detach().clone() for parameter in parameters]
     batches = [ours.replay.sample(BATCH, ours.replay_generator) for _ in range(UPDATES)]
@@ -77,9 +78,9 @@ def made(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Learner[Any], Any,
 def test_an_update_is_that_of_stable_baselines3(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, model, batches = made(name, monkeypatch)
     for turn, batch in enumerate(batches, start=1):
-        with torch.random.fork_rng(devices=[]):
-            noise = noise_of(model, turn)
-            torch.manual_seed(turn)
+        with Streams(turn).lent():
+            noise = noise_of(model)
+        with Streams(turn).lent():
             model.train(gradient_steps=1, batch_size=BATCH)
         ours.state, _ = ours.update_state(ours.state, batch, noise, turn)
     # Its SAC adds 1e-6 to a derivative before it takes the logarithm.

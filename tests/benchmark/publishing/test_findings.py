@@ -102,9 +102,9 @@ def test_whether_a_flow_helps_is_told_where_both_have_two_seeds(copied: Path) ->
 
     assert told(first=[(10, 12), (10,)]) == []
     (text,) = told(first=[(10, 12), (9, 13)])
-    assert "differs by 0 [-14, 14] on R+L2. No difference is significant." in text
+    assert "is 0 [-14, 14] on R+L2. No difference is significant." in text
     (text,) = told(first=[(10, 12), (9, 13)], second=[(70, 71), (20, 21)])
-    assert "differs by 0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O the flow is better." in text
+    assert "is 0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O the flow is better." in text
     (text,) = told(first=[(10, 12), (90, 91)], second=[(70, 71), (20, 21)])
     assert text.endswith("On HC+O the flow is better. On R+L2 it is worse.")
 
