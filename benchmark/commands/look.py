@@ -148,7 +148,7 @@ def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, re
     """
     from benchmark.records.config import load_params
     from benchmark.training.harness import Progress
-    from benchmark.training.processes import move_to, progress_bar
+    from benchmark.training.progress import move_to, progress_bar
     from benchmark.verification import Options, verify
 
     with ExitStack() as bars:

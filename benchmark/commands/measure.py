@@ -158,7 +158,7 @@ def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> 
     JSON keys: profile, paths.
     """
     from benchmark.records.config import load_params
-    from benchmark.training.processes import move_to, progress_bar
+    from benchmark.training.progress import move_to, progress_bar
     from benchmark.training.timing import time_steps, turns
 
     params = load_params()

@@ -110,7 +110,7 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     from benchmark.publishing.pictures import write_pictures
     from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
-    from benchmark.training.processes import progress_bar
+    from benchmark.training.progress import progress_bar
 
     params = load_params()
     board = read_leaderboard(results / profile, params.profile(profile))

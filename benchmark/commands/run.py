@@ -74,7 +74,7 @@ def run(
     from benchmark.records.config import load_params
     from benchmark.records.results import read_run
     from benchmark.records.runs import select, state_of
-    from benchmark.training.processes import move_to, progress_bar
+    from benchmark.training.progress import move_to, progress_bar
     from benchmark.training.runs import error_line, execute_missing, record_failure
     from envs.errors import RunFailedError, UserError
 

@@ -17,7 +17,8 @@ from benchmark.experiments.rows import Row, make_row
 from benchmark.publishing.figures.styles import add_legend, style_of
 from benchmark.records.config import EvaluationSettings, run_config
 from benchmark.training.harness import train
-from benchmark.training.processes import move_to, progress_bar, side_by_side
+from benchmark.training.processes import side_by_side
+from benchmark.training.progress import move_to, progress_bar
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from envs.seeding import derive_seed

@@ -13,7 +13,8 @@ from benchmark.records.selection import Selection
 from envs.registry import make_task
 
 TOLERANCE = 1e-6
-WITH_AND_WITHOUT = ("flowpg-gauge", "ddpg-gauge")
+FLOWS = ("flowpg", "flowpg-gauge")
+WITHOUT_FLOW = "ddpg-gauge"
 # A method whose outputs are valid this often hardly depends on repair.
 MOSTLY_VALID = 0.95
 RULE = (
@@ -62,24 +63,29 @@ def advice(board: Leaderboard, task: str) -> str:
 
 
 def does_the_flow_help(found: Selection) -> list[str]:
-    """What ``flowpg-gauge`` returns more than ``ddpg-gauge``, on tasks where both have two seeds; else nothing."""
-    differences = {}
-    for task in found.tasks:
-        flow, rays = (final_returns(found.runs(task, method)) for method in WITH_AND_WITHOUT)
-        difference = difference_interval(flow, rays)
-        if difference.low is not None and difference.high is not None:
-            differences[task] = difference
-    if not differences:
+    """What flows return more than ``ddpg-gauge``, on tasks where both have two seeds; nothing if there are none."""
+    lists, verdicts = [], []
+    for flow in FLOWS:
+        differences = {}
+        for task in found.tasks:
+            returns, without = (final_returns(found.runs(task, method)) for method in (flow, WITHOUT_FLOW))
+            difference = difference_interval(returns, without)
+            if difference.low is not None and difference.high is not None:
+                differences[task] = difference
+        if not differences:
+            continue
+        cells = [(task, make_cell("", "", one)) for task, one in differences.items()]
+        listed = ", ".join(f"{format_cell(cell, cell['n'], digits_of_interval)} on {task}" for task, cell in cells)
+        lists.append(f"`{flow}` {listed}")
+        better = [task for task, one in differences.items() if (one.low or 0) > 0]
+        worse = [task for task, one in differences.items() if (one.high or 0) < 0]
+        verdicts += [f"On {', '.join(better)} `{flow}` is better."] if better else []
+        verdicts += [f"On {', '.join(worse)} `{flow}` is worse."] if worse else []
+    if not lists:
         return []
-    cells = {task: make_cell("", "", one) for task, one in differences.items()}
-    listed = ", ".join(f"{format_cell(cell, cell['n'], digits_of_interval)} on {task}" for task, cell in cells.items())
-    better = [task for task, one in differences.items() if (one.low or 0) > 0]
-    worse = [task for task, one in differences.items() if (one.high or 0) < 0]
-    verdicts = [f"On {', '.join(better)} the flow is better."] if better else []
-    verdicts += [f"On {', '.join(worse)} it is worse."] if worse else []
     return [
-        "**Does the flow help?** `ddpg-gauge` stretches a box onto C(s) along rays, as `flowpg-gauge` does, but "
-        f"without a flow. The mean return of `flowpg-gauge` minus that of `ddpg-gauge` is {listed}. "
+        "**Does the flow help?** `ddpg-gauge` stretches a box onto C(s) along rays, without a flow. `flowpg-gauge` "
+        f"does the same after a flow. Mean return minus that of `ddpg-gauge`: {'; '.join(lists)}. "
         + (" ".join(verdicts) or "No difference is significant.")
     ]
 

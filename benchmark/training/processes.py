@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import signal
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -24,11 +22,10 @@ from tqdm import tqdm
 from benchmark.records.config import Params
 from benchmark.records.runs import Run
 from benchmark.records.store import EVERY_SECONDS
+from benchmark.training.progress import progress_bar, skip
 from benchmark.training.runs import Tracker, error_line, execute_missing, record_failure
 from envs.errors import UserError
 
-# How often progress is said where there is no terminal to draw it on.
-LINE_SECONDS = 60.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Modules that a worker imports before it starts. Torch's are those that the first optimizer imports.
 PRELOADED = ["benchmark.training.runs", "envs.constraints.solver", "methods.flowpg", "torch._dynamo"]
@@ -98,35 +95,6 @@ def sweep(
     return failures
 
 
-def progress_bar(total: int, description: str = "", unit: str = "step") -> tqdm[NoReturn]:
-    """A bar with the time left, or without a terminal a line a minute; hidden in processes that work side by side."""
-    bar = partial(tqdm, total=total, unit=unit, desc=description and f"{description}: ", smoothing=0.05)
-    if multiprocessing.parent_process():
-        return bar(disable=True)
-    if sys.stderr.isatty():
-        return bar()
-    layout = "{desc}{percentage:.0f}% of {total_fmt} {unit}s, {remaining} left"
-    return bar(file=_Lines(), bar_format=layout, delay=LINE_SECONDS, mininterval=LINE_SECONDS, leave=False)
-
-
-class _Lines(io.StringIO):
-    """Writes what tqdm draws in place as lines of their own, to stderr."""
-
-    def write(self, text: str) -> int:
-        if line := text.strip():
-            sys.stderr.write(f"{line}\n")
-        return len(text)
-
-
-def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
-    """A function that moves a progress bar to a number of steps."""
-
-    def move(step: int) -> None:
-        bar.update(step - bar.n)
-
-    return move
-
-
 def _start(run: Run, params: Params, results: Path, checkpoint_every: float, tracker: Tracker | None) -> _Worker:
     # A worker inherits this: Ctrl-C while it starts ends it through the sweep, without a traceback.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -167,7 +135,10 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
             yield worker
             continue
         if isinstance(report, int):
-            bar.update(report - worker.done)
+            if worker.done == 0:
+                skip(bar, report)
+            else:
+                bar.update(report - worker.done)
             worker.done = report
         else:
             worker.error = str(report)

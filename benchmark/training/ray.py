@@ -19,7 +19,8 @@ from benchmark.records.files import write_bytes
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run
 from benchmark.records.store import ArtifactStore
-from benchmark.training.processes import progress_bar, same_imports, use_one_thread
+from benchmark.training.processes import same_imports, use_one_thread
+from benchmark.training.progress import progress_bar
 from benchmark.training.runs import error_line, execute_missing, record_failure
 from envs.errors import UserError
 from envs.registry import make_task

@@ -15,7 +15,7 @@ from benchmark.records.results import RunResult, read_record, read_run
 from benchmark.records.runs import Run, check_runs
 from benchmark.records.selection import Selection, check_complete, check_place
 from benchmark.records.store import load_tensors
-from benchmark.training.processes import progress_bar
+from benchmark.training.progress import progress_bar
 from envs.errors import UserError
 from envs.registry import list_tasks
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.training import processes
+from benchmark.training import progress
 from tests.benchmark.command import MAIN, ROOT, acrl, workplace
 
 GREEN = "\x1b[32m"
@@ -65,15 +65,29 @@ def test_work_side_by_side_tells_the_time_left(tmp_path: Path, arguments: tuple[
 
 
 def test_a_log_is_told_progress_in_lines(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(processes, "LINE_SECONDS", 0)
-    with processes.progress_bar(40, "R+L2 nfw 0") as bar:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    with progress.progress_bar(40, "R+L2 nfw 0") as bar:
         bar.update(10)
         bar.set_description("R+L2 nfw 1")
         bar.update(30)
     lines = capfd.readouterr().err.splitlines()
     assert re.fullmatch(r"R\+L2 nfw 0: 25% of 40 steps, \d\d:\d\d left", lines[1])
     assert re.fullmatch(r"R\+L2 nfw 1: 100% of 40 steps, 00:00 left", lines[-1])
-    monkeypatch.setattr(processes, "LINE_SECONDS", 60)
-    with processes.progress_bar(40) as bar:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 60)
+    with progress.progress_bar(40) as bar:
         bar.update(40)
     assert capfd.readouterr().err == ""
+
+
+def test_the_time_left_leaves_out_what_precedes_first_steps(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    with progress.progress_bar(1000) as bar:
+        move = progress.move_to(bar)
+        # As if a flow had trained for an hour.
+        bar.start_t -= 3600
+        bar.last_print_t -= 3600
+        for step in (400, 500):
+            move(step)
+    assert re.search("50% of 1000 steps, 00:00 left", capfd.readouterr().err)

@@ -91,22 +91,23 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
 
 
 def test_whether_a_flow_helps_is_told_where_both_have_two_seeds(copied: Path) -> None:
-    methods = ("flowpg-gauge", "ddpg-gauge")
-
-    def told(**returns: Sequence[tuple[float, ...]]) -> list[str]:
-        for task, pair in zip(TWO_TASKS, returns.values(), strict=False):
-            for method, values in zip(methods, pair, strict=True):
+    def told(methods: tuple[str, ...], **returns: Sequence[tuple[float, ...]]) -> list[str]:
+        for task, row in zip(TWO_TASKS, returns.values(), strict=False):
+            for method, values in zip(methods, row, strict=True):
                 for seed, value in enumerate(values):
                     save(copied, make_run_with_return(task, method, seed, value))
         return does_the_flow_help(board_of(copied, methods=methods).found)
 
-    assert told(first=[(10, 12), (10,)]) == []
-    (text,) = told(first=[(10, 12), (9, 13)])
-    assert "is 0 [-14, 14] on R+L2. No difference is significant." in text
-    (text,) = told(first=[(10, 12), (9, 13)], second=[(70, 71), (20, 21)])
-    assert "is 0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O the flow is better." in text
-    (text,) = told(first=[(10, 12), (90, 91)], second=[(70, 71), (20, 21)])
-    assert text.endswith("On HC+O the flow is better. On R+L2 it is worse.")
+    rays = ("flowpg-gauge", "ddpg-gauge")
+    assert told(rays, first=[(10, 12), (10,)]) == []
+    (text,) = told(rays, first=[(10, 12), (9, 13)])
+    assert text.endswith("of `ddpg-gauge`: `flowpg-gauge` 0 [-14, 14] on R+L2. No difference is significant.")
+    (text,) = told(rays, first=[(10, 12), (9, 13)], second=[(70, 71), (20, 21)])
+    assert text.endswith("0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O `flowpg-gauge` is better.")
+    (text,) = told(("flowpg", *rays), first=[(80, 81), (10, 12), (90, 91)])
+    assert "of `ddpg-gauge`: `flowpg` -10 [-13, -7] on R+L2, " in text
+    assert "On R+L2 `flowpg` is worse." in text
+    assert text.endswith("On HC+O `flowpg-gauge` is better. On R+L2 `flowpg-gauge` is worse.")
 
 
 def test_the_released_target_is_as_experiment_x1_found_it(tmp_path: Path) -> None:
