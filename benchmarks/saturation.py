@@ -1,7 +1,7 @@
 """Where the actors of trained policies sit: share of their outputs at an end of the tanh, at states they visit.
 
-Run ``python -m benchmarks.saturation [TASK] [--profile P] [--method M ...]`` where the runs were made: it needs their
-checkpoints, which are not in git.
+Run ``python -m benchmarks.saturation [TASK] [--profile P] [--method M ...]``. It reads policies that `acrl export`
+wrote, of which some of `small` are in git, and the checkpoints of runs made here; other runs are left out and named.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import tabulate
 import torch
@@ -18,26 +17,15 @@ from benchmark.experiments.c6 import rollout
 from benchmark.records.config import load_params
 from benchmark.records.results import read_run
 from benchmark.records.runs import Run
-from benchmark.records.store import ArtifactStore, load_tensors
+from benchmark.training.policies import find_policy
 from envs import make_task
+from envs.errors import UserError
 from envs.seeding import derive_seed
-from methods.base import make_method
 from methods.ddpg import DDPG
 
 STATES = 1000
 # The factor 1 - u^2 by which the tanh passes a gradient on is below 0.002 beyond.
 END = 0.999
-
-
-def trained(run: Run) -> DDPG[Any]:
-    """The learner of a finished run, with its last weights."""
-    task = make_task(run.task)
-    method = make_method(run.method, task, run.config(load_params()).method, run.seed)
-    assert isinstance(method, DDPG)
-    method.prepare(ArtifactStore(Path("results") / run.profile, task))
-    state, _ = load_tensors(run.checkpoint(Path("results")))
-    method.load_state_dict(state)
-    return method
 
 
 def main() -> int:
@@ -47,12 +35,18 @@ def main() -> int:
     parser.add_argument("--profile", default="small")
     parser.add_argument("--method", action="append", default=[])
     given = parser.parse_args()
-    chosen = load_params().profile(given.profile)
+    params, results = load_params(), Path("results")
+    chosen = params.profile(given.profile)
     rows = []
     for method_id in given.method or chosen.flow_methods:
         for seed in chosen.seeds:
             run = Run(given.profile, given.task, method_id, seed)
-            result, method = read_run(run.path(Path("results"))), trained(run)
+            try:
+                result, method = read_run(run.path(results)), find_policy(run.path(results), params, results).method
+            except UserError as error:
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            assert isinstance(method, DDPG)
             obs = rollout(make_task(given.task), method, STATES, derive_seed(seed, "saturation", given.task))
             with torch.no_grad():
                 ends = (method.output(method.state["actor"], obs.float()).abs() > END).double()
