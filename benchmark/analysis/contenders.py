@@ -1,4 +1,4 @@
-"""Methods that may have the highest return on a task, as far as the runs can tell."""
+"""How returns of methods differ, and which may have the highest on a task, as far as the runs can tell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from benchmark.analysis.anchors import final_returns
-from benchmark.analysis.statistics import difference_interval
+from benchmark.analysis.statistics import Estimate, difference_interval
 from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 
@@ -24,3 +24,13 @@ def contenders(found: Selection, task: str, methods: Sequence[str] | None = None
     ordered = sorted(returns, key=lambda method: -statistics.fmean(returns[method]))
     lows = {method: difference_interval(returns[ordered[0]], returns[method]).low for method in ordered[1:]}
     return [*ordered[:1], *(method for method, low in lows.items() if low is not None and low <= 0)]
+
+
+def return_differences(found: Selection, method: str, other: str) -> dict[str, Estimate]:
+    """Mean final return of ``method`` minus that of ``other``, on each task where both have two seeds."""
+    differences = {}
+    for task in found.tasks:
+        first, second = (final_returns(found.runs(task, each)) for each in (method, other))
+        if min(len(first), len(second)) > 1:
+            differences[task] = difference_interval(first, second)
+    return differences

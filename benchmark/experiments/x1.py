@@ -1,4 +1,4 @@
-"""X1, why the released baseline fails: what the critic believes of actions that are never executed, along training.
+"""X1, the released baseline's target: what critics believe of actions that are never executed, along training.
 
 The critic's value (the smaller one, if there are two) is compared with the discounted return that follows, at three
 actions: raw, as the policy outputs it; projected, the nearest feasible action, which is executed in these episodes; and
@@ -152,4 +152,4 @@ def draw(measured: Measured) -> Figure:
     return figure
 
 
-EXPERIMENT = Experiment("X1: why the released baseline fails", measure, caption, views, draw)
+EXPERIMENT = Experiment("X1: the released baseline's target", measure, caption, views, draw)

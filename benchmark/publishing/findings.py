@@ -11,22 +11,25 @@ import pandas as pd
 
 from benchmark.analysis.claims import Claims
 from benchmark.analysis.claims.evidence import estimate_of, read_experiment
-from benchmark.analysis.contenders import contenders
+from benchmark.analysis.contenders import contenders, return_differences
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.analysis.statistics import Estimate
 from benchmark.analysis.summaries import make_cell
-from benchmark.publishing.advice import TOLERANCE, does_the_flow_help, which_method
+from benchmark.publishing.advice import TOLERANCE, does_the_flow_help, list_differences, which_method
 from benchmark.publishing.extremes import EXTREMES, extremes
 from benchmark.publishing.tables import describe_only_timed, describe_unbegun
+from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD
+from benchmark.records.selection import Selection
 from envs.errors import UserError
 
 BOLD = (
-    "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not; a method "
-    "with one seed is not compared. "
+    "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not; of methods "
+    "whose seeds differ widely, little is significant. A method with one seed is not compared."
 )
+RAW, PROJECTED = "ddpg-projection", "ddpg-projection-target"
 
 
 def markers(profile: str) -> tuple[str, str]:
@@ -74,13 +77,12 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
         "### Tasks and methods",
         "Each cell: score (0: random feasible actions, 1: the learner without the constraint), share of the last "
         "policy's own outputs that are valid at tolerance 1e-6, time of a training step. "
-        f"{BOLD if ahead else ''}[All tables]({here}/tables/README.md).",
+        f"[All tables]({here}/tables/README.md).",
         method_table(board, ahead),
-        *unscored(board),
-        *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(found)),
+        "\n".join(f"- {note}" for note in method_notes(board, f"{here}/tables/anchors.md")),
         *which_method(board),
         *(does_the_flow_help(found) if found.ranked else []),
-        *released_target(folder),
+        *released_target(found, folder),
         f"![Scores, validity by tolerance and performance profiles of profile {found.profile}]"
         f"({here}/figures/leaderboard.png)",
     ]
@@ -165,8 +167,27 @@ def unscored(board: Leaderboard) -> list[str]:
     return [f"{', '.join(tasks)} has returns in place of scores: {reason}." for reason, tasks in why.items()]
 
 
-def released_target(folder: Path) -> list[str]:
-    """What experiment X1 found of targets that are never executed, at its last step; nothing where it was not made."""
+def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
+    """What a reader of the table of methods has to know."""
+    notes = ["A dash: no run yet.", EQUALITY]
+    if board.found.ranked:
+        notes.insert(0, BOLD)
+    widths = board.anchors[board.anchors["quantity"] == "half width"].dropna(subset="mean").sort_values("mean")
+    if len(widths):
+        worst = widths.iloc[-1]
+        notes.append(
+            f"Intervals of scores leave out how well [the two references]({anchors_page}) are known: at worst, on "
+            f"{worst['task']}, to within {worst['mean']:.2g} of a score."
+        )
+    return [
+        *notes,
+        *unscored(board),
+        *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(board.found)),
+    ]
+
+
+def released_target(found: Selection, folder: Path) -> list[str]:
+    """What X1 found of targets that are never executed, at its last step, and the record; nothing without X1."""
     numbers = read_experiment(folder, "x1", ("task", "method", "step"))
     if numbers is None:
         return []
@@ -179,18 +200,22 @@ def released_target(folder: Path) -> list[str]:
     ]
     for task, rows in last.groupby("task", sort=False):
         by_method = rows.groupby("method")
-        raw, projected = (by_method.get_group(method) for method in ("ddpg-projection", "ddpg-projection-target"))
+        raw, projected = (by_method.get_group(method) for method in (RAW, PROJECTED))
         errors, returns = (
             [estimate_of(raw, quantity), estimate_of(projected, quantity)]
             for quantity in ("value above return, projected", "return")
         )
         if overlap(*errors) and overlap(*returns):
-            texts.append(f"On {task} both pairs of intervals overlap.")
+            texts.append(f"On {task} the intervals of the critics' errors overlap, and so do those of the returns.")
         else:
             texts.append(
                 f"On {task} their critics' values exceed the returns that follow by {beside(*errors)}, and their "
                 f"policies return {beside(*returns)}."
             )
+    if differences := return_differences(found, PROJECTED, RAW):
+        texts.append(
+            f"In the record, the mean return of `{PROJECTED}` minus that of `{RAW}` is {list_differences(differences)}."
+        )
     return [" ".join(texts)]
 
 

@@ -76,18 +76,16 @@ def describe_libraries(found: Selection) -> list[str]:
 
 
 def describe_versions(found: Selection) -> list[str]:
-    """A note on rows whose seeds were made with different versions or settings."""
+    """A note on rows whose seeds were made with different versions."""
     mixed = [
         f"{task} {method}"
         for (task, method), runs in found.complete.items()
-        if any(
-            (run.record.versions, run.record.config) != (runs[0].record.versions, runs[0].record.config) for run in runs
-        )
+        if any(run.record.versions != runs[0].record.versions for run in runs)
     ]
     if not mixed:
         return []
     made = f"acrl sweep -p {found.profile}"
-    return [f"Means over seeds of different versions or settings, until `{made}` replaces them: {', '.join(mixed)}."]
+    return [f"Means over seeds of different versions, until `{made}` replaces them: {', '.join(mixed)}."]
 
 
 def flow_table(board: Leaderboard) -> Table:
@@ -208,7 +206,7 @@ def describe_unbegun(found: Selection) -> list[str]:
             flow, timed = any(of == task for of, _ in found.flows), task in found.timing
             kept = " and ".join(name for name, there in (("flows", flow), ("timing", timed)) if there)
             kinds.setdefault(f"only {kept}" if kept else "left out", []).append(task)
-    lacking = [f"No run yet, {kind}: {', '.join(tasks)}." for kind, tasks in kinds.items()]
+    lacking = [f"No method has been trained yet on {', '.join(tasks)} ({kind})." for kind, tasks in kinds.items()]
     methods = [method for method in found.methods if not any(found.runs(task, method) for task in found.tasks)]
     return [*lacking, *([f"No run yet of {', '.join(methods)}."] if methods else [])]
 

@@ -28,8 +28,8 @@ from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD
 from benchmark.records.submissions import describe_submissions
 
 EQUALITY = (
-    "On bike sharing, where the constraint has an equality, methods that do not know it miss it at tolerance 0 "
-    "whatever they learn."
+    "On bike sharing, methods that do not know the equality of the constraint miss it at small tolerances, whatever "
+    "they learn."
 )
 # Headers of the table of reference returns.
 SCORE_0, SCORE_1, NO_SCORES = "score 0", "score 1", "why no scores"

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.leaderboard import Leaderboard, read_leaderboard
-from benchmark.publishing.advice import does_the_flow_help
+from benchmark.publishing.advice import ALL_OPEN, does_the_flow_help
 from benchmark.publishing.findings import findings, markers, released_target, update_readme
 from benchmark.records.config import load_params
 from benchmark.records.results import FinalPolicy
@@ -101,18 +101,22 @@ def test_whether_a_flow_helps_is_told_where_both_have_two_seeds(copied: Path) ->
     rays = ("flowpg-gauge", "ddpg-gauge")
     assert told(rays, first=[(10, 12), (10,)]) == []
     (text,) = told(rays, first=[(10, 12), (9, 13)])
-    assert text.endswith("of `ddpg-gauge`: `flowpg-gauge` 0 [-14, 14] on R+L2. No difference is significant.")
+    assert text.endswith(f"of `ddpg-gauge`: `flowpg-gauge` 0 [-14, 14] on R+L2. {ALL_OPEN}")
     (text,) = told(rays, first=[(10, 12), (9, 13)], second=[(70, 71), (20, 21)])
-    assert text.endswith("0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O `flowpg-gauge` is better.")
+    assert text.endswith("0 [-14, 14] on R+L2, 50 [47, 53] on HC+O. On HC+O `flowpg-gauge` returns more.")
     (text,) = told(("flowpg", *rays), first=[(80, 81), (10, 12), (90, 91)])
     assert "of `ddpg-gauge`: `flowpg` -10 [-13, -7] on R+L2, " in text
-    assert "On R+L2 `flowpg` is worse." in text
-    assert text.endswith("On HC+O `flowpg-gauge` is better. On R+L2 `flowpg-gauge` is worse.")
+    assert "On R+L2 `flowpg` returns less." in text
+    assert text.endswith("On HC+O `flowpg-gauge` returns more. On R+L2 `flowpg-gauge` returns less.")
 
 
-def test_the_released_target_is_as_experiment_x1_found_it(tmp_path: Path) -> None:
-    assert released_target(tmp_path) == []
-    (tmp_path / "experiments").mkdir()
+def test_the_released_target_is_as_experiment_x1_and_the_record_have_it(copied: Path) -> None:
+    for method, value in (("ddpg-projection", 70), ("ddpg-projection-target", 20)):
+        for seed in (0, 1):
+            save(copied, make_run_with_return("R+L2", method, seed, value + seed))
+    found = board_of(copied, methods=("ddpg-projection", "ddpg-projection-target")).found
+    assert released_target(found, copied) == []
+    (copied / "experiments").mkdir()
     over = "value above return, projected"
     rows = [
         (task, method, step, quantity, value, value - 10, value + 10, 3)
@@ -126,9 +130,10 @@ def test_the_released_target_is_as_experiment_x1_found_it(tmp_path: Path) -> Non
         )
     ]
     columns = ["task", "method", "step", "quantity", "value", "low", "high", "n"]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "experiments" / "x1.csv", index=False)
-    (text,) = released_target(tmp_path)
+    pd.DataFrame(rows, columns=columns).to_csv(copied / "experiments" / "x1.csv", index=False)
+    (text,) = released_target(found, copied)
     assert "trained both for 100 steps (n = 3;" in text
-    assert "On R+L2 both pairs of intervals overlap." in text
+    assert "On R+L2 the intervals of the critics' errors overlap, and so do those of the returns." in text
     assert "by 300 [290, 310] and 100 [90, 110] (intervals apart)" in text
     assert "return 5 [-5, 15] and 0 [-10, 10] (intervals overlap)" in text
+    assert text.endswith("`ddpg-projection-target` minus that of `ddpg-projection` is -50 [-53, -47] on R+L2.")

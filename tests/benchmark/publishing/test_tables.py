@@ -123,7 +123,7 @@ def test_every_table_of_runs_says_that_their_libraries_or_versions_differ(copied
     old = synthetic.make_provenance(versions={"torch": "1.13.1"})
     save(copied, make_run("R+L2", "nfw", 0, provenance=old, versions={"protocol": 99}))
     tables = tables_of(copied)
-    for note in ("libraries: torch 1.13.1 and 2.13.0", "different versions or settings"):
+    for note in ("libraries: torch 1.13.1 and 2.13.0", "seeds of different versions"):
         said = [name for name, text in tables.items() if note in text]
         assert said == [
             f"{name}.{kind}" for name in ("leaderboard", "violations", "wallclock", "returns") for kind in ("md", "tex")

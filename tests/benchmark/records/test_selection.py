@@ -28,7 +28,10 @@ def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(copie
     save(copied, make_timing("BSS-3"))
     save(copied, make_timing("BSS-5"))
     written = tables_of(copied, (*TWO_TASKS, "BSS-3", "BSS-5", "H+M"))
-    expected = "No run yet, only flows and timing: BSS-3. No run yet, only timing: BSS-5. No run yet, left out: H+M."
+    expected = " ".join(
+        f"No method has been trained yet on {told}."
+        for told in ("BSS-3 (only flows and timing)", "BSS-5 (only timing)", "H+M (left out)")
+    )
     assert expected in written["README.md"]
     assert expected in written["returns.md"]
     assert "| BSS-3" in written["timing.md"]
