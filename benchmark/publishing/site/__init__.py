@@ -123,7 +123,7 @@ def make_renderer(**shared: Any) -> Callable[..., str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"script": as_script, "arxiv": link_papers, "address": link_address}
+    environment.filters |= {"script": as_script, "prose": format_prose, "address": link_address}
 
     def render(template: str, root: str, values: Mapping[str, Any]) -> str:
         return environment.get_template(f"{template}.html.j2").render(root=root, **shared, **values) + "\n"
@@ -145,6 +145,11 @@ def link_papers(text: str) -> Any:
         str(escape(text)),
     )
     return Markup(linked)
+
+
+def format_prose(text: str) -> Any:
+    """A docstring's paragraph: words in backticks as code, arXiv numbers as links."""
+    return Markup(re.sub(r"(?::\w+:)?`+([^`]+)`+", r"<code>\1</code>", str(link_papers(text))))
 
 
 def link_address(text: str) -> Any:

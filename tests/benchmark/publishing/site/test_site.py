@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.leaderboard import Leaderboard
-from benchmark.publishing.site import as_script, write_site
+from benchmark.publishing.site import as_script, format_prose, write_site
 from benchmark.publishing.site.cells import Cell, leaderboard_rows, pair_grid, scale_grid
 from benchmark.publishing.site.parts import sources
 from benchmark.publishing.tables.rendering import percent
@@ -89,6 +89,10 @@ def test_pairs_and_scales_name_the_runs_of_both_sides(filled: Path) -> None:
 def test_a_method_says_what_it_is_what_its_steps_cost_and_how_good_its_flow_is(site: Path) -> None:
     for method in METHODS:
         assert "arxiv.org/abs/" in (site / "methods" / f"{method}.html").read_text()
+    prose = "Like :class:`DDPG`, `nfw` (arXiv 2102.11055) has ``alpha`` < 1."
+    linked = '<a href="https://arxiv.org/abs/2102.11055">arXiv 2102.11055</a>'
+    told = f"Like <code>DDPG</code>, <code>nfw</code> ({linked}) has <code>alpha</code> &lt; 1."
+    assert format_prose(prose) == told
     flow, other = (text_of(site / "methods" / f"{method}.html") for method in ("flowpg", "nfw"))
     for text in (flow, other):
         assert "act [ms] project [ms] env [ms] update [ms] other [ms]" in text
