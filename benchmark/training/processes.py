@@ -81,7 +81,7 @@ def sweep(
                     if worker.died and worker.run not in again:
                         again.add(worker.run)
                         waiting.insert(0, worker.run)
-                        bar.update(-worker.done)
+                        skip(bar, -worker.done)
                         continue
                     bar.update(steps[worker.run] - worker.done)
                     if worker.error is not None:

@@ -48,9 +48,9 @@ def move_to(bar: tqdm[NoReturn]) -> Callable[[int], None]:
 
 
 def skip(bar: tqdm[NoReturn], steps: int) -> None:
-    """Move a bar by the first steps of a run, which do not count for the time left.
+    """Move a bar by steps that do not count for the time left: the first of a run, or those that died with a process.
 
-    Before them, a run trains its flow or goes on from a checkpoint, so they tell nothing about the rate of steps.
+    Before its first steps, a run trains its flow or goes on from a checkpoint, so they tell nothing about the rate.
     """
     if not bar.disable:
         bar.initial += steps
