@@ -29,7 +29,7 @@ BOLD = (
     "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not; of methods "
     "whose seeds differ widely, little is significant. A method with one seed is not compared."
 )
-RAW, PROJECTED = "ddpg-projection", "ddpg-projection-target"
+PAPER, RAW, PROJECTED = "flowpg", "ddpg-projection", "ddpg-projection-target"
 
 
 def markers(profile: str) -> tuple[str, str]:
@@ -215,6 +215,13 @@ def released_target(found: Selection, folder: Path) -> list[str]:
     if differences := return_differences(found, PROJECTED, RAW):
         texts.append(
             f"In the record, the mean return of `{PROJECTED}` minus that of `{RAW}` is {list_differences(differences)}."
+        )
+    over = [return_differences(found, PAPER, other) for other in (RAW, PROJECTED)]
+    over_raw, over_projected = ({task: each[task] for task in over[0] if task in over[1]} for each in over)
+    if over_raw:
+        texts.append(
+            f"That of `{PAPER}` minus that of `{RAW}` is {list_differences(over_raw)}; minus that of `{PROJECTED}`, "
+            f"{list_differences(over_projected)}."
         )
     return [" ".join(texts)]
 

@@ -111,10 +111,12 @@ def test_whether_a_flow_helps_is_told_where_both_have_two_seeds(copied: Path) ->
 
 
 def test_the_released_target_is_as_experiment_x1_and_the_record_have_it(copied: Path) -> None:
-    for method, value in (("ddpg-projection", 70), ("ddpg-projection-target", 20)):
+    for method, value in (("flowpg", 30), ("ddpg-projection", 70), ("ddpg-projection-target", 20)):
         for seed in (0, 1):
             save(copied, make_run_with_return("R+L2", method, seed, value + seed))
-    found = board_of(copied, methods=("ddpg-projection", "ddpg-projection-target")).found
+            save(copied, make_run_with_return("HC+O", "flowpg", seed, value + seed))
+            save(copied, make_run_with_return("HC+O", "ddpg-projection", seed, value + seed))
+    found = board_of(copied, methods=("flowpg", "ddpg-projection", "ddpg-projection-target")).found
     assert released_target(found, copied) == []
     (copied / "experiments").mkdir()
     over = "value above return, projected"
@@ -136,4 +138,5 @@ def test_the_released_target_is_as_experiment_x1_and_the_record_have_it(copied: 
     assert "On R+L2 the intervals of the critics' errors overlap, and so do those of the returns." in text
     assert "by 300 [290, 310] and 100 [90, 110] (intervals apart)" in text
     assert "return 5 [-5, 15] and 0 [-10, 10] (intervals overlap)" in text
-    assert text.endswith("`ddpg-projection-target` minus that of `ddpg-projection` is -50 [-53, -47] on R+L2.")
+    assert "`ddpg-projection-target` minus that of `ddpg-projection` is -50 [-53, -47] on R+L2. That of" in text
+    assert text.endswith("is -40 [-43, -37] on R+L2; minus that of `ddpg-projection-target`, 10 [7, 13] on R+L2.")
