@@ -65,7 +65,7 @@ def digits_of_interval(mean: float, low: float | None, high: float | None, share
     if low is None or high is None or not 0 < high - low < math.inf:
         return (lambda value: percent(value, 1)) if share else digits_of_mean(mean, low, high, share)
     decimals = max(0, -math.floor(math.log10((100 if share else 1) * (high - low) / 4)))
-    return (lambda value: percent(value, decimals)) if share else lambda value: f"{value:,.{decimals}f}"
+    return (lambda value: percent(value, decimals)) if share else lambda value: f"{value:z,.{decimals}f}"
 
 
 def make_view(
@@ -148,9 +148,9 @@ def like(mean: float, whole: bool) -> Callable[[float], str]:
     if 0 < size < 1e-3:
         return lambda value: "0" if value == 0 else f"{value:.2e}"
     if whole and float(mean).is_integer():
-        return lambda value: f"{value:,.0f}"
+        return lambda value: f"{value:z,.0f}"
     digits = max(0, 2 - math.floor(math.log10(size))) if size > 0 else 0
-    return lambda value: f"{value:,.{digits}f}"
+    return lambda value: f"{value:z,.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> 
         ((0.7001, 0.6421, 0.7544), False, "0.70 [0.64, 0.75]"),
         ((4.7897, 4.6940, 4.8866), False, "4.79 [4.69, 4.89]"),
         ((-8.573, -18.75, 1.6), False, "-9 [-19, 2]"),
+        ((-0.01, -0.4, 0.4), False, "0.0 [-0.4, 0.4]"),
     ],
 )
 def test_digits_end_where_the_interval_makes_them_meaningless(
@@ -69,7 +70,7 @@ def test_digits_end_where_the_interval_makes_them_meaningless(
 
 @pytest.mark.parametrize(
     ("mean", "value", "text"),
-    [(0.05512, 0.1, "0.1000"), (1234.5, 99.6, "100"), (0.0001, 0.0, "0"), (-12.345, -0.5, "-0.5"), (0.0, 0.0, "0")],
+    [(0.05512, 0.1, "0.1000"), (1234.5, 99.6, "100"), (0.0001, 0.0, "0"), (-12.345, -0.01, "0.0"), (0.0, 0.0, "0")],
 )
 def test_interval_has_the_digits_of_its_mean(mean: float, value: float, text: str) -> None:
     assert like(mean, whole=False)(value) == text
