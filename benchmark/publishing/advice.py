@@ -86,8 +86,12 @@ def does_the_flow_help(found: Selection) -> list[str]:
 
 def list_differences(differences: Mapping[str, Estimate]) -> str:
     """Differences with intervals, each with its task."""
-    cells = [(task, make_cell("", "", one)) for task, one in differences.items()]
-    return ", ".join(f"{format_cell(cell, cell['n'], digits_of_interval)} on {task}" for task, cell in cells)
+    return ", ".join(f"{difference_cell(one)} on {task}" for task, one in differences.items())
+
+
+def difference_cell(difference: Estimate) -> str:
+    """A difference with its interval."""
+    return format_cell(make_cell("", "", difference), difference.n, digits_of_interval)
 
 
 def names(methods: list[str]) -> str:

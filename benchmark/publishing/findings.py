@@ -15,7 +15,7 @@ from benchmark.analysis.contenders import contenders, return_differences
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard
 from benchmark.analysis.statistics import Estimate
 from benchmark.analysis.summaries import make_cell
-from benchmark.publishing.advice import TOLERANCE, does_the_flow_help, list_differences, which_method
+from benchmark.publishing.advice import TOLERANCE, difference_cell, does_the_flow_help, which_method
 from benchmark.publishing.extremes import EXTREMES, extremes
 from benchmark.publishing.tables import describe_only_timed, describe_unbegun
 from benchmark.publishing.tables.leaderboard import EQUALITY
@@ -212,18 +212,23 @@ def released_target(found: Selection, folder: Path) -> list[str]:
                 f"On {task} their critics' values exceed the returns that follow by {beside(*errors)}, and their "
                 f"policies return {beside(*returns)}."
             )
-    if differences := return_differences(found, PROJECTED, RAW):
-        texts.append(
-            f"In the record, the mean return of `{PROJECTED}` minus that of `{RAW}` is {list_differences(differences)}."
-        )
-    over = [return_differences(found, PAPER, other) for other in (RAW, PROJECTED)]
-    over_raw, over_projected = ({task: each[task] for task in over[0] if task in over[1]} for each in over)
-    if over_raw:
-        texts.append(
-            f"That of `{PAPER}` minus that of `{RAW}` is {list_differences(over_raw)}; minus that of `{PROJECTED}`, "
-            f"{list_differences(over_projected)}."
-        )
-    return [" ".join(texts)]
+    return [" ".join(texts), *compare_targets(found)]
+
+
+def compare_targets(found: Selection) -> list[str]:
+    """Mean returns in the record: of both targets against each other, and of the paper's method against each."""
+    pairs = [(PROJECTED, RAW), (PAPER, RAW), (PAPER, PROJECTED)]
+    compared = {f"`{first}` minus `{second}`": return_differences(found, first, second) for first, second in pairs}
+    rows = []
+    for task in return_differences(found, PROJECTED, RAW):
+        cells = {head: difference_cell(each[task]) if task in each else DASH for head, each in compared.items()}
+        rows.append({"task": task, **cells})
+    if not rows:
+        return []
+    return [
+        "In the record, the mean returns differ by:",
+        pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True),
+    ]
 
 
 def beside(first: Estimate, second: Estimate) -> str:

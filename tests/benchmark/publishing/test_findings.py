@@ -133,10 +133,18 @@ def test_the_released_target_is_as_experiment_x1_and_the_record_have_it(copied: 
     ]
     columns = ["task", "method", "step", "quantity", "value", "low", "high", "n"]
     pd.DataFrame(rows, columns=columns).to_csv(copied / "experiments" / "x1.csv", index=False)
-    (text,) = released_target(found, copied)
+    text, said, table = released_target(found, copied)
     assert "trained both for 100 steps (n = 3;" in text
     assert "On R+L2 the intervals of the critics' errors overlap, and so do those of the returns." in text
     assert "by 300 [290, 310] and 100 [90, 110] (intervals apart)" in text
     assert "return 5 [-5, 15] and 0 [-10, 10] (intervals overlap)" in text
-    assert "`ddpg-projection-target` minus that of `ddpg-projection` is -50 [-53, -47] on R+L2. That of" in text
-    assert text.endswith("is -40 [-43, -37] on R+L2; minus that of `ddpg-projection-target`, 10 [7, 13] on R+L2.")
+    assert said == "In the record, the mean returns differ by:"
+    assert [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")] == [
+        "task",
+        "`ddpg-projection-target` minus `ddpg-projection`",
+        "`flowpg` minus `ddpg-projection`",
+        "`flowpg` minus `ddpg-projection-target`",
+    ]
+    (row,) = table.splitlines()[2:]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["R+L2", "-50 [-53, -47]", "-40 [-43, -37]", "10 [7, 13]"]
