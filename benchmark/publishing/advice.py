@@ -63,6 +63,8 @@ def advice(board: Leaderboard, task: str) -> str:
         parts.append(f"or {names(best[1:])}")
     if single := [method for method, count in seeds.items() if count == 1]:
         parts.append(f"with one seed, too few to compare: {names(single)}")
+    if lacking := [each for each in found.methods if found.wanted(task, each) and not found.runs(task, each)]:
+        parts.append(f"no run yet: {names(lacking)}")
     return f"- {task} ({trained:.0%} of the published steps): {'; '.join(parts) or 'none'}."
 
 

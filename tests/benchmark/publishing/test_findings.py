@@ -20,6 +20,7 @@ from benchmarks.set_picture import PICTURE, draw
 from envs.errors import UserError
 from tests.benchmark.command import ROOT
 from tests.benchmark.synthetic_results import (
+    METHODS,
     PROFILE,
     TWO_TASKS,
     board_of,
@@ -73,14 +74,17 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
         for seed, value in enumerate(returns):
             save(copied, make_run_with_return("R+L2", method, seed, 1e6 + value, final_policy=final))
     (copied / "runs" / "R+L2" / "ddpg-penalty" / "seed-1.json").unlink()
-    board = board_of(copied)
+    board = board_of(copied, methods=(*METHODS, "drad"))
     text = findings(board, evaluate_claims(board.found, copied), copied)
     cells = {method: row_of(text, f"`{method}`")[1] for method in rows}
     assert [method for method, cell in cells.items() if cell.startswith("**")] == ["hold", "flowpg", "nfw"]
     assert cells["ddpg-penalty"].endswith("(1 of 2 seeds)")
     advice = next(line for line in text.splitlines() if line.startswith("- R+L2 (7% of the published steps): "))
     assert "**`flowpg`**, return" in advice
-    assert "2 seeds, 100% valid; or `hold`; with one seed, too few to compare: `ddpg-penalty`." in advice
+    assert (
+        "2 seeds, 100% valid; or `hold`; with one seed, too few to compare: `ddpg-penalty`; no run yet: `drad`."
+        in advice
+    )
     assert "Doing nothing" not in text
     save(copied, make_run_with_return("R+L2", "hold", 0, 2e6))
     board = board_of(copied)
