@@ -126,9 +126,12 @@ def method_table(board: Leaderboard, ahead: Mapping[str, Sequence[str]]) -> str:
 
 
 def idle_cell(board: Leaderboard, task: str) -> list[str]:
-    """The score of doing nothing on a task."""
+    """The score of doing nothing on a task, or its return without one."""
     rows = board.anchors[(board.anchors["method"] == IDLE_METHOD) & (board.anchors["task"] == task)]
-    return [rows["score"].iloc[0] or DASH]
+    if score := rows["score"].iloc[0]:
+        return [score]
+    final = cells_by_row(board.returns, ["task", "method"])[task, IDLE_METHOD]["final", None]
+    return [f"return {format_cell(final, final['n'], digits_of_interval)}" if final["n"] else DASH]
 
 
 def ordered_methods(board: Leaderboard) -> list[str]:
@@ -164,7 +167,7 @@ def unscored(board: Leaderboard) -> list[str]:
         ends = board.scales[task]
         if isinstance(ends, str):
             why.setdefault(ends, []).append(task)
-    return [f"{', '.join(tasks)} has returns in place of scores: {reason}." for reason, tasks in why.items()]
+    return [f"Returns in place of scores on {', '.join(tasks)}: {reason}." for reason, tasks in why.items()]
 
 
 def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
@@ -218,11 +221,13 @@ def released_target(found: Selection, folder: Path) -> list[str]:
 def compare_targets(found: Selection) -> list[str]:
     """Mean returns in the record: of both targets against each other, and of the paper's method against each."""
     pairs = [(PROJECTED, RAW), (PAPER, RAW), (PAPER, PROJECTED)]
-    compared = {f"`{first}` minus `{second}`": return_differences(found, first, second) for first, second in pairs}
+    compared = {pair: return_differences(found, *pair) for pair in pairs}
     rows = []
-    for task in return_differences(found, PROJECTED, RAW):
-        cells = {head: difference_cell(each[task]) if task in each else DASH for head, each in compared.items()}
-        rows.append({"task": task, **cells})
+    for task in compared[PROJECTED, RAW]:
+        row = {"task": task}
+        for (first, second), each in compared.items():
+            row[f"`{first}` minus `{second}`"] = difference_cell(each[task]) if task in each else DASH
+        rows.append(row)
     if not rows:
         return []
     return [

@@ -90,6 +90,8 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
     board = board_of(copied)
     text = findings(board, evaluate_claims(board.found, copied), copied)
     assert "**Doing nothing (`hold`) has the highest mean return on R+L2.**" in text
+    assert "Returns in place of scores on R+L2" in text
+    assert row_of(text, "`hold`")[1].startswith("**return 1,500,000")
     short = Leaderboard(replace(board.found, ranked=False))
     assert "Which method" not in findings(short, evaluate_claims(short.found, copied), copied)
 

@@ -70,7 +70,14 @@ def test_digits_end_where_the_interval_makes_them_meaningless(
 
 @pytest.mark.parametrize(
     ("mean", "value", "text"),
-    [(0.05512, 0.1, "0.1000"), (1234.5, 99.6, "100"), (0.0001, 0.0, "0"), (-12.345, -0.01, "0.0"), (0.0, 0.0, "0")],
+    [
+        (0.05512, 0.1, "0.1000"),
+        (1234.5, 99.6, "100"),
+        (0.0001, 0.0, "0"),
+        (-12.345, -0.5, "-0.5"),
+        (-12.345, -0.01, "0.0"),
+        (0.0, 0.0, "0"),
+    ],
 )
 def test_interval_has_the_digits_of_its_mean(mean: float, value: float, text: str) -> None:
     assert like(mean, whole=False)(value) == text
