@@ -1,6 +1,6 @@
 """N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones.
 
-Training is cut into tenths, or at the evaluations if there are fewer. In each, the flow is tested at evenly spaced
+Training is cut into tenths, or at the evaluations if there are fewer. In each, the flow is tested at recorded
 states of its own runs, next to a fresh test set that is drawn like its training states (half of them widened) with
 another seed. The policy's own output is counted at tolerance 0. If the constraint does not depend on the state, only
 the policy is shown: its latents may still drift.
@@ -25,7 +25,7 @@ from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, styl
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
-from benchmark.training.harness import VISITED_STATES
+from benchmark.training.visited import visited_states
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_pairs
 from envs.seeding import derive_seed, make_generator
@@ -95,9 +95,7 @@ def visited_rows(context: Context, flow: Flow, runs: list[CompleteRun]) -> Itera
 
 def visited_in(run: CompleteRun, stretch: Stretch) -> list[list[float]]:
     """Contexts of the recorded states that a run visited in a stretch."""
-    every = max(1, run.steps // VISITED_STATES)
-    steps = (1 + index * every for index in range(len(run.record.visited)))
-    return [row for step, row in zip(steps, run.record.visited, strict=True) if stretch.start < step <= stretch.end]
+    return [context for step, context in visited_states(run.record) if stretch.start < step <= stretch.end]
 
 
 def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:

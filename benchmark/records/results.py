@@ -251,7 +251,7 @@ class FinalPolicy(Record):
 
     Attributes:
         violations: Violations of its raw output at every step of these episodes.
-        contexts: Contexts of up to 500 of these states, evenly spaced; empty if the constraint reads no observation.
+        contexts: Contexts of up to 500 of these states, drawn at random; empty if the constraint reads no observation.
     """
 
     violations: ViolationCount
@@ -277,8 +277,9 @@ class RunResult(File):
         curves: Lists with one number per evaluation: ``step``; ``violations/policy`` and ``violations/behaviour``,
             violations at tolerance 0 so far [actions]; ``update/<name>``, mean of a loss since the last point, null
             before learning starts.
-        visited: Context, the observation entries that the constraint reads, at about 200 states evenly spaced over
-            training; empty if it reads none.
+        visited: Context, the observation entries that the constraint reads, at up to 200 states, one at a random step
+            of each window of training; empty if it reads none.
+        visited_steps: Step of each of these states, from 1; empty in older runs, see ``benchmark.training.visited``.
         calls: Calls of projection and linear oracle.
         seconds: Time of each part.
         provenance: Code, libraries and machine that made the run.
@@ -298,6 +299,7 @@ class RunResult(File):
     final_policy: FinalPolicy | None = None
     curves: dict[str, list[float | None]] = {}
     visited: list[list[float]] = []
+    visited_steps: list[int] = []
     calls: Calls = Calls()
     seconds: Seconds = Seconds()
     provenance: Provenance

@@ -24,6 +24,7 @@ from benchmark.records.reports import (
 from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, RunResult, read_record, read_run
 from benchmark.records.runs import select
 from benchmark.records.store import ArtifactStore
+from benchmark.training.visited import visited_states
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
 from envs.seeding import make_generator
@@ -198,9 +199,10 @@ def measure_coverage(
     reach = np.quantile(tree.query((_spread(test) / scale).numpy())[0], TYPICAL)
     found: dict[str, dict[str, StateCoverage]] = {}
     for run in runs:
-        if not run.visited:
+        states = [context for _, context in visited_states(run)]
+        if not states:
             continue
-        visited = torch.tensor(run.visited)
+        visited = torch.tensor(states)
         inside = ((visited >= low) & (visited <= high)).all(dim=1)
         distance, _ = tree.query((visited / scale).numpy())
         sizes = flow_violations(flow, visited, "uniform", COVERAGE_DRAWS, make_generator(0, "coverage"))

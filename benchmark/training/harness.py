@@ -21,18 +21,18 @@ from benchmark.records.results import Calls, Evaluation, FinalPolicy, Returns, S
 from benchmark.records.store import ArtifactStore, RunCheckpoint
 from benchmark.training.evaluation import Evaluator, check_action
 from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, ViolationCounter, with_meter
+from benchmark.training.visited import is_recorded
 from envs.errors import MethodFailedError, RunFailedError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import Method, Tensors, Transition, make_method
 
-# Enough to show where a run went, few enough for the JSON.
-VISITED_STATES = 200
+# Enough to show where a policy goes, few enough for the JSON.
 FINAL_STATES = 500
 # Parts that are not training: evaluation, and writing checkpoints and curves.
 OFF_THE_CLOCK = ("evaluate", "checkpoint", "watch")
 # The state that a run resumes from, as plain data.
-RESUMED = ("done", "episode", "curves", "losses", "visited")
+RESUMED = ("done", "episode", "curves", "losses", "visited", "visited_steps")
 Progress = Callable[[int], None]
 Witness = Callable[[int, Method[Any]], None]
 Watch = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float | None]], Violations], None]
@@ -49,6 +49,7 @@ class Outcome:
     seconds: Seconds
     calls: Calls
     visited: list[list[float]]
+    visited_steps: list[int]
     curves: dict[str, list[float | None]]
     state: dict[str, Tensor] = field(repr=False)
 
@@ -108,6 +109,7 @@ class _Run:
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     losses: list[dict[str, float]] = field(default_factory=list)
     visited: list[list[float]] = field(default_factory=list)
+    visited_steps: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.seed = self.method.seed
@@ -141,6 +143,7 @@ class _Run:
             seconds=self._seconds(),
             calls=self.meter.calls,
             visited=self.visited,
+            visited_steps=self.visited_steps,
             curves=self.curves,
             state=state,
         )
@@ -182,8 +185,9 @@ class _Run:
         policy, behaviour = None if policy is None else policy.double(), behaviour.double()
         executed = self.repair(behaviour, obs)
         self.violations.count(policy, behaviour, executed, obs)
-        if self.task.constraint.context_indices and (step - 1) % max(1, self.config.steps // VISITED_STATES) == 0:
+        if self.task.constraint.context_indices and is_recorded(step, self.config.steps, self.seed):
             self.visited.append(self.task.constraint.context(obs)[0].tolist())
+            self.visited_steps.append(step)
         with self.clock.part("env"):
             observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
         next_obs = self.task.observed(observation, reward)[None]

@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, Calls, ViolationCount, Violations
 from envs.constraints.base import Constraint
 from envs.errors import RunFailedError
+from envs.seeding import make_generator
 
 
 class Clock:
@@ -222,11 +223,12 @@ class PolicyCounter:
             self._contexts.append(self._constraint.context(obs))
 
     def contexts(self, most: int) -> list[list[float]]:
-        """At most ``most`` contexts, evenly spaced, with the digits of single precision."""
+        """At most ``most`` contexts, drawn at random and in order, with the digits of single precision."""
         if not self._contexts:
             return []
         rows = torch.cat(self._contexts)
-        chosen = rows[:: max(1, -(-len(rows) // most))]
+        # Rows come step by step from parallel episodes, so every n-th row could always be the same episode's.
+        chosen = rows[torch.randperm(len(rows), generator=make_generator(0, "contexts"))[:most].sort().values]
         return [[float(f"{value:.7g}") for value in row] for row in chosen.tolist()]
 
 

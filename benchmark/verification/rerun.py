@@ -144,7 +144,9 @@ def compare(
         reasons: Why last digits may differ, if they may.
         others: Runs of the same profile, task, method and configuration, including this one, for their spread.
     """
-    ours, theirs = (dict(numbers(one, stretch)) for one in (again, run))
+    # Older runs recorded other states.
+    states = bool(run.visited_steps)
+    ours, theirs = (dict(numbers(one, stretch, states)) for one in (again, run))
     unequal = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
     if not unequal:
         return Comparison("agrees", f"all {len(theirs)} numbers compared are equal to the bit")
@@ -171,8 +173,8 @@ def compare(
     )
 
 
-def numbers(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, Any]]:
-    """Every number of a stretch by name."""
+def numbers(run: RunResult | Outcome, stretch: Stretch, states: bool = True) -> Iterator[tuple[str, Any]]:
+    """Every number of a stretch by name, with or without the recorded states."""
     assert run.returns is not None
     evaluations = run.returns.evaluations[: stretch.evaluations]
     yield from leaves("returns.evaluations", [one.model_dump() for one in evaluations])
@@ -181,11 +183,12 @@ def numbers(run: RunResult | Outcome, stretch: Stretch) -> Iterator[tuple[str, A
         # A curve that starts after the stretch is not part of it.
         yield from leaves(f"curves.{name}", points) if any(point is not None for point in points) else ()
     if stretch.whole:
-        yield from leaves("visited", run.visited)
+        if states:
+            yield from leaves("visited", run.visited)
         for name in ("final", "best"):
             yield from leaves(f"returns.{name}", getattr(run.returns, name).model_dump())
         for name in ("violations", "final_policy", "calls"):
-            yield from leaves(name, getattr(run, name).model_dump())
+            yield from leaves(name, getattr(run, name).model_dump(exclude=None if states else {"contexts"}))
 
 
 def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:

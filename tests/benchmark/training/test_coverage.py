@@ -1,9 +1,14 @@
-"""States visited against those that a flow was trained on."""
+"""States that runs record, and how a flow's training states cover them."""
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
 from benchmark.records.results import TOLERANCE_KEYS
 from benchmark.training.flows import measure_coverage
+from benchmark.training.visited import VISITED_STATES, is_recorded, visited_states
 from envs import make_task
 from envs.sampling.dataset import draw_dataset
 from methods.flows.realnvp import RealNVPConfig
@@ -11,6 +16,24 @@ from methods.flows.training import make_flow
 from tests.benchmark.synthetic_results import PROFILE, SEEDS, make_run
 
 TASK = make_task("HC+O")
+
+
+@pytest.mark.parametrize(("steps", "episode"), [(100_000, 1000), (300_000, 50), (1_000_000, 1000), (120, 50)])
+def test_recorded_states_are_spread_over_training_and_over_episodes(steps: int, episode: int) -> None:
+    recorded = [step for step in range(1, steps + 1) if is_recorded(step, steps, seed=0)]
+    every = max(1, steps // VISITED_STATES)
+    assert [(step - 1) // every for step in recorded] == list(range(min(steps, VISITED_STATES)))
+    places = np.array([(step - 1) % episode / episode for step in recorded])
+    assert kstest(places, "uniform").pvalue > 0.001 or every == 1
+
+
+def test_older_runs_give_no_states_that_begin_an_episode() -> None:
+    rows = [[float(index), 0.0] for index in range(200)]
+    older = make_run(TASK.id, config={"steps": 100_000}, visited=rows)
+    assert list(visited_states(older)) == [(1 + 500 * index, rows[index]) for index in range(1, 200, 2)]
+    steps = [1 + 7 * index for index in range(200)]
+    newer = make_run(TASK.id, config={"steps": 100_000}, visited=rows, visited_steps=steps)
+    assert list(visited_states(newer)) == list(zip(steps, rows, strict=True))
 
 
 def test_held_out_states_are_covered_and_distant_ones_are_not() -> None:

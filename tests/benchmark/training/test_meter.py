@@ -95,4 +95,17 @@ def test_contexts_of_a_policy_are_kept() -> None:
     counter(torch.tensor([[0.5, 0.0], [0.9, 0.0], [1.0, 0.0]], dtype=torch.float64), obs)
     counter(torch.tensor([[1.5, 0.0]], dtype=torch.float64), obs[:1])
     assert counter.contexts(most=10) == [[1.0, 0.0], [2.0, 0.0], [0.3333333, 0.0], [1.0, 0.0]]
-    assert counter.contexts(most=2) == [[1.0, 0.0], [0.3333333, 0.0]]
+    assert len(counter.contexts(most=2)) == 2
+
+
+def test_contexts_are_kept_from_every_parallel_episode() -> None:
+    counter = PolicyCounter(make_task("R+O10").constraint)
+    obs = torch.zeros((50, 10), dtype=torch.float64)
+    obs[:, 6] = torch.arange(50)
+    for step in range(100):
+        obs[:, 7] = step
+        counter(torch.zeros((50, 2), dtype=torch.float64), obs.clone())
+    kept = counter.contexts(most=500)
+    assert len(kept) == 500
+    assert {row[0] for row in kept} == set(range(50))
+    assert len({row[1] for row in kept}) > 90
