@@ -28,7 +28,7 @@ def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
     - ``task``, ``method``, ``seed``: what was run.
     - ``return``: mean undiscounted return of the last policy over the final evaluation.
     - ``best_return``: the same for the policy with the best evaluation during training.
-    - ``score``: ``return`` on the task's scale, 0 for random feasible actions and 1 for the learner without the
+    - ``score``: ``return`` on the task's scale, 0 for random feasible actions and 1 for DDPG without the
       constraint; NaN if the task has no reference returns.
     - ``valid_0``, ``valid_1e-06``, ``valid_0.001``, ``valid_0.01``, ``valid_0.1``: share of the last policy's raw
       outputs that violate the constraint by at most this tolerance.

@@ -97,8 +97,8 @@ def _interrupted() -> str:
     """What an interrupted command keeps, and how to go on."""
     if not {"run", "sweep", "flows", "repro"} & set(sys.argv[1:2]):
         return "interrupted"
-    kept = "interrupted; finished runs are kept, and of others and of flows what the last checkpoint holds"
-    return f"{kept}. Go on with: {shlex.join([PROGRAM, *sys.argv[1:]])}"
+    kept = "interrupted: finished runs are kept, and others and flows resume from their last checkpoint"
+    return f"{kept}. Resume with: {shlex.join([PROGRAM, *sys.argv[1:]])}"
 
 
 def _name_the_nameless() -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 from methods.base import register_method
 from methods.flowpg import FlowPGBase, FlowPGConfig
 from methods.flows.gauge import GaugeConfig
+from methods.heads.gauge import GaugeHead
 
 
 class FlowPGGaugeConfig(FlowPGConfig):
@@ -20,4 +21,4 @@ class FlowPGGauge(FlowPGBase[FlowPGGaugeConfig]):
     """FlowPG whose policy is feasible for every latent; for convex constraints."""
 
     Config = FlowPGGaugeConfig
-    needs_convex = "rays from one point do not reach all of it"
+    needs_convex = GaugeHead.needs_convex

@@ -94,7 +94,7 @@ class Learner(OffPolicy[L]):
         head = self.make_head(self.task.constraint, self.config)
         for name, refused, others in (("target", "head", "raw or projected"), ("noise_at", "output", "action")):
             if not head.of_points and getattr(self.config, name, None) == refused:
-                raise UserError(f"method '{self.id}' has outputs that stand for no action: set {name} to {others}")
+                raise UserError(f"method '{self.id}' has outputs that are not actions: set {name} to {others}")
         return head
 
     def make_head(self, constraint: Constraint, config: L) -> Head:

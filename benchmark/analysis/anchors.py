@@ -25,7 +25,7 @@ def final_returns(runs: Iterable[CompleteRun]) -> list[float]:
 def scale(found: Selection, task: str) -> tuple[float, float] | str:
     """The returns of score 0 and score 1 on a task, or the reason why there are none.
 
-    Score 0 is the mean of random feasible actions, 1 that of the learner without the constraint at the same budget.
+    Score 0 is the mean of random feasible actions, 1 that of DDPG without the constraint at the same budget.
     """
     low, high = (final_returns(runs) for runs in found.anchors(task))
     if not low or not high:

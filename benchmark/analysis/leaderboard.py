@@ -1,6 +1,6 @@
 """The leaderboard: everything derived from a profile's results, once, for all pages that show it.
 
-Returns are put on one scale for all tasks (0 is random feasible actions, 1 the learner without the constraint).
+Returns are put on one scale for all tasks (0 is random feasible actions, 1 DDPG without the constraint).
 Validity is given at each tolerance, and intervals tell how sure a difference is.
 """
 

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.analysis import statistics
 from benchmark.analysis.statistics import Estimate, mean_interval, point, ratio_interval
 from benchmark.records.provenance import one_machine
-from benchmark.records.reports import FlowReport
+from benchmark.records.reports import LATENTS, FlowReport
 from benchmark.records.results import PARTS, TOLERANCES, ViolationCount
 from benchmark.records.runs import IDLE_METHOD, LOW_METHOD
 from benchmark.records.selection import CompleteRun, Selection
@@ -20,7 +20,6 @@ from benchmark.records.selection import CompleteRun, Selection
 # The paper's baseline: the same learner as ddpg-projection, with a solver call for every action.
 REFERENCE = "ddpg-projection-qp"
 ACTIONS = ("policy", "behaviour", "executed")
-LATENTS = ("uniform", "boundary")
 
 # An empty preparation takes microseconds by the clock; a real one takes more than this.
 LEAST_PREPARE = 1e-3

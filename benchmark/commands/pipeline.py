@@ -62,8 +62,8 @@ def repro(as_json: bool) -> int:
     lines = [f"{len(pipeline.made)} stages made in {seconds / 60:.1f} min" if any(stages.values()) else "nothing to do"]
     for words, names in (
         ("failed", pipeline.failed),
-        ("made from what there is, and to be made again", pipeline.partial),
-        ("not made, since they need what failed", pipeline.skipped),
+        ("made from incomplete input, and to be made again", pipeline.partial),
+        ("skipped, because they need what failed", pipeline.skipped),
     ):
         if names:
             lines.append(f"{words}: {', '.join(map(title, names))}")

@@ -23,8 +23,8 @@ MOSTLY_VALID = 0.95
 RULE = (
     f"Of the methods whose own outputs are at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6, each line starts with "
     "the one with the highest mean return, followed by those not significantly worse: the 95% interval of the "
-    "difference (Welch's t) includes 0. The more a method varies, the easier it stays on the list, so one that is "
-    "missing need not be worse than one that is listed."
+    "difference (Welch's t) includes 0. A method with widely varying seeds is hard to rule out, so a listed "
+    "method may be worse than one that is not listed."
 )
 
 

@@ -154,7 +154,7 @@ def markdown(frame: pd.DataFrame) -> str:
 MARKS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "open": "?", "not counted": "·"}
 # What the cells of one row of effects have in common.
 SHARED = WANTED, BUDGET, LIMIT = "n of N", "budget", "threshold"
-WHY = "open, since"
+WHY = "why open"
 
 # A cell's text, or the value that it is made from.
 Row = dict[str, str | Finding | Reading]

@@ -26,8 +26,8 @@ from benchmark.records.selection import Selection
 from envs.errors import UserError
 
 BOLD = (
-    "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not; of methods "
-    "whose seeds differ widely, little is significant. A method with one seed is not compared."
+    "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not. If a "
+    "method's seeds differ widely, few differences from it are significant. A method with one seed is not compared."
 )
 PAPER, RAW, PROJECTED = "flowpg", "ddpg-projection", "ddpg-projection-target"
 
@@ -66,8 +66,8 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
     seeds = ", ".join(str(seed) for seed in found.seeds)
     profile = f"Profile {found.label}, seeds {seeds} (N = {len(found.seeds)})."
     brackets = (
-        "Brackets are 95% intervals, or the allowed error of a rate measured once (C5); n counts seeds, flows or "
-        "rounds of a timing."
+        "Brackets are 95% intervals; for rates of C5 that were measured once, they are an assumed error. n is the "
+        "number of seeds, flows or timing rounds."
     )
     blocks = [
         " ".join([profile, *describe_unbegun(found), brackets]),
@@ -75,7 +75,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
         EXTREMES,
         claim_table(claims, f"{here}/claims.md"),
         "### Tasks and methods",
-        "Each cell: score (0: random feasible actions, 1: the learner without the constraint), share of the last "
+        "Each cell: score (0: random feasible actions, 1: DDPG without the constraint), share of the last "
         "policy's own outputs that are valid at tolerance 1e-6, time of a training step. "
         f"[All tables]({here}/tables/README.md).",
         method_table(board, ahead),
@@ -163,16 +163,16 @@ def method_cell(scores: Mapping[Any, Mapping[Any, Any]], costs: Mapping[Any, Map
 def unscored(board: Leaderboard) -> list[str]:
     """Why tasks with runs have no scores."""
     why: dict[str, list[str]] = {}
-    for task in board.found.begun():
+    for task in board.found.tasks:
         ends = board.scales[task]
-        if isinstance(ends, str):
+        if isinstance(ends, str) and (task in board.found.begun() or board.found.runs(task, IDLE_METHOD)):
             why.setdefault(ends, []).append(task)
     return [f"Returns in place of scores on {', '.join(tasks)}: {reason}." for reason, tasks in why.items()]
 
 
 def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     """What a reader of the table of methods has to know."""
-    notes = ["A dash: no run yet.", EQUALITY]
+    notes = ["A cell without a score or a return: no run yet.", EQUALITY]
     if board.found.ranked:
         notes.insert(0, BOLD)
     widths = board.anchors[board.anchors["quantity"] == "half width"].dropna(subset="mean").sort_values("mean")
@@ -212,8 +212,8 @@ def released_target(found: Selection, folder: Path) -> list[str]:
             texts.append(f"On {task} the intervals of the critics' errors overlap, and so do those of the returns.")
         else:
             texts.append(
-                f"On {task} their critics' values exceed the returns that follow by {beside(*errors)}, and their "
-                f"policies return {beside(*returns)}."
+                f"On {task} the critics' errors, values minus the returns that follow, are {beside(*errors)}, and "
+                f"the policies return {beside(*returns)}."
             )
     return [" ".join(texts), *compare_targets(found)]
 
@@ -239,7 +239,7 @@ def compare_targets(found: Selection) -> list[str]:
 def beside(first: Estimate, second: Estimate) -> str:
     """Two numbers with their intervals, and whether these overlap."""
     texts = [format_cell(make_cell("", "", one), one.n, digits_of_interval) for one in (first, second)]
-    return f"{' and '.join(texts)} (intervals {'overlap' if overlap(first, second) else 'apart'})"
+    return f"{' and '.join(texts)} (the intervals {'' if overlap(first, second) else 'do not '}overlap)"
 
 
 def overlap(first: Estimate, second: Estimate) -> bool:

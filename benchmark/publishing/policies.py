@@ -130,7 +130,7 @@ def card(policy: TrainedPolicy, result: RunResult, path: Path, results: Path) ->
     rows = "\n".join(f"| {name} | {_cell(fact)} |" for name, fact in facts.items())
     return f"""# {result.method} on {task.id}, seed {result.seed}
 
-The last policy of one run. It needs no other file than those in this folder.
+The last policy of one run. It needs no files but those in `policies`.
 
 | | |
 |---|---|

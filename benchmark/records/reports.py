@@ -6,6 +6,9 @@ from pathlib import Path
 
 from benchmark.records.results import File, Record
 
+# Where latents are drawn: in the box, or on its boundary.
+LATENTS = ("uniform", "boundary")
+
 
 class FlowReport(File):
     """Quality of a trained flow on held-out states and feasible actions.
@@ -18,7 +21,7 @@ class FlowReport(File):
         validity: Share of f(z; s) in C(s), by kind of latent (``uniform`` in the box, ``boundary`` of the box) and
             tolerance.
         recall: Share of feasible actions whose latent lies in the box.
-        curve: Over training: ``step`` [updates] and ``nll``, the held-out negative log-likelihood [nats].
+        curve: Over training: ``update``, and ``test_nll``, the held-out negative log-likelihood [nats].
         seconds: Time to draw the samples and to train [s].
         artifact_key: SHA-256 of everything the flow depends on; empty in older files.
     """

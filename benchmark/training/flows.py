@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmark.records.config import Params, run_config
 from benchmark.records.provenance import collect_provenance
 from benchmark.records.reports import (
+    LATENTS,
     CoverageReport,
     FlowReport,
     StateCoverage,
@@ -34,7 +35,6 @@ from methods.flows.base import Flow
 from methods.flows.measure import flow_recall, flow_violations
 from methods.flows.training import draw_samples
 
-LATENTS = ("uniform", "boundary")
 # The flow whose training states are compared with visited ones: the paper's.
 COVERED = "flowpg"
 # Enough for meaningful nearest neighbours, few enough to search in a second.

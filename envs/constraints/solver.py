@@ -20,8 +20,6 @@ from envs.errors import UserError
 Objective = Callable[[cp.Variable, cp.Parameter], Any]
 ConstraintBuilder = Callable[[cp.Variable, Any], list[Any]]
 Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-# CLARABEL regularises its linear systems by default, which costs digits if an action lies next to a bound.
-TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "static_regularization_enable": False}
 
 
 class ParametrisedProgram:

@@ -93,7 +93,7 @@ def test_a_learner_without_latents_refuses_to_draw_them() -> None:
 def test_a_learner_whose_outputs_stand_for_no_action_refuses_to_treat_them_as_one(
     method: str, setting: str, value: str
 ) -> None:
-    with pytest.raises(UserError, match=f"method '{method}' has outputs that stand for no action: set {setting} to"):
+    with pytest.raises(UserError, match=f"method '{method}' has outputs that are not actions: set {setting} to"):
         make_method(method, REACHER, {setting: value})
 
 

@@ -32,7 +32,7 @@ FIGURES = {
         "Left: interquartile mean of the scores over all tasks with its 95% confidence interval; middle: share of the "
         "last policy's own outputs that are valid at each tolerance; right: share of runs with a score above each "
         f"threshold, with pointwise 95% bands from {styles.SEEDS_FOR_BAND} seeds on. A score of 0 is the return of "
-        "random feasible actions and 1 that of the same learner without the constraint."
+        "random feasible actions and 1 that of DDPG without the constraint."
     ),
     "learning": (
         "Evaluation return of the policy without noise during training; the level line is "

@@ -50,7 +50,7 @@ EXPERIMENT_TAGS = {
     "mlflow.note.content": (
         "Each run is a method on a task with the means over its seeds, which are its child runs. Steps are environment "
         "steps. **return/eval** is the return of the policy without noise, with infeasible actions repaired. "
-        "**final/score** is 0 for random feasible actions and 1 for the same learner without the constraint. "
+        "**final/score** is 0 for random feasible actions and 1 for DDPG without the constraint. "
         "**valid_1e-6** is the share of outputs that are feasible within 1e-6. **violations/policy** counts infeasible "
         "outputs over the whole training without exploration noise, **violations/behaviour** with it."
     ),

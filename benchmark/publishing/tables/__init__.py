@@ -176,7 +176,7 @@ def coverage_tables(board: Leaderboard) -> list[Table]:
     if frame.empty:
         return []
     caption = (
-        "States visited in training compared with the flow's: the share within their range in every variable "
+        "How well a flow's training states cover those that runs visit: the share within their range in every variable "
         "of the constraint, and the share as near to one of them as 99% of the held-out states. Valid is the share of "
         f"f(z; s) in C(s) at the visited states, for z uniform in the latent box, and {INTERVALS}."
     )
@@ -205,7 +205,7 @@ def describe_unbegun(found: Selection) -> list[str]:
         if task not in found.begun():
             flow, timed = any(of == task for of, _ in found.flows), task in found.timing
             kept = " and ".join(name for name, there in (("flows", flow), ("timing", timed)) if there)
-            kinds.setdefault(f"only {kept}" if kept else "left out", []).append(task)
+            kinds.setdefault(f"made: {kept}" if kept else "left out", []).append(task)
     lacking = [f"No method has been trained yet on {', '.join(tasks)} ({kind})." for kind, tasks in kinds.items()]
     methods = [method for method in found.methods if not any(found.runs(task, method) for task in found.tasks)]
     return [*lacking, *([f"No run yet of {', '.join(methods)}."] if methods else [])]
@@ -235,7 +235,7 @@ def describe_failures(found: Selection) -> list[str]:
 def describe_only_timed(found: Selection) -> Iterator[str]:
     """What is said of each method that is timed and not run on some tasks."""
     for method, tasks in found.only_timed.items():
-        yield f"{method} is only timed on {', '.join(tasks)}"
+        yield f"On {' and '.join(tasks)}, {method} is timed and not trained"
 
 
 def page(found: Selection, tables: list[Table], failures: list[str]) -> str:

@@ -56,7 +56,7 @@ def leaderboard_table(board: Leaderboard) -> Table:
     ]
     caption = (
         "Scores and validity of the last policies, with 95% confidence intervals. A score of 0 is the return of random "
-        "feasible actions and 1 that of the same learner without the constraint; valid is the share of the policy's "
+        "feasible actions and 1 that of DDPG without the constraint; valid is the share of the policy's "
         "own outputs in C(s) at each tolerance."
     )
     scored, together = (", ".join(tasks) or "none yet" for tasks in (board.scored_tasks, board.whole_tasks))

@@ -30,7 +30,7 @@ def test_a_task_of_which_there_are_only_a_flow_and_a_timing_is_named_apart(copie
     written = tables_of(copied, (*TWO_TASKS, "BSS-3", "BSS-5", "H+M"))
     expected = " ".join(
         f"No method has been trained yet on {told}."
-        for told in ("BSS-3 (only flows and timing)", "BSS-5 (only timing)", "H+M (left out)")
+        for told in ("BSS-3 (made: flows and timing)", "BSS-5 (made: timing)", "H+M (left out)")
     )
     assert expected in written["README.md"]
     assert expected in written["returns.md"]
@@ -119,4 +119,4 @@ def test_no_run_is_missing_where_a_method_is_only_timed(copied: Path) -> None:
         (copied / f"runs/R+L2/nfw/seed-{seed}.json").unlink()
     text = tables_of(copied, only_timed={"nfw": ["R+L2"]})["README.md"]
     assert "18 of 18 runs are complete." in text
-    assert "nfw is only timed on R+L2." in text
+    assert "On R+L2, nfw is timed and not trained." in text

@@ -148,7 +148,7 @@ def test_two_sweeps_at_once_run_everything_once(tmp_path: Path, program: Path) -
     assert {result(folder, "counts")["status"]} == {"complete"}
 
 
-KEPT = "and of others and of flows what the last checkpoint holds"
+KEPT = "and others and flows resume from their last checkpoint"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -164,7 +164,7 @@ def test_an_interrupted_sweep_leaves_nothing_half_done(tmp_path: Path, sent: sig
     done = finish(process)
     assert done.code == 130
     again = f"acrl sweep {' '.join(CIRCLE)} --method hangs --method nfw -j 1"
-    assert done.err.endswith(f"error: interrupted; finished runs are kept, {KEPT}. Go on with: {again}\n")
+    assert done.err.endswith(f"error: interrupted: finished runs are kept, {KEPT}. Resume with: {again}\n")
     assert "Traceback" not in done.err
     assert [name for name in files(folder) if name.startswith("results")] == []
     wait_for(lambda: not group_lives(process.pid))

@@ -130,7 +130,7 @@ def replace(path: Path, old: str, new: str) -> str:
 
 def test_an_interrupt_stops_everything(interrupted: tuple[str, str, list[str]]) -> None:
     _, errors, half_written = interrupted
-    assert errors.splitlines()[-1].endswith(" Go on with: acrl repro")
+    assert errors.splitlines()[-1].endswith(" Resume with: acrl repro")
     assert half_written == []
 
 
@@ -181,8 +181,8 @@ def test_what_fails_stops_what_needs_it_and_is_told_at_the_end(reproduced: Path)
     ]
     told = done.stdout.splitlines()
     assert "failed: train R+L2, timing" in told
-    assert "made from what there is, and to be made again: tables, report, mlflow" in told
-    assert "not made, since they need what failed: visited, experiments" in told
+    assert "made from incomplete input, and to be made again: tables, report, mlflow" in told
+    assert "skipped, because they need what failed: visited, experiments" in told
     failed = result(reproduced, "ddpg-penalty")
     assert (failed["status"], failed["error"]) == ("failed", "RuntimeError: on purpose")
     assert result(reproduced, "nfw")["run_key"] != before["nfw"]["run_key"]

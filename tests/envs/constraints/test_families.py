@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from envs.constraints.solver import TIGHT, ParametrisedProgram
+from envs.constraints.solver import ParametrisedProgram
 from envs.errors import UserError
+from tests.envs.constraints.conftest import TIGHT
 
 # Programs solved a case; each takes a millisecond.
 SOLVES = 200

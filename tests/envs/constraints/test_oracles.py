@@ -7,8 +7,8 @@ from torch import Tensor
 
 from envs import make_task
 from envs.constraints import Constraint, TwoLinkTip
-from envs.constraints.solver import TIGHT, ParametrisedProgram
-from tests.envs.constraints.conftest import CONVEX, l1_and_sines, uneven
+from envs.constraints.solver import ParametrisedProgram
+from tests.envs.constraints.conftest import CONVEX, TIGHT, l1_and_sines, uneven
 
 WIDTH = 17
 FAMILIES: dict[str, Constraint] = {

@@ -106,7 +106,7 @@ def test_a_method_says_what_it_is_what_its_steps_cost_and_how_good_its_flow_is(s
 
 def test_open_cells_of_claims_say_why(filled: Path, site: Path) -> None:
     page = text_of(site / "claims.html")
-    assert "open, since" in page
+    assert "why open" in page
     assert "less than 10% of the published steps" in page
     assert f"no e2.csv: run `acrl experiment e2 -p {filled.name}`" in page
 
