@@ -66,9 +66,9 @@ class Leaderboard:
 
     @cached_property
     def ranked_methods(self) -> list[str]:
-        """Methods with runs of every scored task; others would be compared on easier or harder tasks."""
-        tasks = self.scored_tasks
-        return [m for m in self.found.methods if tasks and all(self.scores[task, m] for task in tasks)]
+        """Methods with equally many runs of every scored task; others would be compared on easier or harder tasks."""
+        counts = {m: {len(self.scores[task, m]) for task in self.scored_tasks} for m in self.found.methods}
+        return [method for method, made in counts.items() if len(made) == 1 and made != {0}]
 
     @cached_property
     def whole_tasks(self) -> list[str]:
@@ -77,7 +77,9 @@ class Leaderboard:
 
     @cached_property
     def whole_methods(self) -> list[str]:
-        """Methods with a row of all tasks together: those with runs of each of these tasks."""
+        """Methods with a row of all tasks together: the ranked ones, or without scores those with runs of all tasks."""
+        if self.scored_tasks:
+            return self.ranked_methods
         tasks = self.whole_tasks
         return [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
 

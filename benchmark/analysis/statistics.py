@@ -136,8 +136,9 @@ def difference_interval(
 ) -> Estimate:
     """Mean of ``second`` minus that of ``first``, two independent samples, with the 95% interval of Welch's t.
 
-    A sample has one value per seed. Equal seeds are not paired: two methods draw different random numbers from the same
-    seed. The interval is clipped to ``bounds``, the possible differences, such as (-1, 1) for shares.
+    A sample has one value per seed. Equal seeds are not paired, although methods share the episodes of their
+    evaluations: where their returns rise and fall together, the interval is too wide. It is clipped to ``bounds``, the
+    possible differences, such as (-1, 1) for shares.
     """
     n = min(len(second), len(first))
     if n == 0:

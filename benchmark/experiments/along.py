@@ -81,13 +81,18 @@ class Course:
             found[task, method].append(looks)
         return found
 
+    @property
+    def longest_warmup(self) -> int:
+        """Steps after which every agent has begun to learn."""
+        return max(self.steps // 4, 1)
+
     def follow_one(self, cell: tuple[str, str, int]) -> Looks:
         """Train one agent and inspect it at equal intervals."""
         task_id, method_id, seed = cell
         context, task = self.context, make_task(task_id)
         config = run_config(context.params, context.profile, task_id, method_id)
         every = EvaluationSettings(every=max(self.steps // context.settings.looks, 1), episodes=1, final_episodes=1)
-        method = config.method | {"warmup": min(config.method["warmup"], max(self.steps // 4, 1))}
+        method = config.method | {"warmup": min(config.method["warmup"], self.longest_warmup)}
         config = config.model_copy(update={"steps": self.steps, "evaluation": every, "method": method})
         looks: dict[int, Mapping[str, float]] = {}
 

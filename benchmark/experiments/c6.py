@@ -8,6 +8,7 @@ layer: a saturated tanh stops the gradient of every head that has one.
 from __future__ import annotations
 
 import itertools
+import statistics
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from benchmark.analysis.statistics import mean_interval
 from benchmark.analysis.summaries import SHARE
-from benchmark.experiments.along import KEYS, Course, draw_along, last, tasks_of
+from benchmark.experiments.along import KEYS, Course, Looks, draw_along, last, tasks_of
 from benchmark.experiments.base import Context, Experiment, Measured, describe
 from benchmark.experiments.rows import make_frame, make_row
 from benchmark.publishing.tables.rendering import Column, View, make_cells
@@ -68,10 +69,15 @@ def measure(context: Context) -> Measured:
     rows = list(course.rows(found))
     for (task, method), seeds in found.items():
         for quantity in SHARES:
-            means = [sum(look[quantity] for look in looks.values()) / len(looks) for looks in seeds]
+            means = [mean_while_learning(looks, quantity, course.longest_warmup) for looks in seeds]
             row = make_row(quantity + ALONG, "share", mean_interval(means, SHARE), wanted=len(seeds))
             rows.append(row | {"task": task, "method": method, "step": max(seeds[0])})
     return Measured(make_frame(KEYS, rows))
+
+
+def mean_while_learning(looks: Looks, quantity: str, warmup: int) -> float:
+    """Mean over the looks after the warm-up, in which no agent learns."""
+    return statistics.fmean(look[quantity] for step, look in looks.items() if step > warmup)
 
 
 def look(task: TaskSpec, agent: DDPG[Any], seed: int, states: int) -> dict[str, float]:
@@ -124,7 +130,7 @@ def caption(context: Context) -> str:
         f"Share of the policy gradient that passes from the action back through the action head, over "
         f"{settings.steps:,} training steps ({describe(context)}; mean over seeds with 95% confidence intervals). "
         f"Passed is the median over {settings.states:,} states that the policy visits, and lost the share of these "
-        f"states where less than {LOST:.0%} passes, at the last step or on average along training."
+        f"states where less than {LOST:.0%} passes, at the last step or on average along training, without the warm-up."
     )
 
 

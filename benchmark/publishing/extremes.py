@@ -17,8 +17,11 @@ ORDER = ("contradicted", "open", "supported")
 def extremes(claim: Claim) -> tuple[str, str]:
     """The best and the worst case of a claim."""
     judged = list(counted(claim))
-    best, worst = (evidence_text(*end(judged, key=strength)) if judged else "not measured" for end in (max, min))
-    return best, worst
+    if not judged:
+        return "not measured", "not measured"
+    best = max(judged, key=lambda measured: strength(measured[1], measured[1].effect.low))
+    worst = min(judged, key=lambda measured: strength(measured[1], measured[1].effect.mean))
+    return evidence_text(*best), evidence_text(*worst)
 
 
 def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
@@ -29,13 +32,12 @@ def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
                 yield reading, finding
 
 
-def strength(measured: tuple[Reading, Finding]) -> tuple[int, float]:
-    """How strongly a finding supports its claim: by outcome, then by the lower end of its interval."""
-    _, finding = measured
-    effect, threshold = finding.effect, finding.threshold or 0.0
-    low = (effect.mean if effect.low is None else effect.low) or 0.0
+def strength(finding: Finding, value: float | None) -> tuple[int, float]:
+    """How strongly a finding supports its claim: by outcome, then by ``value``, or by the mean if it is None."""
+    threshold = finding.threshold or 0.0
+    value = (finding.effect.mean if value is None else value) or 0.0
     # Returns have the units of their task, as do their thresholds: the quotient compares across tasks.
-    far = low / abs(threshold) if finding.unit == "return" and threshold else low - threshold
+    far = value / abs(threshold) if finding.unit == "return" and threshold else value - threshold
     return ORDER.index(finding.outcome), far
 
 

@@ -31,7 +31,8 @@ def evaluate_validity(found: Selection) -> Claim:
     ]
     notes = [
         "Latents are uniform in the box, uniform on its boundary, or outputs of trained policies at every step of "
-        "their last evaluation. There is one flow per task and method: its interval is over draws, not over trainings.",
+        "their last evaluation. There is one flow per task and method: its interval is over draws, not over trainings, "
+        "nor at visited states over policies.",
         "For sampled states the budget is the flow's updates, otherwise the policies' steps; a contradiction needs "
         "enough updates as well.",
         "If C(s) does not depend on the state (R+L2, bike sharing), a flow is the same at every state, and its rows of "
@@ -139,8 +140,9 @@ def _violation_finding(found: Selection, task: str, baseline: str, tolerance: fl
     why, note, constraint = "", BY_CONSTRUCTION, make_task(task).constraint
     # An equality removes a degree of freedom.
     if constraint.free_dim == constraint.dim:
-        unusable = evidence.gap(found, task, FLOW, baseline) or evidence.short_of(budget, LEAST_SHARE)
-        outcome, why = decide(effect, TIMES_FEWER, unusable, unusable)
+        no_support = evidence.gap(found, task, FLOW, baseline) or evidence.short_of(budget, LEAST_SHARE)
+        no_contradiction = no_support or evidence.short_of(evidence.updates_of(found, task, FLOW), LEAST_SHARE)
+        outcome, why = decide(effect, TIMES_FEWER, no_support, no_contradiction)
         note = ""
     return Finding(task, effect, TIMES_FEWER, outcome, why, wanted, "ratio", budget, solver, note, sources)
 
