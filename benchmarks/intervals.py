@@ -3,7 +3,7 @@
     python -m benchmarks.intervals [--repeats 1000]
 
 Simulated scores: tasks at 0 to 1, seeds spread by a normal, a Laplace or a skew (negative exponential) distribution of
-standard deviation 0.2.
+standard deviation 0.2, or by a normal one whose standard deviation differs between tasks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ SPREADS: dict[str, Draw] = {
     "normal": lambda rng, shape: rng.normal(0, 0.2, shape),
     "Laplace": lambda rng, shape: rng.laplace(0, 0.2 / np.sqrt(2), shape),
     "skew": lambda rng, shape: 0.2 - rng.exponential(0.2, shape),
+    # Tasks whose seeds differ by a sixteenth of that to all of it, as in profile small.
+    "uneven": lambda rng, shape: rng.normal(0, np.geomspace(0.0125, 0.2, shape[0])[:, None], shape),
 }
 SIZES = ((1, 3), (3, 2), (3, 3), (6, 3), (6, 10))
 

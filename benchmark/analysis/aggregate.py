@@ -136,9 +136,11 @@ def _widened(strata: Sequence[Floats]) -> list[Floats]:
     The variance of a bootstrap of n values is too small by (n - 1) / n, and its percentiles are those of a normal
     variable instead of Student's t: for three seeds of one task, nominal 95% intervals cover some 70%
     (docs/leaderboard.md). Deviations are raised by both factors (Davison and Hinkley, Bootstrap Methods, 1997, on
-    residuals; Hesterberg, The American Statistician, 2015, on t).
+    residuals; Hesterberg, The American Statistician, 2015, on t). The degrees of freedom are Welch and Satterthwaite's:
+    if the seeds of one task spread far more than others, they decide the interval nearly alone.
     """
-    freedom = sum(len(stratum) - 1 for stratum in strata)
+    spread = np.array([stratum.var(ddof=1) / len(stratum) for stratum in strata])
+    freedom = spread.sum() ** 2 / sum(spread**2 / [len(stratum) - 1 for stratum in strata])
     upper = (1 + CONFIDENCE) / 2
     student = float(stats.t.ppf(upper, freedom) / stats.norm.ppf(upper))
     return [
