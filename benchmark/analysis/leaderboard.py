@@ -77,9 +77,7 @@ class Leaderboard:
 
     @cached_property
     def whole_methods(self) -> list[str]:
-        """Methods with a row of all tasks together: the ranked ones, or without scores those with runs of all tasks."""
-        if self.scored_tasks:
-            return self.ranked_methods
+        """Methods with a row of all tasks together: those with runs of each of these tasks."""
         tasks = self.whole_tasks
         return [m for m in self.found.methods if tasks and all(self.found.runs(task, m) for task in tasks)]
 

@@ -85,7 +85,7 @@ def draw_leaderboard(board: Leaderboard) -> Figure:
             panel.set_axis_off()
         score.text(0, 0.5, "no method has runs of every task yet")
         return figure
-    rows = whole[(whole["quantity"] == "score")].set_index("method")
+    rows = whole[(whole["quantity"] == "score") & whole["method"].isin(methods)].set_index("method")
     if found.ranked:
         rows = rows.sort_values("mean", ascending=False)
     draw_scores(score, rows)

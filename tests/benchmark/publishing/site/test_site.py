@@ -66,7 +66,9 @@ def test_every_number_names_its_runs_and_every_file_is_on_the_page_of_all_files(
         measures = [(run.record.task, run.record.method) for t in tasks for side in found.anchors(t) for run in side]
         assert row.runs.text.startswith(f"{len(own)}/")
         assert runs(row.runs) == own
-        assert set(runs(row.score)) == set(own + measures)
+        # nfw lacks a seed of HC+O, and so a score of both tasks.
+        scored = row.task != "all" or row.method != "nfw"
+        assert set(runs(row.score)) == (set(own + measures) if scored else set())
         # One seed of HC+O gives no interval, and so no rank there.
         ranked = METHODS if row.task == "R+L2" else [method for method in METHODS if method != "nfw"]
         rivals = {(task, method) for task in tasks for method in ranked}
