@@ -55,7 +55,7 @@ def _lines(profile: str, states: Sequence[State], counts: dict[str, int]) -> Ite
 
     changed = sum(state == "complete" and bool(reason) for *_, state, reason in states)
     summary = _summary(profile, counts)
-    older = f"; {changed} complete runs were made by older code of the same versions and stay valid"
+    older = f"; older code of the same versions made {changed} of them, which stay valid"
     yield summary + (older if changed else "")
     tasks, methods = list(dict.fromkeys(row[0] for row in states)), dict.fromkeys(row[1] for row in states)
     cells: dict[tuple[str, str], list[str]] = {}

@@ -28,8 +28,8 @@ from envs.errors import MethodFailedError, UserError
 from envs.registry import TaskSpec, make_task
 from methods.base import method_class
 
-# Learning starts with the first step, and so do ARAM's earlier critics, which most of a real run asks. A pass through
-# a frozen flow costs the same, however long it was trained.
+# Learning starts with the first step, and ARAM soon has all its earlier critics, as in most of a real run. A pass
+# through a frozen flow costs the same, however long it was trained.
 SHORT_SETTINGS = {
     "warmup": 1,
     "snapshot_every": 1,

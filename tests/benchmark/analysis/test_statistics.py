@@ -123,6 +123,12 @@ def test_mean_of_shares_is_covered_over_seeds_and_not_over_steps(monkeypatch: py
     assert np.mean([low <= 0.8 <= high for low, high in found]) >= 0.88
 
 
+def test_a_task_without_spread_leaves_the_uncertainty_to_the_other() -> None:
+    alone = ends(aggregate.mean_of_tasks([[0.0, 1.0, 2.0]], rng(3)))
+    beside = ends(aggregate.mean_of_tasks([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]], rng(3)))
+    assert beside[1] - beside[0] == pytest.approx((alone[1] - alone[0]) / 2, rel=0.02)
+
+
 @settings(max_examples=15, deadline=None)
 @given(tables, st.floats(0.5, 3), st.floats(-2, 2))
 def test_another_scale_moves_the_mean_and_interval_alike(table: list[list[float]], factor: float, shift: float) -> None:

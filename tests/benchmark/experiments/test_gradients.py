@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.experiments.c6 import ALONG, METHODS, SHARES, UNITS, Signal, actor_signal, shares
+from benchmark.experiments.c6 import ALONG, METHODS, SHARES, UNITS, Signal, actor_signal, mean_while_learning, shares
 from methods.ddpg import DDPG
 from tests.benchmark.experiments.conftest import FLOWS, numbers
 from tests.methods.learners import make_learner, observations
@@ -78,6 +78,11 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
     gradient = by_action(agent, obs, agent.policy(obs.float()))
     expected = torch.linalg.vector_norm((gradient[:, None].double() @ jacobian.double())[:, 0], dim=1)
     assert torch.allclose(actor_signal(agent, obs).at_output, expected, rtol=1e-3)
+
+
+def test_a_mean_along_training_leaves_out_the_warm_up() -> None:
+    looks = {step: {"lost share": share} for step, share in ((5, 0.0), (10, 0.0), (15, 0.2), (20, 0.4))}
+    assert mean_while_learning(looks, "lost share", warmup=10) == pytest.approx(0.3)
 
 
 def test_c6_has_every_head_along_training(place: Path) -> None:

@@ -13,12 +13,14 @@ import pytest
 from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.leaderboard import Leaderboard, read_leaderboard
 from benchmark.publishing.advice import ALL_OPEN, does_the_flow_help
+from benchmark.publishing.extremes import extremes
 from benchmark.publishing.findings import findings, markers, released_target, update_readme
 from benchmark.records.config import load_params
 from benchmark.records.results import FinalPolicy
 from benchmarks.set_picture import PICTURE, draw
 from envs.errors import UserError
 from tests.benchmark.command import ROOT
+from tests.benchmark.synthetic_claims import FLOW, World
 from tests.benchmark.synthetic_results import (
     METHODS,
     PROFILE,
@@ -154,3 +156,12 @@ def test_the_released_target_is_as_experiment_x1_and_the_record_have_it(copied: 
     (row,) = table.splitlines()[2:]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["R+L2", "-50 [-53, -47]", "-40 [-43, -37]", "10 [7, 13]"]
+
+
+def test_the_worst_case_is_the_lowest_mean_and_not_the_widest_interval() -> None:
+    # R+L2 may be anything, from seeds with and without violations; HC+O is open for its few updates.
+    world = World(updates=5_000).change([FLOW], ["R+L2"], missed=(2000, 40, 0))
+    claim = world.change([FLOW], ["HC+O"], missed=(9000, 9100, 8900)).claims()["C2"]
+    _, worst = extremes(claim)
+    assert "(HC+O, " in worst
+    assert worst.endswith("open: less than 10% of the published updates)")

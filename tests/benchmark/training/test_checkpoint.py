@@ -62,6 +62,19 @@ def test_a_run_that_is_stopped_twice_ends_as_one_that_is_not(
     assert all(torch.equal(value, whole.state[name]) for name, value in resumed.state.items())
 
 
+def test_a_checkpoint_of_older_code_that_kept_less_is_left(tmp_path: Path, artifacts: Path) -> None:
+    checkpoint = RunCheckpoint(tmp_path / "run.safetensors", "key", every=0)
+    with pytest.raises(KeyboardInterrupt):
+        run("R+O03", "ddpg-penalty", artifacts, checkpoint, stop_at=110)
+    state = checkpoint.load()
+    assert state is not None
+    facts = json.loads(bytes(state["facts"].tolist()))
+    del facts["visited_steps"]
+    checkpoint.save(state | {"facts": torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)})
+    again, whole = (run("R+O03", "ddpg-penalty", artifacts, one) for one in (checkpoint, None))
+    assert measured(again) == measured(whole)
+
+
 def test_its_time_is_that_of_all_its_parts(tmp_path: Path, artifacts: Path) -> None:
     checkpoint = RunCheckpoint(tmp_path / "run.safetensors", "key", every=0)
     with pytest.raises(KeyboardInterrupt):

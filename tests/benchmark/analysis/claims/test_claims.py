@@ -146,6 +146,13 @@ def test_a_flow_trained_briefly_can_speak_for_the_paper_but_not_against_it() -> 
     name = "latents uniform at tolerance 0"
     assert outcomes(claim, name) == {task: "supported" if task == "R+L2" else "open" for task in TASKS}
     assert reasons(claim, name) == {"less than 10% of the published updates"}
+    world = (
+        World(updates=5_000).change([FLOW], FREE, missed=(3000, 3040, 2990)).change([FLOW], ["R+L2"], missed=(1, 1, 1))
+    )
+    claim = world.claims()["C2"]
+    name = "against nfw at tolerance 0"
+    assert {outcomes(claim, name)[task] for task in FREE} == {"supported", "open"}
+    assert reasons(claim, name) == {"less than 10% of the published updates"}
 
 
 def test_tasks_with_an_equality_are_shown_but_do_not_count() -> None:
