@@ -98,9 +98,11 @@ class TaskSpec:
         Raises:
             RunFailedError: If the observation or the reward is NaN or infinite.
         """
+        import numpy as np
         import torch
 
-        obs = torch.as_tensor(observation, dtype=torch.float64)
+        # A copy: an environment may return the same array at every step.
+        obs = torch.tensor(np.asarray(observation), dtype=torch.float64)
         if not math.isfinite(float(reward)):
             raise RunFailedError(f"the environment of task '{self.id}' returned a reward of {float(reward)}")
         if not bool(obs.isfinite().all()):

@@ -27,7 +27,7 @@ class EnforceConstraint(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
     - ``executed_action``: the action passed to the environment, (n,) in float64.
 
     A float32 action is checked in float32. If actions are whole numbers, as in bike sharing, the nearest feasible
-    action is whole.
+    action is whole, and with ``enforce="off"`` or ``"error"`` the environment itself rounds what is not.
 
     Args:
         env: The task's environment, which executes any action.

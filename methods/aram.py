@@ -182,8 +182,8 @@ class ARAM(Learner[ARAMConfig]):
         mean, _ = self.gaussian(self.state["actor"], obs, torch.tensor([[weight, 1 - weight]]).expand(len(obs), 2))
         return self.head(mean.tanh(), obs)
 
-    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        """The first feasible sample, or the last one if none is feasible."""
+    def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        """No policy's action; the first feasible sample, or the last one if none is feasible."""
         tries, (rows, n) = self.config.tries, (len(obs), self.task.constraint.dim)
         mean, log_std = self.gaussian(self.state["actor"], obs, self.preference.expand(rows, 2))
         noise = torch.randn((tries, rows, n), generator=self.noise_generator)
@@ -192,8 +192,7 @@ class ARAM(Learner[ARAMConfig]):
         drawn, feasible = drawn.view(tries, rows, n), feasible.view(tries, rows)
         first = torch.where(feasible.any(dim=0), feasible.int().argmax(dim=0), tries)
         self.refused = drawn[: first[0], 0]
-        chosen: Tensor = drawn[first.clamp(max=tries - 1), torch.arange(rows)]
-        return chosen
+        return None, drawn[first.clamp(max=tries - 1), torch.arange(rows)]
 
     def observe(self, transition: Transition) -> None:
         """See :meth:`Method.observe`; stores the samples rejected for this step, too."""

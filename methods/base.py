@@ -149,8 +149,20 @@ class Method(ABC, Generic[C]):
         """Return actions (B, n) in the environment's units, before repair, for observations (B, o)."""
 
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Return the policy's action and the noisy one. The first is None while the policy is not used (warm-up)."""
+        """Return the policy's action and the noisy one.
+
+        The first is None while the policy is not used (warm-up), or if exploring does not need it
+        (:attr:`counted_apart`). By default both are computed, and both are timed.
+        """
         return self.act(obs, explore=False), self.act(obs, explore=True)
+
+    @property
+    def counted_apart(self) -> bool:
+        """Whether there is a policy where :meth:`act_pair` returns None for it, since exploring does not need it.
+
+        The harness then asks for the policy's action itself to count its violations, off the clock.
+        """
+        return False
 
     @abstractmethod
     def observe(self, transition: Transition) -> None:
@@ -269,16 +281,28 @@ def method_class(id: str) -> type[Method[Any]]:
 
 
 def describe_method(id: str) -> str:
-    """First line of a method's docstring, or of the module's for a method of this package.
+    """First line of the docstring of a method's class or, if a module of this package has one method, of the module.
 
     Raises:
         UnknownIdError: If there is no such method.
     """
     if id in shipped_methods():
-        said = ast.get_docstring(ast.parse(shipped_methods()[id].read_text("utf-8")))
+        module = ast.parse(shipped_methods()[id].read_text("utf-8"))
+        registered = {_registered_id(node): node for node in module.body if isinstance(node, ast.ClassDef)}
+        several = len(registered.keys() - {None}) > 1
+        said = ast.get_docstring(registered[id] if several else module)
     else:
         said = method_class(id).__doc__
     return (said or "").strip().partition("\n")[0]
+
+
+def _registered_id(cls: ast.ClassDef) -> str | None:
+    """The id that a class is registered with, in the source of a module."""
+    for decorator in cls.decorator_list:
+        match decorator:
+            case ast.Call(func=ast.Name("register_method"), args=[ast.Constant(str(id)), *_]):
+                return id
+    return None
 
 
 def make_method(id: str, task: TaskSpec, config: Mapping[str, Any] | None = None, seed: int = 0) -> Method[Any]:

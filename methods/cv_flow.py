@@ -157,8 +157,9 @@ class CVFlow(SAC[CVFlowConfig]):
         """See :meth:`OffPolicy.policy`."""
         return self.decode(super().policy(obs), obs)
 
-    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:
-        return self.decode(super()._explored(policy, obs), obs)
+    def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        _, latent = super()._explored(obs)
+        return None, self.decode(latent, obs)
 
     @torch.no_grad()
     def observe(self, transition: Transition) -> None:

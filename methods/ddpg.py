@@ -60,14 +60,14 @@ class DDPG(Learner[D]):
         """An actor's actions (B, n) in the environment's units, for raw observations."""
         return self.decode(self.output(actor, obs), obs)
 
-    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:
+    def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
         if self.config.noise_at == "action":
-            explored = super()._explored(policy, obs)
+            policy, explored = super()._explored(obs)
             # A critic that learns from raw actions must not see actions outside the action space.
-            return self.to_box(explored) if self.config.critic_action == "raw" else explored
+            return policy, self.to_box(explored) if self.config.critic_action == "raw" else explored
         output = self.output(self.state["actor"], obs)
         noise = torch.randn(output.shape, generator=self.noise_generator)
-        return self.decode(self.head.shifted(output, self.config.noise * noise), obs)
+        return None, self.decode(self.head.shifted(output, self.config.noise * noise), obs)
 
     def draw_noise(self, count: int) -> tuple[Tensor, ...]:  # noqa: ARG002
         """Nothing."""

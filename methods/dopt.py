@@ -20,7 +20,7 @@ class DOptConfig(TD3Config):
 
 @register_method("dopt", version=1)
 class DOpt(TD3[DOptConfig]):
-    """TD3 with a projection layer."""
+    """DOpt: TD3 with a projection layer."""
 
     Config = DOptConfig
 
@@ -33,6 +33,6 @@ class DOptPlusConfig(DOptConfig):
 
 @register_method("dopt+", version=1)
 class DOptPlus(TD3[DOptPlusConfig]):
-    """DOpt with the released penalty: on the layer's output, so it is almost 0."""
+    """DOpt+: DOpt with the released penalty: on the layer's output, so it is almost 0."""
 
     Config = DOptPlusConfig

@@ -21,7 +21,7 @@ class DPreConfig(TD3Config):
 
 @register_method("dpre", version=1)
 class DPre(TD3[DPreConfig]):
-    """TD3 that does not know the projection."""
+    """DPre: TD3 that does not know the projection."""
 
     Config = DPreConfig
 
@@ -34,6 +34,6 @@ class DPrePlusConfig(DPreConfig):
 
 @register_method("dpre+", version=1)
 class DPrePlus(TD3[DPrePlusConfig]):
-    """DPre with a penalty on violations in the actor's loss."""
+    """DPre+: DPre with a penalty on violations in the actor's loss."""
 
     Config = DPrePlusConfig

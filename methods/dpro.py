@@ -18,7 +18,7 @@ class DProConfig(TD3Config):
 
 @register_method("dpro", version=1)
 class DPro(TD3[DProConfig]):
-    """TD3 whose actions the harness projects."""
+    """DPro: TD3 whose actions the harness projects."""
 
     Config = DProConfig
 
@@ -31,6 +31,6 @@ class DProPlusConfig(DProConfig):
 
 @register_method("dpro+", version=1)
 class DProPlus(TD3[DProPlusConfig]):
-    """DPro with a penalty on violations in the actor's loss."""
+    """DPro+: DPro with a penalty on violations in the actor's loss."""
 
     Config = DProPlusConfig

@@ -121,10 +121,12 @@ class OffPolicy(Method[S]):
     @torch.no_grad()
     def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
         """See :meth:`Method.act_pair`; during the warm-up there is no policy."""
-        if self.warming_up:
-            return None, self._random_actions(obs)
-        policy = self.policy(obs)
-        return policy, self._explored(policy, obs)
+        return (None, self._random_actions(obs)) if self.warming_up else self._explored(obs)
+
+    @property
+    def counted_apart(self) -> bool:
+        """See :meth:`Method.counted_apart`."""
+        return not self.warming_up
 
     def _random_actions(self, obs: Tensor) -> Tensor:
         """Actions (B, n) of the warm-up."""
@@ -135,11 +137,15 @@ class OffPolicy(Method[S]):
         uniform = 2 * torch.rand((len(obs), size), generator=self.noise_generator) - 1
         return self.decode(uniform, obs) if chosen == "latent" else self.action_middle + self.action_half * uniform
 
-    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
-        """The policy's actions with exploration, here additive noise."""
+    def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The policy's actions, or None if exploring does not need them, and those with exploration.
+
+        Here exploration is additive noise.
+        """
         assert isinstance(self.config, NoisyConfig)
+        policy = self.policy(obs)
         noise = torch.randn(policy.shape, generator=self.noise_generator, dtype=policy.dtype)
-        return policy + self.config.noise * noise
+        return policy, policy + self.config.noise * noise
 
     def scale_obs(self, obs: Tensor) -> Tensor:
         """Scaled observations for the networks, float32."""

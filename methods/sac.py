@@ -65,10 +65,10 @@ class SAC(Learner[S]):
         mean, _ = self.gaussian(self.state["actor"], obs)
         return self.head(self.squash(mean), obs)
 
-    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:  # noqa: ARG002
+    def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
         mean, log_std = self.gaussian(self.state["actor"], obs)
         noise = torch.randn(mean.shape, generator=self.noise_generator)
-        return self.head(self.squash(mean + log_std.exp() * noise), obs)
+        return None, self.head(self.squash(mean + log_std.exp() * noise), obs)
 
     def gaussian(self, actor: Parameters, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the standard deviation of the latent, (B, k) each, for raw observations."""

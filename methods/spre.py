@@ -21,7 +21,7 @@ class SPreConfig(SACConfig):
 
 @register_method("spre", version=1)
 class SPre(SAC[SPreConfig]):
-    """SAC that does not know the projection."""
+    """SPre: SAC that does not know the projection."""
 
     Config = SPreConfig
 
@@ -34,6 +34,6 @@ class SPrePlusConfig(SPreConfig):
 
 @register_method("spre+", version=1)
 class SPrePlus(SAC[SPrePlusConfig]):
-    """SPre with a penalty on violations in the actor's loss."""
+    """SPre+: SPre with a penalty on violations in the actor's loss."""
 
     Config = SPrePlusConfig

@@ -96,10 +96,10 @@ class StableBaselines3(OffPolicy[S]):
         """See :meth:`OffPolicy.policy`."""
         return self._predict(obs, deterministic=True)
 
-    def _explored(self, policy: Tensor, obs: Tensor) -> Tensor:
+    def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
         if isinstance(self.config, NoisyConfig):
-            return super()._explored(policy, obs)
-        return self._predict(obs, deterministic=False)
+            return super()._explored(obs)
+        return None, self._predict(obs, deterministic=False)
 
     def observe(self, transition: Transition) -> None:
         """See :meth:`Method.observe`; stores the executed action, and tells truncation from termination."""

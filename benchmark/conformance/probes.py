@@ -20,9 +20,16 @@ from benchmark.training.meter import Clock, Meter, Metered, PolicyCounter, Repai
 from envs.constraints.base import Constraint
 from envs.errors import UserError
 from envs.registry import TaskSpec
+from envs.sampling.dataset import widen
 from envs.seeding import make_generator
 
 ROWS = 48
+# Steps of the episodes that they are from, or that their contexts are widened from.
+VISITED = 200
+# Factor of the contexts that random actions do not lead to.
+FAR = 8.0
+# Share of these uniform draws that must be feasible at such a context, so that samples are quickly found.
+DRAWS, LEAST_SHARE = 500, 0.02
 # Random feasible points per row with which an answer is compared.
 RIVALS = 100
 # Allowed error of an answer, in units of the action box's longest side: that of solvers by default.
@@ -46,26 +53,26 @@ class Rollout(NamedTuple):
         return all(map(np.array_equal, self[:2], other[:2]))
 
 
-def rollout(task: TaskSpec, seed: int, steps: int = 60, policy: Policy | None = None) -> Rollout:
+def rollout(task: TaskSpec, seed: int | None, steps: int = 60, policy: Policy | None = None) -> Rollout:
     """Take steps in the task's environment, over several episodes if needed.
 
     Args:
         task: The task.
-        seed: Seed of the first episode; later ones continue its generator.
+        seed: Seed of the first episode; later ones continue its generator. None for a random one.
         steps: Number of steps.
         policy: Maps an observation (o,) to an action (n,). The default is uniform on the box, the same for every seed.
     """
     constraint, generator, ended = task.constraint, np.random.default_rng(0), None
     policy = policy or (lambda _: generator.uniform(constraint.lower, constraint.upper).astype(np.float32))
     with closing(task.make_env(disable_env_checker=True)) as env:
-        observations, rewards = [env.reset(seed=seed)[0]], []
+        observations, rewards = [np.array(env.reset(seed=seed)[0])], []
         for step in range(1, steps + 1):
             observation, reward, terminated, truncated, _ = env.step(policy(observations[-1]))
-            observations.append(observation)
+            observations.append(np.array(observation))
             rewards.append(float(reward))
             if terminated or truncated:
                 ended = ended or step
-                observations.append(env.reset()[0])
+                observations.append(np.array(env.reset()[0]))
     return Rollout(np.array(observations, dtype=np.float64), np.array(rewards), ended)
 
 
@@ -94,14 +101,32 @@ class ConstraintProbe:
 
     @cached_property
     def obs(self) -> Tensor:
-        """Observations (ROWS, o), under random feasible actions."""
+        """Observations (ROWS, o) under random feasible actions.
+
+        Every second one has a widened context, as flows are trained on, and half of these are far larger: in an
+        episode of random actions, a constraint such as a power limit may allow the whole box.
+        """
         generator = self.generator("episodes")
 
         def sample(observation: NDArray[np.float64]) -> NDArray[np.float64]:
             obs = torch.tensor(observation, dtype=torch.float64)[None]
             return self.constraint.sample(obs, generator)[0].numpy()
 
-        return torch.as_tensor(rollout(self.task, 0, ROWS, sample).observations[:ROWS])
+        found = torch.as_tensor(rollout(self.task, 0, VISITED, sample).observations)
+        generator = self.generator("contexts")
+        context = widen(self.constraint.context(found), ROWS, generator)
+        context[3::4] *= FAR
+        low, high = map(torch.as_tensor, self.constraint.free_box)
+        u = torch.rand((DRAWS, self.constraint.free_dim), generator=generator, dtype=torch.float64)
+        draws = self.constraint.from_free(low + u * (high - low))
+        obs, columns = found[:ROWS].clone(), list(self.constraint.context_indices)
+        for row in range(1, ROWS, 2):
+            wide = obs[row : row + 1].clone()
+            wide[:, columns] = context[row]
+            # No observation of an episode has this context, and the set may be empty there.
+            if self.constraint.contains(draws, wide.expand(DRAWS, -1)).double().mean() >= LEAST_SHARE:
+                obs[row] = wide[0]
+        return obs
 
     @cached_property
     def actions(self) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.conformance.probes import ROWS, ConstraintProbe, Question, disturbed
+from benchmark.conformance.probes import ROWS, ConstraintProbe, Question, disturbed, rollout
 from benchmark.records.results import TOLERANCES
 from envs.constraints.base import Constraint
 
@@ -36,7 +36,11 @@ DOUBT = 1e-5
 @pytest.mark.gate
 def test_shapes(probe: ConstraintProbe) -> None:
     """Every answer has one row per action, is finite, and keeps the precision of its input."""
-    columns = probe.constraint.violation(probe.actions, probe.obs).shape[-1]
+    # First what sampling needs, and so the probe's observations.
+    start = torch.as_tensor(rollout(probe.task, 0, steps=0).observations)
+    first = tuple(probe.constraint.violation(probe.actions[:2], start.expand(2, -1)).shape)
+    assert len(first) == 2, f"violation of 2 rows has shape {first}; return (2, m)"
+    columns = first[1]
     own: dict[str, tuple[int, ...]] = {"violation": (columns,), "contains": (), "gauge": ()}
     for name, ask in probe.questions.items():
         for rows, dtype in itertools.product((1, 5), PRECISIONS):
@@ -68,6 +72,28 @@ def test_violation_gradient(probe: ConstraintProbe) -> None:
     for name, gradient in zip(("action", "observation"), gradients, strict=True):
         finite = gradient is None or bool(gradient.isfinite().all())
         assert finite, f"violation's gradient in the {name} is NaN or infinite; avoid sqrt and division at 0"
+
+
+@pytest.mark.parametrize("question", ["project", "linear_oracle", "gauge"])
+def test_gradient_finite(probe: ConstraintProbe, question: str) -> None:
+    """Where an answer has a gradient in the action, it is finite, in both precisions."""
+    if question not in probe.questions:
+        pytest.skip("the set is not convex or has no interior, and so no gauge")
+    for dtype in PRECISIONS:
+        actions = torch.cat([probe.actions, probe.samples[:, 0]]).to(dtype).requires_grad_()
+        answer = probe.questions[question](actions, torch.cat([probe.obs, probe.obs]).to(dtype))
+        if not answer.requires_grad:
+            pytest.skip(f"{question} has no gradient")
+        (gradient,) = torch.autograd.grad(answer.sum(), actions)
+        wrong = int((~gradient.isfinite()).any(dim=1).sum())
+        assert wrong == 0, f"{question}'s gradient is NaN or infinite for {wrong} actions; avoid sqrt and division at 0"
+
+
+def test_some_action_is_infeasible(probe: ConstraintProbe) -> None:
+    """Some action of the box is infeasible; otherwise the answers below are trivial."""
+    lower, upper = probe.box
+    if bool(probe.constraint.contains(probe.actions.clamp(lower, upper), probe.obs).all()):
+        pytest.skip("no action of the box is infeasible, so checks of projection and oracle say little")
 
 
 def test_contains_agrees(probe: ConstraintProbe) -> None:

@@ -251,6 +251,7 @@ def _recorder(cls: Any) -> Any:
         def __init__(self, found: Training, *arguments: Any) -> None:
             super().__init__(*arguments)
             self.found = found
+            self.put_out: tuple[Tensor | None, Tensor, Tensor] | None = None
 
         def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
             at = obs.clone()
@@ -258,9 +259,18 @@ def _recorder(cls: Any) -> Any:
             self.put_out = (None if policy is None else policy.clone(), behaviour.clone(), at)
             return policy, behaviour
 
+        def act(self, obs: Tensor, explore: bool) -> Tensor:
+            action: Tensor = super().act(obs, explore)
+            if self.put_out is not None and self.put_out[0] is None and not explore:
+                # The harness asks for the policy's action that act_pair left out.
+                self.put_out = (action.clone(), *self.put_out[1:])
+            return action
+
         def observe(self, transition: Transition) -> None:
             # The last output led to this step, since evaluation observes nothing.
+            assert self.put_out is not None
             policy, behaviour, at = self.put_out
+            self.put_out = None
             self.found.seen = self.task.constraint
             self.found.behaviour.append((behaviour, at))
             if policy is not None:

@@ -112,7 +112,7 @@ class Allocation(FixedTotal):
         limits = self._limits(gradient)
         room = limits.upper - limits.lower
         share = fractional_knapsack(xp, gradient, room, self.total - float(self.lower.sum()))
-        return limits.lower + share * room
+        return self._clip(xp, limits.lower + share * room)
 
     def _gauge(self, xp: Namespace, direction: Array, centre: Array | None, context: Array) -> Array:  # noqa: ARG002
         # Directions stay in the plane, so only the box counts.

@@ -136,7 +136,7 @@ class Intersection(ExactConstraint):
         problem = self._problem(xp, gradient, context)
         numbers = (in_float64(array) for array in problem[:4])
         magnitude, certain = find_support(Problem._make([*numbers, *problem[4:]]))
-        point = xp.copysign(xp.asarray(magnitude, dtype=gradient.dtype, device=gradient.device), gradient)
+        point = xp.copysign(xp.asarray(magnitude, dtype=gradient.dtype, device=gradient.device), constant(gradient))
         if not certain.all():
             rows = xp.asarray(~certain, device=gradient.device)
             point[rows] = constant(self._ridge(xp, gradient[rows], context[rows]))

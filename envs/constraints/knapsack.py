@@ -138,7 +138,11 @@ def fractional_knapsack(xp: Namespace, gain: Array, cost: Array, budget: Array |
         (B, n).
     """
     spent_before = xp.sum(xp.where(ahead(xp, gain), cost[:, None, :], 0.0), axis=2)
-    return xp.minimum(xp.maximum((budget - spent_before) / (cost + TINY), 0.0), 1.0)
+    left = budget - spent_before
+    in_part = (left > 0) & (left < cost)
+    whole = xp.where(left > 0, xp.ones_like(left), xp.zeros_like(left))
+    # Only the last item's cost divides, so the gradient is finite where others cost nothing.
+    return xp.where(in_part, left / xp.where(in_part, cost, 1.0), whole)
 
 
 def ahead(xp: Namespace, key: Array) -> Array:

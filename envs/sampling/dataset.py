@@ -97,7 +97,7 @@ def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
         held -= 1
         contexts.append(constraint.context(obs)[0])
         action = constraint.linear_oracle(direction, obs) if episode % 2 else constraint.project(uniform, obs)
-        observation, _, terminated, truncated, _ = env.step(action[0].numpy())
+        observation, _, terminated, truncated, _ = env.step(action[0].numpy().copy())
         obs = task.observed(observation)[None]
         done = terminated or truncated
     env.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ CHECKS = checks_of(test_constraints)
 class Right(WeightedL1):
     """sum |w_i a_i| <= 0.3, exact."""
 
-    def __init__(self) -> None:
-        super().__init__(0.3, -np.ones(2), np.ones(2), (6, 7))
+    def __init__(self, budget: float = 0.3) -> None:
+        super().__init__(budget, -np.ones(2), np.ones(2), (6, 7))
 
 
 def zero_box(self: Right, action: Tensor, obs: Tensor) -> Tensor:
@@ -49,6 +50,20 @@ def unseeded(self: Right, obs: Tensor, _: torch.Generator) -> Tensor:
     return Right.sample(self, obs, fresh)
 
 
+def with_a_bad_gradient(name: str) -> Any:
+    """A method of the right constraint whose answer has a NaN in its gradient."""
+    method = getattr(Right, name)
+
+    def call(self: Right, action: Tensor, obs: Tensor) -> Tensor:
+        answer: Tensor = method(self, action, obs)
+        # The branch that is not taken has an infinite slope.
+        root = (action - action.detach()).sum(dim=1).sqrt()
+        zero = torch.where(torch.ones_like(root, dtype=torch.bool), 0.0, root)
+        return answer + (zero if answer.ndim == 1 else zero[:, None])
+
+    return call
+
+
 wrong = functools.partial(fault, Right)
 violation, project, oracle, for_cvxpy = Right.violation, Right.project, Right.linear_oracle, Right.cvxpy_constraints
 FAULTS = [
@@ -65,6 +80,10 @@ FAULTS = [
     wrong("test_rows_are_independent", "first", project=lambda self, a, s: project(self, a, s[:1].expand_as(s))),
     wrong("test_arguments_unchanged", "clamps", project=lambda self, a, s: project(self, a.clamp_(-1, 1), s)),
     # Answers.
+    *(
+        wrong(f"test_gradient_finite[{name}]", "NaN", **{name: with_a_bad_gradient(name)})
+        for name in ("project", "linear_oracle", "gauge")
+    ),
     wrong("test_answer_feasible[project]", "outside", project=lambda self, a, s: project(self, a, s) * 1.01),
     wrong("test_answer_feasible[linear_oracle]", "outside", linear_oracle=lambda *asked: oracle(*asked) * 1.1),
     wrong("test_answer_optimal[project]", "along a ray", project=along_a_ray),
@@ -89,4 +108,11 @@ def test_a_wrong_one_is_caught(cls: type[Right], check: str) -> None:
 
 
 def test_every_check_has_one_that_it_catches() -> None:
-    assert {fault.values[1] for fault in FAULTS} == set(CHECKS)
+    # One only tells how much the others say.
+    assert {fault.values[1] for fault in FAULTS} == set(CHECKS) - {"test_some_action_is_infeasible"}
+
+
+def test_a_set_that_fills_its_box_is_told() -> None:
+    with pytest.raises(pytest.skip.Exception, match="no action of the box is infeasible"):
+        CHECKS["test_some_action_is_infeasible"](probe_of(Right(budget=1e6)))
+    CHECKS["test_some_action_is_infeasible"](probe_of(Right()))

@@ -40,6 +40,18 @@ def nan_later(self: ReacherEnv, action: Any) -> Any:
     return (np.where(np.abs(observation) > 1, np.nan, observation), *rest)
 
 
+def in_one_array(self: ReacherEnv, action: Any) -> Any:
+    observation, *rest = ReacherEnv.step(self, action)
+    self.shared = getattr(self, "shared", observation)
+    self.shared[:] = observation
+    return (self.shared, *rest)
+
+
+def weaker(self: ReacherEnv, action: Any) -> Any:
+    action += 0.01
+    return ReacherEnv.step(self, action)
+
+
 def noisy(self: ReacherEnv, action: Any) -> Any:
     return ReacherEnv.step(self, action + np.random.normal())  # noqa: NPY002
 
@@ -72,6 +84,8 @@ FAULTS: list[tuple[str, TaskSpec]] = [
     ("test_different_seeds", wrong(reset=reseeding(lambda _: 0))),
     ("test_global_generators_untouched", wrong(step=noisy)),
     ("test_action_box", wrong(__init__=wider)),
+    ("test_arrays_not_shared", wrong(step=in_one_array)),
+    ("test_arrays_not_shared", wrong(step=weaker)),
     ("test_observations_finite", wrong(step=nan_later)),
     ("test_gymnasium_checker", wrong(reset=lambda *args, **kwargs: ReacherEnv.reset(*args, **kwargs)[0])),
     ("test_method_applies", wrong(step=fails_later)),

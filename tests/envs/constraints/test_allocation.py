@@ -88,3 +88,9 @@ def test_a_total_that_leaves_every_coordinate_at_an_end(rows: int) -> None:
         wanted = corner + torch.tensor([1, 1, 1, -1, -1, -1]) + shift
         found = constraint.project(wanted.expand(rows, -1), no_obs(rows))
         assert torch.allclose(found, corner.expand(rows, -1), rtol=0, atol=1e-12)
+
+
+def test_support_points_stay_in_a_box_whose_lower_ends_are_not_0(generator) -> None:
+    c = Allocation(0.5, [-0.2, -1.0, -0.5], [1.0, 0.3, 0.5])
+    gradient = torch.randn((2000, 3), generator=generator, dtype=torch.float64)
+    assert c.contains(c.linear_oracle(gradient, no_obs(2000)), no_obs(2000)).all()

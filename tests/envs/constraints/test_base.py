@@ -6,6 +6,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 from torch import Tensor
 
 from envs.constraints import (
@@ -40,6 +41,38 @@ class Halfspace(Constraint):
 
     def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
         return [obs_row[:2] @ x <= self.bound, x >= self.lower, x <= self.upper]
+
+
+class Plane(Constraint):
+    """a_1 + a_2 = 0.3, with what a set in a plane needs."""
+
+    free_dim = 1
+    free_box = np.array([-0.7]), np.array([1.0])
+
+    def __init__(self) -> None:
+        super().__init__([-1.0, -1.0], [1.0, 1.0])
+
+    def violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        del obs
+        own = (action.sum(dim=1, keepdim=True) - 0.3).abs() - 1e-12
+        return torch.cat([own, self.box_violation(action)], dim=1)
+
+    def cvxpy_constraints(self, x: cp.Variable, obs_row: Any) -> list[Any]:
+        del obs_row
+        return [cp.sum(x) == 0.3, x >= self.lower, x <= self.upper]
+
+    def to_free(self, action: Tensor) -> Tensor:
+        return action[:, :1]
+
+    def from_free(self, free: Tensor) -> Tensor:
+        return torch.cat([free, 0.3 - free], dim=1)
+
+
+def test_a_set_in_a_plane_is_sampled_in_its_plane(generator) -> None:
+    rows = torch.empty((2000, 0), dtype=torch.float64)
+    drawn = Plane().sample(rows, generator)
+    assert Plane().contains(drawn, rows).all()
+    assert kstest(drawn[:, 0], "uniform", (-0.7, 1.7)).pvalue > 0.001
 
 
 @pytest.fixture

@@ -103,3 +103,21 @@ def test_an_ellipse_smaller_than_rounding_is_answered(generator, rows: int) -> N
     gradient, obs = torch.randn((rows, 2), generator=generator), torch.randn((rows, 1), generator=generator)
     for point in (c.linear_oracle(gradient, obs), c.project(gradient, obs)):
         assert c.contains(point, obs).all()
+
+
+@pytest.mark.parametrize("name", ["Portfolio", "R+2D", "H+O+S", "W+O+S", "W+M", "HC+O", "HC+O+R"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_are_finite(name: str, dtype: torch.dtype, generator) -> None:
+    """Also at ties, and at weights of 0."""
+    c = make_task(name).constraint
+    gradient, obs = draw(c, 200, generator)
+    # The previous action, which some constraints read, is in the box.
+    previous = 2 * torch.rand((200, 6), generator=generator, dtype=torch.float64) - 1
+    obs = torch.cat([obs, previous], dim=1)
+    along = c.context(obs)[:, : c.dim]
+    gradient = torch.cat([gradient, torch.nn.functional.pad(along, (0, c.dim - along.shape[1]))])
+    gradient, obs = (array.to(dtype).requires_grad_() for array in (gradient, torch.cat([obs, obs])))
+    point = c.linear_oracle(gradient, obs)
+    if point.requires_grad:
+        found = torch.autograd.grad(point.sum(), (gradient, obs), allow_unused=True)
+        assert all(one is None or bool(one.isfinite().all()) for one in found)
