@@ -21,7 +21,8 @@ __all__ = ["load_curves", "load_policy", "load_runs"]
 def load_runs(profile: str, results: str | Path = "results") -> pd.DataFrame:
     """Load the complete runs of a profile, one row per run.
 
-    The methods of the profile come first, then the two references: ``random-feasible`` and ``hold``.
+    The methods of the profile come first, then ``random-feasible`` and ``hold``. Runs on unconstrained tasks, the
+    references of score 1, are left out.
 
     Columns:
 

@@ -97,7 +97,7 @@ def _interrupted() -> str:
     """What an interrupted command keeps, and how to go on."""
     if not {"run", "sweep", "flows", "repro"} & set(sys.argv[1:2]):
         return "interrupted"
-    kept = "interrupted: finished runs are kept, and others and flows resume from their last checkpoint"
+    kept = "interrupted: finished runs are kept; others and flows resume from their last checkpoint, if they had one"
     return f"{kept}. Resume with: {shlex.join([PROGRAM, *sys.argv[1:]])}"
 
 

@@ -34,7 +34,7 @@ def read_profile(profile: str, results: str | Path) -> Leaderboard:
 
 
 def runs_frame(board: Leaderboard) -> pd.DataFrame:
-    """One row per complete run on the profile's tasks: its methods, then the two references."""
+    """One row per complete run on the profile's tasks: its methods, then random feasible actions and ``hold``."""
     found = board.found
     methods = dict.fromkeys([*found.methods, LOW_METHOD, IDLE_METHOD])
     rows = [

@@ -104,8 +104,23 @@ checkpoint_option = click.option(
     show_default=True,
     help="Seconds between checkpoints; longer if they would take more than 2% of the time.",
 )
+
+
+class FilePath(click.Path):
+    """A path, which may not be empty as an unset variable of a shell is."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See :meth:`click.Path.convert`."""
+        if value == "":
+            self.fail("the path is empty; give a file or a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Folder for all results."
+    "--results", type=FilePath(), default="results", show_default=True, help="Folder for all results."
 )
 profile_option = click.option(
     "--profile",

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from benchmark.commands import json_option, method_option, profile_options, results_option, show, task_option
+from benchmark.commands import FilePath, json_option, method_option, profile_options, results_option, show, task_option
 from benchmark.commands.publish import database_path
 
 
@@ -69,6 +69,7 @@ def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
     yield "Profiles" if profiles else "No profiles: no params.yaml in this folder, nor in one around it"
     for profile in profiles:
         steps = f"{profile['steps']:,} steps" if profile["steps"] else "published steps"
+        steps += "".join(f", {task} {other:,}" for task, other in profile["task_steps"].items())
         methods = len(profile["flow_methods"]) + len(profile["plain_methods"])
         name, tasks, seeds = profile["name"], len(profile["tasks"]), len(profile["seeds"])
         yield f"  {name:8} {tasks} tasks, {methods} methods, {seeds} seeds, {steps}"
@@ -128,7 +129,7 @@ def compare(
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=FilePath())
 @click.option(
     "--rerun-steps",
     type=click.IntRange(min=1),

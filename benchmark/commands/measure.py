@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands import (
+    FilePath,
     completer,
     each_once,
     jobs_option,
@@ -38,13 +39,15 @@ def flows(
     JSON keys: profile, paths.
     """
     from benchmark.records.config import load_params
-    from benchmark.training.flows import make_flow
+    from benchmark.training.flows import flow_key, make_flow
     from benchmark.training.processes import side_by_side
 
     params = load_params()
     chosen = params.profile(profile)
     # Two flows of one task would wait for the same samples: neighbours are of different tasks.
     pairs = [(task, method) for method in methods or chosen.flow_methods for task in tasks or chosen.tasks]
+    for task, method in pairs:
+        flow_key(params, profile, results, task, method)
     made = side_by_side(functools.partial(make_flow, params, profile, results), pairs, jobs, "flow")
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
 
@@ -66,8 +69,11 @@ def visited(
     from benchmark.records.config import load_params
     from benchmark.training.flows import measure_visited
     from benchmark.training.processes import side_by_side
+    from envs.registry import make_task
 
     params = load_params()
+    for task in tasks:
+        make_task(task)
     measure = functools.partial(measure_visited, params, profile, results, methods)
     made = side_by_side(measure, tasks or params.profile(profile).tasks, jobs, "task")
     show_paths(itertools.chain.from_iterable(made), as_json, profile=profile)
@@ -83,7 +89,7 @@ def visited(
 )
 @click.option("--n", "count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of samples.")
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), help="Write the actions (N, n) to this .npy file.")
+@click.option("--out", type=FilePath(), help="Write the actions (N, n) to this .npy file.")
 @json_option
 def sample(task: str, sampler: str, count: int, seed: int, out: Path | None, as_json: bool) -> None:
     """Draw feasible actions of TASK and report the sampler's speed and quality.
@@ -160,8 +166,11 @@ def timing(tasks: Sequence[str], profile: str, results: Path, as_json: bool) -> 
     from benchmark.records.config import load_params
     from benchmark.training.progress import move_to, progress_bar
     from benchmark.training.timing import time_steps, turns
+    from envs.registry import make_task
 
     params = load_params()
+    for task in tasks:
+        make_task(task)
 
     def made() -> Iterator[Path]:
         for task in tasks or params.profile(profile).tasks:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.commands import (
+    FilePath,
     checkpoint_option,
     jobs_option,
     json_option,
@@ -40,7 +41,7 @@ mlflow_option = click.option(
 @seed_option
 @set_option
 @click.option("--steps", type=click.IntRange(min=1), help="Number of training steps  [default: the profile's].")
-@click.option("--out", type=click.Path(path_type=Path), help="Write to this .json file or folder, with the last state.")
+@click.option("--out", type=FilePath(), help="Write to this .json file or folder, with the last state.")
 @click.option("--force", is_flag=True, help="Repeat the run even if it is complete, and replace its result.")
 @checkpoint_option
 @mlflow_option
@@ -143,6 +144,7 @@ def sweep(
     those made now; failures says which runs failed and why. They are printed with exit code 1 too.
     """
     from benchmark.records.config import load_params
+    from benchmark.records.files import check_writable
     from benchmark.records.runs import restore, select, set_damaged_aside, state_of
     from benchmark.training.processes import available_cores
     from benchmark.training.processes import sweep as run_side_by_side
@@ -162,6 +164,8 @@ def sweep(
     complete = len(chosen) - len(todo)
     if not as_json:
         click.echo(f"{len(chosen)} runs of profile {profile}: {complete} complete, {len(todo)} to do")
+    if todo:
+        check_writable(results / profile / "runs" / "any")
     jobs = jobs or available_cores()
     if executor == "ray":
         from benchmark.training.ray import sweep_on_ray
@@ -197,18 +201,18 @@ def _tracker(profile: str, results: Path) -> Tracker | None:
 
 
 @click.command()
-@click.argument("policy", type=click.Path(path_type=Path))
+@click.argument("policy", type=FilePath())
 @click.option("--episodes", type=click.IntRange(min=1), default=10, show_default=True, help="Number of episodes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the episodes.")
 @results_option
 @json_option
 def evaluate(policy: Path, episodes: int, seed: int, results: Path, as_json: bool) -> None:
-    """Evaluate a trained policy for some episodes and print the returns as JSON.
+    """Evaluate a trained policy for some episodes and print returns and violations as JSON.
 
     POLICY is a file that `acrl export` wrote, or the JSON of a run on the machine that made it. The output is the same
     with and without --json.
 
-    JSON keys: step, mean, episodes.
+    JSON keys: step, mean, episodes, violations. The violations are those of the policy's own outputs.
     """
     from benchmark.records.config import load_params
     from benchmark.training.policies import find_policy

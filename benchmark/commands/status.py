@@ -34,7 +34,7 @@ def status(
     included. With --flows, a list of flows takes the place of runs.
     """
     from benchmark.records.config import load_params
-    from benchmark.records.runs import NoRunsError, or_choose
+    from benchmark.records.runs import NoRunsError, or_choose, profiles_with_runs
 
     params = load_params()
     if flows:
@@ -42,7 +42,7 @@ def status(
         return
     states = list(_states(params, profile, tasks, methods, results))
     counts = dict(sorted(Counter(state for *_, state, _ in states).items()))
-    if set(counts) <= {"missing"} and or_choose(profile, results):
+    if set(counts) <= {"missing"} and or_choose(profile, results) and profile not in profiles_with_runs(results):
         click.echo(f"warning: {NoRunsError(profile, results)}", err=True)
     names = ("task", "method", "seed", "state", "reason")
     runs = [dict(zip(names, row, strict=True)) for row in states]

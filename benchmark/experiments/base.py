@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,41 +21,19 @@ from benchmark.publishing.tables import describe as budget_and_seeds
 from benchmark.publishing.tables.rendering import Table, View, markdown
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.records.files import check_writable, write_bytes
-from benchmark.records.keys import Versions
 from benchmark.records.provenance import processor
 from benchmark.records.runs import select, state_of
 from benchmark.records.selection import Selection, labelled, read_profile
-from benchmark.records.store import ArtifactStore, load_tensors
+from benchmark.records.store import KeptArtifacts
 from benchmark.training.flows import flow_method
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
-from methods.base import Maker, Tensors
+from methods.base import Tensors
 from methods.flowpg import FlowPGBase
 from methods.flows.training import draw_samples
 
 # The most panels side by side in a figure.
 WIDEST = 3
-
-
-class KeptArtifacts(ArtifactStore):
-    """Artifacts of a profile. Missing and stale ones are errors: an experiment never trains a flow."""
-
-    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:
-        """See ``methods.base.Artifacts``.
-
-        Raises:
-            UserError: If the artifact is missing, damaged or stale.
-        """
-        del make
-        path, profile = self.path(name), self.folder.name
-        what = f"flow of {name.removeprefix('flows/')}" if name.startswith("flows/") else name
-        again = f"run `acrl flows {self.task.id} -p {profile}`"
-        if not path.exists():
-            raise UserError(f"no {what} on {self.task.id} in profile {profile}: {again}")
-        tensors, facts = load_tensors(path)
-        if facts.get("key") != self.key(settings, versions):
-            raise UserError(f"{path} is stale, with another version or other settings than today's: {again}")
-        return tensors
 
 
 @dataclass(frozen=True)
@@ -125,7 +103,7 @@ class Context:
 
     def kept(self, task: TaskSpec) -> KeptArtifacts:
         """The profile's artifacts of a task."""
-        return KeptArtifacts(self.folder, task)
+        return KeptArtifacts(self.folder, task, f"run `acrl flows {task.id} -p {self.profile}`")
 
 
 @dataclass(frozen=True)

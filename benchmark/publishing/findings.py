@@ -66,7 +66,7 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
     seeds = ", ".join(str(seed) for seed in found.seeds)
     profile = f"Profile {found.label}, seeds {seeds} (N = {len(found.seeds)})."
     brackets = (
-        "Brackets are 95% intervals; for rates of C5 that were measured once, they are an assumed error. n is the "
+        "Brackets are 95% intervals. Where C5 measured a rate only once, they are an assumed error instead. n is the "
         "number of seeds, flows or timing rounds."
     )
     blocks = [
@@ -179,8 +179,8 @@ def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     if len(widths):
         worst = widths.iloc[-1]
         notes.append(
-            f"Intervals of scores leave out how well [the two references]({anchors_page}) are known: at worst, on "
-            f"{worst['task']}, to within {worst['mean']:.2g} of a score."
+            f"Intervals of scores treat [the two references]({anchors_page}) as exact. They are not: at worst, on "
+            f"{worst['task']}, a score may be off by {worst['mean']:.2g} for this reason alone."
         )
     return [
         *notes,
@@ -212,8 +212,8 @@ def released_target(found: Selection, folder: Path) -> list[str]:
             texts.append(f"On {task} the intervals of the critics' errors overlap, and so do those of the returns.")
         else:
             texts.append(
-                f"On {task} the critics' errors, values minus the returns that follow, are {beside(*errors)}, and "
-                f"the policies return {beside(*returns)}."
+                f"On {task} the critic of `{RAW}` and that of `{PROJECTED}` err by {beside(*errors)}, as values minus "
+                f"the returns that follow. Their policies return {beside(*returns)}."
             )
     return [" ".join(texts), *compare_targets(found)]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 import platform
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,10 @@ from envs.errors import UserError
 
 # A shorter wait is not announced.
 GRACE_SECONDS = 0.5
+# In the name of a temporary file.
+RANDOM_BYTES = 4
+# No file takes longer to write.
+ABANDONED_SECONDS = 3600
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -29,7 +35,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(RANDOM_BYTES)}")
         # Not with tempfile, whose files ignore the umask and are private to their owner.
         file = temporary.open("xb")
     except OSError as error:
@@ -105,6 +111,10 @@ def file_lock(path: Path, what: str = "") -> Iterator[None]:
             click.echo(f"waiting for {other or 'another process'}, which makes {what or path}", err=True)
         lock.acquire()
     try:
+        # Left by a process that was killed while it wrote; younger ones may be another's work.
+        for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 2 * RANDOM_BYTES}"):
+            if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
+                temporary.unlink(missing_ok=True)
         with suppress(OSError):
             holder.write_text(f"process {os.getpid()} on {platform.node()} ({' '.join(' '.join(sys.argv).split())})")
         yield

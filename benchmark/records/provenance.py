@@ -39,6 +39,8 @@ SWITCHES = (
 )
 # The pipeline writes these, so they are not part of the code.
 NOT_CODE = (":(exclude)results", ":(exclude)dvc.lock")
+# Endings of files that can affect a run: code and settings.
+CODE = (".py", ".so", ".pyd", ".pth", ".toml", ".yaml", ".yml", ".lock")
 
 
 def collect_provenance(code_sha256: str | None = None) -> Provenance:
@@ -125,10 +127,10 @@ def _imports(module: str, path: Path) -> tuple[str, ...]:
 
 
 def changed_files() -> list[str] | None:
-    """Files that differ from the commit, untracked ones included; None outside a repository."""
+    """Code and settings that differ from the commit, untracked files included; None outside a repository."""
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
     listed = _git("--no-optional-locks", "status", *options, "--", ".", *NOT_CODE)
-    return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
+    return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry.endswith(CODE))
 
 
 def _git(*arguments: str) -> str | None:

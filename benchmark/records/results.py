@@ -166,8 +166,8 @@ class Provenance(Record):
 
     Attributes:
         commit: Commit of this repository; null without git.
-        dirty: Whether there were uncommitted changes.
-        diff_sha256: Hash of the files that differ from the commit, new ones included; null if none does.
+        dirty: Whether there were uncommitted changes of code or settings.
+        diff_sha256: Hash of code and settings that differ from the commit, new files included; null if none does.
         code_sha256: Hash of the code that affects a run; null for other results.
         lock_sha256: Hash of ``requirements.lock``.
         versions: Versions of Python and the libraries.
@@ -277,8 +277,8 @@ class RunResult(File):
         curves: Lists with one number per evaluation: ``step``; ``violations/policy`` and ``violations/behaviour``,
             violations at tolerance 0 so far [actions]; ``update/<name>``, mean of a loss since the last point, null
             before learning starts.
-        visited: Context, the observation entries that the constraint reads, at up to 200 states, one at a random step
-            of each window of training; empty if it reads none.
+        visited: Context, the observation entries that the constraint reads, at 200 to 399 states, one at a random
+            step of each window of training, or at each of fewer steps; empty if it reads none.
         visited_steps: Step of each of these states, from 1; empty in older runs, see ``benchmark.training.visited``.
         calls: Calls of projection and linear oracle.
         seconds: Time of each part.
@@ -325,7 +325,9 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{path} is truncated or not JSON; delete it and run again") from error
+        raise DamagedFileError(
+            f"{path} is truncated or not JSON; if it was a result, delete it and run again"
+        ) from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema version {version}; this program knows version {SCHEMA_VERSION}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.records.config import Params, RunConfig, recorded_config, run_config
+from benchmark.records.config import Params, RunConfig, load_params, recorded_config, run_config
 from benchmark.records.files import file_lock
 from benchmark.records.keys import Versions, key_of, run_key, run_versions
 from benchmark.records.provenance import library_versions, run_code
@@ -259,8 +259,10 @@ def check_runs(profile: str, results: Path) -> None:
 
     Raises:
         NoRunsError: If the profile has no runs, complete or not.
+        UnknownIdError: If it has none and does not exist.
     """
     if profile not in profiles_with_runs(results):
+        load_params().profile(profile)
         raise NoRunsError(profile, results)
 
 

@@ -221,9 +221,18 @@ def check_place(path: Path, run: RunResult, profile: str) -> None:
         raise UserError(f"{path} was made with {' '.join(run.provenance.given)} and is no run of the profile: move it")
     if run.profile != profile:
         raise UserError(f"{path} is a run of profile '{run.profile}', not of '{profile}': profiles are never mixed")
-    inside = f"{run.task}/{run.method}/seed-{run.seed}.json"
-    if not path.as_posix().endswith(f"/{inside}"):
-        raise UserError(f"{path} holds the run {inside}: move it there or delete it")
+    check_name(path, f"{run.task}/{run.method}/seed-{run.seed}.json")
+
+
+def check_name(path: Path, place: str) -> None:
+    """Check that the path of a run's file ends with the run's place.
+
+    Raises:
+        UserError: If it does not.
+    """
+    # Only the folder is resolved: a file may be a link into a cache.
+    if not f"{path.parent.resolve().as_posix()}/{path.name}".endswith(f"/{place}"):
+        raise UserError(f"{path} holds the run {place}: move it there or delete it")
 
 
 def check_complete(path: Path, run: RunResult) -> CompleteRun:

@@ -53,7 +53,7 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             facts = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is truncated or damaged; delete it and run again") from error
+        raise UserError(f"{path} is truncated or damaged; if a run made it, delete it and run again") from error
     if facts.pop(DIGEST, None) != digest(tensors, facts):
         raise UserError(f"{path} is damaged: its digest does not match; delete it and run again")
     return tensors, facts
@@ -85,7 +85,7 @@ def set_aside(path: Path) -> str:
 class FileCheckpoint(Checkpoint):
     """The state of unfinished work in one file, under the key of its result, replaced atomically each time.
 
-    A file with another key has other versions or settings, and work does not resume from it.
+    Work does not resume from a file with another key, which has other versions or settings, or with other libraries.
 
     Attributes:
         seconds_before: Time that the work took before it was resumed [s].
@@ -106,7 +106,7 @@ class FileCheckpoint(Checkpoint):
         except UserError:
             click.echo(f"warning: {set_aside(self.path)}, and the work starts anew", err=True)
             return None
-        if facts.get("key") != self.key:
+        if facts.get("key") != self.key or facts.get("libraries") != json.dumps(library_versions()):
             return None
         self.seconds_before = float(facts["seconds"])
         return tensors
@@ -117,7 +117,8 @@ class FileCheckpoint(Checkpoint):
         Raises:
             UserError: If the file cannot be written.
         """
-        save_tensors(self.path, state, {"key": self.key, "seconds": f"{self.seconds():.6f}"})
+        facts = {"key": self.key, "seconds": f"{self.seconds():.6f}", "libraries": json.dumps(library_versions())}
+        save_tensors(self.path, state, facts)
 
     def seconds(self) -> float:
         """Time of the work so far, earlier parts included [s]."""
@@ -183,14 +184,64 @@ class ArtifactStore(Artifacts):
         same = not self.same_libraries or facts.get("libraries", libraries) == libraries
         if facts.get("key") == key and "seconds" in facts and same:
             return tensors, float(facts["seconds"])
-        # Artifacts that this one is made from count with their cost, not with the time to load them.
         parts = ArtifactStore(self.folder, self.task, self.same_libraries)
-        parts.checkpoint = checkpoint = FileCheckpoint(self.folder / "unfinished" / name / path.name, key)
+        parts.checkpoint = checkpoint = _ArtifactCheckpoint(self.folder / "unfinished" / name / path.name, key, parts)
         tensors = make(parts)
-        cost = checkpoint.seconds() - parts.waited + parts.cost
+        cost = checkpoint.seconds() + parts.cost
         save_tensors(path, tensors, {"key": key, "seconds": f"{cost:.6f}", "libraries": libraries})
         checkpoint.remove()
         return tensors, cost
+
+
+class KeptArtifacts(ArtifactStore):
+    """Existing artifacts; none is made.
+
+    Args:
+        folder: The folder of a profile.
+        task: The task of the artifacts.
+        advice: What to do about a missing or stale one, for the message.
+
+    Attributes:
+        used: Files that were loaded.
+    """
+
+    def __init__(self, folder: Path, task: TaskSpec, advice: str) -> None:
+        super().__init__(folder, task)
+        self.advice = advice
+        self.used: list[Path] = []
+
+    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:  # noqa: ARG002
+        """See :class:`ArtifactStore`.
+
+        Raises:
+            UserError: If the file is missing, damaged or stale.
+        """
+        path = self.path(name)
+        if not path.exists():
+            raise UserError(f"{path} is missing: {self.advice}")
+        tensors, facts = load_tensors(path)
+        if facts.get("key") != self.key(settings, versions):
+            raise UserError(f"{path} was made with other settings or versions: {self.advice}")
+        self.used.append(path)
+        return tensors
+
+
+def artifact_paths(folder: Path, task: str) -> list[Path]:
+    """Files of a task's samples and flows in the folder of a profile."""
+    samples = folder / "samples" / f"{task}.safetensors"
+    return [path for path in (samples, *sorted(folder.glob(f"flows/*/{task}.safetensors"))) if path.exists()]
+
+
+class _ArtifactCheckpoint(FileCheckpoint):
+    """An unfinished artifact. Those that it is made from count with their cost, not with the time to get them."""
+
+    def __init__(self, path: Path, key: str, parts: ArtifactStore) -> None:
+        super().__init__(path, key)
+        self.parts = parts
+
+    def seconds(self) -> float:
+        """See :class:`FileCheckpoint`."""
+        return super().seconds() - self.parts.waited
 
 
 # Largest share of the time spent on writing checkpoints: a slow write delays the next one.

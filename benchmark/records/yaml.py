@@ -55,7 +55,7 @@ def _parse_yaml(text: str, owner: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UserError(f"{owner}, line {mark.line + 1} is not YAML: {error.problem}") from error
-    except (YAMLError, TypeError, ValueError, RecursionError) as error:
+    except (YAMLError, TypeError, ValueError, LookupError, RecursionError) as error:
         raise UserError(f"{owner} is not YAML: {' '.join(str(error).split())}") from error
     return data
 

@@ -15,7 +15,7 @@ from envs.errors import MethodFailedError, RunFailedError
 from envs.registry import TaskSpec
 from methods.base import Method
 
-Witness = Callable[[torch.Tensor, torch.Tensor], None]
+OnActions = Callable[[torch.Tensor, torch.Tensor], None]
 
 
 class Evaluator:
@@ -26,11 +26,11 @@ class Evaluator:
         self._envs: list[gymnasium.Env[Any, Any]] = []
 
     def evaluate(
-        self, method: Method[Any], step: int, seeds: Sequence[int], witness: Witness | None = None
+        self, method: Method[Any], step: int, seeds: Sequence[int], on_actions: OnActions | None = None
     ) -> Evaluation:
         """Run one episode per seed: undiscounted returns of the policy after ``step`` training steps.
 
-        ``witness`` is called with every raw action (B, n) and observation (B, o).
+        ``on_actions`` is called with every raw action (B, n) and observation (B, o).
 
         Raises:
             RunFailedError: If an action, an observation, a reward or the mean return is not finite.
@@ -42,9 +42,9 @@ class Evaluator:
         returns = [0.0] * len(seeds)
         running = list(range(len(seeds)))
         while running:
-            actions = self._actions(method, obs[running], witness)
+            actions = self._actions(method, obs[running], on_actions)
             for index, action in zip(tuple(running), actions, strict=True):
-                observation, reward, terminated, truncated, _ = self._envs[index].step(action.numpy())
+                observation, reward, terminated, truncated, _ = self._envs[index].step(action.numpy().copy())
                 obs[index] = self._task.observed(observation, reward)
                 returns[index] += float(reward)
                 if terminated or truncated:
@@ -55,11 +55,11 @@ class Evaluator:
             raise RunFailedError(f"the environment of task '{self._task.id}' returned rewards that add up to {mean}")
         return Evaluation(step=step, mean=mean, episodes=returns)
 
-    def _actions(self, method: Method[Any], obs: torch.Tensor, witness: Witness | None) -> torch.Tensor:
+    def _actions(self, method: Method[Any], obs: torch.Tensor, on_actions: OnActions | None) -> torch.Tensor:
         action = method.act(obs, explore=False)
         check_action(method, action, len(obs))
-        if witness is not None:
-            witness(action.double(), obs)
+        if on_actions is not None:
+            on_actions(action.double(), obs)
         repaired = self._task.constraint.repair(action.double(), obs)
         if not bool(repaired.isfinite().all()):
             raise RunFailedError(f"the projection of task '{self._task.id}' returned an action with NaN or infinity")

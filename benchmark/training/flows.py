@@ -23,8 +23,8 @@ from benchmark.records.reports import (
     report_path,
 )
 from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, RunResult, read_record, read_run
-from benchmark.records.runs import select
-from benchmark.records.store import ArtifactStore
+from benchmark.records.runs import select, state_of
+from benchmark.records.store import ArtifactStore, KeptArtifacts
 from benchmark.training.visited import visited_states
 from envs.errors import UserError
 from envs.registry import TaskSpec, make_task
@@ -119,9 +119,13 @@ def flow_states(
     If tasks or methods are given, only theirs.
 
     Raises:
-        UserError: If the profile is unknown or a report is damaged.
+        UserError: If an id is unknown or a report is damaged.
     """
     chosen = params.profile(profile)
+    for method in methods:
+        method_class(method)
+    for task_id in tasks:
+        make_task(task_id)
     for task_id in tasks or chosen.tasks:
         for method in chosen.flow_methods:
             if methods and method not in methods:
@@ -143,15 +147,16 @@ def measure_visited(params: Params, profile: str, results: Path, methods: Sequen
     """
     torch.set_num_threads(1)
     task, chosen, folder = make_task(task_id), params.profile(profile), results / profile
-    store = ArtifactStore(folder, task)
+    store = KeptArtifacts(folder, task, f"run `acrl flows {task_id} -p {profile}`")
     found = {method: _complete(params, profile, task_id, method, results) for method in methods or chosen.flow_methods}
     written = []
     for method_id, runs in found.items():
         if not runs and not methods and any(found.values()):
             continue
         if not runs:
-            raise UserError(f"no complete run with a flow on {task_id}: train first with `acrl sweep --task {task_id}`")
-        method = flow_method(task, method_id, runs[0].config["method"], store)
+            train = f"acrl sweep --task {task_id} -p {profile}"
+            raise UserError(f"no complete run with a flow on {task_id}: train first with `{train}`")
+        method = flow_method(task, method_id, run_config(params, profile, task_id, method_id).method, store)
         written.append(report_path(folder, method_id, task_id, "visited"))
         report_visited(method, runs, chosen.flow_draws).write(written[-1])
         if method_id == COVERED and task.constraint.context_indices:
@@ -163,9 +168,8 @@ def measure_visited(params: Params, profile: str, results: Path, methods: Sequen
 
 
 def _complete(params: Params, profile: str, task_id: str, method: str, results: Path) -> list[RunResult]:
-    paths = [run.path(results) for run in select(params, profile, [task_id], [method])]
-    runs = [read_run(path) for path in paths if path.exists()]
-    return [run for run in runs if run.status == "complete"]
+    chosen = select(params, profile, [task_id], [method])
+    return [read_run(run.path(results)) for run in chosen if state_of(run, params, results)[0] == "complete"]
 
 
 def report_visited(method: FlowPGBase[Any], runs: Sequence[RunResult], draws: int) -> VisitedReport:

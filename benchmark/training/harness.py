@@ -29,8 +29,8 @@ from methods.base import Method, Tensors, Transition, make_method
 
 # Enough to show where a policy goes, few enough for the JSON.
 FINAL_STATES = 500
-# Parts that are not training: evaluation, and writing checkpoints and curves.
-OFF_THE_CLOCK = ("evaluate", "checkpoint", "watch")
+# Parts that are not training: evaluation, outputs that are only counted, and writing checkpoints and curves.
+OFF_THE_CLOCK = ("evaluate", "count", "checkpoint", "watch")
 # The state that a run resumes from, as plain data.
 RESUMED = ("done", "episode", "curves", "losses", "visited", "visited_steps")
 Progress = Callable[[int], None]
@@ -178,6 +178,9 @@ class _Run:
     def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
         with self.clock.part("act"):
             policy, behaviour = self.method.act_pair(obs)
+        if policy is None and self.method.counted_apart:
+            with self.clock.part("count"), self.meter.paused():
+                policy = self.method.act(obs, explore=False)
         for action in (policy, behaviour):
             if action is not None:
                 check_action(self.method, action, 1)
@@ -189,7 +192,8 @@ class _Run:
             self.visited.append(self.task.constraint.context(obs)[0].tolist())
             self.visited_steps.append(step)
         with self.clock.part("env"):
-            observation, reward, terminated, truncated, _ = env.step(executed[0].numpy())
+            # A copy: an environment may write to it.
+            observation, reward, terminated, truncated, _ = env.step(executed[0].numpy().copy())
         next_obs = self.task.observed(observation, reward)[None]
         with self.clock.part("update"):
             transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)

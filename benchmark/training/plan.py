@@ -15,8 +15,8 @@ from benchmark.training.timing import step_keys
 def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
     """Write one file with the keys of its results for each stage that trains or times, and return the files.
 
-    DVC compares these files, so changed code alone makes nothing stale. Versions of libraries are among the keys: other
-    libraries make everything stale.
+    DVC compares these files, so changed code alone makes nothing stale. Each file ends with the versions of libraries,
+    and ``libraries.key`` has nothing else: other libraries make everything stale.
     """
     chosen, keys = params.profile(profile), dict[str, list[str]]()
     keys["flows"] = [
@@ -29,6 +29,7 @@ def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
     for task in dict.fromkeys([*chosen.tasks, *chosen.unconstrained]):
         runs = select(params, profile, [task])
         keys[f"train/{task}"] = [f"{run.method} seed {run.seed}: {run.key(params)}" for run in runs]
+    keys["libraries"] = []
     libraries = [f"{name} {version}" for name, version in library_versions().items()]
     paths = {stage: results / profile / "plan" / f"{stage}.key" for stage in keys}
     for stage, path in paths.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,43 +14,23 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
 from benchmark.records.config import Params, RunConfig
-from benchmark.records.keys import Versions, run_key
-from benchmark.records.results import Evaluation, RunResult, read_run
+from benchmark.records.keys import run_key
+from benchmark.records.results import Evaluation, RunResult, ViolationCount, read_run
 from benchmark.records.runs import Run, why_stale
-from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.records.store import KeptArtifacts, load_tensors, save_tensors
 from benchmark.training.evaluation import Evaluator
+from benchmark.training.meter import PolicyCounter
 from benchmark.training.runs import artifacts_of
 from envs.errors import UserError
-from envs.registry import TaskSpec, make_task
+from envs.registry import make_task
 from envs.seeding import derive_seed
-from methods.base import Maker, Method, Tensors, make_method, method_class
+from methods.base import Method, make_method, method_class
 
 
-class KeptArtifacts(ArtifactStore):
-    """Existing artifacts; none is made.
+class PolicyEvaluation(Evaluation):
+    """Returns of a policy, and violations of its own outputs in the same episodes."""
 
-    Attributes:
-        used: Files that were loaded.
-    """
-
-    def __init__(self, folder: Path, task: TaskSpec) -> None:
-        super().__init__(folder, task)
-        self.used: list[Path] = []
-
-    def get(self, name: str, settings: Mapping[str, Any], versions: Versions, make: Maker) -> Tensors:  # noqa: ARG002
-        """See :class:`ArtifactStore`.
-
-        Raises:
-            UserError: If the file is missing, damaged or stale.
-        """
-        path = self.path(name)
-        if not path.exists():
-            raise UserError(f"{path} is missing, but the policy acts through it: keep both files together")
-        tensors, facts = load_tensors(path)
-        if facts.get("key") != self.key(settings, versions):
-            raise UserError(f"{path} was made with other settings or versions than the policy: export both again")
-        self.used.append(path)
-        return tensors
+    violations: ViolationCount
 
 
 @dataclass(frozen=True)
@@ -83,12 +62,14 @@ class TrainedPolicy:
         facts |= {"profile": self.run.profile, "run_key": key, "config": self.config.model_dump_json()}
         save_tensors(path, self.method.policy_dict(), facts)
 
-    def evaluate(self, episodes: int, seed: int) -> Evaluation:
-        """Evaluate the policy on ``episodes`` episodes."""
+    def evaluate(self, episodes: int, seed: int) -> PolicyEvaluation:
+        """Evaluate the policy on ``episodes`` episodes, with infeasible actions projected."""
         torch.set_num_threads(1)
         seeds = [derive_seed(seed, "evaluate", k) for k in range(episodes)]
+        counter = PolicyCounter(self.method.task.constraint)
         with closing(Evaluator(self.method.task)) as evaluator:
-            return evaluator.evaluate(self.method, self.config.steps, seeds)
+            found = evaluator.evaluate(self.method, self.config.steps, seeds, counter)
+        return PolicyEvaluation(**found.model_dump(), violations=counter.tally.record())
 
 
 def find_policy(path: Path, params: Params, results: Path) -> TrainedPolicy:
@@ -129,7 +110,10 @@ def from_checkpoint(run: Run, result: RunResult, results: Path) -> TrainedPolicy
     except ValidationError as error:
         raise UserError(f"{run.path(results)} is damaged: its config is invalid; run it again") from error
     task = make_task(run.task)
-    artifacts = KeptArtifacts(artifacts_of(run, results), task)
+    given = "".join(f" {option.replace('=', ' ', 1)}" for option in run.given)
+    again = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile}{given} --force"
+    advice = f"the policy acts through it: make both again with `{again}`"
+    artifacts = KeptArtifacts(artifacts_of(run, results), task, advice)
     method = make_method(run.method, task, config.method, run.seed)
     method.prepare(artifacts)
     method.load_state_dict(state)
@@ -152,7 +136,10 @@ def load_policy(path: Path) -> TrainedPolicy:
     task = make_task(run.task)
     if run_key(task, method_class(run.method), config, run.seed) != key:
         raise UserError(f"{path} has another version of {run.task} or {run.method} than this package: export it again")
-    artifacts = KeptArtifacts(path.resolve().parents[2], task)
+    # Only the folder is resolved: the file may be a link into a cache.
+    folders = (path.parent.resolve() / path.name).parents
+    advice = "the policy acts through it, and `acrl export` writes both: keep their folders together"
+    artifacts = KeptArtifacts(folders[min(2, len(folders) - 1)], task, advice)
     method = make_method(run.method, task, config.method, run.seed)
     method.prepare(artifacts)
     method.load_policy_dict(state)

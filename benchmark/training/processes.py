@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -34,13 +35,21 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
+@dataclass(frozen=True)
+class _Error:
+    """Why a run has no result, and whether its JSON says so already."""
+
+    reason: str
+    recorded: bool
+
+
 @dataclass
 class _Worker:
     run: Run
     process: BaseProcess
     reports: Connection
     done: int = 0
-    error: str | None = None
+    error: _Error | None = None
     died: bool = False
 
 
@@ -85,8 +94,9 @@ def sweep(
                         continue
                     bar.update(steps[worker.run] - worker.done)
                     if worker.error is not None:
-                        failures[worker.run] = worker.error
-                        record_failure(worker.run, params, results, worker.error)
+                        failures[worker.run] = worker.error.reason
+                        if not worker.error.recorded:
+                            failures[worker.run] = record_failure(worker.run, params, results, worker.error.reason)
         finally:
             for worker in working:
                 worker.process.terminate()
@@ -131,7 +141,8 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
             if worker.error is None and worker.process.exitcode != 0:
                 code = worker.process.exitcode
                 worker.died = True
-                worker.error = f"the process died twice, the last time with exit code {code} (killed, or out of memory)"
+                reason = f"the process died twice, the last time with exit code {code} (killed, or out of memory)"
+                worker.error = _Error(reason, recorded=False)
             yield worker
             continue
         if isinstance(report, int):
@@ -141,7 +152,7 @@ def _listen(working: list[_Worker], bar: tqdm[NoReturn]) -> Iterator[_Worker]:
                 bar.update(report - worker.done)
             worker.done = report
         else:
-            worker.error = str(report)
+            worker.error = report
 
 
 def _work(
@@ -152,7 +163,7 @@ def _work(
     tracker: Tracker | None,
     reports: Connection,
 ) -> None:
-    """The main function of a worker, which reports steps done as numbers and an error as text."""
+    """The main function of a worker, which reports steps done as numbers, and an error."""
     _leave_in_order()
     every = max(1, run.config(params).steps // 200)
 
@@ -163,10 +174,10 @@ def _work(
     try:
         result = execute_missing(run, params, results, progress, checkpoint_every, tracker=tracker)
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
-        reports.send(error_line(error))
+        reports.send(_Error(error_line(error), recorded=False))
     else:
         if result.error is not None:
-            reports.send(result.error)
+            reports.send(_Error(result.error, recorded=True))
     reports.close()
 
 
@@ -186,13 +197,21 @@ def side_by_side(
     """
     jobs = jobs or available_cores()
     with progress_bar(len(items), unit=unit) as bar:
-        if 1 in (jobs, len(items)):
-            for item in items:
-                made = work(item)
-                bar.update()
-                yield made
+        yield from _one_by_one(work, items, bar) if 1 in (jobs, len(items)) else _in_processes(work, items, jobs, bar)
+
+
+def _one_by_one(work: Callable[[Item], Made], items: Sequence[Item], bar: tqdm[NoReturn]) -> Iterator[Made]:
+    failures = list[Exception]()
+    for item in items:
+        try:
+            made = work(item)
+        except Exception as error:  # whatever it is, the other items continue
+            failures.append(error)
         else:
-            yield from _in_processes(work, items, jobs, bar)
+            yield made
+        bar.update()
+    if failures:
+        raise failures[0]
 
 
 def _in_processes(
@@ -208,6 +227,8 @@ def _in_processes(
             for done in waiting:
                 try:
                     yield done.result()
+                except BrokenProcessPool as error:
+                    raise UserError("a process died (killed, or out of memory): use fewer --jobs") from error
                 except Exception as error:  # whatever it is, the other items continue
                     failures.append(error)
         except BaseException:

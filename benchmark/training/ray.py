@@ -16,9 +16,9 @@ from typing import Any
 
 from benchmark.records.config import Params
 from benchmark.records.files import write_bytes
-from benchmark.records.results import read_run
+from benchmark.records.results import RunResult, parse_record
 from benchmark.records.runs import Run
-from benchmark.records.store import ArtifactStore
+from benchmark.records.store import ArtifactStore, artifact_paths
 from benchmark.training.processes import same_imports, use_one_thread
 from benchmark.training.progress import progress_bar
 from benchmark.training.runs import error_line, execute_missing, record_failure
@@ -97,11 +97,10 @@ class _Sweep:
                 done, _ = self.ray.wait(list(waiting))
                 for reference in done:
                     run = waiting.pop(reference)
-                    reason = self._take(run, reference)
+                    reason, recorded = self._take(run, reference)
                     bar.update(run.config(self.params).steps)
                     if reason:
-                        failures[run] = reason
-                        record_failure(run, self.params, self.results, reason)
+                        failures[run] = reason if recorded else record_failure(run, self.params, self.results, reason)
             for (profile, *_), reference in prepared.items():
                 self._keep(profile, reference)
         return failures
@@ -113,22 +112,34 @@ class _Sweep:
             return self.ray.put({})
         return self.prepare.remote(run, self.params, here)
 
-    def _take(self, run: Run, reference: Any) -> str:
-        """Write a run's files below the caller's results, or return why there are none."""
+    def _take(self, run: Run, reference: Any) -> tuple[str, bool]:
+        """Write a run's files below the caller's results; return why it has no result, and whether its JSON says so."""
         try:
             files, error = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as failed:  # of the preparation: a run's errors come back as text
-            return f"its preparation failed: {error_line(failed.cause)}"
+            return f"its preparation failed: {error_line(failed.cause)}", False
         except self.ray.exceptions.RayError as died:
-            return f"the worker died: {error_line(died)[:300]}"
+            return f"the worker died: {error_line(died)[:300]}", False
         if error:
-            return str(error)
-        name = str(run.path(self.results).relative_to(self.results))
-        for path, content in sorted(files.items(), key=lambda item: item[0] == name):
-            write_bytes(self.results / path, content)
-        result = read_run(run.path(self.results))
+            return str(error), False
+        try:
+            return self._write(run, files), True
+        except UserError as failed:
+            return str(failed), False
+
+    def _write(self, run: Run, files: Files) -> str:
+        """Write a run's files below the caller's results, its JSON last, and return the error in it.
+
+        Raises:
+            UserError: If the run was made by another version of this package, or a file cannot be written.
+        """
+        path = run.path(self.results)
+        name = str(path.relative_to(self.results))
+        result = parse_record(files[name], path, RunResult)
         if result.run_key != run.key(self.params):
-            return "the worker has another commit of this package: install the same commit everywhere"
+            raise UserError("the worker has another version of this package: install the same commit everywhere")
+        for made, content in sorted(files.items(), key=lambda item: item[0] == name):
+            write_bytes(self.results / made, content)
         return result.error or ""
 
     def _keep(self, profile: str, reference: Any) -> None:
@@ -144,8 +155,7 @@ class _Sweep:
 
 def _artifacts(folder: Path, task: str) -> Files:
     """Samples and flows of a task below the folder of a profile."""
-    found = [folder / "samples" / f"{task}.safetensors", *sorted((folder / "flows").glob(f"*/{task}.safetensors"))]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.exists()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in artifact_paths(folder, task)}
 
 
 def _unpack(files: Files, folder: Path) -> None:

@@ -13,7 +13,7 @@ from benchmark.records.files import check_writable, file_lock, write_bytes
 from benchmark.records.provenance import collect_provenance
 from benchmark.records.results import Evaluation, Provenance, RunResult, Violations, read_run
 from benchmark.records.runs import Run, state_of
-from benchmark.records.store import EVERY_SECONDS, RunCheckpoint, save_tensors
+from benchmark.records.store import EVERY_SECONDS, RunCheckpoint, artifact_paths, save_tensors
 from benchmark.training.harness import Outcome, Progress, train
 from envs.errors import UserError
 from envs.registry import make_task
@@ -121,18 +121,24 @@ def artifacts_of(run: Run, results: Path) -> Path:
     folder, own = results / run.profile, run.changed(results)
     if not run.given:
         return folder
-    kept = [folder / "samples" / f"{run.task}.safetensors", *folder.glob(f"flows/*/{run.task}.safetensors")]
-    for path in kept:
+    for path in artifact_paths(folder, run.task):
         copy = own / path.relative_to(folder)
-        if path.exists() and not copy.exists():
+        if not copy.exists():
             write_bytes(copy, path.read_bytes())
     return own
 
 
-def record_failure(run: Run, params: Params, results: Path, reason: str) -> None:
-    """Write the JSON of a failed run, which no command takes for a result."""
+def record_failure(run: Run, params: Params, results: Path, reason: str) -> str:
+    """Write the JSON of a failed run, which no command takes for a result, and return why the run failed.
+
+    The reason says so if the JSON cannot be written, since that must not stop other runs.
+    """
     error, provenance = " ".join(reason.split())[:500], provenance_of(run)
-    _result(run, params, status="failed", error=error, provenance=provenance).write(run.path(results))
+    try:
+        _result(run, params, status="failed", error=error, provenance=provenance).write(run.path(results))
+    except UserError as unwritten:
+        return f"{reason}; {unwritten}"
+    return reason
 
 
 def _result(run: Run, params: Params, **found: Any) -> RunResult:

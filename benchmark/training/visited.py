@@ -8,12 +8,12 @@ from benchmark.records.results import RunResult
 from envs.registry import make_task
 from envs.seeding import derive_seed
 
-# Enough to show where a run went, few enough for the JSON.
+# Enough to show where a run went, few enough for the JSON. At most 399 are recorded, since windows have whole steps.
 VISITED_STATES = 200
 
 
 def is_recorded(step: int, steps: int, seed: int) -> bool:
-    """Whether a run of ``steps`` steps records its state at ``step``: at one random step of each of 200 windows.
+    """Whether a run of ``steps`` steps records its state at ``step``: at one random step of each window.
 
     Evenly spaced steps could keep step with the episodes, and then always meet the same part of them.
     """

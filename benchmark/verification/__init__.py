@@ -117,7 +117,9 @@ def check_complete_runs(source: Source, params: Params, found: Findings) -> list
 
 def _count_runs(source: Source, params: Params, profile: str, runs: list[RunResult], found: Findings) -> None:
     chosen, methods = params.profile(profile), sorted({run.method for run in runs})
-    asked = list(itertools.product(chosen.tasks, methods, chosen.seeds))
+    timed = {(task, method) for method, tasks in chosen.only_timed.items() for task in tasks}
+    every = list(itertools.product(chosen.tasks, methods, chosen.seeds))
+    asked = [(task, method, seed) for task, method, seed in every if (task, method) not in timed]
     there = {_identity(run)[1:] for run in runs}
     missing = ["{} {} seed {}".format(*one) for one in asked if one not in there]
     said = f"{len(asked) - len(missing)} of {len(asked)} runs of {', '.join(methods)} in profile {profile}"
@@ -125,7 +127,7 @@ def _count_runs(source: Source, params: Params, profile: str, runs: list[RunResu
         found.add("ok", "completeness", said)
     else:
         found.add("warning", "completeness", f"{said}; missing: {listed(missing)}")
-    known = {(run.task, run.method, run.seed) for run in select(params, profile)} | set(asked)
+    known = {(run.task, run.method, run.seed) for run in select(params, profile)} | set(every)
     others = [run_name(run) for run in runs if _identity(run)[1:] not in known]
     beyond = [f"profile {profile} does not ask for {name}" for name in others]
     found.conclude("completeness", beyond, level="failed" if source.kind == "submission" else "warning")
@@ -252,5 +254,11 @@ def check_rerun(runs: list[RunResult], current: set[Identity], options: Options,
     compared = rerun.compare(run, again, stretch, reasons, others)
     length = "whole" if stretch.whole else f"up to step {stretch.steps:,} of {run.config['steps']:,}"
     took = f"{run_name(run)} repeated {length} in {time.perf_counter() - started:.0f} s"
+    learned = rerun.learns_by(run)
+    if compared.verdict.startswith("agrees") and any(learned) and not any(learned[: stretch.evaluations]):
+        assert run.returns is not None
+        enough = run.returns.evaluations[learned.index(True)].step
+        idle = f"but nothing was learned by then: choose --rerun-steps of at least {enough}"
+        compared = rerun.Comparison("undecided", f"{compared.detail}, {idle}")
     level = {"differs": "failed", "undecided": "warning"}.get(compared.verdict, "ok")
     found.add(level, "rerun", f"{compared.verdict}: {took}; {compared.detail}")  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.records.results import Record, RunResult, read_run
+from benchmark.records.selection import check_name
 from benchmark.records.submissions import Submission, read_submission, run_paths, submission_path
 from envs.errors import UserError
 
@@ -146,7 +147,7 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
     for file in files:
         try:
             run = read_run(file)
-            _check_place(file, run)
+            check_name(file, f"{run.profile}/runs/{run.task}/{run.method}/seed-{run.seed}.json")
         except UserError as error:
             problems.append(str(error))
             continue
@@ -160,11 +161,3 @@ def _read_runs(files: Sequence[Path], found: Findings) -> dict[Path, RunResult]:
     if not problems and not undigested:
         found.add("ok", "files", f"{len(runs)} of {len(runs)} have the right schema, digest and place")
     return runs
-
-
-def _check_place(path: Path, run: RunResult) -> None:
-    """Check that a file's path names the run in it."""
-    place = f"{run.profile}/runs/{run.task}/{run.method}/seed-{run.seed}.json"
-    # Only the folder is resolved: a file may be a link into a cache.
-    if not f"{path.parent.resolve()}/{path.name}".endswith(f"/{place}"):
-        raise UserError(f"{path} holds the run {place}: move it there or delete it")

@@ -22,6 +22,7 @@ from scipy import stats
 from benchmark.records.config import RunConfig
 from benchmark.records.provenance import collect_provenance, mixed_libraries, run_code
 from benchmark.records.results import RunResult
+from benchmark.records.store import artifact_paths
 from benchmark.training.harness import Outcome, Progress, train
 from envs.registry import make_task
 from methods.base import method_class
@@ -55,11 +56,20 @@ class Comparison(NamedTuple):
 
 
 def shortest(runs: Sequence[RunResult]) -> RunResult:
-    """The run with the fewest steps and, among these, the shortest preparation and training."""
-    return min(
-        runs,
-        key=lambda run: (run.config["steps"], run.seconds.prepare, run.seconds.total, run.task, run.method, run.seed),
-    )
+    """The run to repeat: one that learns, if any, with the fewest steps and the shortest preparation and training."""
+
+    def order(run: RunResult) -> tuple[Any, ...]:
+        return (
+            not any(learns_by(run)),
+            run.config["steps"],
+            run.seconds.prepare,
+            run.seconds.total,
+            run.task,
+            run.method,
+            run.seed,
+        )
+
+    return min(runs, key=order)
 
 
 def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
@@ -75,12 +85,16 @@ def choose_stretch(run: RunResult, steps: int | None) -> Stretch:
     if steps is not None:
         count = max(1, sum(step <= steps for step in at))
     else:
-        learned = [
-            any(values[index] is not None for name, values in run.curves.items() if name.startswith("update/"))
-            for index in range(len(at))
-        ]
+        learned = learns_by(run)
         count = min(learned.index(True) + 2, len(at)) if any(learned) else 1
     return Stretch(at[count - 1], count, whole=at[count - 1] == total)
+
+
+def learns_by(run: RunResult) -> list[bool]:
+    """For each evaluation, whether the method had made an update since the last one."""
+    assert run.returns is not None
+    losses = [values for name, values in run.curves.items() if name.startswith("update/")]
+    return [any(values[index] is not None for values in losses) for index in range(len(run.returns.evaluations))]
 
 
 def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable[[int], Progress]) -> Outcome:
@@ -105,11 +119,10 @@ def repeat(run: RunResult, stretch: Stretch, kept: Path, make_progress: Callable
     task = make_task(run.task)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for pattern in (f"samples/{task.id}.safetensors", f"flows/*/{task.id}.safetensors"):
-            for path in kept.glob(pattern):
-                copy = folder / path.relative_to(kept)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, copy)
+        for path in artifact_paths(kept, task.id):
+            copy = folder / path.relative_to(kept)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
         return train(task, run.method, config, run.seed, folder, make_progress(config.steps))
 
 

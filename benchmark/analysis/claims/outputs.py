@@ -33,8 +33,8 @@ def evaluate_validity(found: Selection) -> Claim:
         "Latents are uniform in the box, uniform on its boundary, or outputs of trained policies at every step of "
         "their last evaluation. There is one flow per task and method: its interval is over draws, not over trainings, "
         "nor at visited states over policies.",
-        "For sampled states the budget is the flow's updates, otherwise the policies' steps; a contradiction needs "
-        "enough updates as well.",
+        "For sampled states the budget is the updates that the flow's settings allow (it may stop earlier) or, without "
+        "runs, those it made; otherwise it is the policies' steps. A contradiction needs enough updates as well.",
         "If C(s) does not depend on the state (R+L2, bike sharing), a flow is the same at every state, and its rows of "
         "sampled and visited states are equal.",
         "The flow is a RealNVP like the paper's, but half as wide (128 instead of 256), with other layers and another "

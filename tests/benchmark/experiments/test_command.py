@@ -66,7 +66,7 @@ def asking(old: str, new: str, folder: Path) -> None:
     (folder / "params.yaml").write_text(params.replace(old, new))
 
 
-NO_FLOW = "no flow of flowpg on {0} in profile smoke: run `acrl flows {0} -p smoke`"
+NO_FLOW = "flows/flowpg/{0}.safetensors is missing: run `acrl flows {0} -p smoke`"
 OTHER_TASK = partial(asking, "- R+L2", "- R+M")
 CIRCLE, OCTAGON = "flows/flowpg/R+L2.safetensors", "flows/flowpg/R+O10.safetensors"
 
@@ -83,7 +83,7 @@ CIRCLE, OCTAGON = "flows/flowpg/R+L2.safetensors", "flows/flowpg/R+O10.safetenso
         (
             "e1",
             partial(asking, "updates: 60", "updates: 61"),
-            "with another version or other settings than today's: run",
+            "was made with other settings or versions: run",
         ),
         *((name, partial(without, "runs"), "make runs with `acrl sweep -p smoke`") for name in ("e3", "n3")),
         ("e3", partial(without, "runs/R+L2"), "no complete run of R+L2 in profile smoke"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import gymnasium
@@ -139,6 +140,14 @@ def test_a_checkpoint_of_another_run_is_refused(params: Params, full: Path) -> N
         find_policy(path, params, results)
 
 
+def test_a_policy_without_a_flow_may_lie_anywhere(clone: Path) -> None:
+    # As few folders above it as can be written to.
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write((clone / policy_of(NFW)).read_bytes())
+        file.flush()
+        assert acrl(clone, "evaluate", file.name).code == 0
+
+
 def test_files_that_are_no_policy_or_lack_a_part_are_refused(exported: Path, clone: Path) -> None:
     checkpoint = exported / NFW.checkpoint(Path("results"))
     assert "is not a policy that `acrl export` wrote" in refused(clone, "evaluate", checkpoint)
@@ -154,6 +163,6 @@ def test_files_that_are_no_policy_or_lack_a_part_are_refused(exported: Path, clo
 
     flow, flow_facts = load_tensors(clone / FLOW)
     save_tensors(clone / FLOW, flow, flow_facts | {"key": "another"})
-    assert "made with other settings or versions than the policy" in refused(clone, "evaluate", policy_of(FLOWPG))
+    assert "was made with other settings or versions: the policy acts" in refused(clone, "evaluate", policy_of(FLOWPG))
     (clone / FLOW).unlink()
-    assert f"{FLOW.name} is missing, but the policy acts through it" in refused(clone, "evaluate", policy_of(FLOWPG))
+    assert f"{FLOW.name} is missing: the policy acts through it" in refused(clone, "evaluate", policy_of(FLOWPG))

@@ -92,24 +92,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_all_that_differs_from_the_commit_counts_whatever_its_bytes(project: Path) -> None:
+def test_code_that_differs_from_the_commit_counts_whatever_its_bytes(project: Path) -> None:
     hashes = set()
     for name, content in (
         ("methods/a.py", b"# caf\xe9\n"),
         ("methods/new.py", b"\xff\xfe\0"),
         ("methods/new.py", b"y = 2\n"),
-        (os.fsdecode(b"caf\xe9 \n.txt"), b""),
+        (os.fsdecode(b"caf\xe9 \n.py"), b""),
     ):
         (project / name).write_bytes(content)
         hashes.add(collect_provenance().diff_sha256)
     (project / "methods/a.py").unlink()
-    (project / "gone").symlink_to("nowhere")
+    (project / "gone.py").symlink_to("nowhere")
     hashes.add(collect_provenance().diff_sha256)
     assert len(hashes - {None}) == 5
     assert collect_provenance().dirty is True
     before = collect_provenance()
     (project / "results").mkdir()
     (project / "results/a.json").write_text("{}")
+    # Neither code nor settings.
+    (project / "figure.png").write_bytes(b"")
     (project / "methods/new.py").write_bytes(b"y = 2\r\n")
     assert collect_provenance().diff_sha256 == before.diff_sha256
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.records.files import write_text
-from benchmark.records.store import ArtifactStore, load_tensors, save_tensors
+from benchmark.records.files import file_lock, write_text
+from benchmark.records.store import ArtifactStore, FileCheckpoint, load_tensors, save_tensors
 from envs import UserError, make_task
 from methods.base import Artifacts, Tensors
 
@@ -102,6 +102,47 @@ def test_a_preparation_goes_on_from_what_it_saved(store: ArtifactStore) -> None:
     # With the time before the interruption.
     assert 100 <= again.cost < 110
     assert not path.exists()
+
+
+def test_work_of_other_libraries_starts_anew(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = FileCheckpoint(store.folder / "unfinished", "key")
+    checkpoint.save({"so far": torch.ones(3)})
+    assert checkpoint.load() is not None
+    monkeypatch.setattr("benchmark.records.store.library_versions", lambda: {"torch": "0.1"})
+    assert checkpoint.load() is None
+
+
+def test_parts_count_once_though_the_work_was_interrupted(store: ArtifactStore) -> None:
+    def stop(parts: Artifacts) -> Tensors:
+        parts.get("samples", {}, CODE, numbers)
+        # As if they had taken long.
+        path = store.path("samples")
+        tensors, facts = load_tensors(path)
+        save_tensors(path, tensors, facts | {"seconds": "1000"})
+        parts.waited += 1000
+        parts.checkpoint.started -= 1000
+        parts.checkpoint.save({"so far": torch.ones(3)})
+        raise KeyboardInterrupt
+
+    def go_on(parts: Artifacts) -> Tensors:
+        assert parts.checkpoint.load() is not None
+        return parts.get("samples", {}, CODE, never)
+
+    with pytest.raises(KeyboardInterrupt):
+        store.get("flows/a", {}, CODE, stop)
+    store.get("flows/a", {}, CODE, go_on)
+    assert 1000 <= store.cost < 1010
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    left, young = tmp_path / ".a.json.0123abcd", tmp_path / ".a.json.89abcdef"
+    others = [young, tmp_path / ".b.json.0123abcd", tmp_path / ".a.json.holder.bak"]
+    for path in (left, *others):
+        path.touch()
+        os.utime(path, None if path == young else (0, 0))
+    with file_lock(tmp_path / "a.json"):
+        assert not left.exists()
+    assert all(path.exists() for path in others)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

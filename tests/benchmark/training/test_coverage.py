@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
@@ -13,6 +15,7 @@ from envs import make_task
 from envs.sampling.dataset import draw_dataset
 from methods.flows.realnvp import RealNVPConfig
 from methods.flows.training import make_flow
+from tests.benchmark.command import refused
 from tests.benchmark.synthetic_results import PROFILE, SEEDS, make_run
 
 TASK = make_task("HC+O")
@@ -56,3 +59,11 @@ def test_held_out_states_are_covered_and_distant_ones_are_not() -> None:
     assert far.near == 0
     assert tuple(own.valid) == TOLERANCE_KEYS
     assert 0 < own.valid["0"] <= own.valid["0.1"] <= 1
+
+
+def test_flows_of_stale_runs_are_not_measured(full: Path) -> None:
+    flow, settings = full / "results/smoke/flows/flowpg/R+L2.safetensors", full / "params.yaml"
+    settings.write_text(settings.read_text().replace("updates: 60", "updates: 61"))
+    before = flow.read_bytes()
+    assert "no complete run with a flow on R+L2" in refused(full, "visited", "R+L2", "--profile", "smoke")
+    assert flow.read_bytes() == before

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmark.training.processes import side_by_side
+from envs import UserError
 from tests.benchmark.command import SECONDS, Done, acrl, files, finish, install, shadow, start, workplace
 
 METHODS = """
@@ -148,7 +149,7 @@ def test_two_sweeps_at_once_run_everything_once(tmp_path: Path, program: Path) -
     assert {result(folder, "counts")["status"]} == {"complete"}
 
 
-KEPT = "and others and flows resume from their last checkpoint"
+KEPT = "others and flows resume from their last checkpoint, if they had one"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -164,7 +165,7 @@ def test_an_interrupted_sweep_leaves_nothing_half_done(tmp_path: Path, sent: sig
     done = finish(process)
     assert done.code == 130
     again = f"acrl sweep {' '.join(CIRCLE)} --method hangs --method nfw -j 1"
-    assert done.err.endswith(f"error: interrupted: finished runs are kept, {KEPT}. Resume with: {again}\n")
+    assert done.err.endswith(f"error: interrupted: finished runs are kept; {KEPT}. Resume with: {again}\n")
     assert "Traceback" not in done.err
     assert [name for name in files(folder) if name.startswith("results")] == []
     wait_for(lambda: not group_lives(process.pid))
@@ -192,10 +193,16 @@ def test_what_is_made_comes_in_the_order_of_the_items(jobs: int) -> None:
     assert here == {jobs == 1}
 
 
-def test_the_others_are_made_though_one_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_others_are_made_though_one_fails(tmp_path: Path, jobs: int) -> None:
     paths = [tmp_path / name for name in ("missing", "a", "b")]
     for path in paths[1:]:
         path.touch()
     with pytest.raises(FileNotFoundError, match="missing"):
-        list(side_by_side(os.remove, paths, 2))
+        list(side_by_side(os.remove, paths, jobs))
     assert not any(path.exists() for path in paths)
+
+
+def test_a_process_that_dies_is_told() -> None:
+    with pytest.raises(UserError, match="a process died"):
+        list(side_by_side(os._exit, [1, 1], 2))

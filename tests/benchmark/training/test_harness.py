@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.mujoco.reacher_v5 import ReacherEnv
 from torch import Tensor
 
 from benchmark.records.config import EvaluationSettings, RunConfig
 from benchmark.training import meter as clock
 from benchmark.training.harness import Outcome, train
-from envs import UserError, make_task
+from envs import UserError, make_task, registry
 from methods import base, list_methods
-from methods.base import Method
+from methods.base import Method, Transition
 from tests.methods.learners import settings
 from tests.methods.scripted import Scripted
 
@@ -115,6 +117,49 @@ def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.Mo
     # Four evaluations while training, the last policy and the best one: 50 steps each.
     assert seconds.evaluate == 6 * EPISODE * 1e6
     assert seconds.total == 1000 + STEPS + 10 * STEPS
+
+
+def test_outputs_that_are_only_counted_cost_no_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    class Apart(Scripted):
+        counted_apart = True
+
+        def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
+            now[0] += 1
+            return None, super().act(obs, True)
+
+        def act(self, obs: Tensor, explore: bool) -> Tensor:
+            now[0] += 1e6
+            return super().act(obs, explore)
+
+    outcome = run(Apart)
+    assert outcome.violations.policy.n == STEPS
+    assert outcome.seconds.act == outcome.seconds.total == STEPS
+
+
+def test_transitions_share_no_memory_with_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[Transition]()
+
+    class Watching(Scripted):
+        def observe(self, transition: Transition) -> None:
+            seen.append(transition)
+            super().observe(transition)
+
+    class OneArray(ReacherEnv):
+        def step(self, action: Any) -> Any:
+            observation, *rest = super().step(action)
+            action *= 0.1
+            self.shared = getattr(self, "shared", observation)
+            self.shared[:] = observation
+            return (self.shared, *rest)
+
+    task = replace(make_task("R+L2"), id="one-array", entry_point=OneArray)
+    monkeypatch.setitem(registry._TASKS, task.id, lambda: task)
+    run(Watching, task=task.id)
+    assert not any(torch.equal(one.obs, one.next_obs) for one in seen)
+    assert all(torch.equal(one.action, one.behaviour) for one in seen)
 
 
 def test_evaluation_does_not_change_training(run: Run) -> None:

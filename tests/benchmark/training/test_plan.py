@@ -23,7 +23,7 @@ def plan(folder: Path, change: dict[str, Any]) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     keys = plan(tmp_path_factory.mktemp("before"), {})
-    assert set(keys) == RUNS | {"flows.key", "timing.key"}
+    assert set(keys) == RUNS | {"flows.key", "timing.key", "libraries.key"}
     return keys
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from benchmark.records.config import Params
 from benchmark.records.runs import Run, restore, select, state_of
+from benchmark.training.processes import sweep
 from benchmark.training.runs import execute
 from benchmark.training.timing import step_keys
 from tests.benchmark.command import files
@@ -52,6 +54,10 @@ def test_a_run_that_timed_out_says_so_and_leaves_no_checkpoint(params: Params, t
     assert (result.status, result.returns) == ("timeout", None)
     assert set(files(tmp_path)) == {"smoke/runs/R+L2/nfw/seed-0.json"}
     assert state_of(NFW, hasty, tmp_path) == ("timeout", "gave up after 1e-09 s of training")
+    alone = NFW.path(tmp_path).read_bytes()
+    NFW.path(tmp_path).unlink()
+    assert sweep([NFW], hasty, tmp_path, jobs=1) == {NFW: "gave up after 1e-09 s of training"}
+    assert json.loads(NFW.path(tmp_path).read_bytes())["violations"] == json.loads(alone)["violations"] is not None
 
 
 def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params, results: Path) -> None:

@@ -62,8 +62,9 @@ def test_a_dirty_checkout_is_warned_of_where_it_makes_a_run_again(
     nfw_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git(tmp_path, "init", "-q")
+    (tmp_path / "new.py").touch()
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    _, verification = verify(nfw_copy, RUN, "--rerun-steps", "50")
+    _, verification = verify(nfw_copy, RUN, "--rerun-steps", "149")
     (warning,) = said(verification, "warning")
     assert warning.startswith(
         "commits: this checkout has uncommitted changes, so a run is repeated with code of no commit"
