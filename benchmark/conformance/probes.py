@@ -24,7 +24,7 @@ from envs.sampling.dataset import widen
 from envs.seeding import make_generator
 
 ROWS = 48
-# Steps of the episodes that they are from, or that their contexts are widened from.
+# Steps of the episodes that observations come from.
 VISITED = 200
 # Factor of the contexts that random actions do not lead to.
 FAR = 8.0

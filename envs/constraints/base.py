@@ -239,15 +239,10 @@ class Constraint(ABC):
         raise NoSampleError(REJECTION_ROUNDS, missing)
 
     def _proposal(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """One draw per row, uniform on a set that contains C(s): (B, n).
-
-        The default set is :meth:`bounding_box`, or :attr:`free_box` in the plane of an equality.
-        """
+        """One draw per row, uniform on :meth:`bounding_box` or, in a plane, on :attr:`free_box`: (B, n)."""
         plane = self.free_dim < self.dim
-        ends = (torch.as_tensor(end, device=obs.device) for end in self.free_box)
-        lower, upper = ends if plane else self.bounding_box(obs)
-        shape = len(obs), self.free_dim
-        u = torch.rand(shape, generator=generator, dtype=obs.dtype, device=generator.device)
+        lower, upper = map(torch.as_tensor, self.free_box) if plane else self.bounding_box(obs)
+        u = torch.rand((len(obs), self.free_dim), generator=generator, dtype=obs.dtype, device=generator.device)
         return self.from_free((lower + u.to(obs.device) * (upper - lower)).to(obs.dtype))
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
@@ -299,7 +294,6 @@ class Constraint(ABC):
             return
         start = self.from_free((torch.as_tensor(self.free_box[0]) + torch.as_tensor(self.free_box[1]))[None] / 2)
         given = direction.detach().double()
-        start = start.to(given.device)
         off = (self.from_free(self.to_free(start + given)) - start - given).abs().amax(dim=1)
         rounding = ROUNDING * float(np.abs([self.lower, self.upper]).max())
         if bool((off > OFF_PLANE * given.abs().amax(dim=1) + rounding).any()):

@@ -91,11 +91,14 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, tmp_path: Path) -
 # --- the loop --------------------------------------------------------------------------------------------------------
 
 
-def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.MonkeyPatch, apart: bool) -> None:
     now = [0.0]
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
 
     class Slow(Scripted):
+        counted_apart = apart
+
         def prepare(self, artifacts: Any = None) -> None:
             del artifacts
             now[0] += 1000
@@ -112,31 +115,14 @@ def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.Mo
             now[0] += 10
             return {}
 
-    seconds = run(Slow).seconds
+    outcome = run(Slow)
+    seconds = outcome.seconds
+    # An output that is only counted costs nothing.
+    assert outcome.violations.policy.n == STEPS * apart
     assert (seconds.prepare, seconds.act, seconds.update) == (1000, STEPS, 10 * STEPS)
     # Four evaluations while training, the last policy and the best one: 50 steps each.
     assert seconds.evaluate == 6 * EPISODE * 1e6
     assert seconds.total == 1000 + STEPS + 10 * STEPS
-
-
-def test_outputs_that_are_only_counted_cost_no_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
-
-    class Apart(Scripted):
-        counted_apart = True
-
-        def act_pair(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
-            now[0] += 1
-            return None, super().act(obs, True)
-
-        def act(self, obs: Tensor, explore: bool) -> Tensor:
-            now[0] += 1e6
-            return super().act(obs, explore)
-
-    outcome = run(Apart)
-    assert outcome.violations.policy.n == STEPS
-    assert outcome.seconds.act == outcome.seconds.total == STEPS
 
 
 def test_transitions_share_no_memory_with_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
