@@ -17,6 +17,6 @@ class FlowPGSplineConfig(FlowPGConfig):
 
 @register_method("flowpg-spline", version=1)
 class FlowPGSpline(FlowPGBase[FlowPGSplineConfig]):
-    """FlowPG whose flow has recall 1 by construction and learns validity."""
+    """FlowPG whose flow has recall 1 by construction and learns validity, except at saturated latents."""
 
     Config = FlowPGSplineConfig

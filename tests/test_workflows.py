@@ -18,6 +18,7 @@ CHECK = "A submission changes nothing that it is measured by"
 TOML = "results/small/submissions/mine.toml"
 RUN = "results/small/runs/R+L2/mine/seed-0.json"
 OTHERS_RUN = "results/small/runs/R+L2/nfw/seed-0.json"
+RIVAL, RIVALS_RUN = "results/small/submissions/rival.toml", "results/small/runs/R+L2/rival/seed-0.json"
 SUBMITTED = {TOML: 'author = "A"\nsource = "https://example.org"\ncommit = "0123456"\n', RUN: "{}"}
 
 
@@ -30,7 +31,8 @@ def script(name: str) -> str:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a file of every kind, on a branch of its own."""
-    write(tmp_path, dict.fromkeys(["benchmark/cli.py", "methods/nfw.py", OTHERS_RUN, ".gitignore"], "here before\n"))
+    before = ["benchmark/cli.py", "methods/nfw.py", OTHERS_RUN, RIVAL, RIVALS_RUN, "setup.py", ".gitignore"]
+    write(tmp_path, dict.fromkeys(before, "here before\n"))
     shutil.copy(ROOT / "params.yaml", tmp_path)
     git(tmp_path, "init", "--initial-branch", "main")
     git(tmp_path, "add", "--all")
@@ -72,6 +74,12 @@ def write(repository: Path, changes: Mapping[str, str | Path | None]) -> None:
         ({"results/small/tables/leaderboard.md": "first"}, ["results/small/tables/leaderboard.md"]),
         ({OTHERS_RUN: "worse"}, [OTHERS_RUN]),
         ({OTHERS_RUN: None}, [OTHERS_RUN]),
+        ({RIVAL: None}, [RIVAL]),
+        ({RIVAL: "by me"}, [RIVAL]),
+        ({RIVALS_RUN.replace("seed-0", "seed-1"): "{}"}, ["rival/seed-1.json"]),
+        ({"tests/methods/test_mine.py": "a test"}, []),
+        ({"setup.py": "anything"}, ["setup.py"]),
+        ({"sitecustomize.py": "anything", "README.md": "first"}, ["sitecustomize.py", "README.md"]),
         ({"params.yaml": "easier", "benchmark/cli.py": "kinder"}, ["params.yaml", "benchmark/cli.py"]),
         ({"methods/mine.py": "better", "methods/nfw.py": Path("mine.py")}, ["methods/nfw.py"]),
     ],

@@ -81,8 +81,7 @@ def _of_method(method: str, params: Params, choice: Choice) -> Side:
         check_place(path, run, choice.profile)
     side = _gather(f"{method} ({folder})", choice.profile, found, choice.results, method)
     if method not in list_methods():
-        side.notes.append("its code is not installed here, so whether the runs are stale is unknown")
-        return side
+        side.notes.append("its code is not installed here, so only the versions of protocol and task are compared")
     runs = [one.record for several in side.runs.values() for one in several]
     if stale := sum(is_stale(run, params) for run in runs):
         side.notes.append(f"{stale} of {len(runs)} runs are stale: their versions or settings are not today's")

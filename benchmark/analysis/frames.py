@@ -42,7 +42,7 @@ def runs_frame(board: Leaderboard) -> pd.DataFrame:
         for task, method in itertools.product(found.tasks, methods)
         for run in found.runs(task, method)
     ]
-    return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS)).astype({"score": float})
 
 
 def _run_row(run: CompleteRun, ends: tuple[float, float] | str) -> dict[str, object]:
@@ -68,4 +68,5 @@ def curves_frame(found: Selection) -> pd.DataFrame:
     """One row per evaluation of each complete run of the profile's tasks and methods."""
     returns = summaries.learning_curves(found).seeds.rename(columns={"value": "return"})
     violations = summaries.violation_curves(found).seeds.rename(columns={"value": "violations"})
-    return returns.merge(violations, on=[*OF_RUN, "step"], how="left").astype({"step": "int64"})
+    frame = returns.merge(violations, on=[*OF_RUN, "step"], how="left")
+    return frame.astype({"seed": "int64", "step": "int64", "return": float, "violations": float})

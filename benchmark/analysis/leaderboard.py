@@ -70,6 +70,10 @@ class Leaderboard:
         counts = {m: {len(self.scores[task, m]) for task in self.scored_tasks} for m in self.found.methods}
         return [method for method, made in counts.items() if len(made) == 1 and made != {0}]
 
+    def seeds_of(self, method: str) -> int:
+        """The fewest seeds of a method on a scored task."""
+        return min((len(scores) for scores in self.values(method)), default=0)
+
     @cached_property
     def whole_tasks(self) -> list[str]:
         """Tasks behind the rows of all tasks together: the scored ones, or all with runs if none is scored."""

@@ -30,10 +30,12 @@ def plan(profile: str, results: Path, as_json: bool) -> None:
 
     JSON keys: profile, paths.
     """
+    from benchmark.experiments.keys import experiment_keys
     from benchmark.records.config import load_params
     from benchmark.training.plan import write_plan
 
-    paths = [str(path) for path in write_plan(load_params(), profile, results)]
+    params = load_params()
+    paths = [str(path) for path in write_plan(params, profile, results, experiment_keys(params, profile))]
     show({"profile": profile, "paths": paths}, [], as_json)
 
 

@@ -172,9 +172,7 @@ def _warn_of_stale(params: Params, found: Selection, results: Path) -> None:
     complete = [run.record for runs in found.complete.values() for run in runs]
     if mixed := mixed_libraries(run.provenance for run in complete):
         click.echo(f"warning: runs were made with different versions of libraries: {'; '.join(mixed)}", err=True)
-    own = params.profile(profile).methods
-    runs = [run for run in complete if run.method not in found.submitted or run.method in own]
-    stale = [run for run in runs if is_stale(run, params)]
+    stale = [run for run in complete if is_stale(run, params)]
     flows = [state for *_, state in flow_states(params, profile, [], [], results) if state == "stale"]
     timings = [task for task in found.timing if timing_state(params, profile, task, results) == "stale"]
     for count, kind, command in (
@@ -200,9 +198,9 @@ def track(profile: str, results: Path, as_json: bool) -> None:
     from benchmark.records.results import read_run
     from benchmark.records.runs import select
 
-    server, database = os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
-    new = import_runs(results / profile, profile, database, server)
-    paths = [one.path(results) for one in select(load_params(), profile)]
+    params, server, database = load_params(), os.environ.get("MLFLOW_TRACKING_URI"), database_path(results)
+    new = import_runs(results / profile, profile, database, server, params.profile(profile).seeds)
+    paths = [one.path(results) for one in select(params, profile)]
     keys = [read_run(path).run_key for path in paths if path.exists()]
     store = server or str(database)
     document = {"profile": profile, "imported": new, "store": store, "run_keys": keys}

@@ -90,7 +90,7 @@ def _states(
 ) -> Iterator[State]:
     """The state of each run of a profile, those of submitted methods last."""
     from benchmark.records.results import read_run
-    from benchmark.records.runs import select, state_of
+    from benchmark.records.runs import Run, is_stale, select, state_of, why_stale
     from benchmark.records.submissions import read_submissions, run_paths
     from envs.registry import make_task
 
@@ -107,7 +107,10 @@ def _states(
         for run in map(read_run, run_paths(results / profile, method)):
             if tasks and run.task not in tasks:
                 continue
-            if run.status == "complete":
+            if run.status == "complete" and is_stale(run, params):
+                named = Run(run.profile, run.task, method, run.seed)
+                yield run.task, method, run.seed, "stale", why_stale(run, named, params)
+            elif run.status == "complete":
                 yield run.task, method, run.seed, "submitted", submitted[method].author
             else:
                 yield run.task, method, run.seed, run.status, run.error or ""

@@ -64,12 +64,16 @@ def stretches_of(run: CompleteRun, most: int | None = None) -> list[Stretch]:
     ends = sorted(known)
     if most is not None and len(ends) > most:
         ends = sorted({min(ends, key=lambda step: abs(step - total * part / most)) for part in range(1, most + 1)})
-    # Every step after the warm-up was judged.
-    silent = total - run.violations.policy.n
+    silent = warmup_of(run)
     return [
         Stretch(start, end, max(end - max(start, silent), 0), known[end] - known.get(start, 0))
         for start, end in itertools.pairwise([0, *ends])
     ]
+
+
+def warmup_of(run: CompleteRun) -> int:
+    """The steps with random actions at the start of a run; every later step was judged."""
+    return run.steps - run.violations.policy.n
 
 
 def measure(context: Context) -> Measured:

@@ -1,9 +1,9 @@
 """N3: whether a flow's validity decays over a training run, as the visited states drift away from the trained ones.
 
-Training is cut into tenths, or at the evaluations if there are fewer. In each, the flow is tested at recorded
+Training is cut into fifths, or at the evaluations if there are fewer. In each, the flow is tested at recorded
 states of its own runs, next to a fresh test set that is drawn like its training states (half of them widened) with
-another seed. The policy's own output is counted at tolerance 0. If the constraint does not depend on the state, only
-the policy is shown: its latents may still drift.
+another seed. The policy's own output is counted at tolerance 0. The warm-up, with its random actions, is left out. If
+the constraint does not depend on the state, only the policy is shown: its latents may still drift.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmark.analysis.statistics import mean_interval
 from benchmark.experiments.base import Context, Experiment, Measured, describe, describe_runs, make_grid
-from benchmark.experiments.e3 import Stretch, stretches_of
-from benchmark.experiments.rows import VALID, Row, make_frame, mean_row, mean_validity_rows, validity_rows
+from benchmark.experiments.e3 import Stretch, stretches_of, warmup_of
+from benchmark.experiments.rows import VALID, Row, make_frame, make_row, mean_row, mean_validity_rows, validity_rows
 from benchmark.publishing.figures.styles import SEEDS_FOR_BAND, add_legend, style_of
 from benchmark.publishing.tables.rendering import Column, View, make_cells
 from benchmark.records.runs import NoRunsError
 from benchmark.records.selection import CompleteRun
+from benchmark.training.flows import shares_within
 from benchmark.training.visited import visited_states
 from envs.registry import TaskSpec
 from envs.sampling.dataset import draw_pairs
@@ -32,9 +34,12 @@ from envs.seeding import derive_seed, make_generator
 from methods.flows.base import Flow
 from methods.flows.measure import flow_violations
 
-TENTHS = 10
+FIFTHS = 5
 KEYS = ["task", "method", "states", "from", "to"]
 FRESH, VISITED, OWN = "fresh test set", "visited", "policy"
+CHANGE = "last minus first"
+# Possible differences of two shares.
+DIFFERENCE = (-1.0, 1.0)
 # The figure's axis shows misses on a logarithmic scale, which is linear below this, to show 0.
 LINEAR_UP_TO = 1e-4
 
@@ -80,22 +85,33 @@ def fresh_rows(context: Context, flow: Flow, fresh: Tensor) -> Iterator[Row]:
 
 
 def visited_rows(context: Context, flow: Flow, runs: list[CompleteRun]) -> Iterator[Row]:
-    """Validity at the states visited in each stretch of each run."""
+    """Validity at the states visited in each stretch of each run, and how it changes from the first to the last."""
+    wanted, first_and_last = len(context.chosen.seeds), list[dict[int, float]]()
     for place, same in in_step(runs):
-        sizes = []
+        sizes, states = dict[int, Tensor](), list[float]()
         for run, stretch in zip(runs, same, strict=True):
-            states = torch.tensor(visited_in(run, stretch))
-            if len(states):
-                generator = make_generator(run.record.seed, "n3", stretch.end)
-                sizes.append(flow_violations(flow, states, "uniform", context.settings.draws, generator))
+            found = torch.tensor(visited_in(run, stretch))
+            if len(found):
+                seed = run.record.seed
+                generator = make_generator(seed, "n3", stretch.end)
+                sizes[seed] = flow_violations(flow, found, "uniform", context.settings.draws, generator)
+                states.append(float(len(found)))
         if sizes:
-            rows = mean_validity_rows(sizes, len(context.chosen.seeds))
+            rows = [*mean_validity_rows(list(sizes.values()), wanted), mean_row("states", "states", states, wanted)]
             yield from ({"states": VISITED} | place | row for row in rows)
+            shares = {seed: shares_within(violations)["0"] for seed, violations in sizes.items()}
+            first_and_last = [*first_and_last[:1], shares]
+    if len(first_and_last) > 1:
+        first, last = first_and_last
+        changes = [last[seed] - first[seed] for seed in first.keys() & last.keys()]
+        row = make_row("valid share", "share", mean_interval(changes, DIFFERENCE), 0.0, wanted)
+        yield {"states": CHANGE, "from": 0.0, "to": 1.0} | row
 
 
 def visited_in(run: CompleteRun, stretch: Stretch) -> list[list[float]]:
-    """Contexts of the recorded states that a run visited in a stretch."""
-    return [context for step, context in visited_states(run.record) if stretch.start < step <= stretch.end]
+    """Contexts of the recorded states that a run visited in a stretch, after its warm-up."""
+    start = max(stretch.start, warmup_of(run))
+    return [context for step, context in visited_states(run.record) if start < step <= stretch.end]
 
 
 def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
@@ -109,7 +125,7 @@ def policy_rows(context: Context, runs: list[CompleteRun]) -> Iterator[Row]:
 
 def in_step(runs: list[CompleteRun]) -> Iterator[tuple[Row, tuple[Stretch, ...]]]:
     """The place of each stretch, in shares of the training, and that stretch of every run."""
-    for same in zip(*(stretches_of(run, TENTHS) for run in runs), strict=True):
+    for same in zip(*(stretches_of(run, FIFTHS) for run in runs), strict=True):
         start, end = (round(step / runs[0].steps, 6) for step in (same[0].start, same[0].end))
         yield {"from": start, "to": end}, same
 
@@ -118,10 +134,10 @@ def caption(context: Context) -> str:
     """See :class:`Experiment`."""
     settings = context.settings
     return (
-        "Share of valid actions over training, by tenths: of the flow with uniform latents at the states that its own "
-        f"runs visit and at a fresh test set ({settings.draws:,} draws), and of the policy's own outputs "
-        f"({describe(context)}; mean over seeds, with intervals and all tolerances in the CSV). If the constraint does "
-        "not depend on the state, only the policy is shown."
+        "Share of valid actions over training after the warm-up, by fifths: of the flow with uniform latents at the "
+        f"states that its own runs visit and at a fresh test set ({settings.draws:,} draws), and of the policy's own "
+        f"outputs ({describe(context)}; mean over seeds, with intervals and all tolerances in the CSV). If the "
+        "constraint does not depend on the state, only the policy is shown."
     )
 
 
@@ -135,12 +151,14 @@ def views(numbers: pd.DataFrame) -> list[View]:
     """See :class:`Experiment`."""
     summary = pd.concat([ends_of(group) for _, group in numbers.groupby(["task", "method"], sort=False)])
     columns = [Column(f"{name} [%]", name, 0.0) for name in (FRESH, *ends(VISITED), *ends(OWN))]
-    visited = numbers[numbers["states"] == VISITED]
     found = [View("Valid at tolerance 0, over training", make_cells(summary, ["task", "method"], columns))]
+    visited = numbers[numbers["states"] == VISITED]
     if not visited.empty:
-        last = visited[visited["to"] == 1]
-        heading = "Visited states of the last stretch, at every tolerance"
-        found.append(View(heading, make_cells(last, ["task", "method"], VALID, "n of N")))
+        change = numbers[numbers["states"] == CHANGE].assign(quantity=CHANGE, tolerance=None)
+        last = pd.concat([visited[visited["to"] == 1], change])
+        columns = [Column("states", "states"), *VALID, Column("last minus first fifth [% points]", CHANGE)]
+        heading = "Visited states of the last fifth, at every tolerance, and the change at tolerance 0"
+        found.append(View(heading, make_cells(last, ["task", "method"], columns, "n of N")))
     return found
 
 

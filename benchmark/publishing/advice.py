@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.analysis.anchors import final_returns
 from benchmark.analysis.contenders import contenders, return_differences
 from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.analysis.statistics import Estimate
@@ -49,8 +48,7 @@ def advice(board: Leaderboard, task: str) -> str:
         for method in found.methods
         if (cells[task, method]["final valid share", TOLERANCE]["mean"] or 0) >= MOSTLY_VALID
     ]
-    seeds = {method: len(final_returns(found.runs(task, method))) for method in (*valid, IDLE_METHOD)}
-    best = contenders(found, task, [method for method, count in seeds.items() if count > 1])
+    best = contenders(found, task, [*valid, IDLE_METHOD])
     trained = (found.steps(task) or 0) / make_task(task).steps
     parts = []
     if best:
@@ -61,7 +59,7 @@ def advice(board: Leaderboard, task: str) -> str:
             parts[0] += f", {format_cell(share, share['n'], digits_of_interval)}% valid"
     if best[1:]:
         parts.append(f"or {names(best[1:])}")
-    if single := [method for method, count in seeds.items() if count == 1]:
+    if single := [method for method in (*valid, IDLE_METHOD) if len(found.runs(task, method)) == 1]:
         parts.append(f"with one seed, too few to compare: {names(single)}")
     if lacking := [each for each in found.methods if found.wanted(task, each) and not found.runs(task, each)]:
         parts.append(f"no run yet: {names(lacking)}")

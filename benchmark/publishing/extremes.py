@@ -25,10 +25,12 @@ def extremes(claim: Claim) -> tuple[str, str]:
 
 
 def counted(claim: Claim) -> Iterable[tuple[Reading, Finding]]:
-    """The measured comparisons that decide a claim."""
+    """The measured comparisons that decide a claim, without those of a single seed, which may be luck."""
     for reading in claim.deciding:
         for finding in reading.findings:
-            if finding.outcome != "not counted" and finding.effect.mean is not None:
+            effect = finding.effect
+            lone = effect.n == 1 and effect.low is None
+            if finding.outcome != "not counted" and effect.mean is not None and not lone:
                 yield reading, finding
 
 

@@ -28,7 +28,12 @@ def key_of(facts: Mapping[str, Any]) -> str:
 
 def run_versions(task: TaskSpec, method: type[Method[Any]], settings: MethodConfig) -> Versions:
     """Versions of everything a run depends on, by name: protocol, task, method, and what the method prepares."""
-    return {"protocol": PROTOCOL_VERSION, task.id: task.version, **method.versions(settings)}
+    return {**shared_versions(task), **method.versions(settings)}
+
+
+def shared_versions(task: TaskSpec) -> Versions:
+    """Versions that every run on a task depends on, by name."""
+    return {"protocol": PROTOCOL_VERSION, task.id: task.version}
 
 
 def run_key(task: TaskSpec, method: type[Method[Any]], config: RunConfig, seed: int) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from benchmark.records.config import Params, RunConfig, load_params, recorded_config, run_config
 from benchmark.records.files import file_lock
-from benchmark.records.keys import Versions, key_of, run_key, run_versions
+from benchmark.records.keys import Versions, key_of, run_key, run_versions, shared_versions
 from benchmark.records.provenance import library_versions, run_code
 from benchmark.records.results import DamagedFileError, RunResult, read_run
 from benchmark.records.store import set_aside
@@ -18,7 +18,7 @@ from benchmark.records.yaml import parse_given, unequal_settings
 from envs.constraints import Box
 from envs.errors import UserError
 from envs.registry import TaskSpec, list_tasks, make_task
-from methods.base import method_class, parse_config
+from methods.base import list_methods, method_class, parse_config
 
 # Most changed settings that are named.
 SETTINGS_NAMED = 3
@@ -168,14 +168,27 @@ def state_of(run: Run, params: Params, results: Path) -> tuple[State, str]:
 
 
 def is_stale(result: RunResult, params: Params) -> bool:
-    """Whether the key of a complete result is not the one that the present versions and settings give."""
-    return result.run_key != Run(result.profile, result.task, result.method, result.seed).key(params)
+    """Whether the key of a complete result is not the one that the present versions and settings give.
+
+    Of a submitted method that is not installed, only the versions of protocol and task are known.
+    """
+    run = Run(result.profile, result.task, result.method, result.seed)
+    if result.method in list_methods():
+        return result.run_key != run.key(params)
+    return bool(_raised(result, run, params))
+
+
+def _raised(result: RunResult, run: Run, params: Params) -> list[tuple[str, int]]:
+    """Names and present versions of what has another version than when a run was made."""
+    installed = run.method in list_methods()
+    now = run.versions(params) if installed else shared_versions(make_task(run.task))
+    return [(name, version) for name, version in now.items() if result.versions.get(name) != version]
 
 
 def why_stale(result: RunResult, run: Run, params: Params) -> str:
     """What was different when a run was made, in words."""
     then = result.versions
-    raised = [(name, version) for name, version in run.versions(params).items() if then.get(name) != version]
+    raised = _raised(result, run, params)
     if raised:
         return "; ".join(f"version of {name} is {version}, was {then.get(name, 'none')}" for name, version in raised)
     recorded = recorded_config(result.config, run.method)

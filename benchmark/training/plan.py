@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.records.config import Params
@@ -12,11 +13,11 @@ from benchmark.training.flows import flow_key
 from benchmark.training.timing import step_keys
 
 
-def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
+def write_plan(params: Params, profile: str, results: Path, experiments: Mapping[str, Sequence[str]]) -> list[Path]:
     """Write one file with the keys of its results for each stage that trains or times, and return the files.
 
-    DVC compares these files, so changed code alone makes nothing stale. Each file ends with the versions of libraries,
-    and ``libraries.key`` has nothing else: other libraries make everything stale.
+    DVC compares these files, so changed code alone makes nothing stale. Each file ends with the versions of libraries:
+    other libraries make everything stale. ``experiments`` has the keys of the stages that run experiments, by stage.
     """
     chosen, keys = params.profile(profile), dict[str, list[str]]()
     keys["flows"] = [
@@ -29,7 +30,7 @@ def write_plan(params: Params, profile: str, results: Path) -> list[Path]:
     for task in dict.fromkeys([*chosen.tasks, *chosen.unconstrained]):
         runs = select(params, profile, [task])
         keys[f"train/{task}"] = [f"{run.method} seed {run.seed}: {run.key(params)}" for run in runs]
-    keys["libraries"] = []
+    keys |= {stage: list(of_stage) for stage, of_stage in experiments.items()}
     libraries = [f"{name} {version}" for name, version in library_versions().items()]
     paths = {stage: results / profile / "plan" / f"{stage}.key" for stage in keys}
     for stage, path in paths.items():

@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from benchmark.records.config import Params, RunConfig, config_around, recorded_
 from benchmark.records.keys import run_key
 from benchmark.records.provenance import changed_files, mixed_libraries
 from benchmark.records.results import RunResult
-from benchmark.records.runs import HIGH_METHOD, LOW_METHOD, select
+from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD, is_stale, select
 from benchmark.records.selection import one_line
-from benchmark.records.submissions import Submission, is_of_repository
+from benchmark.records.submissions import is_of_repository
 from benchmark.records.yaml import unequal_settings
 from benchmark.training.harness import Progress
 from benchmark.verification import consistency, rerun
@@ -60,10 +60,10 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
     found = Findings(options.strict)
     source = read_source(path, found)
     if source.runs:
-        absent = check_submissions(source.submissions, found) if source.submissions else frozenset()
+        absent = check_submissions(source, params, found) if source.submissions else frozenset()
         complete = check_complete_runs(source, params, found)
         sound = check_configurations(complete, absent, params, found)
-        current = check_versions([run for run in complete if run.method not in absent], found)
+        current = check_versions(complete, absent, params, found)
         check_libraries(complete, found)
         check_commits(complete, options, found)
         consistent = check_consistency(complete, found)
@@ -79,12 +79,16 @@ def verify(path: Path, params: Params, options: Options) -> Verification:
     )
 
 
-def check_submissions(submissions: Mapping[str, Submission], found: Findings) -> frozenset[str]:
-    """Check that no submitted method has the id of a shipped one; return those whose code is not installed."""
-    problems, absent = [], []
+def check_submissions(source: Source, params: Params, found: Findings) -> frozenset[str]:
+    """Check that no submitted method has the id of another one; return those whose code is not installed."""
+    submissions, problems, absent = source.submissions, [], []
+    profiles = {run.profile for run in source.runs} & params.profiles.keys()
     for method, submission in submissions.items():
-        if method in (LOW_METHOD, HIGH_METHOD):
-            problems.append(f"'{method}' defines the scores; its runs are made here and cannot be submitted")
+        named = [profile for profile in sorted(profiles) if method in params.profile(profile).methods]
+        if method in (LOW_METHOD, HIGH_METHOD, IDLE_METHOD):
+            problems.append(f"'{method}' is a reference method; its runs are made here and cannot be submitted")
+        elif named:
+            problems.append(f"'{method}' is a method of profile {named[0]} itself: submit a method with another id")
         elif submission.package and is_of_repository(method):
             problems.append(f"'{method}' belongs to this repository, not to {submission.package}: choose another id")
         elif method not in list_methods():
@@ -198,18 +202,24 @@ def check_commits(runs: list[RunResult], options: Options, found: Findings) -> N
         found.conclude("commits", warnings, fine, "warning")
 
 
-def check_versions(runs: list[RunResult], found: Findings) -> set[Identity]:
-    """Check that every run's key has today's versions for its configuration; return the runs that pass."""
+def check_versions(runs: list[RunResult], absent: Set[str], params: Params, found: Findings) -> set[Identity]:
+    """Check that every run's key has today's versions for its configuration; return the runs that pass.
+
+    For methods in ``absent``, which are not installed, only versions of protocol and task are compared.
+    """
     stale: list[str] = []
     current: set[Identity] = set()
     for run in runs:
         try:
-            config = RunConfig.model_validate(run.config)
-            key = run_key(make_task(run.task), method_class(run.method), config, run.seed)
+            if run.method in absent:
+                same = not is_stale(run, params)
+            else:
+                config = RunConfig.model_validate(run.config)
+                same = run.run_key == run_key(make_task(run.task), method_class(run.method), config, run.seed)
         except (UserError, ValidationError):
             # Reported by the check of configurations.
             continue
-        if run.run_key == key:
+        if same:
             current.add(_identity(run))
         else:
             commit = (run.provenance.commit or "unknown")[:12]

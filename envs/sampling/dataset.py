@@ -73,6 +73,11 @@ def draw_contexts(visited: Tensor, count: int, generator: torch.Generator) -> Te
     return torch.cat([visited[rows], widen(visited, count // 2, generator)])
 
 
+def visited_half(context: Tensor) -> Tensor:
+    """The rows of :func:`draw_contexts` that are not widened."""
+    return context[: len(context) - len(context) // 2]
+
+
 def rollout_contexts(task: TaskSpec, steps: int, seed: int) -> Tensor:
     """Contexts (steps, k) along episodes of random feasible actions.
 

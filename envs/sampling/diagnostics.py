@@ -23,10 +23,11 @@ def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
     """The same samples with ``ess`` and ``rhat`` filled in (Vehtari et al. 2021, rank-normalised).
 
     Chains at different states have different limits, so only chains that share a state are compared, that is, every
-    variable that enters the constraint. The effective sample size of a state is the smallest over coordinates, bulk and
-    tail, and at most its number of draws. ``ess`` is the sum over states, extrapolated from 64 evenly spaced ones if
-    there are more. ``rhat`` is the largest over coordinates and these states; it is None if no two chains share a
-    state. Both are None for fewer than four draws per chain, which tell nothing.
+    variable that enters the constraint. The effective sample size of a state is the smallest over bulk and tail of the
+    coordinates and of the squared distance to the mean, and at most its number of draws. ``ess`` is the sum over
+    states, extrapolated from 64 evenly spaced ones if there are more. ``rhat`` is the largest over the same quantities
+    and these states; it is None if no two chains share a state. Both are None for fewer than four draws per chain,
+    which tell nothing.
 
     Args:
         samples: From :func:`envs.sampling.hmc.sample_hmc`.
@@ -44,7 +45,7 @@ def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
     effective, size, disagreements = 0.0, 0, []
     for chains in chosen:
         # ArviZ expects chains and draws last: (n, chains, draws).
-        values = np.ascontiguousarray(draws[:, chains].transpose(2, 1, 0))
+        values = _quantities(draws[:, chains].transpose(2, 1, 0))
         bulk = array_stats.ess(values, chain_axis=1, draw_axis=2)
         tail = array_stats.ess(values, chain_axis=1, draw_axis=2, method="tail", prob=TAIL)
         effective += min(float(min(bulk.min(), tail.min())), values[0].size)
@@ -53,6 +54,15 @@ def diagnose(samples: Samples, constraint: Constraint, obs: Tensor) -> Samples:
             disagreements.append(float(array_stats.rhat(values, chain_axis=1, draw_axis=2).max()))
     ess = effective / size * len(samples.actions)
     return dataclasses.replace(samples, ess=ess, rhat=max(disagreements, default=None))
+
+
+def _quantities(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coordinates of draws (n, chains, draws), and their squared distance to the mean, as (n + 1, chains, draws).
+
+    Reflection at a sphere keeps the distance to its centre, so it may mix more slowly than any coordinate.
+    """
+    distance = ((values - values.mean(axis=(1, 2), keepdims=True)) ** 2).sum(axis=0, keepdims=True)
+    return np.concatenate([values, distance])
 
 
 def _same_state(context: Tensor) -> list[NDArray[np.int64]]:

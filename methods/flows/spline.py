@@ -39,7 +39,8 @@ class SplineFlow(Flow):
     """Coupling layers with monotonic rational-quadratic splines from [-1, 1] onto [-1, 1].
 
     Unlike RealNVP, it cannot leave the box around C(s), and every point of that box has a latent in the box. So recall
-    is 1 by construction, and the flow only has to learn to spend few latents outside C(s).
+    is 1 by construction, and the flow only has to learn to spend few latents outside C(s). Every layer keeps the faces
+    of the box, so a latent at an end gives an action at an end, which no training can move into C(s).
 
     Args:
         constraint: The set to map onto.

@@ -187,6 +187,10 @@ class _Training:
     def look(self) -> None:
         """Measure the averaged weights on held-out samples and keep them if they are the best so far."""
         loss = held_out(self.averaged, self.samples, self.config)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the flow's held-out likelihood is {loss} after {self.done:,} updates: lower flow.learning_rate"
+            )
         if not self.curve["test_nll"] or loss < min(self.curve["test_nll"]):
             self.best.load_state_dict(self.averaged.state_dict())
         self.curve["update"].append(float(self.done))

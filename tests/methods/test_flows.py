@@ -179,6 +179,14 @@ def test_training_stops_when_the_likelihood_falls_no_more() -> None:
     assert held_out(flow, samples, config) == min(curve["test_nll"])
 
 
+def test_a_training_that_diverges_says_so() -> None:
+    task = make_task("R+L2")
+    samples = draw_dataset(task, 40, 40, 10, seed=0)
+    config = RealNVPConfig(**TRAINING | {"learning_rate": 1e30, "final_learning_rate": 1e30, "clip": 1e30})
+    with pytest.raises(UserError, match=r"held-out likelihood is (nan|-?inf) after .* lower flow.learning_rate"):
+        train_flow(task, config, samples, Checkpoint())
+
+
 # --- a flow that is valid by construction ----------------------------------------------------------------------------
 
 

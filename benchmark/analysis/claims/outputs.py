@@ -32,7 +32,8 @@ def evaluate_validity(found: Selection) -> Claim:
     notes = [
         "Latents are uniform in the box, uniform on its boundary, or outputs of trained policies at every step of "
         "their last evaluation. There is one flow per task and method: its interval is over draws, not over trainings, "
-        "nor at visited states over policies.",
+        "nor at visited states over policies and states. Policies that are all equal have an exact interval that "
+        "takes outputs as independent, although those of an episode are not (docs/claims.md).",
         "For sampled states the budget is the updates that the flow's settings allow (it may stop earlier) or, without "
         "runs, those it made; otherwise it is the policies' steps. A contradiction needs enough updates as well.",
         "If C(s) does not depend on the state (R+L2, bike sharing), a flow is the same at every state, and its rows of "

@@ -51,6 +51,8 @@ def evaluate_samplers(found: Selection, folder: Path) -> Claim:
         "If rejection was given up, its expected rate is used.",
         "Both draw from the whole action box instead of the smallest box around the set, where they would accept more. "
         "This favours the claim: a verdict against it also holds for a tighter box, and one for it may not.",
+        "HMC proposes a uniform point of the smallest box around the set after each trajectory, which is rejection "
+        "within HMC: where few of these points are feasible, it mixes by its trajectories alone.",
         f"Rates of {GROWTH} were measured once. Each is taken as right within a factor of {ONCE:g}, and a quotient of "
         f"two within {ONCE**2:g}: its brackets are that factor, not an interval. HMC with an R-hat above "
         f"{LARGEST_RHAT:g} supports nothing. Machine and sizes are in experiments/{CIRCLE}.md and {GROWTH}.md.",

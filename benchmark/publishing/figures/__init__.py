@@ -83,7 +83,8 @@ def draw_leaderboard(board: Leaderboard) -> Figure:
     if not methods:
         for panel in (score, valid, profile):
             panel.set_axis_off()
-        score.text(0, 0.5, "no method has runs of every task yet")
+        missing = "no method has equally many runs of every task yet" if board.scored_tasks else "no task has scores"
+        score.text(0, 0.5, missing)
         return figure
     rows = whole[(whole["quantity"] == "score") & whole["method"].isin(methods)].set_index("method")
     if found.ranked:
@@ -127,7 +128,7 @@ def draw_profiles(panel: Axes, board: Leaderboard, methods: list[str]) -> None:
         points, curve = zip(*board.profiles[method], strict=True)
         means = [estimate.mean or 0.0 for estimate in curve]
         panel.plot(points, means, color=style.colour, linestyle=style.dashes, linewidth=1.8)
-        if len(board.found.seeds) < styles.SEEDS_FOR_BAND:
+        if board.seeds_of(method) < styles.SEEDS_FOR_BAND:
             continue
         low, high = zip(*(estimate.band for estimate in curve), strict=True)
         panel.fill_between(points, low, high, color=style.colour, alpha=0.12, linewidth=0)

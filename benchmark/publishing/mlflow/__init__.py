@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 Families = list[tuple[Entry, dict[str, Entry]]]
 
 
-def import_runs(folder: Path, profile: str, database: Path, server: str | None = None) -> int:
+def import_runs(
+    folder: Path, profile: str, database: Path, server: str | None = None, counted: Sequence[int] = ()
+) -> int:
     """Make the experiment ``acrl/<profile>`` show the runs on disk.
 
     A method on a task is a parent run with the means over its seeds, which are its children. Importing twice changes
@@ -40,6 +42,7 @@ def import_runs(folder: Path, profile: str, database: Path, server: str | None =
         profile: Its name.
         database: SQLite file, created if missing; artifacts are kept next to it.
         server: Address of a store to use instead.
+        counted: Seeds of the profile, over which means and scores are taken as in its tables; by default all.
 
     Returns:
         Number of runs newly imported.
@@ -47,7 +50,7 @@ def import_runs(folder: Path, profile: str, database: Path, server: str | None =
     Raises:
         UserError: If the folder is missing, a run is damaged or of another profile, or the store cannot be used.
     """
-    families = read_families(folder, profile)
+    families = read_families(folder, profile, counted)
     with store.open_experiment(profile, database, server) as (client, experiment):
         shown, live = keep_what_is_right(client, experiment, families)
         new = {key: entry for _, seeds in families for key, entry in seeds.items() if key not in shown}
@@ -100,8 +103,8 @@ def keep_what_is_right(
     return shown, live
 
 
-def read_families(folder: Path, profile: str) -> Families:
-    """The entries of every run of the profile.
+def read_families(folder: Path, profile: str, counted: Sequence[int] = ()) -> Families:
+    """The entries of every run of the profile; means and scores are over the seeds that are ``counted``.
 
     Raises:
         UserError: If there is no run, or a file is damaged, misplaced or belongs to another profile.
@@ -112,7 +115,8 @@ def read_families(folder: Path, profile: str) -> Families:
         run = read_run(path)
         check_place(path, run, profile)
         found.setdefault((run.task, run.method), []).append((path, run))
-    scales = read_scales(found, profile)
+    chosen = {pair: _chosen(runs, counted) for pair, runs in found.items()}
+    scales = read_scales(chosen, profile)
     families = []
     for (task, method), runs in found.items():
         path = report_path(folder, method, task)
@@ -121,8 +125,13 @@ def read_families(folder: Path, profile: str) -> Families:
         for path, run in sorted(runs, key=lambda one: one[1].seed):
             one = Found(path, run, policy_of(run, folder.parent), score_of(run, scales.get(task)), flow)
             seeds.append((one, run_entry(one)))
-        families.append((method_entry(seeds), {one.result.run_key: entry for one, entry in seeds}))
+        behind = [pair for pair in seeds if not counted or pair[0].result.seed in counted] or seeds
+        families.append((method_entry(behind), {one.result.run_key: entry for one, entry in seeds}))
     return families
+
+
+def _chosen(runs: list[tuple[Path, RunResult]], counted: Sequence[int]) -> list[tuple[Path, RunResult]]:
+    return [pair for pair in runs if not counted or pair[1].seed in counted]
 
 
 def read_scales(

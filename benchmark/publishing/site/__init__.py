@@ -174,20 +174,20 @@ def claims_page(claims: Claims, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaders_of(board: Leaderboard) -> tuple[str, str]:
-    """Who leads over all tasks, and how sure that is; empty if no method is ranked."""
+    """Who leads over all tasks, and how sure that is; empty if there are not two ranked methods."""
     frame = board.frame
     whole = frame[(frame["task"] == ALL_TASKS) & frame["tolerance"].isna()]
     means = whole.pivot(index="method", columns="quantity", values="mean").reindex(columns=["score", "best rank"])
     ranked = means.dropna().sort_values("score", ascending=False)
     first = [str(method) for method in ranked.index[ranked["best rank"] == 1]]
-    if not first:
+    if len(ranked) < 2:
         return "", ""
     if len(first) == 1:
         return f"{first[0]} leads.", f"Its 95% interval lies above those of the other {len(ranked) - 1} methods."
     named = f"Tied for first: {', '.join(first)}."
     if len(first) > MOST_NAMED:
         named = f"{len(first)} methods tie for first."
-    return named, f"They have the highest scores of {len(ranked)} ranked methods, and their 95% intervals overlap."
+    return named, f"Of {len(ranked)} ranked methods, none has a 95% interval that lies wholly above one of theirs."
 
 
 def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> di
         "scales": scale_grid(board),
         "charts": figures,
         "pairs": pair_grid(board),
-        "unranked": [method for method in methods if method not in ranked],
+        "unranked": [method for method in methods if board.scored_tasks and method not in ranked],
         "notes": [*unscored, *describe_submissions(found.submitted), *describe_failures(found)],
     }
 

@@ -30,6 +30,10 @@ SHAPES = {
     "^": "triangle-up",
     "D": "diamond",
     "v": "triangle-down",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "d": "M0,-1L0.5,0L0,1L-0.5,0Z",
+    "H": "M1,0L0.5,0.87L-0.5,0.87L-1,0L-0.5,-0.87L0.5,-0.87Z",
     "P": "cross",
     "X": "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z",
     "*": "M0,-1L0.6,0.8L-0.95,-0.3L0.95,-0.3L-0.6,0.8Z",
@@ -86,9 +90,8 @@ def score_chart(board: Leaderboard, described: str) -> Spec:
 
 def profile_chart(board: Leaderboard, described: str) -> Spec:
     """Share of runs above each score."""
-    banded = len(board.found.seeds) >= SEEDS_FOR_BAND
     rows = [
-        (method, threshold, share.mean, *(share.band if banded else (None, None)))
+        (method, threshold, share.mean, *(share.band if board.seeds_of(method) >= SEEDS_FOR_BAND else (None, None)))
         for method, profile in board.profiles.items()
         for threshold, share in profile
     ]
@@ -207,7 +210,9 @@ def _curves(
     methods = [method for method in methods if (data["method"] == method).any()]
     chosen = alt.selection_point(name="chosen", fields=["method"], bind="legend")
     base = alt.Chart(data).encode(x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(format="~s", tickCount=6)))
-    colour = method_colour(methods, _legend())
+    # Lines with their dashes, since some methods share a colour.
+    legend = _legend("stroke")
+    colour = method_colour(methods, legend)
     axis = alt.Y(f"{y}:Q", title=y_title)
     if counts:
         # Vega does not find good ticks for this scale.
@@ -222,7 +227,7 @@ def _curves(
         .encode(
             y=axis,
             color=colour,
-            strokeDash=alt.StrokeDash("method:N", scale=dashes, legend=_legend()),
+            strokeDash=alt.StrokeDash("method:N", scale=dashes, legend=legend),
             opacity=alt.when(chosen).then(alt.value(1.0)).otherwise(alt.value(0.1)),
             tooltip=tooltip,
         )
@@ -242,5 +247,7 @@ def _dash(method: str) -> list[float]:
     return [1, 0] if dashes == "-" else [float(length) for length in dashes[1]]
 
 
-def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="bottom", columns=2, symbolOpacity=1, symbolLimit=0, labelLimit=220)
+def _legend(symbol: str | alt.typing.Optional[str] = alt.Undefined) -> alt.Legend:
+    return alt.Legend(
+        title=None, orient="bottom", columns=2, symbolOpacity=1, symbolLimit=0, labelLimit=220, symbolType=symbol
+    )

@@ -176,8 +176,9 @@ def coverage_tables(board: Leaderboard) -> list[Table]:
     if frame.empty:
         return []
     caption = (
-        "How well a flow's training states cover those that runs visit: the share within their range in every variable "
-        "of the constraint, and the share as near to one of them as 99% of the held-out states. Valid is the share of "
+        "How well a flow's training states, without widened ones, cover those that runs visit: the share within their "
+        "range in every variable of the constraint, and the share as near to one of them as 99% of held-out states. "
+        "Valid is the share of "
         f"f(z; s) in C(s) at the visited states, for z uniform in the latent box, and {INTERVALS}."
     )
     columns = [Column("within range [%]", "within range"), Column("near [%]", "near")]

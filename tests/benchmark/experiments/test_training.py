@@ -71,10 +71,16 @@ def test_e3_adds_up(place: Path, context: Context, method: str) -> None:
 def test_n3_has_the_policy_everywhere_and_states_where_they_matter(place: Path, task: str, method: str) -> None:
     found = numbers(place, "n3")
     rows = found[(found["task"] == task) & (found["method"] == method)]
-    assert set(rows["states"]) == ({"policy"} if task == "R+L2" else {"policy", "visited", "fresh test set"})
-    for _, same in rows.groupby("states"):
+    everywhere = {"policy", "visited", "fresh test set", "last minus first"}
+    assert set(rows["states"]) == ({"policy"} if task == "R+L2" else everywhere)
+    for _, same in rows[rows["quantity"] == "valid share"].groupby("states"):
         # Validity only rises with the tolerance.
         by_tolerance = same.pivot(index="to", columns="tolerance", values="value")
         assert (by_tolerance.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
     if task != "R+L2":
-        assert sorted(rows[rows["states"] == "visited"]["to"].unique()) == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-5)
+        visited = rows[rows["states"] == "visited"]
+        # The first third is warm-up.
+        assert sorted(visited["to"].unique()) == pytest.approx([2 / 3, 1], abs=1e-5)
+        assert visited[visited["quantity"] == "states"]["value"].tolist() == [40, 50]
+        first, last = visited[visited["tolerance"] == 0].sort_values("to")["value"]
+        assert rows[rows["states"] == "last minus first"]["value"].tolist() == pytest.approx([last - first])

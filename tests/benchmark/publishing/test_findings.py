@@ -165,3 +165,12 @@ def test_the_worst_case_is_the_lowest_mean_and_not_the_widest_interval() -> None
     _, worst = extremes(claim)
     assert "(HC+O, " in worst
     assert worst.endswith("open: less than 10% of the published updates)")
+
+
+def test_a_single_seed_is_no_extreme_case() -> None:
+    world = World().change([FLOW], ["HC+O"], returns=(-1e6, -2e6, -3e6))
+    _, worst = extremes(world.claims()["C4"])
+    assert "(HC+O, " in worst
+    world.missing = {("HC+O", FLOW, 1), ("HC+O", FLOW, 2)}
+    _, worst = extremes(world.claims()["C4"])
+    assert "n = 1" not in worst

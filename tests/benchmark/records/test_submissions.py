@@ -10,7 +10,7 @@ import pytest
 
 from tests.benchmark.command import acrl, finish, install, refused, start, workplace
 from tests.benchmark.synthetic_results import make_run, save
-from tests.benchmark.verification.verified import said, verify
+from tests.benchmark.verification.verified import forge, said, verify
 
 # A method, for a module that is installed.
 PLUGIN = """
@@ -117,11 +117,27 @@ def test_budgets_are_compared_without_the_code(folder: Path) -> None:
 
 
 def test_a_method_of_the_benchmark_cannot_be_submitted_by_another(folder: Path) -> None:
-    path = write(folder / "results/smoke/submissions/nfw.toml", TOML)
-    done, verification = verify(folder, path, "--no-rerun")
-    assert done.code == 1
-    message = "'nfw' belongs to this repository, not to theirs==1.0: choose another id"
-    assert any(message in problem for problem in said(verification, "failed"))
+    for method, message in (
+        ("nfw", "'nfw' is a method of profile smoke itself: submit a method with another id"),
+        ("hold", "'hold' is a reference method; its runs are made here and cannot be submitted"),
+        ("dopt", "'dopt' belongs to this repository, not to theirs==1.0: choose another id"),
+    ):
+        save(folder / "results/smoke", make_run(method=method, profile="smoke"))
+        path = write(folder / f"results/smoke/submissions/{method}.toml", TOML)
+        done, verification = verify(folder, path, "--no-rerun")
+        assert done.code == 1
+        assert any(message in problem for problem in said(verification, "failed"))
+
+
+def test_runs_of_an_older_protocol_are_stale_wherever_they_are_from(folder: Path) -> None:
+    run = folder / "results/smoke/runs/R+L2/theirs/seed-0.json"
+    forge(run, lambda data: data["versions"].update(protocol=0))
+    done = acrl(folder, "status", "-p", "smoke", "--method", "theirs")
+    assert done.out.splitlines()[0] == "profile smoke: 1 stale"
+    assert "stale (version of protocol is 1, was 0)" in done.out
+    assert "warning: 1 runs are of other versions or settings than today's" in acrl(folder, "tables", "-p", "smoke").err
+    warnings = said(verify(folder, PLACE, "--no-rerun")[1], "warning")
+    assert any("versions: R+L2 theirs seed 0 was made with other versions" in one for one in warnings)
 
 
 def test_tables_and_report_show_it_with_its_author_and_source(folder: Path) -> None:
@@ -149,4 +165,4 @@ def test_its_runs_are_neither_stale_nor_missing_and_can_be_compared(folder: Path
     assert json.loads(acrl(folder, "status", "-p", "smoke", "--json").out)["counts"]["submitted"] == 1
     done = acrl(folder, "compare", "theirs", "nfw", "-p", "smoke")
     assert (done.code, done.err) == (0, "")
-    assert "A: its code is not installed here, so whether the runs are stale is unknown" in done.out
+    assert "A: its code is not installed here, so only the versions of protocol and task are compared" in done.out

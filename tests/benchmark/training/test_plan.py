@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def plan(folder: Path, change: dict[str, Any]) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     keys = plan(tmp_path_factory.mktemp("before"), {})
-    assert set(keys) == RUNS | {"flows.key", "timing.key", "libraries.key"}
+    assert set(keys) == RUNS | {"flows.key", "timing.key", "experiments.key", "samplers.key"}
     return keys
 
 
@@ -32,10 +33,11 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     [
         ({}, set()),
         ({"tasks": [*TASKS, "R+M"]}, {"flows.key", "timing.key"}),
-        ({"steps": 151}, RUNS),
+        ({"steps": 151}, RUNS | {"experiments.key"}),
         ({"flow_draws": 3}, {"flows.key"}),
         ({"timing": {"steps": 21, "rounds": 2}}, {"timing.key"}),
         ({"methods_config": {"nfw": {"alpha": 0.5}}}, TRAINED | {"timing.key"}),
+        ({"methods_config": {"drad": {"actor_lr": 0.5}}}, TRAINED | {"timing.key", "experiments.key"}),
     ],
 )
 def test_a_change_changes_the_keys_of_what_it_bears_on(
@@ -43,6 +45,6 @@ def test_a_change_changes_the_keys_of_what_it_bears_on(
 ) -> None:
     after = plan(tmp_path, change)
     assert {name for name in before if before[name] != after[name]} == expected
-    for name in expected if "methods_config" in change else ():
+    for method, name in itertools.product(change.get("methods_config", {}), expected):
         lines = zip(before[name].splitlines(), after[name].splitlines(), strict=True)
-        assert all(b"nfw" in here for here, there in lines if here != there)
+        assert all(method.encode() in here for here, there in lines if here != there)

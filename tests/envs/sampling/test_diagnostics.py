@@ -35,6 +35,17 @@ def test_effective_samples_of_an_autoregressive_process(correlation: float) -> N
     assert found.rhat == pytest.approx(1, abs=0.02)
 
 
+def test_a_slow_radius_counts_although_every_coordinate_mixes() -> None:
+    rng = np.random.default_rng(0)
+    radius = np.exp(autoregressive(0.9)[:, :, :1])
+    directions = rng.standard_normal((2000, 8, 2))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    fast, slow = (diagnose(as_samples(draws), BOX, ONE_STATE).ess for draws in (directions, radius * directions))
+    assert fast is not None
+    assert slow is not None
+    assert slow < 0.25 * fast
+
+
 def test_no_more_than_the_draws() -> None:
     """Draws that alternate estimate the mean better than independent ones, and still count once each."""
     found = diagnose(as_samples(autoregressive(-0.8)), BOX, ONE_STATE)
