@@ -152,11 +152,10 @@ def views(numbers: pd.DataFrame) -> list[View]:
     summary = pd.concat([ends_of(group) for _, group in numbers.groupby(["task", "method"], sort=False)])
     columns = [Column(f"{name} [%]", name, 0.0) for name in (FRESH, *ends(VISITED), *ends(OWN))]
     found = [View("Valid at tolerance 0, over training", make_cells(summary, ["task", "method"], columns))]
-    visited = numbers[numbers["states"] == VISITED]
-    if not visited.empty:
-        change = numbers[numbers["states"] == CHANGE].assign(quantity=CHANGE, tolerance=None)
-        last = pd.concat([visited[visited["to"] == 1], change])
-        columns = [Column("states", "states"), *VALID, Column("last minus first fifth [% points]", CHANGE)]
+    last = numbers[(numbers["to"] == 1) & numbers["states"].isin([VISITED, CHANGE])]
+    if not last.empty:
+        last = last.assign(quantity=last["quantity"].mask(last["states"] == CHANGE, CHANGE))
+        columns = [Column("states", "states"), *VALID, Column("last minus first fifth [% points]", CHANGE, 0.0)]
         heading = "Visited states of the last fifth, at every tolerance, and the change at tolerance 0"
         found.append(View(heading, make_cells(last, ["task", "method"], columns, "n of N")))
     return found

@@ -114,7 +114,7 @@ def test_a_folder_without_runs_is_drawn(tmp_path: Path) -> None:
     assert [path.name for path in paths] == [f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")]
     assert paths[0].read_bytes().startswith(b"<?xml")
     assert paths[1].read_bytes().startswith(b"\x89PNG")
-    assert draw_leaderboard(board).axes[0].texts[0].get_text() == "no method has runs of every task yet"
+    assert draw_leaderboard(board).axes[0].texts[0].get_text() == "no task has scores"
 
 
 def test_bars_of_different_machines_are_said_not_to_compare(folder: Path, tmp_path: Path) -> None:
