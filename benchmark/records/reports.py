@@ -22,7 +22,7 @@ class FlowReport(File):
             tolerance.
         recall: Share of feasible actions whose latent lies in the box.
         curve: Over training: ``update``, and ``test_nll``, the held-out negative log-likelihood [nats]. Compare it only
-            within a flow: RealNVP's leaves out a constant of 0.0066 per dimension, the soft edge of its base density.
+            within a flow: RealNVP's leaves out log(1 + 1/steepest) per dimension, the mass of its base density's edge.
         seconds: Time to draw the samples and to train [s].
         artifact_key: SHA-256 of everything the flow depends on; empty in older files.
     """
