@@ -171,6 +171,9 @@ class ExactConstraint(Constraint):
         if size > limits.reach:
             farthest = xp.max(xp.abs(a), axis=1, keepdims=True)
             a = a * (limits.reach / xp.maximum(farthest, limits.reach))
+        if xp is torch_namespace:
+            # The formulas need not have a finite gradient in the other rows, and 0 times infinity is NaN.
+            a, context = (xp.where(outside, array, constant(array)) for array in (a, context))
         moved = self._settle(xp, self._project(xp, a, context), context, outside)
         return as_tensor(xp.where(outside, moved, near))
 

@@ -79,9 +79,11 @@ def knapsack_multiplier(
     held = xp.where(leaves > start, upper, lower)
     excess = xp.vecdot(weight, xp.where(free, target, held))[:, None] - budget
     slope = xp.vecdot(weight * free, weight)[:, None]
-    # If none is free, the sum is constant up to the next breakpoint and equals the budget already.
-    rises = slope > 0
-    return xp.maximum(xp.where(rises, excess / xp.where(rises, slope, 1.0), start), start)
+    # If none is free, the sum is constant up to the next breakpoint and equals the budget already. Where t is not from
+    # the closed form, the quotient must not be in the graph: its gradient overflows where the weights are small.
+    rises = constant(slope) > 0
+    rises = rises & (constant(excess) / xp.where(rises, constant(slope), 1.0) > start)
+    return xp.where(rises, excess / xp.where(rises, slope, 1.0), start)
 
 
 def quadratic_knapsack_row(

@@ -115,8 +115,8 @@ def read_families(folder: Path, profile: str, counted: Sequence[int] = ()) -> Fa
         run = read_run(path)
         check_place(path, run, profile)
         found.setdefault((run.task, run.method), []).append((path, run))
-    chosen = {pair: _chosen(runs, counted) for pair, runs in found.items()}
-    scales = read_scales(chosen, profile)
+    behind = {pair: [one for one in runs if not counted or one[1].seed in counted] for pair, runs in found.items()}
+    scales = read_scales(behind, profile)
     families = []
     for (task, method), runs in found.items():
         path = report_path(folder, method, task)
@@ -125,13 +125,10 @@ def read_families(folder: Path, profile: str, counted: Sequence[int] = ()) -> Fa
         for path, run in sorted(runs, key=lambda one: one[1].seed):
             one = Found(path, run, policy_of(run, folder.parent), score_of(run, scales.get(task)), flow)
             seeds.append((one, run_entry(one)))
-        behind = [pair for pair in seeds if not counted or pair[0].result.seed in counted] or seeds
-        families.append((method_entry(behind), {one.result.run_key: entry for one, entry in seeds}))
+        paths = [path for path, _ in behind[task, method]]
+        shown = [pair for pair in seeds if pair[0].path in paths] or seeds
+        families.append((method_entry(shown), {one.result.run_key: entry for one, entry in seeds}))
     return families
-
-
-def _chosen(runs: list[tuple[Path, RunResult]], counted: Sequence[int]) -> list[tuple[Path, RunResult]]:
-    return [pair for pair in runs if not counted or pair[1].seed in counted]
 
 
 def read_scales(

@@ -31,6 +31,7 @@ from tests.benchmark.synthetic_results import (
     make_failure,
     make_flow,
     make_run,
+    make_run_with_return,
     save,
     save_anchors,
 )
@@ -136,6 +137,21 @@ def test_a_method_has_the_means_over_its_seeds_which_are_below_it(folder: Path, 
     assert again["flowpg 0"].info.run_id == seeds[0].info.run_id
     parents = {again[f"flowpg {seed}"].data.tags["mlflow.parentRunId"] for seed in (*SEEDS, 2)}
     assert parents == {again["R+L2 flowpg"].info.run_id}
+
+
+def test_means_and_scores_leave_out_seeds_that_the_profile_does_not_have(folder: Path, database: Path) -> None:
+    save_anchors(folder)
+    shutil.rmtree(folder / "runs/HC+O")
+    shutil.rmtree(folder / "runs/HC+N")
+    import_runs(folder, PROFILE, database, counted=SEEDS)
+    expected = shown(database)
+    # Such seeds would move the reference returns, and with them every score, and the mean.
+    save(folder, make_run_with_return("R+L2", "flowpg", 7, 1e3), make_run_with_return("R+N", "ddpg-projection", 7, 1e3))
+    import_runs(folder, PROFILE, database, counted=SEEDS)
+    found = shown(database)
+    assert {"flowpg 7", "ddpg-projection 7"} <= found.keys()
+    for name in ("R+L2 flowpg", "R+N ddpg-projection", "flowpg 0"):
+        assert found[name].data.metrics == expected[name].data.metrics
 
 
 def test_samples_are_the_dataset_and_the_policy_is_the_model(folder: Path, database: Path) -> None:
