@@ -40,13 +40,17 @@ class ARAMConfig(LearnerConfig):
     Attributes:
         temperature: Weight of the entropy.
         tries: Maximum number of samples per action.
-        rejected_reward: Violation reward of a rejected sample; its task reward is 0.
+        accepted_violation: Summed violation up to which a sample is accepted, in the constraint's units.
+        rejected_reward: Violation reward of a rejected sample. In its own transition, the task reward is 0.
         rejected_share: Share of rejected samples in a batch, at the start.
         rejected_decay: Factor of that share every ``rejected_decay_steps`` steps.
         actor_samples: Actions per state in the actor's loss.
         preferences: Number of preferences that the actor's loss maximises over, the state's own included.
         past_critics: Number of earlier critics that it maximises over, besides the current one.
+        snapshot_after: Updates after which critics are stored.
         snapshot_every: Updates between two stored critics.
+        reward_scale: Factor of the task reward that critics learn from.
+        reward_shift: Added to it, since a rejected sample's 0 would be worth more than any step with a negative reward.
         preference: Weight of the task reward in evaluation.
     """
 
@@ -60,6 +64,7 @@ class ARAMConfig(LearnerConfig):
     raw_penalty: NonNegativeFloat = Field(default=0.0, le=0)
     temperature: PositiveFloat = 0.2
     tries: PositiveInt = 100
+    accepted_violation: NonNegativeFloat = 0.0
     rejected_reward: float = -0.2
     rejected_share: float = Field(default=0.2, ge=0, lt=1)
     rejected_decay: float = Field(default=0.99, gt=0, le=1)
@@ -67,7 +72,10 @@ class ARAMConfig(LearnerConfig):
     actor_samples: PositiveInt = 1
     preferences: PositiveInt = 4
     past_critics: NonNegativeInt = 4
+    snapshot_after: NonNegativeInt = 20_000
     snapshot_every: PositiveInt = 1_000
+    reward_scale: PositiveFloat = 1.0
+    reward_shift: float = 0.0
     preference: float = Field(default=0.9, ge=0, le=1)
 
 
@@ -81,14 +89,16 @@ class TwoBuffers(ReplayBuffer):
     """
 
     def __init__(self, config: ARAMConfig, obs_dim: int, action_dim: int) -> None:
-        super().__init__(config.replay_size, obs_dim, action_dim)
+        super().__init__(config.replay_size, obs_dim, action_dim, rewards=2)
         self.rejected = ReplayBuffer(config.replay_size, obs_dim, action_dim)
         self.config = config
         self.steps = 0
 
-    def add(self, transition: Transition) -> None:
-        """Store an executed step."""
+    def add(self, transition: Transition, violation_reward: float = 0.0) -> None:
+        """Store an executed step, whose second reward is ``violation_reward``."""
+        row = self._row
         super().add(transition)
+        self._columns["reward"][row, 1] = violation_reward
         self.steps += 1
 
     def reject(self, obs: Tensor, action: Tensor) -> None:
@@ -107,7 +117,6 @@ class TwoBuffers(ReplayBuffer):
         """Transitions of both kinds, rejected ones last."""
         second = self.rejected_count(count)
         batch = super().sample(count - second, generator)
-        batch = batch._replace(reward=torch.cat([batch.reward, torch.zeros_like(batch.reward)], dim=1))
         if not second:
             return batch
         other = self.rejected.sample(second, generator)
@@ -126,7 +135,7 @@ class TwoBuffers(ReplayBuffer):
         self.steps = int(state["steps"])
 
 
-@register_method("aram", version=1)
+@register_method("aram", version=2)
 class ARAM(Learner[ARAMConfig]):
     """SAC with two rewards and acceptance-rejection.
 
@@ -182,24 +191,41 @@ class ARAM(Learner[ARAMConfig]):
         mean, _ = self.gaussian(self.state["actor"], obs, torch.tensor([[weight, 1 - weight]]).expand(len(obs), 2))
         return self.head(mean.tanh(), obs)
 
+    def shaped_reward(self, transition: Transition) -> float:
+        """See :meth:`Learner.shaped_reward`."""
+        return self.config.reward_scale * transition.reward + self.config.reward_shift
+
+    def _random_actions(self, obs: Tensor) -> Tensor:
+        """The first random action that is feasible, or the last one if none is."""
+        return self._accepted(super()._random_actions(obs.repeat(self.config.tries, 1)), obs)
+
     def _explored(self, obs: Tensor) -> tuple[Tensor | None, Tensor]:
         """No policy's action; the first feasible sample, or the last one if none is feasible."""
         tries, (rows, n) = self.config.tries, (len(obs), self.task.constraint.dim)
         mean, log_std = self.gaussian(self.state["actor"], obs, self.preference.expand(rows, 2))
         noise = torch.randn((tries, rows, n), generator=self.noise_generator)
         drawn = self.head((mean + log_std.exp() * noise).tanh().flatten(0, 1), obs.repeat(tries, 1))
-        feasible = self.task.constraint.contains(drawn.double(), obs.double().repeat(tries, 1), 0.0)
-        drawn, feasible = drawn.view(tries, rows, n), feasible.view(tries, rows)
+        return None, self._accepted(drawn, obs)
+
+    def _accepted(self, drawn: Tensor, obs: Tensor) -> Tensor:
+        """Of ``tries`` draws for each observation, (tries * B, n), the first feasible ones, else the last: (B, n)."""
+        tries, rows = self.config.tries, len(obs)
+        allowed = self.config.accepted_violation
+        feasible = self.task.constraint.contains(drawn.double(), obs.double().repeat(tries, 1), allowed)
+        drawn, feasible = drawn.view(tries, rows, -1), feasible.view(tries, rows)
         first = torch.where(feasible.any(dim=0), feasible.int().argmax(dim=0), tries)
         self.refused = drawn[: first[0], 0]
-        return None, drawn[first.clamp(max=tries - 1), torch.arange(rows)]
+        return drawn[first.clamp(max=tries - 1), torch.arange(rows)]
 
     def observe(self, transition: Transition) -> None:
         """See :meth:`Method.observe`; stores the samples rejected for this step, too."""
+        # If all were, the last one was executed after repair.
+        second = self.config.rejected_reward if len(self.refused) == self.config.tries else 0.0
         for action in self.refused:
             self.replay.reject(transition.obs, action[None])
         self.refused = self.refused[:0]
-        super().observe(transition)
+        self.replay.add(transition._replace(action=transition.behaviour, reward=self.shaped_reward(transition)), second)
+        self.steps += 1
         if transition.terminated or transition.truncated:
             self.preference = draw_preferences((1,), self.noise_generator)
 
@@ -229,13 +255,14 @@ class ARAM(Learner[ARAMConfig]):
         slopes, loss = backend.gradient(critic_loss, state["critics"])
         state = adam_step(state, "critics", slopes, config.critic_lr, backend)
         losses = {"critic_loss": loss}
-        kept = min(config.past_critics, (turn - 1) // config.snapshot_every)
+        kept = (turn - 1) // config.snapshot_every - config.snapshot_after // config.snapshot_every
+        kept = min(config.past_critics, max(kept, 0))
         pool = [state["critics"], *(state[f"past_critics.{age}"] for age in range(kept))]
         slopes, losses["actor_loss"] = backend.gradient(
             lambda actor: self.actor_loss(actor, pool, batch.obs, samples, preferences), state["actor"]
         )
         state = adam_step(state, "actor", slopes, config.actor_lr, backend)
-        if turn % config.snapshot_every == 0:
+        if turn > config.snapshot_after and turn % config.snapshot_every == 0:
             # A copy, since updates and loading a state write to each network in place.
             newest = [tensor.clone() for tensor in state["critics"]]
             newest_first = [newest, *(state[f"past_critics.{age}"] for age in range(config.past_critics))]

@@ -20,7 +20,7 @@ class DAlphaConfig(TD3Config):
     target: Target = "head"
 
 
-@register_method("dalpha", version=1)
+@register_method("dalpha", version=2)
 class DAlpha(TD3[DAlphaConfig]):
     """TD3 with alpha projection; noise is added before it."""
 

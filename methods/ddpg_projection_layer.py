@@ -7,17 +7,18 @@ gradient": if the actor's output lies outside C(s), the part of the gradient tha
 from __future__ import annotations
 
 from methods.base import register_method
-from methods.ddpg import DDPG, DDPGConfig
+from methods.ddpg import DDPG, DDPGConfig, NoiseAt
 from methods.learner import HeadName
 
 
 class DDPGProjectionLayerConfig(DDPGConfig):
-    """Settings of DDPG with a projection layer."""
+    """Settings of DDPG with a projection layer; noise is added before the projection."""
 
     head: HeadName = "projection"
+    noise_at: NoiseAt = "output"
 
 
-@register_method("ddpg-projection-layer", version=1)
+@register_method("ddpg-projection-layer", version=2)
 class DDPGProjectionLayer(DDPG[DDPGProjectionLayerConfig]):
     """DDPG whose policy is the actor's projected output, also in gradients and targets."""
 

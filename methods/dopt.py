@@ -8,17 +8,19 @@ from __future__ import annotations
 from pydantic import NonNegativeFloat
 
 from methods.base import register_method
+from methods.ddpg import NoiseAt
 from methods.learner import HeadName
 from methods.td3 import TD3, TD3Config
 
 
 class DOptConfig(TD3Config):
-    """Settings of DOpt."""
+    """Settings of DOpt; noise is added before the projection, as released."""
 
     head: HeadName = "projection"
+    noise_at: NoiseAt = "output"
 
 
-@register_method("dopt", version=1)
+@register_method("dopt", version=2)
 class DOpt(TD3[DOptConfig]):
     """DOpt: TD3 with a projection layer."""
 
@@ -31,7 +33,7 @@ class DOptPlusConfig(DOptConfig):
     raw_penalty: NonNegativeFloat = 1.0
 
 
-@register_method("dopt+", version=1)
+@register_method("dopt+", version=2)
 class DOptPlus(TD3[DOptPlusConfig]):
     """DOpt+: DOpt with the released penalty: on the layer's output, so it is almost 0."""
 

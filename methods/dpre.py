@@ -32,7 +32,7 @@ class DPrePlusConfig(DPreConfig):
     raw_penalty: NonNegativeFloat = 1.0
 
 
-@register_method("dpre+", version=1)
+@register_method("dpre+", version=2)
 class DPrePlus(TD3[DPrePlusConfig]):
     """DPre+: DPre with a penalty on violations in the actor's loss."""
 

@@ -29,7 +29,7 @@ class DProPlusConfig(DProConfig):
     raw_penalty: NonNegativeFloat = 1.0
 
 
-@register_method("dpro+", version=1)
+@register_method("dpro+", version=2)
 class DProPlus(TD3[DProPlusConfig]):
     """DPro+: DPro with a penalty on violations in the actor's loss."""
 

@@ -20,7 +20,7 @@ class DRadConfig(TD3Config):
     target: Target = "head"
 
 
-@register_method("drad", version=2)
+@register_method("drad", version=3)
 class DRad(TD3[DRadConfig]):
     """TD3 with radial squashing; noise is added before it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import torch
@@ -48,8 +48,8 @@ class LearnerConfig(OffPolicyConfig):
         critic_action: Whether the critic learns from the executed action or the raw one.
         target: What the critics bootstrap from: the target policy's raw action (``"raw"``), its projection onto C(s)
             (``"projected"``), or the action after another pass through the head (``"head"``).
-        raw_penalty: Weight of the raw action's violation in the actor's loss, as the Euclidean norm of the positive
-            parts of ``Constraint.violation``. 1 in the variants that ACRL-bench marks "+".
+        raw_penalty: Weight of ``Constraint.scaled_violation`` of the policy's action in the actor's loss. 1 in the
+            variants that ACRL-bench marks "+".
     """
 
     head: HeadName = "identity"
@@ -187,8 +187,7 @@ class Learner(OffPolicy[L]):
         """The penalty for violations in the actor's loss, a scalar."""
         if self.config.raw_penalty == 0:
             return torch.zeros(())
-        size = partial(_violation, self.task.constraint)
-        return self.config.raw_penalty * rowwise(size)(action, obs).mean()
+        return self.config.raw_penalty * rowwise(self.task.constraint.scaled_violation)(action, obs).mean()
 
     def _parts(self) -> dict[str, Any]:
         networks = {f"{name}.{index}": tensor for name, some in self.state.items() for index, tensor in enumerate(some)}
@@ -212,11 +211,3 @@ class Learner(OffPolicy[L]):
 
     def _load_replay_state(self, state: Mapping[str, Tensor]) -> None:
         self.replay.load_state_dict(state)
-
-
-def _violation(constraint: Any, action: Tensor, obs: Tensor) -> Tensor:
-    over = constraint.violation(action, obs).clamp(min=0)
-    # The root of a sum of squares has no slope at 0.
-    square = over.square().sum(dim=1, keepdim=True)
-    some = square > 0
-    return torch.where(some, torch.where(some, square, 1.0).sqrt(), 0.0)

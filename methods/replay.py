@@ -12,7 +12,7 @@ from methods.base import Tensors, Transition
 
 
 class Batch(NamedTuple):
-    """Transitions drawn together: (B, o), (B, n), (B, 1), (B, o), (B, 1), all float32."""
+    """Transitions drawn together: (B, o), (B, n), (B, r), (B, o), (B, 1), all float32; r is 1 for most methods."""
 
     obs: Tensor
     action: Tensor
@@ -32,14 +32,15 @@ class ReplayBuffer:
             from the system as the buffer fills.
         obs_dim: Observation dimension o.
         action_dim: Action dimension n.
+        rewards: Number of rewards of a transition, r. Each is set to the transition's; a subclass may overwrite some.
     """
 
-    def __init__(self, size: int, obs_dim: int, action_dim: int) -> None:
+    def __init__(self, size: int, obs_dim: int, action_dim: int, rewards: int = 1) -> None:
         self.rows = size + 1
         self._columns = {
             "obs": torch.empty((self.rows, obs_dim)),
             "action": torch.empty((self.rows, action_dim)),
-            "reward": torch.empty((self.rows, 1)),
+            "reward": torch.empty((self.rows, rewards)),
             "terminated": torch.empty((self.rows, 1)),
             "starts": torch.zeros(self.rows, dtype=torch.bool),
         }

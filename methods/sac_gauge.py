@@ -14,7 +14,7 @@ class SACGaugeConfig(SACConfig):
     head: HeadName = "gauge"
 
 
-@register_method("sac-gauge", version=1)
+@register_method("sac-gauge", version=2)
 class SACGauge(SAC[SACGaugeConfig]):
     """SAC with the gauge map."""
 

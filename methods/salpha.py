@@ -18,7 +18,7 @@ class SAlphaConfig(SACConfig):
     head: HeadName = "alpha"
 
 
-@register_method("salpha", version=1)
+@register_method("salpha", version=2)
 class SAlpha(SAC[SAlphaConfig]):
     """SAC with alpha projection."""
 

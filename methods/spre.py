@@ -32,7 +32,7 @@ class SPrePlusConfig(SPreConfig):
     raw_penalty: NonNegativeFloat = 1.0
 
 
-@register_method("spre+", version=1)
+@register_method("spre+", version=2)
 class SPrePlus(SAC[SPrePlusConfig]):
     """SPre+: SPre with a penalty on violations in the actor's loss."""
 

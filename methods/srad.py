@@ -17,7 +17,7 @@ class SRadConfig(SACConfig):
     head: HeadName = "radial"
 
 
-@register_method("srad", version=1)
+@register_method("srad", version=2)
 class SRad(SAC[SRadConfig]):
     """SAC with radial squashing."""
 

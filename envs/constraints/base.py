@@ -120,6 +120,17 @@ class Constraint(ABC):
         """Whether the summed positive violation, action box included, is at most ``tol``: (B,) bool."""
         return self.violation(action, obs).clamp(min=0).sum(dim=-1) <= tol
 
+    def scaled_violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        """How far actions lie outside C(s), in the action's units: (B,), with gradients in the action.
+
+        The default is the distance to C(s), whose gradient is the unit vector away from the projection.
+        """
+        given, state = action.detach(), obs.detach()
+        # A solver returns a feasible action up to rounding only, which must not have a slope.
+        near = torch.where(self.contains(given, state)[:, None], given, self.project(given, state))
+        distance: Tensor = torch.linalg.vector_norm(action - near, dim=1)
+        return distance
+
     def context(self, obs: Tensor) -> Tensor:
         """The observation entries that the constraint reads: (B, k); k may be 0."""
         return obs[..., self._columns]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from operator import mul
 from typing import Any, ClassVar
 
@@ -25,6 +27,9 @@ from envs.constraints.knapsack import (
 )
 from envs.constraints.notation import entries, total
 
+# Coordinates up to which all faces are looked at: a thousand for each action.
+MOST_WITH_FACES = 10
+
 
 class Budget(Bounded):
     """``sum_i c_i |a_i| <= bound``, where c_i >= 0 depends on the state variable w_i and on the sign of a_i.
@@ -36,6 +41,8 @@ class Budget(Bounded):
     _degree = 1
     # The cost of a coordinate, as text.
     _term: ClassVar[str]
+    # Its cost per w_i a_i, where linear.
+    _factors: ClassVar[tuple[int, int]]
 
     def __init__(self, bound: float, lower: ArrayLike, upper: ArrayLike, context_indices: Sequence[int]) -> None:
         super().__init__(bound, lower, upper, context_indices)
@@ -56,6 +63,26 @@ class Budget(Bounded):
     @abstractmethod
     def _weight_row(self, direction: list[float], context: list[float]) -> list[float]:
         """:meth:`_weight` of one row in plain numbers."""
+
+    def scaled_violation(self, action: Tensor, obs: Tensor) -> Tensor:
+        """ACRL-bench's: Euclidean norm of the distances beyond the planes of all faces of C(s), (B,).
+
+        There are up to 2^n faces: with more than ten coordinates, it is the distance to C(s).
+        """
+        if self.dim > MOST_WITH_FACES:
+            return super().scaled_violation(action, obs)
+        faces = self._signs.to(action)
+        normals = faces * self.context(obs.detach())[:, None, :].to(action)
+        beyond = (normals @ action[:, :, None])[:, :, 0] - self.bound
+        beyond = beyond / (torch.linalg.vector_norm(normals, dim=2) + TINY)
+        beyond = torch.cat([beyond, self.box_violation(action)], dim=1).clamp(min=0)
+        outside: Tensor = torch.linalg.vector_norm(beyond, dim=1)
+        return outside
+
+    @cached_property
+    def _signs(self) -> Tensor:
+        """The factors of ``w_i a_i`` in the faces' inequalities ``sum_i sign_i w_i a_i <= bound``: (faces, n)."""
+        return torch.tensor(list(itertools.product(self._factors, repeat=self.dim)), dtype=torch.float64)
 
     def bounding_box(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest box around C(s): two tensors (B, n)."""
@@ -113,6 +140,7 @@ class WeightedL1(Budget):
     """
 
     _term = "|w{i}a{i}|"
+    _factors = (-1, 1)
 
     def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""
@@ -155,6 +183,7 @@ class Power(Budget):
     """
 
     _term = "max(w{i}a{i}, 0)"
+    _factors = (0, 1)
 
     def cvxpy_constraints(self, x: Variable, obs_row: Any) -> list[Any]:
         """The same set for cvxpy."""

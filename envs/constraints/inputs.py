@@ -17,6 +17,7 @@ from envs.errors import UserError
 ARRAYS = {
     "violation": 2,
     "contains": 2,
+    "scaled_violation": 2,
     "project": 2,
     "project_by_solver": 2,
     "linear_oracle": 2,

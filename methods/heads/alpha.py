@@ -20,7 +20,7 @@ class AlphaHead(RayHead):
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Head.action_of`."""
-        return self._pulled(self.scaled(output.double()), obs)
+        return self._pulled(self._ray(output, obs))
 
     def log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         """Log density of the action when outputs are Gaussian: (B,), in the precision of ``output``.
@@ -40,10 +40,9 @@ class AlphaHead(RayHead):
 
     def _log_prob(self, output: Tensor, mean: Tensor, log_std: Tensor, obs: Tensor) -> Tensor:
         output, mean, log_std = output.double(), mean.double(), log_std.double()
-        ray = self._ray(self.scaled(output), obs)
-        middle, half = self._middle.to(output.device), self._half.to(output.device)
+        ray, half = self._ray(output, obs), self._half.to(output.device)
         outside = (1 + SHORT) * ray.gauge > 1
         # If the output is feasible, any ray will do, since its mass is not used.
         edge = torch.where(outside, ray.step / torch.where(outside, ray.gauge, 1.0), half) / half
-        mass = log_ray_mass(edge, mean - (ray.centre - middle) / half, log_std)
+        mass = log_ray_mass(edge, mean - self._output_of(ray.centre), log_std)
         return torch.where(outside.squeeze(1), mass, log_gaussian(output - mean, log_std))

@@ -15,8 +15,8 @@ from methods.rays import free_centre, free_gauge, stretch, stretch_onto
 class GaugeHead(Head):
     """``a = c(s) + r(u) half u``: [-1, 1]^k onto C(s), one to one (see :func:`methods.rays.stretch_onto`).
 
-    ``half`` is half the width of the state-independent box around C(s). This is the last step of a gauge flow, without
-    the flow.
+    ``half`` is half the width of the state-independent box around C(s), and densities are per that half-width. This is
+    the last step of a gauge flow, without the flow.
     """
 
     squashed: ClassVar[bool] = True
@@ -28,15 +28,14 @@ class GaugeHead(Head):
     def __init__(self, constraint: Constraint) -> None:
         super().__init__(constraint)
         lower, upper = (torch.as_tensor(end, dtype=torch.float64) for end in constraint.free_box)
-        self._reach = (upper - lower) / 2
-        self._log_scale = float((self._reach / self._half).log().sum())
+        self._half = (upper - lower) / 2
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Head.action_of`."""
-        return stretch_onto(self.constraint, output.double(), self._reach.to(output.device), obs.double())
+        return stretch_onto(self.constraint, output.double(), self._half.to(output.device), obs.double())
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:
         u, obs = output.double(), obs.double()
-        step = self._reach.to(output.device) * u
+        step = self._half.to(output.device) * u
         gauge = free_gauge(self.constraint, free_centre(self.constraint, obs), step, obs)
-        return self.outputs * stretch(u, gauge).squeeze(1).log() + self._log_scale
+        return self.outputs * stretch(u, gauge).squeeze(1).log()

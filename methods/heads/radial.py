@@ -26,12 +26,12 @@ class RadialHead(RayHead):
 
     def action_of(self, output: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Head.action_of`."""
-        ray = self._ray(self.scaled(output.double()), obs)
+        ray = self._ray(output, obs)
         # tanh rounds to 1 from 20 on.
         return self.constraint.from_free(ray.centre + (1 - SHORT) * shrinkage(ray.gauge) * ray.step)
 
     def _log_det(self, output: Tensor, obs: Tensor) -> Tensor:
-        gauge = self._ray(self.scaled(output.double()), obs).gauge.squeeze(1)
+        gauge = self._ray(output, obs).gauge.squeeze(1)
         along = 2 * (math.log(2) - gauge - softplus(-2 * gauge))
         return (self.outputs - 1) * shrinkage(gauge).log() + along
 

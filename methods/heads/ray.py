@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 
 from methods.heads.base import Head
@@ -27,25 +28,35 @@ class Ray(NamedTuple):
 class RayHead(Head):
     """A head that moves ``u = middle + half output``, anywhere in R^d, along the ray from the interior point c(s).
 
-    The gauge is that of all of C(s), action box included, around ``Constraint.interior``.
+    In the plane of an equality, u is ``c(s) + half output``: the middle of the box around C(s) can be far outside C(s)
+    there. The gauge is that of all of C(s), action box included, around ``Constraint.interior``.
     """
 
     squashed: ClassVar[bool] = False
     needs_convex: ClassVar[str] = "rays from one point do not reach all of it"
     in_plane: ClassVar[bool] = True
 
-    def _ray(self, point: Tensor, obs: Tensor) -> Ray:
-        """The ray through a point (B, d) in free coordinates."""
-        obs = obs.double()
-        centre = free_centre(self.constraint, obs)
-        step = point - centre
-        return Ray(centre, step, free_gauge(self.constraint, centre, step, obs))
+    def _ray(self, output: Tensor, obs: Tensor) -> Ray:
+        """The ray through the point of an output (B, d)."""
+        centre = free_centre(self.constraint, obs.double())
+        if self.outputs < self.constraint.dim:
+            return self._ray_along(centre, self._half.to(output.device) * output.double(), obs)
+        return self._ray_along(centre, self.scaled(output.double()) - centre, obs)
 
-    def _pulled(self, point: Tensor, obs: Tensor) -> Tensor:
-        """Alpha projection: a point (B, d) outside C(s) moves along its ray to the boundary."""
-        ray = self._ray(point, obs)
+    def _ray_along(self, centre: Tensor, step: Tensor, obs: Tensor) -> Ray:
+        return Ray(centre, step, free_gauge(self.constraint, centre, step, obs.double()))
+
+    def _output_of(self, centre: Tensor) -> Tensor:
+        """The output (B, d) that stands for c(s)."""
+        if self.outputs < self.constraint.dim:
+            return torch.zeros_like(centre)
+        return (centre - self._middle.to(centre.device)) / self._half.to(centre.device)
+
+    def _pulled(self, ray: Ray) -> Tensor:
+        """Alpha projection: a point outside C(s) moves along its ray to the boundary."""
         return self.constraint.from_free(ray.centre + ray.step / ((1 + SHORT) * ray.gauge).clamp(min=1))
 
     def _again(self, action: Tensor, obs: Tensor) -> Tensor:
         # Radial squashing, too: ACRL-bench pulls its noisy target actions back, and does not squash them twice.
-        return self._pulled(self.constraint.to_free(action.double()), obs)
+        centre = free_centre(self.constraint, obs.double())
+        return self._pulled(self._ray_along(centre, self.constraint.to_free(action.double()) - centre, obs))

@@ -65,13 +65,3 @@ def test_executed_actions_never_move_farther_than_the_rate(task_id: str) -> None
             observation, *_ = env.step(executed)
             before = executed
     env.close()
-
-
-def test_gymnasium_makes_it_again_from_its_specification() -> None:
-    env = gymnasium.make("acrl/HC+R-v1")
-    assert env.spec is not None
-    again = gymnasium.make(env.spec)
-    assert again.observation_space == env.observation_space
-    assert again.observation_space.shape == (23,)
-    env.close()
-    again.close()

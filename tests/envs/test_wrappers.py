@@ -150,6 +150,7 @@ def test_gymnasium_makes_it_again_from_its_specification(gym_id: str) -> None:
     again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert str(again) == str(env)
     assert again.spec == env.spec
+    assert again.observation_space == env.observation_space
     env.close()
     again.close()
 

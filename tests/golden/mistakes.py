@@ -241,7 +241,10 @@ MISTAKES: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "the actor does not wait": (configured(lambda _: {"policy_delay": 1}), on("R+L2", TWINS)),
     "the target is not smoothed": (configured(lambda _: {"target_noise": 0.0}), on("R+L2", TWINS)),
     "the target leaves C(s)": (configured(lambda _: {"target": "raw"}), on("R+L2", "drad", "td3-gauge")),
-    "noise on the other side of the head": (configured(lambda _: {"noise_at": "action"}), on("R+L2", "drad")),
+    "noise on the other side of the head": (
+        configured(lambda _: {"noise_at": "action"}),
+        on("R+L2", "drad", "dopt", "ddpg-projection-layer"),
+    ),
     "the critic learns from what was executed": (
         configured(lambda _: {"critic_action": "executed"}),
         on("R+L2", "dpre", "spre"),

@@ -38,6 +38,7 @@ SETTINGS = {
     "samples": {"train": 64, "test": 32, "rollout_steps": 12},
     "flow": {"updates": 4, "batch_size": 32, "hidden": [16], "layers": 2},
     "actor_samples": 2,
+    "snapshot_after": 0,
     "snapshot_every": 4,
     "rejected_decay_steps": 9,
 }

@@ -22,7 +22,7 @@ SMALL_FLOW = {
     "samples": {"train": 500, "test": 200, "rollout_steps": 100},
     "flow": {"updates": 40, "batch_size": 64, "hidden": [16, 16], "layers": 4},
 }
-OWN = {"cv-flow": SMALL_FLOW, "aram": {"snapshot_every": 10, "actor_samples": 2}}
+OWN = {"cv-flow": SMALL_FLOW, "aram": {"snapshot_after": 0, "snapshot_every": 10, "actor_samples": 2}}
 
 
 def settings(method: str, **changes: Any) -> dict[str, Any]:

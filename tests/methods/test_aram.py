@@ -43,12 +43,48 @@ def test_the_first_feasible_sample_is_taken_and_those_before_it_are_kept_as_reje
     assert len(made.refused) == 0
 
 
-def test_where_none_is_feasible_the_last_sample_goes_to_repair() -> None:
+def test_random_actions_of_the_warm_up_are_tried_like_samples() -> None:
+    made, obs = learner(warmup=10), observations(make_task("R+L2"), 1)
+    twin = make_generator(0, "noise")
+    twin.set_state(made.noise_generator.get_state())
+    drawn = 2 * torch.rand((100, 2), generator=twin) - 1
+    policy, action = made.act_pair(obs)
+    first = next(k for k, sample in enumerate(drawn) if sample.square().sum() <= 0.05)
+    assert policy is None
+    assert torch.equal(action, drawn[[first]])
+    assert torch.equal(made.refused, drawn[:first])
+
+
+@pytest.mark.parametrize("warmup", [1, 10])
+def test_where_none_is_feasible_the_last_sample_goes_to_repair_and_counts_as_a_violation(warmup: int) -> None:
     # No sample of a density meets an equality.
-    made = learner("BSS-3", steps=2, tries=7)
-    _, action = made.act_pair(observations(made.task, 1))
+    made = learner("BSS-3", warmup=warmup, steps=2, tries=7)
+    obs = observations(made.task, 1)
+    _, action = made.act_pair(obs)
     assert made.refused.shape == (7, 3)
     assert torch.equal(action, made.refused[6:])
+    made.observe(transitions(made.task, 1)[0]._replace(obs=obs, behaviour=action, reward=-3.0))
+    batch = made.replay.sample(200, make_generator(0, "batch"))
+    refused = (batch.action[:160] == action.float()).all(dim=1)
+    assert bool(refused.any())
+    assert batch.reward[:160][refused].unique(dim=0).tolist() == [[-3.0, pytest.approx(-0.2)]]
+
+
+def test_a_sample_is_accepted_up_to_a_violation() -> None:
+    made = learner("BSS-3", warmup=1, steps=2, accepted_violation=5.0)
+    accepted = []
+    for _ in range(20):
+        _, action = made.act_pair(observations(made.task, 1))
+        accepted.append(bool((action.sum() - 90).abs() <= 5))
+        assert all(abs(float(refused.sum()) - 90) > 5 for refused in made.refused)
+        assert len(made.refused) < 100
+    assert all(accepted)
+
+
+def test_critics_learn_from_rewards_that_are_scaled_and_shifted() -> None:
+    made = learner(reward_scale=0.5, reward_shift=2.0)
+    made.observe(transitions(made.task, 1)[0]._replace(reward=-3.0))
+    assert made.replay.sample(1, make_generator(0, "batch")).reward.tolist() == [[0.5, 0.0]]
 
 
 def test_batches_have_both_kinds_and_their_rewards() -> None:
@@ -126,18 +162,26 @@ def test_the_actor_learns_from_the_most_hopeful_critic_and_preference_of_each_st
 
 
 def test_the_last_four_critics_are_kept_newest_first() -> None:
-    made = learner(steps=60, snapshot_every=2)
-    kept = []
+    made = learner(steps=60, snapshot_after=2, snapshot_every=2)
+    kept, pools, actor_loss = [], [], made.actor_loss
+
+    def noted(actor, pool, *others):
+        pools.append(pool)
+        return actor_loss(actor, pool, *others)
+
+    made.actor_loss = noted
     for _ in range(12):
         made.update()
-        if made.updates % 2 == 0:
+        # The actor maximises over those kept so far, besides the present one.
+        assert len(pools[-1]) == 1 + min(len(kept), 4)
+        if made.updates > 2 and made.updates % 2 == 0:
             kept.insert(0, [tensor.clone() for tensor in made.state["critics"]])
     for age in range(4):
         assert all(map(torch.equal, made.state[f"past_critics.{age}"], kept[age]))
 
 
 def test_a_state_can_be_loaded_after_a_critic_was_kept() -> None:
-    made = learner(steps=60, snapshot_every=2)
+    made = learner(steps=60, snapshot_after=0, snapshot_every=2)
     for _ in range(3):
         made.update()
     state = made.state_dict()

@@ -43,6 +43,17 @@ class Halfspace(Constraint):
         return [obs_row[:2] @ x <= self.bound, x >= self.lower, x <= self.upper]
 
 
+def test_a_feasible_action_has_no_scaled_violation_and_no_slope_although_a_solver_rounds() -> None:
+    action = torch.tensor([[0.1, 0.2], [0.9, 0.9]], dtype=torch.float64, requires_grad=True)
+    found = Halfspace(0.5).scaled_violation(action, torch.ones((2, 2), dtype=torch.float64))
+    found.sum().backward()
+    root = 2**0.5
+    torch.testing.assert_close(found, torch.tensor([0.0, 1.3 / root], dtype=torch.float64), atol=1e-6, rtol=0)
+    assert action.grad is not None
+    assert action.grad[0].tolist() == [0.0, 0.0]
+    torch.testing.assert_close(action.grad[1], torch.full((2,), 1 / root, dtype=torch.float64), atol=1e-5, rtol=0)
+
+
 class Plane(Constraint):
     """a_1 + a_2 = 0.3, with what a set in a plane needs."""
 

@@ -1,14 +1,17 @@
 """What every exact family must satisfy beyond conformance: one parametrised row, float64 unless said otherwise."""
 
+import itertools
+
 import cvxpy as cp
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from envs.constraints import Allocation, Ball, Power, WeightedL1
 from envs.constraints.solver import ParametrisedProgram
 from envs.errors import UserError
-from tests.envs.constraints.conftest import TIGHT
+from tests.envs.constraints.conftest import CONVEX, TIGHT
 
 # Programs solved a case; each takes a millisecond.
 SOLVES = 200
@@ -153,15 +156,44 @@ def test_boxes_are_tight(case, generator) -> None:
     assert torch.allclose(c.from_free(c.to_free(action)), action, rtol=0, atol=1e-12)
 
 
+# --- penalties ---------------------------------------------------------------------------------------------------
+
+
+def of_kind(*kinds: type) -> list:
+    return [pytest.param(case, id=case.name) for case in CONVEX if isinstance(case.constraint, kinds)]
+
+
+@pytest.mark.parametrize("case", of_kind(WeightedL1, Power))
+def test_the_scaled_violation_of_a_power_budget_is_acrl_benchs(case, generator) -> None:
+    c = case.constraint
+    action, obs = case.action(50, generator), case.obs(50, generator)
+    w, factors = obs[:, list(c.context_indices)].numpy(), (-1, 1) if isinstance(c, WeightedL1) else (0, 1)
+    for a, state, found in zip(action.numpy(), w, c.scaled_violation(action, obs).numpy(), strict=True):
+        over = [*(a - c.upper), *(c.lower - a)]
+        for signs in itertools.product(factors, repeat=c.dim):
+            normal = signs * state
+            if normal.any():
+                over.append((normal @ a - c.bound) / np.linalg.norm(normal))
+        assert found == pytest.approx(np.linalg.norm(np.maximum(over, 0)), abs=1e-12)
+
+
+@pytest.mark.parametrize("case", of_kind(Ball, Allocation))
+def test_the_scaled_violation_of_others_is_the_distance(case, generator) -> None:
+    action, obs = case.action(50, generator), case.obs(50, generator)
+    distance = (action - case.constraint.project(action, obs)).norm(dim=1)
+    assert (distance > 0).any()
+    torch.testing.assert_close(case.constraint.scaled_violation(action, obs), distance)
+
+
 # --- gradients ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["violation", "project"])
+@pytest.mark.parametrize("name", ["violation", "project", "scaled_violation"])
 def test_gradients_are_right_away_from_kinks(case, generator, name: str) -> None:
     # Kinks have measure zero, but finite differences step over them: velocities of one magnitude keep them apart.
     action = case.action(4, generator)
     obs = torch.randn((4, case.width), generator=generator, dtype=torch.float64) * 15
-    inputs = action.requires_grad_(), obs.requires_grad_()
+    inputs = action.requires_grad_(), obs.requires_grad_(name != "scaled_violation")
     assert torch.autograd.gradcheck(getattr(case.constraint, name), inputs, eps=1e-7, atol=1e-4)
 
 
@@ -175,7 +207,8 @@ def test_gradients_are_finite_in_every_corner(case, generator, dtype: torch.dtyp
     action, obs = (torch.cat(parts).to(dtype).requires_grad_() for parts in (actions, states))
     point = case.constraint.project(action, obs)
     assert case.constraint.contains(point, obs).all()
-    (point.sum() + case.constraint.violation(action, obs).sum()).backward()
+    violations = case.constraint.violation(action, obs).sum() + case.constraint.scaled_violation(action, obs).sum()
+    (point.sum() + violations).backward()
     assert torch.isfinite(action.grad).all()
     assert obs.grad is None or torch.isfinite(obs.grad).all()
 

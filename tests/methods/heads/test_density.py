@@ -87,8 +87,9 @@ def test_the_density_integrates_to_1(task_id: str) -> None:
     direction = direction / direction.norm(dim=1, keepdim=True)
     states = obs.expand(len(direction), -1)
     # Far out every action is on the boundary.
-    lower, upper = map(torch.as_tensor, c.free_box if c.free_dim < c.dim else (c.lower, c.upper))
-    middle, half = (lower + upper) / 2, (upper - lower) / 2
+    flat = c.free_dim < c.dim
+    lower, upper = map(torch.as_tensor, c.free_box if flat else (c.lower, c.upper))
+    middle, half = c.to_free(c.interior(obs)) if flat else (lower + upper) / 2, (upper - lower) / 2
     centre = (c.to_free(c.interior(obs)) - middle) / half
     far = centre + 1e3 * direction
     edge = (c.to_free(head(far, states)) - middle) / half - centre

@@ -22,6 +22,7 @@ from methods.heads.gauge import GaugeHead
 from methods.heads.identity import IdentityHead
 from methods.heads.projection import ProjectionHead
 from methods.heads.radial import RadialHead
+from methods.heads.ray import RayHead
 from tests.envs.constraints.conftest import CONVEX, Case, unit
 
 KEEPING = (ProjectionHead, AlphaHead, RadialHead, GaugeHead)
@@ -43,12 +44,12 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(11)
 
 
-def scale(head: Head) -> tuple[Tensor, Tensor]:
-    """Middle and half-widths of the box that outputs stand for."""
+def scale(head: Head, obs: Tensor) -> tuple[Tensor, Tensor]:
+    """The point that output 0 stands for, and the half-widths of the box that outputs are scaled to."""
     c = head.constraint
-    box = c.free_box if head.in_plane and c.free_dim < c.dim else (c.lower, c.upper)
-    lower, upper = map(torch.as_tensor, box)
-    return (lower + upper) / 2, (upper - lower) / 2
+    flat = head.in_plane and c.free_dim < c.dim
+    lower, upper = map(torch.as_tensor, c.free_box if flat or isinstance(head, GaugeHead) else (c.lower, c.upper))
+    return centre(head, obs) if flat and isinstance(head, RayHead) else (lower + upper) / 2, (upper - lower) / 2
 
 
 def coordinates(head: Head, action: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ def coordinates(head: Head, action: Tensor) -> Tensor:
 
 def centre_outputs(head: Head, obs: Tensor) -> Tensor:
     """The outputs whose ray has no direction."""
-    middle, half = scale(head)
+    middle, half = scale(head, obs)
     return 0 * middle.expand(len(obs), -1) if head.squashed else (centre(head, obs) - middle) / half
 
 
@@ -94,7 +95,7 @@ def test_every_output_gives_a_feasible_action(head: Head, case: Case, generator:
 
 def origin(head: Head, action: Tensor, obs: Tensor) -> Tensor:
     """The output that the head takes to a feasible action, by the inverse of its formula."""
-    middle, half = scale(head)
+    middle, half = scale(head, obs)
     if isinstance(head, ProjectionHead | AlphaHead):
         return (coordinates(head, action) - middle) / half
     step = coordinates(head, action) - centre(head, obs)
@@ -156,7 +157,7 @@ def test_the_log_determinant_is_that_of_the_jacobian(case: Case, kind: type[Head
 
 def assert_volume(head: Head, output: Tensor, obs: Tensor) -> None:
     """The log-determinant against that of the Jacobian, where this has digits left."""
-    half = scale(head)[1]
+    half = scale(head, obs)[1]
 
     def one(output: Tensor, obs: Tensor) -> Tensor:
         return coordinates(head, head(output[None], obs[None]))[0] / half
@@ -186,7 +187,7 @@ def test_seeds_side_by_side_get_what_each_gets_alone(head: Head, case: Case, gen
 def test_radial_squashing_pulls_an_action_moved_away_back_along_its_ray(case: Case, generator: torch.Generator) -> None:
     head = AlphaHead(case.constraint)
     output, obs = typical(head, generator), case.obs(ROWS, generator)
-    middle, half = scale(head)
+    middle, half = scale(head, obs)
     action = head.constraint.from_free(middle + half * output)
     found = RadialHead(case.constraint).again(action, obs)
     torch.testing.assert_close(found, head(output, obs), atol=1e-12, rtol=1e-12)
