@@ -18,16 +18,19 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: $(VENV)/.libraries
+$(VENV)/.installed: $(VENV)/.libraries pyproject.toml
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # By themselves, so that an image of a container keeps them while only the code changes.
 libraries: $(VENV)/.libraries
 
-$(VENV)/.libraries: requirements.lock pyproject.toml install_libraries.sh
+# Not made anew for other changes of pyproject.toml: the lock changes with its libraries.
+$(VENV)/.libraries: requirements.lock install_libraries.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "error: $(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=..."; exit 2; }
+		{ echo "error: $(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: $(PYTHON) cannot make environments; install its venv, such as python3.11-venv" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV)
 	@sh install_libraries.sh $(BIN)/python
 	@touch $@

@@ -1,7 +1,7 @@
 """What a checkpoint of an unfinished run costs once the replay buffer is full: size, seconds, share of the time.
 
 Run ``python -m benchmarks.checkpoints [--folder F]``; F lies on the disk that is asked about. The buffer is filled with
-ones. The next write waits a minute, or as long as holds writing to the share ``SHARE`` of ``training/checkpoint.py``.
+ones. The next write waits a minute, or as long as holds writing to the share ``SHARE`` of ``records/store.py``.
 The exit code is 1 if the share is larger all the same.
 """
 

@@ -39,16 +39,17 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    lines = []
+    lines, codes = [], []
     for name, command in (
         ("make setup", ["make", "setup"]),
         ("make repro", ["make", "repro"]),
         ("make repro with nothing to do", ["make", "repro"]),
     ):
         code, seconds, peak = measure(command, folder)
+        codes.append(code)
         lines.append(f"{name}: exit {code}, {seconds:.1f} s, peak memory {peak / 2**30:.2f} GiB")
     print("\n".join(lines))
-    return 0
+    return int(any(codes))
 
 
 if __name__ == "__main__":

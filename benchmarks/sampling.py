@@ -14,7 +14,8 @@ Second table: HMC against the chain of FlowPG's released code, which makes one s
 that is infeasible, at one state. The released code runs one chain at a time; here both samplers run equally many at
 once, from independent feasible starts, since many cost little more than one.
 
-Times are CPU seconds of this thread, so that other work on the machine counts little; each is the median of some runs.
+Times are CPU seconds of this thread, so that other work on the machine counts little. Those of the first table are
+medians of some runs, those of the second of one run each.
 """
 
 from __future__ import annotations

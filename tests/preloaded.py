@@ -32,8 +32,10 @@ LIBRARIES = (
     *("hypothesis", "pytest", "scipy.optimize", "scipy.stats", "seaborn", "stable_baselines3", "torch._dynamo", "zuko"),
 )
 READY = b"ready"
-# Isolated and without packages, it starts in some milliseconds.
-CLIENT = """#!{python} -IS
+# Isolated and without packages, it starts in some milliseconds. A shell starts it, since the path may have a space.
+CLIENT = """#!/bin/sh
+'''exec' "{python}" -IS "$0" "$@"
+'''
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as command:
     command.connect({address!r})

@@ -44,7 +44,11 @@ def mean_of_tasks(tasks: Values, generator: np.random.Generator, bounds: tuple[f
 
 
 def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Generator) -> Estimate:
-    """The same interquartile mean, with an interval for other tasks: whole tasks are drawn, with all their seeds."""
+    """The same interquartile mean, with an interval for other tasks: whole tasks are drawn, with all their seeds.
+
+    Raises:
+        ValueError: If tasks have different numbers of seeds.
+    """
     strata = _arrange(tasks)
     if not strata:
         return point(None, 0)
@@ -53,19 +57,11 @@ def interquartile_mean_of_other_tasks(tasks: Values, generator: np.random.Genera
     if len(strata) < 3:
         return point(centre, runs, FEW_TASKS)
 
-    # Rows of unequal length are padded with values that the trimmed mean leaves out.
-    longest = max(map(len, strata))
-    filled = np.stack([np.pad(stratum, (0, longest - len(stratum)), constant_values=np.inf) for stratum in strata])
-    counts = np.array([len(stratum) for stratum in strata])
+    values = np.stack(strata)
 
     def of(chosen: Floats, axis: int = -1) -> Any:
-        drawn = np.moveaxis(chosen, axis, -1).astype(int)
-        values = np.sort(filled[drawn].reshape(*drawn.shape[:-1], -1), axis=-1)
-        total = counts[drawn].sum(axis=-1, keepdims=True)
-        cut = (TRIMMED * total).astype(int)
-        place = np.arange(values.shape[-1])
-        kept = (place >= cut) & (place < total - cut)
-        return np.where(kept, values, 0.0).sum(axis=-1) / kept.sum(axis=-1)
+        drawn = values[np.moveaxis(chosen, axis, -1).astype(int)]
+        return _middle_mean(drawn.reshape(*drawn.shape[:-2], -1))
 
     ends = _bootstrap([np.arange(len(strata), dtype=np.float64)], of, generator, TASK_RESAMPLES)
     return _estimate(centre, ends, runs, OVER_TASKS)

@@ -6,8 +6,10 @@ Validity is given at each tolerance, and intervals tell how sure a difference is
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +21,9 @@ import pandas as pd
 from benchmark.analysis import aggregate, anchors, summaries, timing
 from benchmark.analysis.statistics import Estimate, mean_interval, point
 from benchmark.analysis.summaries import SHARE, Cell, make_cell, make_frame, over_runs
-from benchmark.records.config import Profile
+from benchmark.records.config import Params, Profile
 from benchmark.records.results import TOLERANCES
+from benchmark.records.runs import is_stale
 from benchmark.records.selection import CompleteRun, Selection, read_profile
 
 ALL_TASKS = "all"
@@ -174,13 +177,18 @@ class Leaderboard:
         yield make_cell("improvement", "share", better)
 
 
-def read_leaderboard(folder: Path, profile: Profile) -> Leaderboard:
-    """The leaderboard of a profile from its folder ``results/<profile>``.
+def read_leaderboard(folder: Path, profile: Profile, params: Params | None = None) -> Leaderboard:
+    """The leaderboard of a profile from its folder ``results/<profile>``; with ``params``, it knows what is stale.
 
     Raises:
         UserError: As :func:`benchmark.records.selection.read_profile`.
     """
-    return Leaderboard(read_profile(folder, profile))
+    found = read_profile(folder, profile)
+    if params is not None:
+        runs = [run.record for runs in found.complete.values() for run in runs]
+        stale = Counter(run.method for run in runs if is_stale(run, params))
+        found = dataclasses.replace(found, stale=dict(sorted(stale.items())))
+    return Leaderboard(found)
 
 
 def generator() -> np.random.Generator:

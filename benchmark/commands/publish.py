@@ -21,9 +21,9 @@ from benchmark.commands import (
 )
 
 if TYPE_CHECKING:
+    from benchmark.analysis.leaderboard import Leaderboard
     from benchmark.publishing.pictures import PictureFile
     from benchmark.records.config import Params
-    from benchmark.records.selection import Selection
 
 
 @click.command()
@@ -36,7 +36,6 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
     JSON keys: profile, paths.
     """
     from benchmark.analysis.claims import evaluate_claims
-    from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.claims import write_claims
     from benchmark.publishing.figures import write_figures
     from benchmark.publishing.findings import update_readme
@@ -47,8 +46,7 @@ def tables(profile: str, results: Path, as_json: bool) -> None:
 
     params = load_params()
     check_runs(profile, results)
-    board = read_leaderboard(results / profile, params.profile(profile))
-    _warn_of_stale(params, board.found, results)
+    board = _read_board(params, profile, results)
     folder = results / profile
     paths = [*write_tables(board, folder), *write_figures(board, folder)]
     claims = evaluate_claims(board.found, folder)
@@ -106,15 +104,13 @@ def report(profile: str, episodes: bool, results: Path, as_json: bool) -> None:
     JSON keys: profile, paths, pictures, left_out.
     """
     from benchmark.analysis.claims import evaluate_claims
-    from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.pictures import write_pictures
     from benchmark.publishing.site import write_site
     from benchmark.records.config import load_params
     from benchmark.training.progress import progress_bar
 
     params = load_params()
-    board = read_leaderboard(results / profile, params.profile(profile))
-    _warn_of_stale(params, board.found, results)
+    board = _read_board(params, profile, results)
     drawn: list[PictureFile] = []
     tasks = board.found.begun()
     with progress_bar(len(tasks), "pictures", "task") as bar:
@@ -161,27 +157,28 @@ def export(
     show_paths(written.paths, as_json, profile=profile, megabytes=written.megabytes, left_out=written.left_out)
 
 
-def _warn_of_stale(params: Params, found: Selection, results: Path) -> None:
-    """Warn on stderr how many runs, flows and timings of a profile are stale, and name the command that helps."""
+def _read_board(params: Params, profile: str, results: Path) -> Leaderboard:
+    """The leaderboard of a profile, which knows what is stale; stderr is told how much is and which command helps."""
+    from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.records.provenance import mixed_libraries
-    from benchmark.records.runs import is_stale
     from benchmark.training.flows import flow_states
     from benchmark.training.timing import timing_state
 
-    profile = found.profile
+    board = read_leaderboard(results / profile, params.profile(profile), params)
+    found = board.found
     complete = [run.record for runs in found.complete.values() for run in runs]
     if mixed := mixed_libraries(run.provenance for run in complete):
         click.echo(f"warning: runs were made with different versions of libraries: {'; '.join(mixed)}", err=True)
-    stale = [run for run in complete if is_stale(run, params)]
     flows = [state for *_, state in flow_states(params, profile, [], [], results) if state == "stale"]
     timings = [task for task in found.timing if timing_state(params, profile, task, results) == "stale"]
     for count, kind, command in (
-        (len(stale), "runs", f"see `acrl status -p {profile}`"),
+        (sum(found.stale.values()), "runs", f"see `acrl status -p {profile}`"),
         (len(flows), "flows", f"see `acrl status --flows -p {profile}`"),
         (len(timings), "timings", f"make them anew with `acrl timing {' '.join(timings)} -p {profile}`"),
     ):
         if count:
             click.echo(f"warning: {count} {kind} are of other versions or settings than today's: {command}", err=True)
+    return board
 
 
 @click.command()

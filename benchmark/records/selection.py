@@ -71,6 +71,7 @@ class Selection:
         unused: Paths, in the profile's folder, of runs of other tasks, methods or seeds.
         ranked: Whether the budget is long enough to rank methods by return.
         only_timed: Tasks on which a method is timed and not run.
+        stale: Methods with complete runs of other versions or settings than today's, and their number of such runs.
     """
 
     profile: str
@@ -87,6 +88,7 @@ class Selection:
     unused: list[str] = field(default_factory=list)
     ranked: bool = True
     only_timed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    stale: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -32,6 +32,7 @@ from methods.base import method_class
 # through a frozen flow costs the same, however long it was trained.
 SHORT_SETTINGS = {
     "warmup": 1,
+    "snapshot_after": 0,
     "snapshot_every": 1,
     "samples": {"train": 2000, "test": 500, "rollout_steps": 500},
     "flow": {"updates": 50},

@@ -222,12 +222,17 @@ def describe_anchors(found: Selection) -> str:
 
 
 def describe_failures(found: Selection) -> list[str]:
-    """A note for every run that failed or timed out, and one on runs outside the selection."""
+    """A note for every run that failed or timed out, one on stale runs, and one on runs outside the selection."""
     notes = [
         f"{run.task}, {run.method}, seed {run.seed} {'timed out' if run.status == 'timeout' else 'failed'} "
         f"and counts as missing: {one_line(run.error)}"
         for run in found.failures
     ]
+    if found.stale:
+        notes.append(
+            f"Stale, made with other versions or settings than today's: {sum(found.stale.values())} runs of "
+            f"{', '.join(found.stale)}. See acrl status -p {found.profile} for why."
+        )
     if found.unused:
         notes.append(f"Not part of this selection, so not shown: {', '.join(found.unused)}.")
     return notes

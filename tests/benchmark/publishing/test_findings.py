@@ -13,8 +13,11 @@ import pytest
 from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.leaderboard import Leaderboard, read_leaderboard
 from benchmark.publishing.advice import ALL_OPEN, does_the_flow_help
+from benchmark.publishing.claims import write_claims
 from benchmark.publishing.extremes import extremes
 from benchmark.publishing.findings import findings, markers, released_target, update_readme
+from benchmark.publishing.metrics import write_metrics
+from benchmark.publishing.tables import write_tables
 from benchmark.records.config import load_params
 from benchmark.records.results import FinalPolicy
 from benchmarks.set_picture import PICTURE, draw
@@ -43,6 +46,16 @@ def test_the_readme_says_what_the_record_says() -> None:
     written = (ROOT / "README.md").read_text().partition(begin)[2].partition(end)[0]
     expected = findings(board, evaluate_claims(board.found, folder), folder)
     assert written.strip() == expected.strip(), "stale: run `acrl tables -p small`"
+
+
+@pytest.mark.parametrize("profile", ["small", "survey"])
+def test_the_committed_pages_say_what_the_record_says(profile: str, tmp_path: Path) -> None:
+    folder, params = ROOT / "results" / profile, load_params(ROOT / "params.yaml")
+    board = read_leaderboard(folder, params.profile(profile), params)
+    claims = evaluate_claims(board.found, folder)
+    made = [*write_tables(board, tmp_path), *write_claims(claims, tmp_path), *write_metrics(board, tmp_path)]
+    stale = [path.name for path in made if path.read_bytes() != (folder / path.relative_to(tmp_path)).read_bytes()]
+    assert not stale, f"run `acrl tables -p {profile}`"
 
 
 def test_its_picture_is_what_its_script_draws() -> None:

@@ -50,6 +50,21 @@ def test_a_key_changes_with_every_version(monkeypatch: pytest.MonkeyPatch) -> No
     assert flowpg.SAMPLES_VERSION == dataset.SAMPLES_VERSION
 
 
+def test_a_key_changes_with_the_seed_and_every_setting_of_a_run() -> None:
+    task, run = make_task("HC+O"), config()
+    other = {
+        "steps": 200,
+        "evaluation": run.evaluation.model_copy(update={"final_episodes": 2}),
+        "update_at": "step",
+        "timeout_seconds": 60.0,
+        "method": {"alpha": 0.5},
+    }
+    assert other.keys() == RunConfig.model_fields.keys()
+    changed = [run.model_copy(update={name: value}) for name, value in other.items()]
+    found = {run_key(task, NFW, one, 0) for one in (run, *changed)} | {run_key(task, NFW, run, 1)}
+    assert len(found) == len(other) + 2
+
+
 def test_a_default_setting_is_in_no_key() -> None:
     task = make_task("HC+O")
     assert run_key(task, NFW, config(alpha=0.01), 0) == run_key(task, NFW, config(), 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.records.selection import commits
 from envs.errors import UserError
 from tests.benchmark.synthetic_results import (
     SEEDS,
@@ -15,6 +16,7 @@ from tests.benchmark.synthetic_results import (
     alter,
     make_failure,
     make_flow,
+    make_provenance,
     make_run,
     make_timing,
     row_of,
@@ -120,3 +122,9 @@ def test_no_run_is_missing_where_a_method_is_only_timed(copied: Path) -> None:
     text = tables_of(copied, only_timed={"nfw": ["R+L2"]})["README.md"]
     assert "18 of 18 runs are complete." in text
     assert "On R+L2, nfw is timed and not trained." in text
+
+
+def test_one_result_with_uncommitted_changes_is_told() -> None:
+    clean, dirty = (make_provenance(commit=letter * 40, dirty=letter == "b") for letter in "ab")
+    assert commits([clean, clean]) == "a" * 12
+    assert commits([dirty, clean]) == f"{'a' * 12}, {'b' * 12} (with uncommitted changes)"

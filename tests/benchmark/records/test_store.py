@@ -14,7 +14,7 @@ from benchmark.records.store import ArtifactStore, FileCheckpoint, load_tensors,
 from envs import UserError, make_task
 from methods.base import Artifacts, Tensors
 
-CODE = ("envs.seeding",)
+VERSIONS = {"samples": 1}
 
 
 def numbers(_: Artifacts) -> Tensors:
@@ -22,7 +22,7 @@ def numbers(_: Artifacts) -> Tensors:
 
 
 def of_a_part(parts: Artifacts) -> Tensors:
-    return parts.get("samples", {}, CODE, numbers)
+    return parts.get("samples", {}, VERSIONS, numbers)
 
 
 def never(_: Artifacts) -> Tensors:
@@ -36,47 +36,47 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"\xff" * len(b)])
 def test_a_damaged_file_is_refused_and_set_aside(store: ArtifactStore, damage: Callable[[bytes], bytes]) -> None:
-    store.get("flows", {}, CODE, numbers)
+    store.get("flows", {}, VERSIONS, numbers)
     path = store.path("flows")
     path.write_bytes(damaged := damage(path.read_bytes()))
     with pytest.raises(UserError, match=r"renamed to R\+L2.damaged; run again to replace it"):
-        store.get("flows", {}, CODE, numbers)
+        store.get("flows", {}, VERSIONS, numbers)
     assert path.with_suffix(".damaged").read_bytes() == damaged
-    assert torch.equal(store.get("flows", {}, CODE, numbers)["numbers"], numbers(store)["numbers"])
+    assert torch.equal(store.get("flows", {}, VERSIONS, numbers)["numbers"], numbers(store)["numbers"])
 
 
-@pytest.mark.parametrize("change", ["config", "code", "task"])
+@pytest.mark.parametrize("change", ["config", "versions", "task"])
 def test_an_artifact_of_another_key_is_made_anew(store: ArtifactStore, change: str) -> None:
-    store.get("flows", {"a": 1}, CODE, lambda _: {"old": torch.zeros(1)})
+    store.get("flows", {"a": 1}, VERSIONS, lambda _: {"old": torch.zeros(1)})
     if change == "task":
         (store.folder / "flows" / "R+N.safetensors").write_bytes(store.path("flows").read_bytes())
         store = ArtifactStore(store.folder, make_task("R+N"))
     config = {"a": 2 if change == "config" else 1}
-    code = ("envs.errors",) if change == "code" else CODE
-    assert "numbers" in store.get("flows", config, code, numbers)
+    versions = {"samples": 2} if change == "versions" else VERSIONS
+    assert "numbers" in store.get("flows", config, versions, numbers)
 
 
 def test_an_artifact_of_other_libraries_is_made_anew_where_that_is_asked(
     store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.get("flows", {}, CODE, of_a_part)
+    store.get("flows", {}, VERSIONS, of_a_part)
     strict = ArtifactStore(store.folder, store.task, same_libraries=True)
-    strict.get("flows", {}, CODE, never)
+    strict.get("flows", {}, VERSIONS, never)
     monkeypatch.setattr("benchmark.records.store.library_versions", lambda: {"torch": "0.1"})
-    store.get("flows", {}, CODE, never)
+    store.get("flows", {}, VERSIONS, never)
     with pytest.raises(AssertionError, match="made again"):
-        strict.get("samples", {}, CODE, never)
-    strict.get("flows", {}, CODE, of_a_part)
-    strict.get("samples", {}, CODE, never)
+        strict.get("samples", {}, VERSIONS, never)
+    strict.get("flows", {}, VERSIONS, of_a_part)
+    strict.get("samples", {}, VERSIONS, never)
 
 
 def test_its_cost_is_what_making_it_and_its_parts_took(store: ArtifactStore) -> None:
-    store.get("flows", {}, CODE, of_a_part)
+    store.get("flows", {}, VERSIONS, of_a_part)
     again = ArtifactStore(store.folder, store.task)
-    again.get("flows", {}, CODE, never)
+    again.get("flows", {}, VERSIONS, never)
     assert again.cost == pytest.approx(store.cost, abs=1e-5)
     parts = ArtifactStore(store.folder, store.task)
-    parts.get("samples", {}, CODE, never)
+    parts.get("samples", {}, VERSIONS, never)
     assert again.cost >= parts.cost
 
 
@@ -92,13 +92,13 @@ def test_a_preparation_goes_on_from_what_it_saved(store: ArtifactStore) -> None:
         return state
 
     with pytest.raises(KeyboardInterrupt):
-        store.get("flows/a", {}, CODE, stop)
+        store.get("flows/a", {}, VERSIONS, stop)
     assert not store.path("flows/a").exists()
     path = store.folder / "unfinished/flows/a/R+L2.safetensors"
     tensors, facts = load_tensors(path)
     save_tensors(path, tensors, facts | {"seconds": "100"})
     again = ArtifactStore(store.folder, store.task)
-    assert torch.equal(again.get("flows/a", {}, CODE, go_on)["so far"], torch.ones(3))
+    assert torch.equal(again.get("flows/a", {}, VERSIONS, go_on)["so far"], torch.ones(3))
     # With the time before the interruption.
     assert 100 <= again.cost < 110
     assert not path.exists()
@@ -114,7 +114,7 @@ def test_work_of_other_libraries_starts_anew(store: ArtifactStore, monkeypatch: 
 
 def test_parts_count_once_though_the_work_was_interrupted(store: ArtifactStore) -> None:
     def stop(parts: Artifacts) -> Tensors:
-        parts.get("samples", {}, CODE, numbers)
+        parts.get("samples", {}, VERSIONS, numbers)
         # As if they had taken long.
         path = store.path("samples")
         tensors, facts = load_tensors(path)
@@ -126,11 +126,11 @@ def test_parts_count_once_though_the_work_was_interrupted(store: ArtifactStore) 
 
     def go_on(parts: Artifacts) -> Tensors:
         assert parts.checkpoint.load() is not None
-        return parts.get("samples", {}, CODE, never)
+        return parts.get("samples", {}, VERSIONS, never)
 
     with pytest.raises(KeyboardInterrupt):
-        store.get("flows/a", {}, CODE, stop)
-    store.get("flows/a", {}, CODE, go_on)
+        store.get("flows/a", {}, VERSIONS, stop)
+    store.get("flows/a", {}, VERSIONS, go_on)
     assert 1000 <= store.cost < 1010
 
 

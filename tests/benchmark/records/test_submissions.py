@@ -136,6 +136,9 @@ def test_runs_of_an_older_protocol_are_stale_wherever_they_are_from(folder: Path
     assert done.out.splitlines()[0] == "profile smoke: 1 stale"
     assert "stale (version of protocol is 1, was 0)" in done.out
     assert "warning: 1 runs are of other versions or settings than today's" in acrl(folder, "tables", "-p", "smoke").err
+    for page in ("tables/leaderboard.md", "tables/README.md", "claims.md"):
+        told = "Stale, made with other versions or settings than today's: 1 runs of theirs."
+        assert told in (folder / "results/smoke" / page).read_text()
     warnings = said(verify(folder, PLACE, "--no-rerun")[1], "warning")
     assert any("versions: R+L2 theirs seed 0 was made with other versions" in one for one in warnings)
 

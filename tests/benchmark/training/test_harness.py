@@ -14,11 +14,12 @@ from gymnasium.envs.mujoco.reacher_v5 import ReacherEnv
 from torch import Tensor
 
 from benchmark.records.config import EvaluationSettings, RunConfig
+from benchmark.records.store import RunCheckpoint
 from benchmark.training import meter as clock
-from benchmark.training.harness import Outcome, train
+from benchmark.training.harness import Outcome, Watch, train
 from envs import UserError, make_task, registry
 from methods import base, list_methods
-from methods.base import Method, Transition
+from methods.base import Method, Tensors, Transition
 from tests.methods.learners import settings
 from tests.methods.scripted import Scripted
 
@@ -38,10 +39,18 @@ Run = Callable[..., Outcome]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Trains a method given by its class."""
 
-    def run_class(cls: type[Method[Any]], task: str = "R+L2", **changes: Any) -> Outcome:
+    def run_class(
+        cls: type[Method[Any]],
+        task: str = "R+L2",
+        checkpoint: RunCheckpoint | None = None,
+        watch: Watch | None = None,
+        **changes: Any,
+    ) -> Outcome:
         list_methods()
         monkeypatch.setitem(base._METHODS, cls.id, cls)
-        return train(make_task(task), cls.id, config(**changes), 0, tmp_path, lambda _: None)
+        return train(
+            make_task(task), cls.id, config(**changes), 0, tmp_path, lambda _: None, checkpoint=checkpoint, watch=watch
+        )
 
     return run_class
 
@@ -92,7 +101,9 @@ def test_an_outcome_agrees_with_itself(task: str, method: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.MonkeyPatch, apart: bool) -> None:
+def test_each_part_is_charged_with_its_own_time(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, apart: bool
+) -> None:
     now = [0.0]
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
 
@@ -115,7 +126,16 @@ def test_each_part_is_charged_with_its_own_time(run: Run, monkeypatch: pytest.Mo
             now[0] += 10
             return {}
 
-    outcome = run(Slow)
+    class SlowDisk(RunCheckpoint):
+        def save(self, state: Tensors) -> None:
+            now[0] += 1e9
+            super().save(state)
+
+    def watch(*_: Any) -> None:
+        now[0] += 1e12
+
+    outcome = run(Slow, checkpoint=SlowDisk(tmp_path / "run.safetensors", "key", every=0), watch=watch)
+    assert now[0] > 1e12 + 1e9
     seconds = outcome.seconds
     # An output that is only counted costs nothing.
     assert outcome.violations.policy.n == STEPS * apart
@@ -151,9 +171,11 @@ def test_transitions_share_no_memory_with_the_environment(run: Run, monkeypatch:
 def test_evaluation_does_not_change_training(run: Run) -> None:
     often = EvaluationSettings(every=10, episodes=3, final_episodes=1)
     seldom = EvaluationSettings(every=1000, episodes=1, final_episodes=1)
-    first, second = (run(Scripted, task="R+O03", evaluation=evaluation) for evaluation in (often, seldom))
+    learner, small = base.method_class("ddpg-penalty"), settings("ddpg-penalty", warmup=WARMUP)
+    first, second = (run(learner, "R+O03", evaluation=evaluation, method=small) for evaluation in (often, seldom))
     assert first.visited == second.visited
     assert first.violations == second.violations
+    assert all(map(torch.equal, first.state.values(), second.state.values()))
 
 
 # --- methods that misbehave ------------------------------------------------------------------------------------------

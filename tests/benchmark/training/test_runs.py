@@ -66,3 +66,10 @@ def test_a_finished_run_comes_back_after_the_pipeline_removed_it(params: Params,
     assert restore(NFW, params, results)
     assert NFW.path(results).read_bytes() == whole
     assert not restore(OTHER, params, results)
+
+
+def test_a_result_of_other_libraries_does_not_come_back(
+    params: Params, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.records.runs.library_versions", lambda: {"torch": "0.1"})
+    assert not restore(NFW, params, results)

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.records.config import Params
-from benchmark.records.reports import TimingReport, timing_path
+from benchmark.records.config import Params, RunConfig
+from benchmark.records.reports import TimedRound, TimingReport, timing_path
 from benchmark.records.results import read_record
-from benchmark.training.timing import busy_seconds, time_steps, timing_state, turns
+from benchmark.training import timing
+from benchmark.training.timing import busy_seconds, time_round, time_steps, timing_state, turns
+from envs.registry import TaskSpec
 from tests.benchmark.conftest import changed
 
 FEW = ("flowpg", "ddpg-projection-qp", "ddpg-penalty")
@@ -26,11 +28,23 @@ def params(params: Params) -> Params:
 
 @pytest.fixture(scope="module")
 def timed(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with one task timed."""
+    """A results folder with one task timed, by turns in the promised order."""
     results = tmp_path_factory.mktemp("results")
-    done: list[int] = []
-    assert time_steps(params, "smoke", "R+L2", results, done.append) == timing_path(results / "smoke", "R+L2")
+    done, order = list[int](), list[tuple[str, int]]()
+
+    def noted(task: TaskSpec, method: str, config: RunConfig, steps: int, folder: Path) -> TimedRound:
+        order.append((method, steps))
+        return time_round(task, method, config, steps, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "time_round", noted)
+        assert time_steps(params, "smoke", "R+L2", results, done.append) == timing_path(results / "smoke", "R+L2")
     assert done == list(range(1, turns(params, "smoke") + 1))
+    # A short turn that is discarded, then rounds back and forth.
+    methods, settings = params.profiles["smoke"].methods, params.profiles["smoke"].timing
+    assert settings.rounds == 2
+    turns_of = [(methods, settings.steps // 10), (methods, settings.steps), (methods[::-1], settings.steps)]
+    assert order == [(method, steps) for names, steps in turns_of for method in names]
     return results
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.analysis.claims.rule import Claim
+from benchmark.analysis.claims.rule import Claim, Finding, Reading
+from benchmark.analysis.statistics import point
 from benchmark.publishing.claims import WHY, effect_rows, verdict_rows, write_claims
 from benchmark.records.results import TOLERANCES
 from tests.benchmark import synthetic_claims as synthetic
@@ -28,6 +29,43 @@ def reasons(claim: Claim, name: str) -> set[str]:
 
 def verdicts(claims: dict[str, Claim], *ids: str) -> set[str]:
     return {claims[id_].verdict for id_ in ids or claims}
+
+
+# --- the rule ---------------------------------------------------------------------------------------------------------
+
+OUTCOMES = {"reproduced": ["supported"], "partly": ["supported", "open"], "not reproduced": ["contradicted"]}
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (["reproduced", "reproduced"], "reproduced"),
+        (["reproduced", "not reproduced"], "partly"),
+        (["reproduced", UNTESTABLE], "partly"),
+        (["partly", UNTESTABLE, "not reproduced"], "partly"),
+        (["not reproduced", UNTESTABLE], "not reproduced"),
+        ([UNTESTABLE, UNTESTABLE], UNTESTABLE),
+    ],
+)
+def test_the_verdict_is_the_best_of_mixed_readings(found: list[str], verdict: str) -> None:
+    for order in (found, found[::-1]):
+        readings = [
+            Reading(
+                name="",
+                keys={},
+                column="",
+                findings=tuple(
+                    Finding("R+L2", point(0.0, 3), 1.0, outcome, "", 3, "ratio")  # type: ignore[arg-type]
+                    for outcome in OUTCOMES.get(one, ["open"])
+                ),
+                up_to=False,
+                decides=True,
+            )
+            for one in order
+        ]
+        assert [reading.verdict for reading in readings] == order
+        idle = Reading("", {}, "", (), up_to=False, decides=False)
+        assert Claim("C0", "", "", "", (*readings, idle)).verdict == verdict
 
 
 # --- all claims -------------------------------------------------------------------------------------------------------
