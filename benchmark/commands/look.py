@@ -142,8 +142,20 @@ def compare(
 def verify(path: Path, rerun_steps: int | None, no_rerun: bool, strict: bool, results: Path, as_json: bool) -> int:
     """Verify a run's JSON, a folder such as results/small, or a submission's TOML (docs/submit.md).
 
-    The checks include repeating a run. The exit code is 0 if all checks pass, 1 if one fails, and 2 if there is nothing
-    to verify.
+    Checks, what they fail on and, in parentheses, what they warn of. files: another schema, a wrong digest or place (no
+    digest). submission: the id of a reference method, of a method of the profile or, for a package, of this repository
+    (a method that is not installed). completeness: incomplete runs, runs beyond the profile's (missing runs).
+    configuration: settings that differ from the profile's, an unknown profile, task or method. versions: (keys that
+    differ from this checkout's). libraries: (runs made with different versions). commits: (uncommitted changes, then or
+    now). consistency: numbers that contradict each other, executed actions that are infeasible at 1e-6. rerun: a
+    repeated run that differs (an undecided rerun).
+
+    rerun repeats the shortest run that learns up to an evaluation after learning has started, or whole up to 2,000
+    steps, and compares returns, violations and losses. It agrees if they are equal to the bit or, with another
+    processor, lock or code, within 1e-4 relatively, or where another seed would lie in 99% of cases (Student's t, at
+    least three recorded seeds). With fewer seeds, or if it ended before anything was learned, it is undecided.
+
+    The exit code is 0 if all checks pass, 1 if one fails, and 2 if there is nothing to verify.
 
     JSON keys: path, kind, runs, findings, verdict.
     """

@@ -25,7 +25,7 @@ class Finding(Record):
 
     Attributes:
         level: ``ok``, ``warning`` or ``failed``. ``--strict`` turns warnings into failures.
-        check: Name of the check, as docs/submit.md lists it.
+        check: Name of the check, as ``acrl verify --help`` lists it.
         message: What was found, and what to do.
     """
 
