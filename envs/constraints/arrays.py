@@ -44,6 +44,13 @@ def back_like(found: Array, like: Array) -> Array:
     return as_tensor(found) if isinstance(like, Tensor) else found
 
 
+def as_slice(indices: tuple[int, ...]) -> slice | list[int]:
+    """Adjacent indices as a slice, which is read without copying."""
+    if indices and indices == tuple(range(indices[0], indices[-1] + 1)):
+        return slice(indices[0], indices[-1] + 1)
+    return list(indices)
+
+
 def some(mask: Array) -> bool:
     """Whether any entry is true; reading the only one is ten times as fast as a reduction."""
     return bool(mask.item() if mask.shape == (1, 1) else mask.any())

@@ -3,9 +3,6 @@
 A constraint describes ``C(s) = {a : g_j(a, s) <= 0}`` inside an action box. Subclass :class:`Constraint` and implement
 ``violation`` and ``cvxpy_constraints``. Projection, linear oracle, interior point and sampling then work through cvxpy.
 The shipped families subclass ``ExactConstraint`` (``exact.py``), which replaces these by exact, batched formulas.
-
-Subclasses are written for batches of torch tensors. The base class makes them accept NumPy arrays and single actions as
-well (``inputs.py``).
 """
 
 from __future__ import annotations
@@ -20,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from envs.constraints.arrays import as_slice
 from envs.constraints.gauge import gauge_by_bisection
 from envs.constraints.inputs import accept_arrays
 from envs.constraints.notation import box
@@ -47,8 +45,8 @@ class Constraint(ABC):
     ``constraint.project(np.ones(6), np.zeros(17))`` is a NumPy array (6,). Each row is answered for its own
     observation.
 
-    A subclass implements :meth:`violation` and :meth:`cvxpy_constraints`. Everything else has a default, most of them
-    through cvxpy, and accepts arrays and single actions without further code.
+    A subclass implements :meth:`violation` and :meth:`cvxpy_constraints` for batches of torch tensors. Everything else
+    has a default, most of them through cvxpy. Arrays and single actions need no further code (``inputs.py``).
 
     Args:
         lower: Lower end of the action box, shape (n,), in the environment's units.
@@ -77,7 +75,7 @@ class Constraint(ABC):
         if any(index < 0 for index in self.context_indices):
             raise UserError("context indices count from 0; negative ones would depend on the observation's length")
         self._context_end = max(self.context_indices, default=-1) + 1
-        self._columns = _as_slice(self.context_indices)
+        self._columns = as_slice(self.context_indices)
         self._programs: dict[str, ParametrisedProgram] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -352,10 +350,3 @@ class Constraint(ABC):
 
 
 accept_arrays(Constraint)
-
-
-def _as_slice(indices: tuple[int, ...]) -> slice | list[int]:
-    """Adjacent indices as a slice, which is read without copying."""
-    if indices and indices == tuple(range(indices[0], indices[-1] + 1)):
-        return slice(indices[0], indices[-1] + 1)
-    return list(indices)

@@ -36,10 +36,15 @@ class RayHead(Head):
     needs_convex: ClassVar[str] = "rays from one point do not reach all of it"
     in_plane: ClassVar[bool] = True
 
+    @property
+    def _flat(self) -> bool:
+        """Whether C(s) lies in the plane of an equality."""
+        return self.outputs < self.constraint.dim
+
     def _ray(self, output: Tensor, obs: Tensor) -> Ray:
         """The ray through the point of an output (B, d)."""
         centre = free_centre(self.constraint, obs.double())
-        if self.outputs < self.constraint.dim:
+        if self._flat:
             return self._ray_along(centre, self._half.to(output.device) * output.double(), obs)
         return self._ray_along(centre, self.scaled(output.double()) - centre, obs)
 
@@ -48,7 +53,7 @@ class RayHead(Head):
 
     def _output_of(self, centre: Tensor) -> Tensor:
         """The output (B, d) that stands for c(s)."""
-        if self.outputs < self.constraint.dim:
+        if self._flat:
             return torch.zeros_like(centre)
         return (centre - self._middle.to(centre.device)) / self._half.to(centre.device)
 
