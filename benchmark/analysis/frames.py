@@ -30,7 +30,8 @@ def read_profile(profile: str, results: str | Path) -> Leaderboard:
     Raises:
         UserError: If the profile is unknown or has no runs there, or a file is damaged.
     """
-    return read_leaderboard(Path(results) / profile, load_params().profile(profile))
+    params = load_params()
+    return read_leaderboard(Path(results) / profile, params.profile(profile), params)
 
 
 def runs_frame(board: Leaderboard) -> pd.DataFrame:

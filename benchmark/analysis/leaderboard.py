@@ -177,18 +177,16 @@ class Leaderboard:
         yield make_cell("improvement", "share", better)
 
 
-def read_leaderboard(folder: Path, profile: Profile, params: Params | None = None) -> Leaderboard:
-    """The leaderboard of a profile from its folder ``results/<profile>``; with ``params``, it knows what is stale.
+def read_leaderboard(folder: Path, profile: Profile, params: Params) -> Leaderboard:
+    """The leaderboard of a profile from its folder ``results/<profile>``.
 
     Raises:
         UserError: As :func:`benchmark.records.selection.read_profile`.
     """
     found = read_profile(folder, profile)
-    if params is not None:
-        runs = [run.record for runs in found.complete.values() for run in runs]
-        stale = Counter(run.method for run in runs if is_stale(run, params))
-        found = dataclasses.replace(found, stale=dict(sorted(stale.items())))
-    return Leaderboard(found)
+    runs = [run.record for runs in found.complete.values() for run in runs]
+    stale = Counter(run.method for run in runs if is_stale(run, params))
+    return Leaderboard(dataclasses.replace(found, stale=dict(sorted(stale.items()))))
 
 
 def generator() -> np.random.Generator:

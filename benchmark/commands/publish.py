@@ -63,7 +63,8 @@ def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool
     Ranks are ranges, as far as the 95% confidence intervals of the scores allow. The valid share is that of the last
     policy's raw output, within 1e-6.
 
-    JSON keys: profile, scored_tasks, cells. The cells are those of tables/leaderboard.csv.
+    JSON keys: profile, scored_tasks, cells, notes. The cells are those of tables/leaderboard.csv. The notes name runs
+    that failed or are stale.
     """
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.publishing.tables.leaderboard import board_document, board_lines
@@ -71,12 +72,13 @@ def leaderboard(tasks: Sequence[str], profile: str, results: Path, as_json: bool
     from benchmark.records.runs import check_runs
     from envs.errors import UserError
 
-    chosen = load_params().profile(profile)
+    params = load_params()
+    chosen = params.profile(profile)
     for task in tasks:
         if task not in chosen.tasks:
             raise UserError(f"profile '{profile}' has no task '{task}'; it has {', '.join(chosen.tasks)}")
     check_runs(profile, results)
-    board = read_leaderboard(results / profile, chosen)
+    board = read_leaderboard(results / profile, chosen, params)
     show(board_document(board, tasks), board_lines(board, tasks), as_json)
 
 

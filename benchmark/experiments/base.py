@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.publishing.figures.styles import SETTINGS, save_figure
-from benchmark.publishing.tables import describe as budget_and_seeds
+from benchmark.publishing.tables.notes import describe as budget_and_seeds
 from benchmark.publishing.tables.rendering import Table, View, markdown
 from benchmark.records.config import ExperimentSettings, Params, Profile, run_config
 from benchmark.records.files import check_writable, write_bytes

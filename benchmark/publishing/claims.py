@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.analysis.claims import Claims
 from benchmark.analysis.claims.evidence import LEAST_SEEDS
 from benchmark.analysis.claims.rule import Claim, Finding, Outcome, Reading, open_reasons
-from benchmark.publishing.tables import describe, describe_failures
+from benchmark.publishing.tables.notes import caveats, describe
 from benchmark.publishing.tables.rendering import DASH, DIGITS, Digits, bullets, digits_of_mean, like
 from benchmark.records.files import write_text
 
@@ -99,7 +99,7 @@ def page(claims: Claims) -> str:
         ]
     )
     commits = sorted({(run.record.provenance.commit or "unknown")[:12] for run in found.everything()})
-    facts = [f"Runs made at commit {', '.join(commits) or 'unknown: no complete run'}.", *describe_failures(found)]
+    facts = [f"Runs made at commit {', '.join(commits) or 'unknown: no complete run'}.", *caveats(found)]
     if len(found.seeds) < LEAST_SEEDS:
         facts.append("With fewer than two seeds, nothing measured over seeds can be decided.")
     blocks = [

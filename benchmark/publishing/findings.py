@@ -17,8 +17,8 @@ from benchmark.analysis.statistics import Estimate
 from benchmark.analysis.summaries import make_cell
 from benchmark.publishing.advice import TOLERANCE, difference_cell, does_the_flow_help, which_method
 from benchmark.publishing.extremes import EXTREMES, extremes
-from benchmark.publishing.tables import describe_only_timed, describe_unbegun
 from benchmark.publishing.tables.leaderboard import EQUALITY
+from benchmark.publishing.tables.notes import describe_only_timed, describe_unbegun
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD

@@ -20,8 +20,8 @@ from benchmark.publishing.pictures import alt_path
 from benchmark.publishing.site import charts, parts
 from benchmark.publishing.site.cells import VALIDITY, leaderboard_rows, pair_grid, scale_grid
 from benchmark.publishing.site.compare import compare_page, rivals_of
-from benchmark.publishing.tables import describe, describe_failures
 from benchmark.publishing.tables.leaderboard import EQUALITY
+from benchmark.publishing.tables.notes import caveats, describe
 from benchmark.records.files import write_bytes, write_text
 from benchmark.records.results import TOLERANCE_KEYS
 from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, NoRunsError
@@ -219,7 +219,7 @@ def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> di
         "charts": figures,
         "pairs": pair_grid(board),
         "unranked": [method for method in methods if board.scored_tasks and method not in ranked],
-        "notes": [*unscored, *describe_submissions(found.submitted), *describe_failures(found)],
+        "notes": [*unscored, *describe_submissions(found.submitted), *caveats(found)],
     }
 
 

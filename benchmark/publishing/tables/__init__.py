@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +10,12 @@ from benchmark.analysis import summaries
 from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.tables import rendering
 from benchmark.publishing.tables.leaderboard import anchor_table, leaderboard_table, timing_tables
+from benchmark.publishing.tables.notes import caveats, describe, describe_anchors, describe_only_timed
 from benchmark.publishing.tables.rendering import Column, Table, View, make_view, valid_columns
 from benchmark.records.files import write_text
-from benchmark.records.provenance import mixed_libraries
 from benchmark.records.results import PARTS
-from benchmark.records.runs import anchor_pairs, unconstrained_task
-from benchmark.records.selection import Selection, commits, one_line
+from benchmark.records.selection import Selection, commits
 from benchmark.records.submissions import describe_submissions
-from envs.registry import make_task
 
 INTERVALS = "brackets are 95% confidence intervals over seeds"
 # Tables that are not made from the profile's runs.
@@ -56,36 +53,16 @@ def write_tables(board: Leaderboard, folder: Path) -> list[Path]:
         return_table(board),
     ]
     tables += [*timing_tables(board), *coverage_tables(board)]
-    failures = describe_failures(found) + describe_libraries(found) + describe_versions(found)
     texts: dict[str, str] = {}
     for table in tables:
-        notes = table.notes if table.name in OF_OTHERS else [describe(found), *table.notes, *failures]
+        notes = table.notes if table.name in OF_OTHERS else [describe(found), *table.notes, *caveats(found)]
         texts[f"{table.name}.csv"] = table.frame.to_csv(index=False, float_format=rendering.DIGITS, lineterminator="\n")
         texts[f"{table.name}.md"] = rendering.markdown(table, notes, "#")
         texts[f"{table.name}.tex"] = rendering.latex(table, notes)
-    texts["README.md"] = page(found, tables, failures)
+    texts["README.md"] = page(found, tables)
     for name, text in texts.items():
         write_text(folder / "tables" / name, text)
     return [folder / "tables" / name for name in texts]
-
-
-def describe_libraries(found: Selection) -> list[str]:
-    """A note if the runs were made with different versions of libraries."""
-    mixed = mixed_libraries(run.record.provenance for run in found.everything())
-    return [f"Runs were made with different versions of libraries: {'; '.join(mixed)}."] if mixed else []
-
-
-def describe_versions(found: Selection) -> list[str]:
-    """A note on rows whose seeds were made with different versions."""
-    mixed = [
-        f"{task} {method}"
-        for (task, method), runs in found.complete.items()
-        if any(run.record.versions != runs[0].record.versions for run in runs)
-    ]
-    if not mixed:
-        return []
-    made = f"acrl sweep -p {found.profile}"
-    return [f"Means over seeds of different versions, until `{made}` replaces them: {', '.join(mixed)}."]
 
 
 def flow_table(board: Leaderboard) -> Table:
@@ -186,65 +163,7 @@ def coverage_tables(board: Leaderboard) -> list[Table]:
     return [Table("coverage", "States visited and states trained on", caption, frame, [View("", view)], [])]
 
 
-def describe(found: Selection) -> str:
-    """Profile, budget and seeds in one sentence, followed by the tasks without a run."""
-    steps = {task: found.steps(task) for task in found.tasks}
-    known = {task: number for task, number in steps.items() if number is not None}
-    if len(set(known.values())) == 1:
-        budget = f"{next(iter(known.values())):,} steps"
-    else:
-        budget = ", ".join(f"{task} {number:,} steps" for task, number in known.items()) or "unknown, no complete run"
-    seeds = ", ".join(str(seed) for seed in found.seeds)
-    first = f"Profile {found.label}; budget: {budget}; seeds: {seeds} (N = {len(found.seeds)})."
-    return " ".join([first, *describe_unbegun(found)])
-
-
-def describe_unbegun(found: Selection) -> list[str]:
-    """The tasks without a complete run, and what else exists for them, and the methods without one."""
-    kinds: dict[str, list[str]] = {}
-    for task in found.tasks:
-        if task not in found.begun():
-            flow, timed = any(of == task for of, _ in found.flows), task in found.timing
-            kept = " and ".join(name for name, there in (("flows", flow), ("timing", timed)) if there)
-            kinds.setdefault(f"made: {kept}" if kept else "left out", []).append(task)
-    lacking = [f"No method has been trained yet on {', '.join(tasks)} ({kind})." for kind, tasks in kinds.items()]
-    methods = [method for method in found.methods if not any(found.runs(task, method) for task in found.tasks)]
-    return [*lacking, *([f"No run yet of {', '.join(methods)}."] if methods else [])]
-
-
-def describe_anchors(found: Selection) -> str:
-    """How many reference runs are complete, and the commits that made them."""
-    free = filter(None, (unconstrained_task(make_task(task)) for task in found.tasks))
-    pairs = list(dict.fromkeys(anchor_pairs(found.tasks, free)))
-    runs = [run for pair in pairs for run in found.runs(*pair)]
-    made = f", made at commit {commits([run.record.provenance for run in runs])}" if runs else ""
-    return f"{len(runs)} of {len(pairs) * len(found.seeds)} reference runs are complete{made}."
-
-
-def describe_failures(found: Selection) -> list[str]:
-    """A note for every run that failed or timed out, one on stale runs, and one on runs outside the selection."""
-    notes = [
-        f"{run.task}, {run.method}, seed {run.seed} {'timed out' if run.status == 'timeout' else 'failed'} "
-        f"and counts as missing: {one_line(run.error)}"
-        for run in found.failures
-    ]
-    if found.stale:
-        notes.append(
-            f"Stale, made with other versions or settings than today's: {sum(found.stale.values())} runs of "
-            f"{', '.join(found.stale)}. See acrl status -p {found.profile} for why."
-        )
-    if found.unused:
-        notes.append(f"Not part of this selection, so not shown: {', '.join(found.unused)}.")
-    return notes
-
-
-def describe_only_timed(found: Selection) -> Iterator[str]:
-    """What is said of each method that is timed and not run on some tasks."""
-    for method, tasks in found.only_timed.items():
-        yield f"On {' and '.join(tasks)}, {method} is timed and not trained"
-
-
-def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
+def page(found: Selection, tables: list[Table]) -> str:
     """One Markdown page with every table and figure."""
     # Drawing takes a second to import, and printing a table does not need it.
     from benchmark.publishing.figures import FIGURES
@@ -264,7 +183,7 @@ def page(found: Selection, tables: list[Table], failures: list[str]) -> str:
     blocks = [
         f"# Results of profile {found.profile}",
         "Generated from the run files by `acrl tables`: change nothing here by hand.",
-        rendering.bullets([*facts, *describe_submissions(found.submitted), *failures]),
+        rendering.bullets([*facts, *describe_submissions(found.submitted), *caveats(found)]),
         *(rendering.markdown(table, table.notes, "##").rstrip() for table in tables),
         "## Figures",
         *(f"![{name}](../figures/{name}.png)\n\n{caption}" for name, caption in FIGURES.items()),

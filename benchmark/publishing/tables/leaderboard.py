@@ -12,6 +12,7 @@ from benchmark.analysis.anchors import ANCHOR_KEYS
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.analysis.summaries import REFERENCE
 from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
+from benchmark.publishing.tables.notes import caveats
 from benchmark.publishing.tables.rendering import (
     DASH,
     Column,
@@ -66,7 +67,7 @@ def leaderboard_table(board: Leaderboard) -> Table:
 
 def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
     """The leaderboard for a terminal: on each of ``tasks``, or over all tasks if none is given."""
-    found, frame = board.found, board.frame
+    found, frame, failures = board.found, board.frame, caveats(board.found)
     score, valid = Column("score", "score"), Column("valid at 1e-6 [%]", "final valid share", 1e-6)
     yield f"Profile {found.profile}, seeds {', '.join(map(str, found.seeds))}."
     for task in tasks:
@@ -75,12 +76,13 @@ def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
         yield f"\n{task}, {found.steps(task) or 0:,} steps"
         yield plain(add_ranks(board, one, view, keys).drop(columns="task"))
     if tasks:
+        yield from ["", *failures] if failures else []
         return
     whole = frame[frame["task"] == ALL_TASKS]
     view = make_view(whole, ["method"], [score, Column(f"better than {BASELINE} [%]", "improvement"), valid])
     yield f"Score: {', '.join(board.scored_tasks) or 'no task yet'}. Valid: {', '.join(board.whole_tasks)}.\n"
     yield plain(add_ranks(board, whole, view, ["method"])) + "\n"
-    yield from notes(board)
+    yield from [*notes(board), *failures]
     yield f"On one task: acrl leaderboard -p {found.profile} --task {next(iter(found.begun()), found.tasks[0])}"
 
 
@@ -88,7 +90,12 @@ def board_document(board: Leaderboard, tasks: Sequence[str]) -> dict[str, object
     """The same as plain data: the cells of the tidy frame, over all tasks if none is given."""
     frame = board.frame[board.frame["task"].isin(tasks or [ALL_TASKS])]
     cells = frame.astype(object).where(frame.notna(), None).drop(columns=["profile"]).to_dict("records")
-    return {"profile": board.found.profile, "scored_tasks": board.scored_tasks, "cells": cells}
+    return {
+        "profile": board.found.profile,
+        "scored_tasks": board.scored_tasks,
+        "cells": cells,
+        "notes": caveats(board.found),
+    }
 
 
 def plain(view: pd.DataFrame) -> str:

@@ -122,6 +122,8 @@ def test_status_tells_complete_missing_and_stale(full: Path) -> None:
     done = acrl(full, "status", "--profile", "smoke", "--task", "R+L2")
     assert done.out.splitlines()[0] == f"profile smoke: 2 missing, {len(SMOKE_METHODS)} stale"
     assert "stale (steps is 160, was 150)" in done.out
+    for task in ([], ["--task", "R+L2"]):
+        assert f"today's: {len(SMOKE_METHODS)} runs of" in acrl(full, "leaderboard", "-p", "smoke", *task).out
 
 
 def test_the_leaderboard_is_printed_of_all_tasks_or_of_one(smoke: Path) -> None:

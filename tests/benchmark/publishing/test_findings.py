@@ -41,7 +41,8 @@ BEGIN, END = markers(PROFILE)
 
 def test_the_readme_says_what_the_record_says() -> None:
     folder = ROOT / "results" / "small"
-    board = read_leaderboard(folder, load_params(ROOT / "params.yaml").profile("small"))
+    params = load_params(ROOT / "params.yaml")
+    board = read_leaderboard(folder, params.profile("small"), params)
     begin, end = markers("small")
     written = (ROOT / "README.md").read_text().partition(begin)[2].partition(end)[0]
     expected = findings(board, evaluate_claims(board.found, folder), folder)
