@@ -23,6 +23,7 @@ DIFFERENCE = "Welch's t"
 NO_DATA = "none: no data"
 ONE_SEED = "none: one seed"
 ALL_EQUAL = "none: all seeds equal"
+NOT_FINITE = "none: not finite"
 NOT_ESTIMATED = "none: not estimated"
 OTHER_MACHINES = "none: different machines"
 Key = TypeVar("Key", bound=Hashable)
@@ -72,11 +73,14 @@ def mean_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUND
     """Mean of one value per seed with the 95% interval of Student's t.
 
     One seed tells nothing about the spread, and seeds that are all equal would give an interval of width zero, a
-    certainty that a few runs cannot have. Neither gets an interval, and the estimate says why. The interval is clipped
-    to ``bounds``, the possible values of the mean, such as (0, 1) for a share.
+    certainty that a few runs cannot have. Neither gets an interval, nor do values of which one is not finite, and the
+    estimate says why. The interval is clipped to ``bounds``, the possible values of the mean, such as (0, 1) for a
+    share.
     """
     if not values:
         return point(None, 0)
+    if not all(map(math.isfinite, values)):
+        return point(sum(values) / len(values), len(values), NOT_FINITE)
     if all_equal(values):
         return point(float(values[0]), len(values), ONE_SEED if len(values) == 1 else ALL_EQUAL)
     error = statistics.stdev(values) / math.sqrt(len(values))

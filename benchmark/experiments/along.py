@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,7 @@ class Course:
         task_id, method_id, seed = cell
         context, task = self.context, make_task(task_id)
         config = run_config(context.params, context.profile, task_id, method_id)
-        every = EvaluationSettings(every=max(self.steps // context.settings.looks, 1), episodes=1, final_episodes=1)
+        every = EvaluationSettings(every=math.ceil(self.steps / context.settings.looks), episodes=1, final_episodes=1)
         method = config.method | {"warmup": min(config.method["warmup"], self.longest_warmup)}
         config = config.model_copy(update={"steps": self.steps, "evaluation": every, "method": method})
         looks: dict[int, Mapping[str, float]] = {}

@@ -8,6 +8,7 @@ layer: a saturated tanh stops the gradient of every head that has one.
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from contextlib import closing
 from dataclasses import dataclass
@@ -76,8 +77,10 @@ def measure(context: Context) -> Measured:
 
 
 def mean_while_learning(looks: Looks, quantity: str, warmup: int) -> float:
-    """Mean over the looks after the warm-up, in which no agent learns."""
-    return statistics.fmean(look[quantity] for step, look in looks.items() if step > warmup)
+    """Mean over the looks after the warm-up, in which no agent learns; NaN if the critic never has a gradient."""
+    values = [look[quantity] for step, look in looks.items() if step > warmup]
+    known = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(known) if known else math.nan
 
 
 def look(task: TaskSpec, agent: DDPG[Any], seed: int, states: int) -> dict[str, float]:

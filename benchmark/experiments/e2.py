@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.analysis.statistics import point
 from benchmark.experiments.base import Context, Experiment, Measured, machine
-from benchmark.experiments.rows import Row, make_frame, mean_row
+from benchmark.experiments.rows import Row, make_frame, make_row, mean_row
 from benchmark.experiments.sampling import SampleReport, run_sampler
 from benchmark.publishing.figures.styles import COLOURS
 from benchmark.publishing.tables.rendering import Column, View, make_cells
@@ -26,6 +27,7 @@ TASKS = ("R+L2", "R+Ring", "R+2D")
 SAMPLERS = ("rejection", "hmc")
 COLOUR = dict(zip(SAMPLERS, (COLOURS[1], COLOURS[0]), strict=True))
 SHOWN = 1_500
+LARGEST = "none: the largest of the repeats"
 KEYS = ["task", "sampler"]
 
 
@@ -47,7 +49,7 @@ def measure(context: Context) -> Measured:
 
 
 def report_rows(reports: list[SampleReport]) -> Iterator[Row]:
-    """Means over repeats. Samples from rejection are independent, so each is an effective one."""
+    """Means over repeats and the largest R-hat. Samples from rejection are independent, so each is an effective one."""
     repeats = len(reports)
     rates = [report.samples_per_second for report in reports]
     independent = reports[0].sampler == "rejection"
@@ -56,7 +58,7 @@ def report_rows(reports: list[SampleReport]) -> Iterator[Row]:
     yield mean_row("samples_per_second", "1/s", rates, repeats)
     yield mean_row("effective_per_second", "1/s", effective, repeats)
     yield mean_row("acceptance", "share", [report.acceptance for report in reports], repeats)
-    yield mean_row("rhat", "ratio", mixing, repeats)
+    yield make_row("rhat", "ratio", point(max(mixing, default=None), len(mixing), LARGEST), wanted=repeats)
     yield mean_row("seconds", "seconds", [report.seconds for report in reports], repeats)
 
 
@@ -67,7 +69,8 @@ def caption(context: Context) -> str:
         "Speed of Hamiltonian Monte-Carlo and of rejection from the action box: mean over "
         f"{settings.repeats} repeats of {settings.samples:,} samples, with 95% confidence intervals "
         f"(profile {context.label}, seeds 0 to {settings.repeats - 1}, on {machine()}). Effective samples and R-hat "
-        "(1 if chains agree) are ArviZ's, and the time of Hamiltonian Monte-Carlo includes its warm-up."
+        "(1 if chains agree; the largest of the repeats) are ArviZ's, and the time of Hamiltonian Monte-Carlo includes "
+        "its warm-up."
     )
 
 

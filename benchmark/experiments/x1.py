@@ -108,7 +108,7 @@ def rollout(task: TaskSpec, agent: DDPG[Any], states: int, seed: int) -> tuple[T
                 observation, reward, terminated, truncated, _ = env.step(action[0].numpy())
                 rewards.append(float(reward))
                 ended = terminated or truncated
-            counted = len(rewards) if terminated else len(rewards) - beyond
+            counted = min(len(rewards), usual) if terminated else len(rewards) - beyond
             to_come = list(discounted(rewards, gamma))
             rows += seen[:counted]
             ahead += to_come[:counted]

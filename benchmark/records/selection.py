@@ -62,7 +62,7 @@ class Selection:
         methods: The given methods, then other submitted ones.
         seeds: The given seeds.
         complete: Complete runs by task and method, reference runs included.
-        failures: Runs that are not complete; they count as missing.
+        failures: Runs that are not complete, reference runs included; they count as missing.
         flows: Reports on flows by task and method, at sampled states.
         visited: Reports on flows by task and method, at the states that trained policies visit.
         timing: Timing of training steps, by task.
@@ -209,7 +209,7 @@ def _read_runs(found: Selection, folder: Path) -> None:
             found.unused.append(path.relative_to(folder).as_posix())
         elif run.status == "complete":
             found.complete.setdefault(pair, []).append(check_complete(path, run))
-        elif pair in wanted:
+        else:
             found.failures.append(run)
 
 
@@ -287,7 +287,13 @@ def arrange(found: Selection) -> None:
     """Sort runs by seed as a number, since 'seed-10' precedes 'seed-2' in paths, and failures as in tables."""
     for runs in found.complete.values():
         runs.sort(key=lambda run: run.record.seed)
-    found.failures.sort(key=lambda run: (found.tasks.index(run.task), found.methods.index(run.method), run.seed))
+    known = [*itertools.product(found.tasks, found.methods)]
+    found.failures.sort(key=lambda run: (_position(known, (run.task, run.method)), run.task, run.method, run.seed))
+
+
+def _position(known: Sequence[tuple[str, str]], pair: tuple[str, str]) -> int:
+    """The place of a task and method in tables; reference runs come last."""
+    return known.index(pair) if pair in known else len(known)
 
 
 def check_comparable(found: Selection) -> None:

@@ -211,7 +211,7 @@ def growth_rows(psdd: float, width: float = 0.0, naive: float = 100.0) -> list[A
         for sampler, rate in (("psdd", psdd), ("rejection", 100.0), ("rejection-naive", naive)):
             rows += rates(key, sampler, rate, width)
     key = {"family": "weighted-l1", "dimension": 8, "share": 1e-3, "constraints": 1}
-    return rows + rates(key, "hmc", 500.0, width) + rates(key, "rejection", 100.0, width)
+    return rows + rates(key, "hmc", 500.0, width, rhat=1.001) + rates(key, "rejection", 100.0, width)
 
 
 def gradient_rows(

@@ -108,7 +108,9 @@ def _finding(name: str, rows: pd.DataFrame, sampler: str, against: str, experime
         both = ONCE**2
         effect = Estimate(effect.mean, effect.mean / both, effect.mean * both, effect.n, f"a factor of {ONCE:g} each")
     rhat = estimate_of(own, "rhat").mean
-    unsettled = "R-hat is too large" if rhat is not None and rhat > LARGEST_RHAT else ""
+    unsettled = ""
+    if sampler not in INDEPENDENT:
+        unsettled = "R-hat is unknown" if rhat is None else "R-hat is too large" if rhat > LARGEST_RHAT else ""
     outcome, why = decide(effect, THRESHOLD, unsettled)
     return Finding(name, effect, THRESHOLD, outcome, why, effect.n, "rate", sources=(of_experiment(experiment),))
 

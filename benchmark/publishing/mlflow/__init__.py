@@ -116,7 +116,7 @@ def read_families(folder: Path, profile: str, counted: Sequence[int] = ()) -> Fa
         check_place(path, run, profile)
         found.setdefault((run.task, run.method), []).append((path, run))
     behind = {pair: [one for one in runs if not counted or one[1].seed in counted] for pair, runs in found.items()}
-    scales = read_scales(behind, profile)
+    scales = read_scales(behind, profile, counted)
     families = []
     for (task, method), runs in found.items():
         path = report_path(folder, method, task)
@@ -132,7 +132,7 @@ def read_families(folder: Path, profile: str, counted: Sequence[int] = ()) -> Fa
 
 
 def read_scales(
-    found: Mapping[tuple[str, str], list[tuple[Path, RunResult]]], profile: str
+    found: Mapping[tuple[str, str], list[tuple[Path, RunResult]]], profile: str, seeds: Sequence[int]
 ) -> dict[str, tuple[float, float]]:
     """The reference returns of the tasks that have them."""
     complete = {
@@ -140,7 +140,8 @@ def read_scales(
         for pair, runs in found.items()
     }
     known = [task for task in dict.fromkeys(task for task, _ in found) if task in list_tasks()]
-    selection = Selection(profile, tuple(known), (), (), {pair: runs for pair, runs in complete.items() if runs})
+    complete = {pair: runs for pair, runs in complete.items() if runs}
+    selection = Selection(profile, tuple(known), (), tuple(seeds), complete)
     scales = {task: scale(selection, task) for task in known}
     return {task: ends for task, ends in scales.items() if not isinstance(ends, str)}
 

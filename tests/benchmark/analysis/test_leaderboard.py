@@ -120,7 +120,7 @@ def test_a_method_that_lacks_a_task_is_not_ranked_and_the_table_says_so(folder: 
 def test_a_task_without_anchors_has_no_scores_and_says_why_and_all_tasks_are_the_others(folder: Path) -> None:
     shutil.rmtree(folder / "runs/R+N")
     board = select(folder)
-    assert board.scales["R+L2"] == "no complete unconstrained reference run"
+    assert board.scales["R+L2"] == "0 of 3 unconstrained reference runs are complete"
     assert board.scores["R+L2", "nfw"] == []
     measured = leaderboard_table(board).views[-1].cells.set_index("task")
     assert measured["why no scores"].to_dict() == {"R+L2": board.scales["R+L2"], "HC+O": ""}

@@ -46,6 +46,10 @@ def test_no_interval_where_the_data_supports_none() -> None:
     for sample, method in (([4.0], statistics.ONE_SEED), ([0.3] * 3, statistics.ALL_EQUAL)):
         assert mean_interval(sample) == Estimate(sample[0], None, None, len(sample), method)
         assert ratio_interval(sample, sample) == Estimate(1.0, None, None, len(sample), method)
+    for value in (math.nan, math.inf):
+        found = mean_interval([1.0, value])
+        assert found.mean == pytest.approx(value, nan_ok=True)
+        assert (found.low, found.high, found.n, found.method) == (None, None, 2, statistics.NOT_FINITE)
 
 
 def test_ratio_of_two_seeds_agrees_with_the_closed_form() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,15 @@ def test_a_gradient_through_a_flow_is_the_chain_rule(method: str) -> None:
 def test_a_mean_along_training_leaves_out_the_warm_up() -> None:
     looks = {step: {"lost share": share} for step, share in ((5, 0.0), (10, 0.0), (15, 0.2), (20, 0.4))}
     assert mean_while_learning(looks, "lost share", warmup=10) == pytest.approx(0.3)
+
+
+def test_a_critic_without_a_gradient_has_no_share() -> None:
+    nothing = torch.zeros(3)
+    dead = shares(Signal(nothing, nothing, nothing))
+    assert all(math.isnan(value) for value in dead.values())
+    looks = {15: {"lost share": 0.2}, 20: dead}
+    assert mean_while_learning(looks, "lost share", warmup=10) == 0.2
+    assert math.isnan(mean_while_learning({20: dead}, "lost share", warmup=10))
 
 
 def test_c6_has_every_head_along_training(place: Path) -> None:

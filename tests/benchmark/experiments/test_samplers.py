@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.experiments.e2 import report_rows
 from benchmark.experiments.n2 import cross_polytope, random_polytope
 from benchmark.experiments.sampling import (
     PROBE,
@@ -18,7 +19,9 @@ from benchmark.experiments.sampling import (
     probe,
     psdd_cost,
     rejection_cost,
+    run_sampler,
 )
+from envs import make_task
 from envs.constraints import Allocation
 from envs.seeding import make_generator
 from tests.benchmark.experiments.conftest import numbers
@@ -107,6 +110,13 @@ def test_e2_accepts_the_ratio_of_areas(place: Path, task: str, area: float) -> N
     assert rows["rejection", "effective_per_second"] == rows["rejection", "samples_per_second"]
     assert rows["hmc", "effective_per_second"] <= 1.01 * rows["hmc", "samples_per_second"]
     assert rows["hmc", "rhat"] < 1.1
+
+
+def test_e2_has_the_largest_r_hat_of_the_repeats() -> None:
+    _, report = run_sampler(make_task("R+L2"), "hmc", 1_000, seed=0)
+    reports = [report.model_copy(update={"rhat": rhat}) for rhat in (1.001, 1.04, None)]
+    (row,) = (row for row in report_rows(reports) if row["quantity"] == "rhat")
+    assert (row["value"], row["n"], row["N"]) == (1.04, 2, 3)
 
 
 def test_n2_has_every_sampler_where_it_applies(place: Path) -> None:

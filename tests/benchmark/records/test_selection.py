@@ -10,10 +10,12 @@ import pytest
 from benchmark.records.selection import commits
 from envs.errors import UserError
 from tests.benchmark.synthetic_results import (
+    METHODS,
     SEEDS,
     STEPS,
     TWO_TASKS,
     alter,
+    board_of,
     make_failure,
     make_flow,
     make_provenance,
@@ -21,6 +23,7 @@ from tests.benchmark.synthetic_results import (
     make_timing,
     row_of,
     save,
+    save_anchors,
     tables_of,
 )
 
@@ -96,6 +99,22 @@ def test_failed_and_timed_out_runs_are_missing_and_listed(copied: Path) -> None:
         assert expected in written[f"{name}.md"]
         assert "HC+O, nfw, seed 1 timed out and counts as missing: gave up after 60 s" in written[f"{name}.tex"]
     assert written["README.md"].count("R+L2, nfw, seed 0 failed") == 1
+
+
+def test_a_failed_reference_run_is_listed_and_its_task_has_no_scores(copied: Path) -> None:
+    save_anchors(copied)
+    save(copied, make_failure("R+N", "ddpg-projection", 0))
+    save(copied, make_failure("HC+O", "random-feasible", 1))
+    board = board_of(copied, TWO_TASKS, METHODS, SEEDS)
+    assert [(run.task, run.method) for run in board.found.failures] == [
+        ("HC+O", "random-feasible"),
+        ("R+N", "ddpg-projection"),
+    ]
+    assert board.scales == {
+        "R+L2": "1 of 2 unconstrained reference runs are complete",
+        "HC+O": "1 of 2 random-feasible reference runs are complete",
+    }
+    assert "R+N, ddpg-projection, seed 0 failed" in tables_of(copied)["README.md"]
 
 
 def test_seeds_are_in_numeric_order(copied: Path) -> None:

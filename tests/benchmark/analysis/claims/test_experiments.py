@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,11 @@ def test_hmc_is_judged_set_by_set(tmp_path: Path, hmc: float | None, ring: float
     assert reading(claim_of(tmp_path, "C5"), CURVED).verdict == expected
 
 
-def test_hmc_that_has_not_settled_supports_nothing(tmp_path: Path) -> None:
-    write_experiment(tmp_path, "e2", synthetic.circle_rows(50_000.0, rhat=1.2))
+@pytest.mark.parametrize(("rhat", "why"), [(1.2, "R-hat is too large"), (math.nan, "R-hat is unknown")])
+def test_hmc_that_has_not_settled_supports_nothing(tmp_path: Path, rhat: float, why: str) -> None:
+    write_experiment(tmp_path, "e2", synthetic.circle_rows(50_000.0, rhat=rhat))
     found = reading(claim_of(tmp_path, "C5"), CURVED)
-    assert (found.verdict, {finding.why for finding in found.findings}) == (UNTESTABLE, {"R-hat is too large"})
+    assert (found.verdict, {finding.why for finding in found.findings}) == (UNTESTABLE, {why})
 
 
 @pytest.mark.parametrize(
