@@ -18,7 +18,7 @@ class DDPGProjectionLayerConfig(DDPGConfig):
     noise_at: NoiseAt = "output"
 
 
-@register_method("ddpg-projection-layer", version=2)
+@register_method("ddpg-projection-layer", version=3)
 class DDPGProjectionLayer(DDPG[DDPGProjectionLayerConfig]):
     """DDPG whose policy is the actor's projected output, also in gradients and targets."""
 

@@ -20,7 +20,7 @@ class DOptConfig(TD3Config):
     noise_at: NoiseAt = "output"
 
 
-@register_method("dopt", version=2)
+@register_method("dopt", version=3)
 class DOpt(TD3[DOptConfig]):
     """DOpt: TD3 with a projection layer."""
 
@@ -33,7 +33,7 @@ class DOptPlusConfig(DOptConfig):
     raw_penalty: NonNegativeFloat = 1.0
 
 
-@register_method("dopt+", version=2)
+@register_method("dopt+", version=3)
 class DOptPlus(TD3[DOptPlusConfig]):
     """DOpt+: DOpt with the released penalty: on the layer's output, so it is almost 0."""
 

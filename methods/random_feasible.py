@@ -14,7 +14,10 @@ from methods.base import Method, MethodConfig, Tensors, Transition, register_met
 
 @register_method("random-feasible", version=1)
 class RandomFeasible(Method[MethodConfig]):
-    """Samples uniformly from C(s), with and without exploration."""
+    """Samples uniformly from C(s), with and without exploration.
+
+    One generator serves both: how often the policy is evaluated changes later samples, but not their distribution.
+    """
 
     Config = MethodConfig
 

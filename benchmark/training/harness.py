@@ -179,7 +179,7 @@ class _Run:
         with self.clock.part("act"):
             policy, behaviour = self.method.act_pair(obs)
         if policy is None and self.method.counted_apart:
-            with self.clock.part("count"):
+            with self.clock.part("count"), self.meter.paused():
                 policy = self.method.act(obs, explore=False)
         for action in (policy, behaviour):
             if action is not None:

@@ -83,7 +83,7 @@ class _Sweep:
     def run(self, runs: Sequence[Run]) -> dict[Run, str]:
         """Execute all runs; runs with the same preparation wait for it, the others do not."""
         failures: dict[Run, str] = {}
-        prepared: dict[tuple[str, str, str], Any] = {}
+        prepared: dict[tuple[str, str, str], tuple[Files, Any]] = {}
         for run in runs:
             group = (run.profile, run.task, run.method)
             if group not in prepared:
@@ -91,7 +91,7 @@ class _Sweep:
         with progress_bar(sum(run.config(self.params).steps for run in runs)) as bar:
             waiting = {}
             for run in runs:
-                ready = prepared[run.profile, run.task, run.method]
+                _, ready = prepared[run.profile, run.task, run.method]
                 waiting[self.train.remote(run, self.params, ready, self.checkpoint_every)] = run
             while waiting:
                 done, _ = self.ray.wait(list(waiting))
@@ -101,16 +101,16 @@ class _Sweep:
                     bar.update(run.config(self.params).steps)
                     if reason:
                         failures[run] = reason if recorded else record_failure(run, self.params, self.results, reason)
-            for (profile, *_), reference in prepared.items():
-                self._keep(profile, reference)
+            for (profile, *_), (sent, reference) in prepared.items():
+                self._keep(profile, sent, reference)
         return failures
 
-    def _prepared(self, run: Run) -> Any:
-        """A reference to the files of a run's preparation, given those that exist already."""
-        here = _artifacts(self.results / run.profile, run.task)
+    def _prepared(self, run: Run) -> tuple[Files, Any]:
+        """The files that exist already, and a reference to those with which a run starts."""
         if method_class(run.method).prepare is Method.prepare:
-            return self.ray.put({})
-        return self.prepare.remote(run, self.params, here)
+            return {}, self.ray.put({})
+        here = _artifacts(self.results / run.profile, run.task)
+        return here, self.prepare.remote(run, self.params, here)
 
     def _take(self, run: Run, reference: Any) -> tuple[str, bool]:
         """Write a run's files below the caller's results; return why it has no result, and whether its JSON says so."""
@@ -142,14 +142,14 @@ class _Sweep:
             write_bytes(self.results / made, content)
         return result.error or ""
 
-    def _keep(self, profile: str, reference: Any) -> None:
-        """Store artifacts that were made elsewhere."""
+    def _keep(self, profile: str, sent: Files, reference: Any) -> None:
+        """Store artifacts that were made elsewhere, and those made anew because the ones that were sent are stale."""
         try:
             files = self.ray.get(reference)
         except self.ray.exceptions.RayError:
             return
         for path, content in files.items():
-            if not (self.results / profile / path).exists():
+            if content != sent.get(path):
                 write_bytes(self.results / profile / path, content)
 
 

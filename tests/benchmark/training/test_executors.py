@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from benchmark.training.processes import side_by_side
 from envs import UserError
@@ -138,6 +140,18 @@ def test_a_sweep_again_leaves_the_complete_ones_alone(swept: tuple[Path, Done, s
     assert (done.code, done.out) == (1, "2 runs of profile smoke: 1 complete, 1 to do\n0 of 1 made\n")
     changed = {name for name, content in files(folder).items() if before.get(name) != content}
     assert changed <= {"results/smoke/runs/R+L2/raises/seed-0.json"}
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_a_flow_of_other_settings_is_replaced(tmp_path: Path, alone: Path, executor: str, program: Path) -> None:
+    folder = workplace(tmp_path, methods_config={"flowpg-gauge": {"flow": {"updates": 1}}})
+    acrl(folder, "flows", "R+L2", "-p", "smoke", "--method", "flowpg-gauge")
+    workplace(folder)
+    options = ["--executor", executor, *choose("flowpg-gauge")]
+    assert finish(start(folder, "sweep", *CIRCLE, *options, program=program)).code == 0
+    made, expected = ((place / "results/smoke/flows/flowpg-gauge/R+L2.safetensors") for place in (folder, alone))
+    assert load_file(made).keys() == load_file(expected).keys()
+    assert all(map(torch.equal, load_file(made).values(), load_file(expected).values()))
 
 
 def test_two_sweeps_at_once_run_everything_once(tmp_path: Path, program: Path) -> None:

@@ -120,7 +120,7 @@ def test_each_part_is_charged_with_its_own_time(
 
         def act(self, obs: Tensor, explore: bool) -> Tensor:
             now[0] += 1e6
-            return super().act(obs, explore)
+            return self.task.constraint.project(super().act(obs, explore), obs)
 
         def update(self) -> dict[str, float]:
             now[0] += 10
@@ -137,8 +137,9 @@ def test_each_part_is_charged_with_its_own_time(
     outcome = run(Slow, checkpoint=SlowDisk(tmp_path / "run.safetensors", "key", every=0), watch=watch)
     assert now[0] > 1e12 + 1e9
     seconds = outcome.seconds
-    # An output that is only counted costs nothing.
+    # An output that is only counted costs nothing: its projection is not counted either.
     assert outcome.violations.policy.n == STEPS * apart
+    assert outcome.calls.project == 0
     assert (seconds.prepare, seconds.act, seconds.update) == (1000, STEPS, 10 * STEPS)
     # Four evaluations while training, the last policy and the best one: 50 steps each.
     assert seconds.evaluate == 6 * EPISODE * 1e6
