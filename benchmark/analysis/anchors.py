@@ -29,6 +29,7 @@ def scale(found: Selection, task: str) -> tuple[float, float] | str:
     all seeds: with fewer, a task's scores would change with every reference run.
     """
     low, high = (final_returns(runs) for runs in found.anchors(task))
+    # A selection without seeds takes whatever runs there are.
     wanted = len(found.seeds) or 1
     lacking = [
         f"{len(values)} of {wanted} {name}"

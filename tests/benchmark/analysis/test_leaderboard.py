@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark.analysis.claims import evaluate_claims
+from benchmark.analysis.contenders import contenders
 from benchmark.analysis.leaderboard import ALL_TASKS, Leaderboard, rank_ranges
 from benchmark.analysis.statistics import Estimate
 from benchmark.publishing.claims import write_claims
@@ -115,6 +116,12 @@ def test_a_method_that_lacks_a_task_is_not_ranked_and_the_table_says_so(folder: 
     table = leaderboard_table(board)
     assert any("because runs of some tasks are missing: flowpg." in note for note in table.notes)
     assert row(table.frame, "R+L2", "flowpg", "score")["n"] == 3
+
+
+def test_a_method_whose_seeds_are_all_equal_is_not_shown_to_return_less(folder: Path) -> None:
+    save_scores(folder, "ddpg-projection", (0.5, 0.5, 0.5))
+    save_scores(folder, "nfw", (0.8, 0.8, 0.8))
+    assert contenders(select(folder).found, "R+L2", METHODS) == ["nfw", "ddpg-projection"]
 
 
 def test_a_task_without_anchors_has_no_scores_and_says_why_and_all_tasks_are_the_others(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_returns_are_those_of_episodes_without_a_time_limit() -> None:
     for start, value in enumerate(returns.tolist()):
         # What was not foreseen weighs 1%.
         assert value == pytest.approx(sum(GAMMA**k * reward for k, reward in enumerate(rewards[start:])), rel=0.02)
+
+
+def test_states_after_the_time_limit_do_not_count_though_the_episode_ends_there() -> None:
+    agent = make_learner("ddpg-projection", "H+M", gamma=GAMMA)
+    task = replace(agent.task, max_episode_steps=3)
+    obs, _, _ = rollout(task, agent, 6, seed=3)
+    with closing(task.make_env()) as env:
+        for episode in range(2):
+            start, _ = env.reset(seed=derive_seed(3, "episode", episode))
+            assert np.array_equal(obs[3 * episode].numpy(), start)
 
 
 def test_a_critic_of_one_value_is_above_the_return_by_the_same_everywhere() -> None:
