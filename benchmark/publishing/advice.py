@@ -22,8 +22,8 @@ MOSTLY_VALID = 0.95
 RULE = (
     f"Of the methods whose own outputs are at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6, each line starts with "
     "the one with the highest mean return, followed by those not significantly worse: the 95% interval of the "
-    "difference (Welch's t) includes 0. A method with widely varying seeds is hard to rule out, so a listed "
-    "method may be worse than one that is not listed."
+    "difference (Welch's t) includes 0. Few seeds rule out little: the first may not be the best, and a listed method "
+    "may be worse than one that is not listed."
 )
 
 
@@ -51,14 +51,15 @@ def advice(board: Leaderboard, task: str) -> str:
     best = contenders(found, task, [*valid, IDLE_METHOD])
     trained = (found.steps(task) or 0) / make_task(task).steps
     parts = []
+    finals = {method: returns[task, method]["final", None] for method in best}
+    shown = {method: format_cell(cell, cell["n"], digits_of_interval) for method, cell in finals.items()}
     if best:
-        final = returns[task, best[0]]["final", None]
-        parts = [f"**`{best[0]}`**, return {format_cell(final, final['n'], digits_of_interval)}, {final['n']} seeds"]
+        parts = [f"**`{best[0]}`**, return {shown[best[0]]}, {finals[best[0]]['n']} seeds"]
         if best[0] != IDLE_METHOD:
             share = cells[task, best[0]]["final valid share", TOLERANCE]
             parts[0] += f", {format_cell(share, share['n'], digits_of_interval)}% valid"
     if best[1:]:
-        parts.append(f"or {names(best[1:])}")
+        parts.append("or " + ", ".join(f"`{method}` {shown[method]}" for method in best[1:]))
     if single := [method for method in (*valid, IDLE_METHOD) if len(found.runs(task, method)) == 1]:
         parts.append(f"with one seed, too few to compare: {names(single)}")
     if lacking := [each for each in found.methods if found.wanted(task, each) and not found.runs(task, each)]:

@@ -98,8 +98,8 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
     advice = next(line for line in text.splitlines() if line.startswith("- R+L2 (7% of the published steps): "))
     assert "**`flowpg`**, return" in advice
     assert (
-        "2 seeds, 100% valid; or `hold`; with one seed, too few to compare: `ddpg-penalty`; no run yet: `drad`."
-        in advice
+        "2 seeds, 100% valid; or `hold` 1,000,000 [999,994, 1,000,007]; "
+        "with one seed, too few to compare: `ddpg-penalty`; no run yet: `drad`." in advice
     )
     assert "Doing nothing" not in text
     save(copied, make_run_with_return("R+L2", "hold", 0, 2e6))
