@@ -50,6 +50,11 @@ class Leaderboard:
         """The returns of score 0 and score 1 on each task, or why there are none."""
         return {task: anchors.scale(self.found, task) for task in self.found.tasks}
 
+    def unscored(self) -> dict[str, str]:
+        """The tasks with runs that have no scores, and why."""
+        ends = {task: self.scales[task] for task in self.found.begun()}
+        return {task: end for task, end in ends.items() if isinstance(end, str)}
+
     @cached_property
     def scores(self) -> dict[tuple[str, str], list[float]]:
         """The scores of runs by task and method; empty without a scale or a run."""

@@ -200,8 +200,7 @@ def index_page(board: Leaderboard, claims: Claims, methods: Sequence[str]) -> di
         figures["Scores"] = charts.score_chart(board, scores)
         figures["Performance profiles"] = charts.profile_chart(board, shares)
     leaders, certainty = leaders_of(board)
-    scales = {task: board.scales[task] for task in found.begun()}
-    unscored = [f"{task} has no scores: {ends}." for task, ends in scales.items() if isinstance(ends, str)]
+    unscored = [f"{task} has no scores: {why}." for task, why in board.unscored().items()]
     return {
         "claims": claims.all,
         "reproduced": sum(claim.verdict == "reproduced" for claim in claims.all),

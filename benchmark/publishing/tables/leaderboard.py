@@ -69,7 +69,7 @@ def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
     """The leaderboard for a terminal: on each of ``tasks``, or over all tasks if none is given."""
     found, frame, failures = board.found, board.frame, caveats(board.found)
     score, valid = Column("score", "score"), Column("valid at 1e-6 [%]", "final valid share", 1e-6)
-    yield f"Profile {found.profile}, seeds {', '.join(map(str, found.seeds))}."
+    yield f"Profile {found.label}, seeds {', '.join(map(str, found.seeds))}."
     for task in tasks:
         one, keys = frame[frame["task"] == task], ["task", "method"]
         view = make_view(one, keys, [score, Column("final return", "final return"), valid])
@@ -82,7 +82,7 @@ def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
     view = make_view(whole, ["method"], [score, Column(f"better than {BASELINE} [%]", "improvement"), valid])
     yield f"Score: {', '.join(board.scored_tasks) or 'no task yet'}. Valid: {', '.join(board.whole_tasks)}.\n"
     yield plain(add_ranks(board, whole, view, ["method"])) + "\n"
-    yield from [*notes(board), *failures]
+    yield from [*(f"{task} has no scores: {why}." for task, why in board.unscored().items()), *notes(board), *failures]
     yield f"On one task: acrl leaderboard -p {found.profile} --task {next(iter(found.begun()), found.tasks[0])}"
 
 

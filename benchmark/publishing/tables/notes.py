@@ -9,6 +9,9 @@ from benchmark.records.runs import anchor_pairs, unconstrained_task
 from benchmark.records.selection import Selection, commits, one_line
 from envs.registry import make_task
 
+# Runs outside the selection that a note names one by one.
+NAMED = 3
+
 
 def describe(found: Selection) -> str:
     """Profile, budget and seeds in one sentence, followed by the tasks without a run."""
@@ -82,7 +85,9 @@ def describe_failures(found: Selection) -> list[str]:
             f"{', '.join(found.stale)}. See acrl status -p {found.profile} for why."
         )
     if found.unused:
-        notes.append(f"Not part of this selection, so not shown: {', '.join(found.unused)}.")
+        named, more = found.unused[:NAMED], len(found.unused) - NAMED
+        rest = [f"{more} more"] if more > 0 else []
+        notes.append(f"Not part of this selection, so not shown: {', '.join([*named, *rest])}.")
     return notes
 
 

@@ -46,7 +46,11 @@ def test_a_run_outside_of_the_selection_is_named_and_not_used(copied: Path) -> N
     save(copied, make_run("R+L2", "nfw", 7))
     written = tables_of(copied)
     assert row_of(written["returns.md"], "R+L2", "nfw")[2] == "2/2"
-    assert "not shown: runs/R+L2/nfw/seed-7.json" in written["returns.md"]
+    assert "not shown: runs/R+L2/nfw/seed-7.json." in written["returns.md"]
+    for seed in range(8, 12):
+        save(copied, make_run("R+L2", "nfw", seed))
+    paths = ", ".join(f"runs/R+L2/nfw/seed-{seed}.json" for seed in (10, 11, 7))
+    assert f"not shown: {paths}, 2 more." in tables_of(copied)["returns.md"]
 
 
 def test_profiles_never_mix(copied: Path) -> None:
