@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -172,8 +173,12 @@ def unscored(board: Leaderboard) -> list[str]:
 
 def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     """What a reader of the table of methods has to know."""
-    notes = ["A cell without a score or a return: no run yet.", EQUALITY]
-    if board.found.ranked:
+    found = board.found
+    lacking = any(
+        found.wanted(*pair) and not found.runs(*pair) for pair in itertools.product(found.tasks, found.methods)
+    )
+    notes = [*(["A cell without a score or a return: no run yet."] if lacking else []), EQUALITY]
+    if found.ranked:
         notes.insert(0, BOLD)
     widths = board.anchors[board.anchors["quantity"] == "half width"].dropna(subset="mean").sort_values("mean")
     if len(widths):
@@ -185,7 +190,7 @@ def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     return [
         *notes,
         *unscored(board),
-        *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(board.found)),
+        *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(found)),
     ]
 
 

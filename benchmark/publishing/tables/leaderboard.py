@@ -166,7 +166,7 @@ def notes(board: Leaderboard) -> list[str]:
     unranked = [method for method in board.found.methods if method not in board.ranked_methods]
     lines = describe_submissions(board.found.submitted)
     if unranked and board.scored_tasks and board.found.ranked:
-        lines.insert(0, f"Not ranked, because runs of some tasks are missing: {', '.join(unranked)}.")
+        lines.insert(0, f"Not ranked, for lack of runs on some tasks: {', '.join(unranked)}.")
     return lines
 
 

@@ -102,9 +102,12 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
         "with one seed, too few to compare: `ddpg-penalty`; no run yet: `drad`." in advice
     )
     assert "Doing nothing" not in text
+    assert "no run yet." in text
+    save(copied, make_run_with_return("R+L2", "ddpg-penalty", 1, 0))
     save(copied, make_run_with_return("R+L2", "hold", 0, 2e6))
     board = board_of(copied)
     text = findings(board, evaluate_claims(board.found, copied), copied)
+    assert "no run yet" not in text
     assert "**Doing nothing (`hold`) has the highest mean return on R+L2.**" in text
     assert "Returns in place of scores on R+L2" in text
     assert row_of(text, "`hold`")[1].startswith("**return 1,500,000")
