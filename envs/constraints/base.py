@@ -208,7 +208,7 @@ class Constraint(ABC):
         c + direction is feasible if and only if the gauge is at most 1, and the boundary in a direction is at
         ``c + direction / gauge(direction, obs)[:, None]``. The gauge is positively homogeneous, 0 at 0, and
         differentiable in direction and obs almost everywhere, with finite gradients everywhere. The default is
-        bisection on :meth:`violation`, to about 1e-12 (``gauge.py``); the shipped families have closed forms.
+        bisection on :meth:`violation`, to about 1e-12 (``gauge.py``); most shipped families have closed forms.
 
         Args:
             direction: Directions (B, n). Under an equality they must lie in its plane, as a difference of two feasible

@@ -193,7 +193,8 @@ class ExactConstraint(Constraint):
     def gauge(self, direction: Tensor, obs: Tensor) -> Tensor:
         """See :meth:`Constraint.gauge`.
 
-        Exact to rounding if the family has a closed form, as all shipped ones have around 0; otherwise by bisection.
+        Exact to rounding if the family has a closed form, else by bisection: ``RateLimitedL1``, and in a box not
+        centred on 0 also ``WeightedL1``, ``Power`` and ``Intersection``.
         """
         xp, d, context, _ = self._arrays(direction, obs)
         self.check_plane(direction)
