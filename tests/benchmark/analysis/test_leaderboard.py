@@ -114,7 +114,7 @@ def test_a_method_that_lacks_a_task_is_not_ranked_and_the_table_says_so(folder: 
     board = select(folder, (*METHODS, "flowpg"))
     assert board.ranked_methods == list(METHODS)
     table = leaderboard_table(board)
-    assert any("because runs of some tasks are missing: flowpg." in note for note in table.notes)
+    assert any("Not ranked, for lack of runs on some tasks: flowpg." in note for note in table.notes)
     assert row(table.frame, "R+L2", "flowpg", "score")["n"] == 3
 
 
