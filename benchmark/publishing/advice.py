@@ -19,20 +19,23 @@ WITHOUT_FLOW = "ddpg-gauge"
 ALL_OPEN = "All intervals include 0, which does not show that returns are equal: see how wide they are."
 # A method whose outputs are valid this often hardly depends on repair.
 MOSTLY_VALID = 0.95
+LEAD = (
+    f"Of the methods at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6: the one with the highest mean return, then "
+    "those not significantly worse."
+)
 RULE = (
-    f"Of the methods whose own outputs are at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6, each line starts with "
-    "the one with the highest mean return, followed by those not significantly worse: the 95% interval of the "
+    "What is valid are a method's own outputs. A method is not significantly worse if the 95% interval of the "
     "difference (Welch's t) includes 0. Few seeds rule out little: the first may not be the best, and a listed method "
     "may be worse than one that is not listed."
 )
 
 
 def which_method(board: Leaderboard) -> list[str]:
-    """A heading, the rule, one line per task, and where doing nothing is first; nothing of a profile without ranks."""
+    """A heading, one line per task, the rule, and where doing nothing is first; nothing of a profile without ranks."""
     found = board.found
     if not found.ranked:
         return []
-    blocks = ["### Which method to use", RULE, "\n".join(advice(board, task) for task in found.begun())]
+    blocks = ["### Which method to use", LEAD, "\n".join(advice(board, task) for task in found.begun()), RULE]
     first = [task for task in found.begun() if contenders(found, task)[:1] == [IDLE_METHOD]]
     if first:
         blocks.append(f"**Doing nothing (`{IDLE_METHOD}`) has the highest mean return on {' and '.join(first)}.**")
