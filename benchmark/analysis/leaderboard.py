@@ -51,9 +51,9 @@ class Leaderboard:
         return {task: anchors.scale(self.found, task) for task in self.found.tasks}
 
     def unscored(self) -> dict[str, str]:
-        """The tasks with runs that have no scores, and why."""
-        ends = {task: self.scales[task] for task in self.found.begun()}
-        return {task: end for task, end in ends.items() if isinstance(end, str)}
+        """The tasks with runs, of a method or of doing nothing, that have no scores, and why."""
+        begun = [task for task in self.found.tasks if task in self.found.begun() or self.found.idle(task)]
+        return {task: end for task in begun if isinstance(end := self.scales[task], str)}
 
     @cached_property
     def scores(self) -> dict[tuple[str, str], list[float]]:

@@ -24,9 +24,9 @@ LEAD = (
     "those not significantly worse."
 )
 RULE = (
-    "What is valid are a method's own outputs. A method is not significantly worse if the 95% interval of the "
-    "difference (Welch's t) includes 0. Few seeds rule out little: the first may not be the best, and a listed method "
-    "may be worse than one that is not listed."
+    "Validity is that of a method's own outputs, before any correction. A method is not significantly worse if the 95% "
+    "interval of the difference (Welch's t) includes 0. Few seeds rule out little: the first may not be the best, and "
+    "a listed method may be worse than one that is not listed."
 )
 
 

@@ -164,10 +164,8 @@ def method_cell(scores: Mapping[Any, Mapping[Any, Any]], costs: Mapping[Any, Map
 def unscored(board: Leaderboard) -> list[str]:
     """Why tasks with runs have no scores."""
     why: dict[str, list[str]] = {}
-    for task in board.found.tasks:
-        ends = board.scales[task]
-        if isinstance(ends, str) and (task in board.found.begun() or board.found.runs(task, IDLE_METHOD)):
-            why.setdefault(ends, []).append(task)
+    for task, reason in board.unscored().items():
+        why.setdefault(reason, []).append(task)
     return [f"Returns in place of scores on {', '.join(tasks)}: {reason}." for reason, tasks in why.items()]
 
 

@@ -67,7 +67,11 @@ def leaderboard_table(board: Leaderboard) -> Table:
 
 def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
     """The leaderboard for a terminal: on each of ``tasks``, or over all tasks if none is given."""
-    found, frame, failures = board.found, board.frame, caveats(board.found)
+    found, frame = board.found, board.frame
+    unscored = [
+        f"{task} has no scores: {why}." for task, why in board.unscored().items() if task in (tasks or found.tasks)
+    ]
+    remarks = [*unscored, *caveats(found)]
     score, valid = Column("score", "score"), Column("valid at 1e-6 [%]", "final valid share", 1e-6)
     yield f"Profile {found.label}, seeds {', '.join(map(str, found.seeds))}."
     for task in tasks:
@@ -76,13 +80,13 @@ def board_lines(board: Leaderboard, tasks: Sequence[str]) -> Iterator[str]:
         yield f"\n{task}, {found.steps(task) or 0:,} steps"
         yield plain(add_ranks(board, one, view, keys).drop(columns="task"))
     if tasks:
-        yield from ["", *failures] if failures else []
+        yield from ["", *remarks] if remarks else []
         return
     whole = frame[frame["task"] == ALL_TASKS]
     view = make_view(whole, ["method"], [score, Column(f"better than {BASELINE} [%]", "improvement"), valid])
     yield f"Score: {', '.join(board.scored_tasks) or 'no task yet'}. Valid: {', '.join(board.whole_tasks)}.\n"
     yield plain(add_ranks(board, whole, view, ["method"])) + "\n"
-    yield from [*(f"{task} has no scores: {why}." for task, why in board.unscored().items()), *notes(board), *failures]
+    yield from [*notes(board), *remarks]
     yield f"On one task: acrl leaderboard -p {found.profile} --task {next(iter(found.begun()), found.tasks[0])}"
 
 
