@@ -197,20 +197,19 @@ def flows(found: Selection) -> pd.DataFrame:
 
 
 def validity_cells(found: Selection, task: str, name: str) -> Iterable[Cell]:
-    """Shares of valid actions: of one flow at sampled and at visited states, and of each policy's own latents."""
-    reports = {"sampled": found.flows.get((task, name)), "visited": found.visited.get((task, name))}
-    for states, report in reports.items():
-        for latent in LATENTS:
-            shares = report.validity[latent] if report else {}
-            for tolerance in TOLERANCES:
-                share = point(shares.get(f"{tolerance:g}"), int(report is not None), "none: one flow a task")
-                row = {"states": states, "latent": latent, "N": 1}
-                yield row | make_cell("validity", "share", share, tolerance)
+    """Shares of valid actions: of one flow at sampled states, and at those each policy visits, its own latents too."""
+    report, visited = found.flows.get((task, name)), found.visited.get((task, name))
     policies = [policy.violations for run in found.runs(task, name) if (policy := run.record.final_policy)]
     for tolerance in TOLERANCES:
+        for latent in LATENTS:
+            value = report.validity[latent][f"{tolerance:g}"] if report else None
+            share = point(value, int(report is not None), "none: one flow a task")
+            yield {"states": "sampled", "latent": latent, "N": 1} | make_cell("validity", "share", share, tolerance)
         own = [count.valid_at(tolerance) for count in policies if count.n]
-        row = {"states": "visited", "latent": "policy", "N": len(found.seeds)}
-        yield row | make_cell("validity", "share", mean_interval(own, SHARE), tolerance)
+        by_latent = {latent: visited.at(latent, tolerance) if visited else [] for latent in LATENTS} | {"policy": own}
+        for latent, shares in by_latent.items():
+            row = {"states": "visited", "latent": latent, "N": len(found.seeds)}
+            yield row | make_cell("validity", "share", mean_interval(shares, SHARE), tolerance)
 
 
 def flow_cells(report: FlowReport | None) -> Iterable[Cell]:

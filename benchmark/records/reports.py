@@ -37,6 +37,10 @@ class FlowReport(File):
     seconds: float
     artifact_key: str = ""
 
+    def shares(self) -> list[dict[str, float]]:
+        """All shares of valid actions by tolerance."""
+        return list(self.validity.values())
+
 
 class VisitedReport(File):
     """Validity of a trained flow at the states that policies trained with it visit at the end of training.
@@ -45,19 +49,23 @@ class VisitedReport(File):
         task: Id of the task.
         flow: Id of the method whose flow it is.
         profile: Profile of ``params.yaml``.
-        seeds: Seeds of the policies that visited the states.
-        states: Number of different states.
         draws: Latents drawn for each share.
-        validity: As in :class:`FlowReport`, at these states.
+        validity: As in :class:`FlowReport`, at the states of each policy, by its seed.
     """
 
     task: str
     flow: str
     profile: str
-    seeds: list[int]
-    states: int
     draws: int
-    validity: dict[str, dict[str, float]]
+    validity: dict[str, dict[str, dict[str, float]]]
+
+    def shares(self) -> list[dict[str, float]]:
+        """All shares of valid actions by tolerance."""
+        return [shares for by_latent in self.validity.values() for shares in by_latent.values()]
+
+    def at(self, latent: str, tolerance: float) -> list[float]:
+        """The shares of the policies, one each, for a kind of latent and a tolerance."""
+        return [shares[latent][f"{tolerance:g}"] for shares in self.validity.values()]
 
 
 class StateCoverage(Record):

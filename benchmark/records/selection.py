@@ -261,7 +261,7 @@ def _read_flow(path: Path, kind: type[Report], profile: str, task: str, method: 
         raise UserError(f"{path} is a report of profile '{flow.profile}', not of '{profile}': profiles are never mixed")
     if (flow.task, flow.flow) != (task, method):
         raise UserError(f"{path} holds a report on {flow.task}, {flow.flow}: move it there or delete it")
-    if any(set(shares) != set(TOLERANCE_KEYS) for shares in flow.validity.values()):
+    if any(set(shares) != set(TOLERANCE_KEYS) for shares in flow.shares()):
         raise UserError(f"{path} has shares at other tolerances than {', '.join(TOLERANCE_KEYS)}; make it again")
     return flow
 

@@ -174,18 +174,19 @@ def _complete(params: Params, profile: str, task_id: str, method: str, results: 
 
 
 def report_visited(method: FlowPGBase[Any], runs: Sequence[RunResult], draws: int) -> VisitedReport:
-    """Measure a method's flow at the states that its policies visit at the end of its complete runs."""
-    rows = [row for run in runs if run.final_policy for row in run.final_policy.contexts]
-    # If the constraint does not depend on the state, every state is the same.
-    context = torch.tensor(rows) if rows else torch.empty((1, 0))
+    """Measure a method's flow at the states that the policy of each complete run visits at the end of training."""
+    validity = {}
+    for run in runs:
+        rows = run.final_policy.contexts if run.final_policy else []
+        # If the constraint does not depend on the state, every state is the same.
+        context = torch.tensor(rows) if rows else torch.empty((1, 0))
+        validity[str(run.seed)] = validity_by_latent(method, context, draws, f"seed {run.seed}")
     return VisitedReport(
         task=method.task.id,
         flow=method.id,
         profile=runs[0].profile,
-        seeds=[run.seed for run in runs],
-        states=len(context),
         draws=draws,
-        validity=validity_by_latent(method, context, draws),
+        validity=validity,
         provenance=collect_provenance(),
     )
 
@@ -226,10 +227,15 @@ def _spread(rows: Tensor) -> Tensor:
     return rows[:: max(1, len(rows) // NEIGHBOURS)]
 
 
-def validity_by_latent(method: FlowPGBase[Any], context: Tensor, draws: int) -> dict[str, dict[str, float]]:
-    """Share of f(z; s) in C(s) by kind of latent and tolerance, at states drawn from ``context`` (N, k)."""
+def validity_by_latent(
+    method: FlowPGBase[Any], context: Tensor, draws: int, *purpose: str
+) -> dict[str, dict[str, float]]:
+    """Share of f(z; s) in C(s) by kind of latent and tolerance, at states drawn from ``context`` (N, k).
+
+    Calls with another ``purpose`` draw other states and latents.
+    """
     flow, seed = method.trained_flow(), method.config.flow.seed
-    generators = {kind: make_generator(seed, "validity", kind) for kind in LATENTS}
+    generators = {kind: make_generator(seed, "validity", kind, *purpose) for kind in LATENTS}
     return {kind: shares_within(flow_violations(flow, context, kind, draws, generators[kind])) for kind in LATENTS}
 
 

@@ -114,11 +114,11 @@ class World:
     def reports(self, task: str, flow: str) -> tuple[FlowReport, VisitedReport]:
         """A flow's reports; boundary latents are always bad."""
         validity = {"uniform": shares(self.validity[task]), "boundary": shares(0.5)}
-        arm, shared = self.arms[task, flow], {"profile": self.profile, "draws": DRAWS, "validity": validity}
+        arm, shared = self.arms[task, flow], {"profile": self.profile, "draws": DRAWS}
         curve = {"update": [float(self.updates)], "test_nll": [1.0]}
         own = {"curve": curve, "seconds": arm.prepare, "provenance": make_provenance(processor=arm.machine)}
-        visited = synthetic.make_visited(task, flow, **shared, seeds=list(self.seeds), states=100)
-        return synthetic.make_flow(task, flow, **shared, **own, recall=0.99), visited
+        visited = synthetic.make_visited(task, flow, **shared, validity=dict.fromkeys(map(str, self.seeds), validity))
+        return synthetic.make_flow(task, flow, **shared, **own, validity=validity, recall=0.99), visited
 
     def timing(self, task: str) -> TimingReport:
         """What a training step of each method costs; it is all update."""

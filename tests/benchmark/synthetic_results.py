@@ -171,10 +171,9 @@ def make_flow(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> rep
 
 def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> reports.VisitedReport:
     """A report on the flow of a task at visited states."""
-    fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "seeds": list(SEEDS), "states": 8}
-    validity = make_validity(generator(task, method, "visited"))
-    fields |= {"draws": 100_000, "validity": validity, "provenance": PROVENANCE}
-    return reports.VisitedReport(**(fields | changes))
+    validity = {str(seed): make_validity(generator(task, method, "visited", seed)) for seed in SEEDS}
+    fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "draws": 100_000}
+    return reports.VisitedReport(**(fields | {"validity": validity, "provenance": PROVENANCE} | changes))
 
 
 def make_timing(task: str = "R+L2", methods: tuple[str, ...] = METHODS, **changes: Any) -> reports.TimingReport:

@@ -31,13 +31,13 @@ def evaluate_validity(found: Selection) -> Claim:
     ]
     notes = [
         "Latents are uniform in the box, uniform on its boundary, or outputs of trained policies at every step of "
-        "their last evaluation. There is one flow per task and method: its interval is over draws, not over trainings, "
-        "nor at visited states over policies and states. Policies that are all equal have an exact interval that "
-        "takes outputs as independent, although those of an episode are not (docs/claims.md).",
+        "their last evaluation. There is one flow per task and method: at sampled states its interval is over draws, "
+        "not over trainings, and at visited states over the policies that visit them. Policies that are all equal have "
+        "an exact interval that takes outputs as independent, although those of an episode are not (docs/claims.md).",
         "For sampled states the budget is the updates that the flow's settings allow (it may stop earlier) or, without "
         "runs, those it made; otherwise it is the policies' steps. A contradiction needs enough updates as well.",
         "If C(s) does not depend on the state (R+L2, bike sharing), a flow is the same at every state, and its rows of "
-        "sampled and visited states are equal.",
+        "sampled and visited states differ by their draws alone.",
         "The flow is a RealNVP like the paper's, but half as wide (128 instead of 256), with other layers and another "
         "training (docs/deviations.md). Together these changes favour the claim on W+M, where they were measured; the "
         "width alone changes little (docs/performance.md, Flows).",
@@ -90,12 +90,14 @@ def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tol
         counts = [policy.violations for policy in final if policy and policy.violations.n]
         shares = [count.valid_at(float(tolerance)) for count in counts]
         return evidence.share_over_seeds(shares, [count.n for count in counts])
-    visited = found.visited.get((task, flow))
-    report = found.flows.get((task, flow)) if states == "sampled" else visited
-    if report is None or latents not in report.validity:
+    if states == "visited":
+        visited = found.visited.get((task, flow))
+        shares = visited.at(latents, float(tolerance)) if visited else []
+        return evidence.share_over_seeds(shares, [visited.draws] * len(shares) if visited else [])
+    report = found.flows.get((task, flow))
+    if report is None:
         return point(None, 0)
-    flows_or_seeds = len(visited.seeds) if states == "visited" and visited else 1
-    return evidence.exact_share(report.validity[latents][tolerance], report.draws, flows_or_seeds)
+    return evidence.exact_share(report.validity[latents][tolerance], report.draws, 1)
 
 
 TIMES_FEWER = 10.0

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from benchmark.records.reports import LATENTS
 from benchmark.records.results import TOLERANCE_KEYS
-from benchmark.training.flows import measure_coverage
+from benchmark.training.flows import measure_coverage, report_visited
 from benchmark.training.visited import VISITED_STATES, is_recorded, visited_states
 from envs import make_task
 from envs.sampling.dataset import draw_dataset
+from methods.base import make_method
+from methods.flowpg import FlowPG
 from methods.flows.realnvp import RealNVPConfig
 from methods.flows.training import make_flow
 from tests.benchmark.command import refused
@@ -68,6 +71,25 @@ def test_held_out_states_are_covered_and_distant_ones_are_not() -> None:
     assert far.near == wide.within_range == 0
     assert tuple(own.valid) == TOLERANCE_KEYS
     assert 0 < own.valid["0"] <= own.valid["0.1"] <= 1
+
+
+def test_a_flow_is_measured_at_the_states_of_each_policy() -> None:
+    method = make_method("flowpg", TASK, {"flow": {"hidden": [4], "layers": 2}})
+    assert isinstance(method, FlowPG)
+    method.head.flow = make_flow(TASK, method.config.flow)
+    # Without speed no torque needs power; at 100 rad/s hardly any torque is allowed.
+    speeds = {0: 0.0, 1: 100.0}
+    runs = []
+    for seed, speed in speeds.items():
+        run = make_run(TASK.id, "flowpg", seed)
+        assert run.final_policy
+        policy = run.final_policy.model_copy(update={"contexts": [[speed] * 6]})
+        runs.append(run.model_copy(update={"final_policy": policy}))
+    report = report_visited(method, runs, draws=2000)
+    assert list(report.validity) == ["0", "1"]
+    for latent in LATENTS:
+        idle, fast = report.at(latent, 0.0)
+        assert fast < 0.001 < 0.01 < idle
 
 
 def test_flows_of_stale_runs_are_not_measured(full: Path) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
+from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.claims.rule import Claim, Finding, Reading
 from benchmark.analysis.statistics import point
 from benchmark.publishing.claims import WHY, effect_rows, verdict_rows, write_claims
-from benchmark.records.results import TOLERANCES
+from benchmark.records.reports import LATENTS
+from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES
 from tests.benchmark import synthetic_claims as synthetic
 from tests.benchmark.synthetic_claims import BASELINES, FLOW, METHODS, QP, TASKS, UNTESTABLE, World, reading
+from tests.benchmark.synthetic_results import make_visited
 
 EQUALITY = ("BSS-3", "BSS-5")
 FREE = tuple(task for task in TASKS if task not in EQUALITY)
@@ -176,6 +181,21 @@ def test_other_flows_and_boundary_latents_have_no_say() -> None:
     assert reading(claim, "sampled boundary at tolerance 0").verdict == "not reproduced"
     spline = [one for one in claim.readings if one.keys["flow"] == "flowpg-spline" and one.keys["latents"] == "policy"]
     assert {one.verdict for one in spline} == {"not reproduced"}
+
+
+def test_at_visited_states_a_flow_has_an_interval_over_policies() -> None:
+    found, shares = World().found(), (0.8, 0.9, 0.85)
+    by_seed = {
+        str(seed): dict.fromkeys(LATENTS, dict.fromkeys(TOLERANCE_KEYS, share)) for seed, share in enumerate(shares)
+    }
+    found.visited["HC+O", FLOW] = make_visited("HC+O", FLOW, draws=1_000_000, validity=by_seed)
+    claims = {claim.id: claim for claim in evaluate_claims(found, Path("no-experiments")).all}
+    (effect,) = [
+        one.effect for one in reading(claims["C1"], "visited uniform at tolerance 0").findings if one.task == "HC+O"
+    ]
+    low, high = scipy.stats.t.interval(0.95, 2, np.mean(shares), scipy.stats.sem(shares))
+    assert (effect.mean, effect.low, effect.high) == pytest.approx((0.85, low, high))
+    assert effect.n == 3
 
 
 def test_a_flow_trained_briefly_can_speak_for_the_paper_but_not_against_it() -> None:
