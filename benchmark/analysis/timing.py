@@ -85,7 +85,8 @@ def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
 
 
 def _busy_note(timing: TimingReport, *methods: str) -> str:
-    most = busy(timing, methods)
+    """That other work ran beside these methods, if all of them were timed."""
+    most = busy(timing, methods) if timing.rounds.keys() >= set(methods) else 0.0
     return f"up to {most:.2f} cores were busy with other work" if most > IDLE_CORES else ""
 
 

@@ -51,6 +51,16 @@ def test_busy_rounds_and_flows_of_other_machines_are_marked(tmp_path: Path) -> N
     assert "3 rounds of 200 steps" in table.caption
 
 
+def test_a_method_that_was_not_timed_has_no_mark(tmp_path: Path) -> None:
+    timing = make_timing(methods=tuple(method for method in METHODS if method != "nfw"))
+    reference = timing.rounds["ddpg-projection-qp"]
+    reference[0] = reference[0].model_copy(update={"busy_cores": 0.75})
+    save(tmp_path, make_flow(), timing)
+    (table,) = timing_tables(board_of(tmp_path, ("R+L2",)))
+    marked = {note.split(":")[0] for note in table.notes if note.startswith("†")}
+    assert marked == {f"† R+L2, {method}" for method in timing.rounds}
+
+
 def test_a_timing_from_elsewhere_or_of_nothing_is_refused(tmp_path: Path) -> None:
     nothing = TimedRound(act=0, project=0, env=0, update=0, other=0, busy_cores=0)
     for changes, message in (
