@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -200,16 +201,20 @@ def validity_cells(found: Selection, task: str, name: str) -> Iterable[Cell]:
     """Shares of valid actions: of one flow at sampled states, and at those each policy visits, its own latents too."""
     report, visited = found.flows.get((task, name)), found.visited.get((task, name))
     policies = [policy.violations for run in found.runs(task, name) if (policy := run.record.final_policy)]
-    for tolerance in TOLERANCES:
-        for latent in LATENTS:
-            value = report.validity[latent][f"{tolerance:g}"] if report else None
-            share = point(value, int(report is not None), "none: one flow a task")
-            yield {"states": "sampled", "latent": latent, "N": 1} | make_cell("validity", "share", share, tolerance)
-        own = [count.valid_at(tolerance) for count in policies if count.n]
-        by_latent = {latent: visited.at(latent, tolerance) if visited else [] for latent in LATENTS} | {"policy": own}
-        for latent, shares in by_latent.items():
-            row = {"states": "visited", "latent": latent, "N": len(found.seeds)}
-            yield row | make_cell("validity", "share", mean_interval(shares, SHARE), tolerance)
+
+    def of_policies(latent: str, tolerance: float) -> list[float]:
+        if latent == "policy":
+            return [count.valid_at(tolerance) for count in policies if count.n]
+        return visited.at(latent, tolerance) if visited else []
+
+    for latent, tolerance in itertools.product(LATENTS, TOLERANCES):
+        value = report.validity[latent][f"{tolerance:g}"] if report else None
+        share = point(value, int(report is not None), "none: one flow a task")
+        yield {"states": "sampled", "latent": latent, "N": 1} | make_cell("validity", "share", share, tolerance)
+    for latent, tolerance in itertools.product((*LATENTS, "policy"), TOLERANCES):
+        share = mean_interval(of_policies(latent, tolerance), SHARE)
+        row = {"states": "visited", "latent": latent, "N": len(found.seeds)}
+        yield row | make_cell("validity", "share", share, tolerance)
 
 
 def flow_cells(report: FlowReport | None) -> Iterable[Cell]:
