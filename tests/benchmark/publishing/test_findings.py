@@ -32,6 +32,7 @@ from tests.benchmark.synthetic_results import (
     generator,
     make_count,
     make_run_with_return,
+    make_timing,
     row_of,
     save,
 )
@@ -103,6 +104,11 @@ def test_what_may_be_best_and_is_valid_is_named_and_seeds_that_lack_are_counted(
     )
     assert "Doing nothing" not in text
     assert "no run yet." in text
+    assert "not timed" not in text
+    save(copied, make_timing(), make_run_with_return("R+L2", "drad", 0, 0))
+    board = board_of(copied, methods=(*METHODS, "drad"))
+    text = findings(board, evaluate_claims(board.found, copied), copied)
+    assert "- A cell without a time: not timed (drad)." in text.splitlines()
     save(copied, make_run_with_return("R+L2", "ddpg-penalty", 1, 0))
     save(copied, make_run_with_return("R+L2", "hold", 0, 2e6))
     board = board_of(copied)
