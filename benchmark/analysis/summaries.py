@@ -198,7 +198,7 @@ def flows(found: Selection) -> pd.DataFrame:
 
 
 def validity_cells(found: Selection, task: str, name: str) -> Iterable[Cell]:
-    """Shares of valid actions: of one flow at sampled states, and at those each policy visits, its own latents too."""
+    """Shares of valid actions of a flow at sampled states, and at each policy's, where also of the policy's latents."""
     report, visited = found.flows.get((task, name)), found.visited.get((task, name))
     policies = [policy.violations for run in found.runs(task, name) if (policy := run.record.final_policy)]
 

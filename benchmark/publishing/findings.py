@@ -22,12 +22,10 @@ from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.publishing.tables.notes import describe_only_timed, describe_unbegun
 from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
 from benchmark.records.files import read_bytes, write_text
-from benchmark.records.runs import IDLE_METHOD, LOW_METHOD
+from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 from envs.errors import UserError
 
-# They learn nothing, so no step of theirs is timed.
-REFERENCES = (IDLE_METHOD, LOW_METHOD)
 BOLD = (
     "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not. If a "
     "method's seeds differ widely, few differences from it are significant. A method with one seed is not compared."
@@ -180,7 +178,7 @@ def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     notes = [*(["A cell without a score or a return: no run yet."] if lacking else []), EQUALITY]
     if found.ranked:
         notes.insert(0, BOLD)
-    if untimed := [method for method in found.methods if method not in REFERENCES and _is_untimed(found, method)]:
+    if untimed := [method for method in found.methods if _is_untimed(found, method)]:
         notes.append(f"A cell without a time: not timed ({', '.join(untimed)}).")
     widths = board.anchors[board.anchors["quantity"] == "half width"].dropna(subset="mean").sort_values("mean")
     if len(widths):

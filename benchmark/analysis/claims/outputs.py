@@ -92,8 +92,10 @@ def _effect(found: Selection, task: str, flow: str, source: tuple[str, str], tol
         return evidence.share_over_seeds(shares, [count.n for count in counts])
     if states == "visited":
         visited = found.visited.get((task, flow))
-        shares = visited.at(latents, float(tolerance)) if visited else []
-        return evidence.share_over_seeds(shares, [visited.draws] * len(shares) if visited else [])
+        if visited is None:
+            return point(None, 0)
+        shares = visited.at(latents, float(tolerance))
+        return evidence.share_over_seeds(shares, [visited.draws] * len(shares))
     report = found.flows.get((task, flow))
     if report is None:
         return point(None, 0)
