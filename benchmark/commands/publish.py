@@ -163,7 +163,7 @@ def _read_board(params: Params, profile: str, results: Path) -> Leaderboard:
     """The leaderboard of a profile, which knows what is stale; stderr is told how much is and which command helps."""
     from benchmark.analysis.leaderboard import read_leaderboard
     from benchmark.records.provenance import mixed_libraries
-    from benchmark.training.flows import flow_states
+    from benchmark.training.flows import flow_states, not_of_the_record
     from benchmark.training.timing import timing_state
 
     board = read_leaderboard(results / profile, params.profile(profile), params)
@@ -180,6 +180,9 @@ def _read_board(params: Params, profile: str, results: Path) -> Leaderboard:
     ):
         if count:
             click.echo(f"warning: {count} {kind} are of other versions or settings than today's: {command}", err=True)
+    if tasks := not_of_the_record(found):
+        again = f"measure them anew with `acrl visited {' '.join(tasks)} -p {profile}`"
+        click.echo(f"warning: visited states were not measured on today's runs: {again}", err=True)
     return board
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from benchmark.records.results import File, Record
 
 # Where latents are drawn: in the box, or on its boundary.
@@ -51,6 +53,7 @@ class VisitedReport(File):
         profile: Profile of ``params.yaml``.
         draws: Latents drawn for each share.
         validity: As in :class:`FlowReport`, at the states of each policy, by its seed.
+        run_keys: ``run_key`` of each policy's run, by its seed; empty in older files.
     """
 
     task: str
@@ -58,6 +61,7 @@ class VisitedReport(File):
     profile: str
     draws: int
     validity: dict[str, dict[str, dict[str, float]]]
+    run_keys: dict[str, str] = Field(default_factory=dict)
 
     def shares(self) -> list[dict[str, float]]:
         """All shares of valid actions by tolerance."""
@@ -76,11 +80,13 @@ class StateCoverage(Record):
         near: Share of visited states as near to a training state as 99% of the held-out states are.
             In both, training and held-out states are those of rollouts, without the widened ones.
         valid: Share of f(z; s) in C(s) at the visited states, by tolerance; z is uniform in the box.
+        run_key: ``run_key`` of the run; empty in older files.
     """
 
     within_range: float
     near: float
     valid: dict[str, float]
+    run_key: str = ""
 
 
 class CoverageReport(File):

@@ -24,6 +24,7 @@ from benchmark.records.reports import (
 )
 from benchmark.records.results import TOLERANCE_KEYS, TOLERANCES, RunResult, read_record, read_run
 from benchmark.records.runs import select, state_of
+from benchmark.records.selection import Selection
 from benchmark.records.store import ArtifactStore, KeptArtifacts
 from benchmark.training.visited import visited_states
 from envs.errors import UserError
@@ -173,6 +174,31 @@ def _complete(params: Params, profile: str, task_id: str, method: str, results: 
     return [read_run(run.path(results)) for run in chosen if state_of(run, params, results)[0] == "complete"]
 
 
+def not_of_the_record(found: Selection) -> list[str]:
+    """The tasks with a report of visited states that is not of exactly the complete runs that there are now.
+
+    Left out are methods with stale runs, which have to be made again first, and older reports, which do not say.
+    """
+    settled = [method for method in found.methods if method not in {*found.stale, *found.submitted}]
+
+    def keys(task: str, method: str) -> dict[str, str]:
+        return {str(run.record.seed): run.record.run_key for run in found.runs(task, method)}
+
+    outdated = {
+        task
+        for (task, method), report in found.visited.items()
+        if method in settled and report.run_keys and report.run_keys != keys(task, method)
+    }
+    for task, coverage in found.coverage.items():
+        measured = {
+            method: {seed: state.run_key for seed, state in coverage.runs.get(method, {}).items()} for method in settled
+        }
+        older = any("" in by_seed.values() for by_seed in measured.values())
+        if not older and measured != {method: keys(task, method) for method in settled}:
+            outdated.add(task)
+    return [task for task in found.tasks if task in outdated]
+
+
 def report_visited(method: FlowPGBase[Any], runs: Sequence[RunResult], draws: int) -> VisitedReport:
     """Measure a method's flow at the states that the policy of each complete run visits at the end of training."""
     validity = {}
@@ -187,6 +213,7 @@ def report_visited(method: FlowPGBase[Any], runs: Sequence[RunResult], draws: in
         profile=runs[0].profile,
         draws=draws,
         validity=validity,
+        run_keys={str(run.seed): run.run_key for run in runs},
         provenance=collect_provenance(),
     )
 
@@ -217,6 +244,7 @@ def measure_coverage(
             within_range=float(inside.double().mean()),
             near=float(np.mean(distance <= reach)),
             valid=shares_within(sizes),
+            run_key=run.run_key,
         )
     draws, origin = COVERAGE_DRAWS, collect_provenance()
     return CoverageReport(task=task.id, profile=profile, draws=draws, runs=found, provenance=origin)

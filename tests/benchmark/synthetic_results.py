@@ -111,12 +111,17 @@ def make_validity(rng: np.random.Generator) -> dict[str, dict[str, float]]:
     return validity
 
 
+def make_key(task: str, method: str, seed: int) -> str:
+    """The key of a run that :func:`make_run` makes."""
+    return f"{zlib.crc32(repr((task, method, seed)).encode()):064x}"
+
+
 def make_run(task: str = "R+L2", method: str = "flowpg", seed: int = 0, **changes: Any) -> RunResult:
     """A complete run."""
     rng = generator(task, method, seed)
     violations = make_violations(rng, method, STEPS)
     fields: dict[str, Any] = {
-        "run_key": f"{zlib.crc32(repr((task, method, seed)).encode()):064x}",
+        "run_key": make_key(task, method, seed),
         "versions": {"protocol": 1, task: 0, method: 1},
         "status": "complete",
         "task": task,
@@ -173,7 +178,8 @@ def make_visited(task: str = "R+L2", method: str = "flowpg", **changes: Any) -> 
     """A report on the flow of a task at visited states."""
     validity = {str(seed): make_validity(generator(task, method, "visited", seed)) for seed in SEEDS}
     fields: dict[str, Any] = {"task": task, "flow": method, "profile": PROFILE, "draws": 100_000}
-    return reports.VisitedReport(**(fields | {"validity": validity, "provenance": PROVENANCE} | changes))
+    fields |= {"validity": validity, "run_keys": {str(seed): make_key(task, method, seed) for seed in SEEDS}}
+    return reports.VisitedReport(**(fields | {"provenance": PROVENANCE} | changes))
 
 
 def make_timing(task: str = "R+L2", methods: tuple[str, ...] = METHODS, **changes: Any) -> reports.TimingReport:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from benchmark.records.reports import LATENTS
+from benchmark.records.reports import LATENTS, CoverageReport, StateCoverage, coverage_path
 from benchmark.records.results import TOLERANCE_KEYS
-from benchmark.training.flows import measure_coverage, report_visited
+from benchmark.records.selection import read_selection
+from benchmark.training.flows import measure_coverage, not_of_the_record, report_visited
 from benchmark.training.visited import VISITED_STATES, is_recorded, visited_states
 from envs import make_task
 from envs.sampling.dataset import draw_dataset
@@ -19,7 +20,7 @@ from methods.flowpg import FlowPG
 from methods.flows.realnvp import RealNVPConfig
 from methods.flows.training import make_flow
 from tests.benchmark.command import refused
-from tests.benchmark.synthetic_results import PROFILE, SEEDS, make_run
+from tests.benchmark.synthetic_results import PROFILE, PROVENANCE, SEEDS, alter, make_key, make_run, make_visited, save
 
 TASK = make_task("HC+O")
 
@@ -87,9 +88,39 @@ def test_a_flow_is_measured_at_the_states_of_each_policy() -> None:
         runs.append(run.model_copy(update={"final_policy": policy}))
     report = report_visited(method, runs, draws=2000)
     assert list(report.validity) == ["0", "1"]
+    assert report.run_keys == {str(run.seed): run.run_key for run in runs}
     for latent in LATENTS:
         idle, fast = report.at(latent, 0.0)
         assert fast < 0.001 < 0.01 < idle
+
+
+def test_reports_on_other_runs_than_the_records_are_named(tmp_path: Path) -> None:
+    pairs = [(method, seed) for method in ("nfw", "flowpg") for seed in SEEDS]
+    kept = [save(tmp_path, make_run(TASK.id, method, seed, visited=[[1.0] * 6])) for method, seed in pairs]
+    save(tmp_path, make_visited(TASK.id))
+    states: dict[str, dict[str, StateCoverage]] = {"nfw": {}, "flowpg": {}}
+    for method, seed in pairs:
+        key = make_key(TASK.id, method, seed)
+        states[method][str(seed)] = StateCoverage(within_range=1, near=1, valid={}, run_key=key)
+    save(tmp_path, CoverageReport(task=TASK.id, profile=PROFILE, draws=1, runs=states, provenance=PROVENANCE))
+
+    def named(methods: tuple[str, ...] = ("nfw", "flowpg"), seeds: tuple[int, ...] = SEEDS) -> list[str]:
+        return not_of_the_record(read_selection(tmp_path, PROFILE, [TASK.id], methods, seeds))
+
+    assert named() == []
+    for run in kept:
+        whole = run.read_bytes()
+        alter(run, lambda data: data.update(run_key="another"))
+        assert named() == [TASK.id]
+        run.unlink()
+        assert named() == [TASK.id]
+        run.write_bytes(whole)
+    save(tmp_path, make_run(TASK.id, "drad", visited=[[1.0] * 6]))
+    assert named(("nfw", "flowpg", "drad")) == [TASK.id]
+    # Older reports do not say which runs they are of.
+    save(tmp_path, make_visited(TASK.id, run_keys={}))
+    coverage_path(tmp_path, TASK.id).unlink()
+    assert named(("nfw", "flowpg", "drad")) == []
 
 
 def test_flows_of_stale_runs_are_not_measured(full: Path) -> None:
