@@ -182,7 +182,7 @@ def _read_board(params: Params, profile: str, results: Path) -> Leaderboard:
             click.echo(f"warning: {count} {kind} are of other versions or settings than today's: {command}", err=True)
     if tasks := not_of_the_record(found):
         again = f"measure them anew with `acrl visited {' '.join(tasks)} -p {profile}`"
-        click.echo(f"warning: visited states were not measured on today's runs: {again}", err=True)
+        click.echo(f"warning: some reports on visited states are of other runs than those here: {again}", err=True)
     return board
 
 

@@ -341,9 +341,7 @@ def parse_record(content: bytes, path: Path | str, kind: type[F]) -> F:
         first = error.errors()[0]
         where = f"'{'.'.join(str(part) for part in first['loc'])}': {first['msg']}"
         if noted:
-            raise UserError(
-                f"{path} was written by another version of this program: at {where}; make it again"
-            ) from error
+            raise UserError(f"{path} is of another version of this program: at {where}; make it again") from error
         raise DamagedFileError(f"{path} is damaged at {where}; delete it and run again") from error
 
 

@@ -254,7 +254,7 @@ def test_anchors_have_their_means_widths_and_gaps_and_no_method_moves_them(copie
 def test_coverage_is_of_the_seeds_of_the_selection(copied: Path) -> None:
     assert coverage_tables(board_of(copied)) == []
     found = {
-        seed: StateCoverage(within_range=share, near=share / 2, valid=dict.fromkeys(TOLERANCE_KEYS, share), run_key="0")
+        seed: StateCoverage(within_range=share, near=share / 2, valid=dict.fromkeys(TOLERANCE_KEYS, share))
         for seed, share in (("0", 0.8), ("1", 0.6), ("9", 0.0))
     }
     report = CoverageReport(task="HC+O", profile=PROFILE, draws=100, runs={"nfw": found})

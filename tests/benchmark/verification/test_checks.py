@@ -96,7 +96,7 @@ def test_a_run_of_other_settings_fails_and_the_setting_is_named(nfw_copy: Path) 
     [
         (lambda d: d.update(profile="smoky"), "unknown profile 'smoky': did you mean 'smoke'"),
         (lambda d: d.update(method="nfww"), "unknown method 'nfww': did you mean 'nfw'"),
-        (lambda d: d.update(extra="x"), "written by another version of this program: at 'extra'"),
+        (lambda d: d.update(extra="x"), "of another version of this program: at 'extra'"),
     ],
 )
 def test_what_is_unknown_here_is_named(nfw_copy: Path, change: Callable[[Data], object], message: str) -> None:
