@@ -20,8 +20,8 @@ ALL_OPEN = "All intervals include 0, which does not show that returns are equal:
 # A method whose outputs are valid this often hardly depends on repair.
 MOSTLY_VALID = 0.95
 LEAD = (
-    f"Of the methods at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6: the one with the highest mean return, then "
-    "those not significantly worse."
+    f"Of the methods at least {MOSTLY_VALID:.0%} valid at tolerance 1e-6, before rounding: the one with the highest "
+    "mean return, then those not significantly worse."
 )
 RULE = (
     "Validity is that of a method's own outputs, before any correction. A method is not significantly worse if the 95% "

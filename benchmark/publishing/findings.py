@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,11 +19,12 @@ from benchmark.publishing.advice import TOLERANCE, difference_cell, does_the_flo
 from benchmark.publishing.extremes import EXTREMES, extremes
 from benchmark.publishing.tables.leaderboard import EQUALITY
 from benchmark.publishing.tables.notes import describe_only_timed, describe_unbegun
-from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
+from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, digits_of_score, format_cell
 from benchmark.records.files import read_bytes, write_text
 from benchmark.records.runs import IDLE_METHOD
 from benchmark.records.selection import Selection
 from envs.errors import UserError
+from envs.registry import make_task
 
 BOLD = (
     "Bold: the highest mean return of a task, and those not significantly lower (Welch's t), valid or not. If a "
@@ -67,8 +67,9 @@ def findings(board: Leaderboard, claims: Claims, folder: Path) -> str:
     seeds = ", ".join(str(seed) for seed in found.seeds)
     profile = f"Profile {found.label}, seeds {seeds} (N = {len(found.seeds)})."
     brackets = (
-        "Brackets are 95% intervals. Where C5 measured a rate only once, they are an assumed error instead. n is the "
-        "number of seeds, flows or timing rounds."
+        "Brackets are 95% intervals. Where C5 measured a rate only once, they are an assumed error instead. Where all "
+        "outputs of all seeds are valid, they take outputs as independent. n is the number of seeds, flows or timing "
+        "rounds."
     )
     blocks = [
         " ".join([profile, *describe_unbegun(found), brackets]),
@@ -150,7 +151,7 @@ def method_cell(scores: Mapping[Any, Mapping[Any, Any]], costs: Mapping[Any, Map
     lines = []
     final, valid = scores["final return", None], scores["final valid share", TOLERANCE]
     if final["n"]:
-        score = format_cell(scores["score", None], final["n"], digits_of_interval)
+        score = format_cell(scores["score", None], final["n"], digits_of_score)
         if score == DASH:
             score = f"return {format_cell(final, final['n'], digits_of_interval)}"
         lines = [score, f"{format_cell(valid, valid['n'], digits_of_interval)}%"]
@@ -172,10 +173,9 @@ def unscored(board: Leaderboard) -> list[str]:
 def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     """What a reader of the table of methods has to know."""
     found = board.found
-    lacking = any(
-        found.wanted(*pair) and not found.runs(*pair) for pair in itertools.product(found.tasks, found.methods)
-    )
-    notes = [*(["A cell without a score or a return: no run yet."] if lacking else []), EQUALITY]
+    notes = [EQUALITY]
+    if lacking := [method for method in found.methods if _lacks_runs(found, method)]:
+        notes.insert(0, f"A cell without a score or a return: no run yet ({', '.join(lacking)}).")
     if found.ranked:
         notes.insert(0, BOLD)
     if untimed := [method for method in found.methods if _is_untimed(found, method)]:
@@ -184,14 +184,19 @@ def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     if len(widths):
         worst = widths.iloc[-1]
         notes.append(
-            f"Intervals of scores treat [the two references]({anchors_page}) as exact. They are not: at worst, on "
-            f"{worst['task']}, a score may be off by {worst['mean']:.2g} for this reason alone."
+            f"Intervals of scores treat [the two references]({anchors_page}) as exact. Their own intervals reach up to "
+            f"{worst['mean']:.2g} of a score to either side (on {worst['task']})."
         )
     return [
         *notes,
         *unscored(board),
         *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(found)),
     ]
+
+
+def _lacks_runs(found: Selection, method: str) -> bool:
+    """Whether a method has no run on a task where the profile wants some."""
+    return any(found.wanted(task, method) and not found.runs(task, method) for task in found.tasks)
 
 
 def _is_untimed(found: Selection, method: str) -> bool:
@@ -218,11 +223,12 @@ def released_target(found: Selection, folder: Path) -> list[str]:
             [estimate_of(raw, quantity), estimate_of(projected, quantity)]
             for quantity in ("value above return, projected", "return")
         )
+        where = f"On {task}, after {rows['step'].max() / make_task(task).steps:.0%} of the published steps,"
         if overlap(*errors) and overlap(*returns):
-            texts.append(f"On {task} the intervals of the critics' errors overlap, and so do those of the returns.")
+            texts.append(f"{where} the intervals of the critics' errors overlap, and so do those of the returns.")
         else:
             texts.append(
-                f"On {task} the critic of `{RAW}` and that of `{PROJECTED}` err by {beside(*errors)}, as values minus "
+                f"{where} the critic of `{RAW}` and that of `{PROJECTED}` err by {beside(*errors)}, as values minus "
                 f"the returns that follow. Their policies return {beside(*returns)}."
             )
     return [" ".join(texts), *compare_targets(found)]

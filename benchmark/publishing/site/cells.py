@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.publishing.tables.leaderboard import NO_SCORES, SCORE_0, SCORE_1, pair_view, rank_text, scale_view
-from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, format_cell
+from benchmark.publishing.tables.rendering import DASH, cells_by_row, digits_of_interval, digits_of_score, format_cell
 from benchmark.records.reports import of_runs
 from benchmark.records.results import TOLERANCES
 from benchmark.records.runs import HIGH_METHOD, IDLE_METHOD, LOW_METHOD, unconstrained_task
@@ -132,7 +132,7 @@ def make_row(
         if one is None or pd.isna(one["mean"]):
             return Cell(DASH)
         ends = None if pd.isna(one["low"]) else (float(one["low"]), float(one["high"]))
-        text = format_cell(one, n, digits_of_interval)
+        text = format_cell(one, n, digits_of_score if quantity == "score" else digits_of_interval)
         return dataclasses.replace(number(text, sources, about, float(one["mean"])), ends=ends)
 
     return Row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -60,12 +61,21 @@ def digits_of_mean(mean: float, low: float | None, high: float | None, share: bo
     return percent if share else like(mean, whole=pd.isna(low) or pd.isna(high))
 
 
-def digits_of_interval(mean: float, low: float | None, high: float | None, share: bool) -> Callable[[float], str]:
-    """As many digits as are meaningful: one unit of the last digit is at most a quarter of the interval's width."""
+def digits_of_interval(
+    mean: float, low: float | None, high: float | None, share: bool, least: int = 0
+) -> Callable[[float], str]:
+    """As many digits as are meaningful: one unit of the last digit is at most a quarter of the interval's width.
+
+    There are ``least`` decimals or more.
+    """
     if low is None or high is None or not 0 < high - low < math.inf:
         return (lambda value: percent(value, 1)) if share else digits_of_mean(mean, low, high, share)
-    decimals = max(0, -math.floor(math.log10((100 if share else 1) * (high - low) / 4)))
+    decimals = max(least, -math.floor(math.log10((100 if share else 1) * (high - low) / 4)))
     return (lambda value: percent(value, decimals)) if share else lambda value: f"{value:z,.{decimals}f}"
+
+
+# Scores are near 1, so whole numbers would say too little, however wide the interval.
+digits_of_score = partial(digits_of_interval, least=1)
 
 
 def make_view(

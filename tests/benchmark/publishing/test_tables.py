@@ -17,7 +17,7 @@ from benchmark.experiments import EXPERIMENTS, find_experiment
 from benchmark.experiments.base import Context
 from benchmark.publishing.figures import FIGURES
 from benchmark.publishing.tables import coverage_tables
-from benchmark.publishing.tables.rendering import digits_of_interval, like, percent
+from benchmark.publishing.tables.rendering import digits_of_interval, digits_of_score, like, percent
 from benchmark.records.config import load_params
 from benchmark.records.reports import CoverageReport, StateCoverage, coverage_path
 from benchmark.records.results import TOLERANCE_KEYS
@@ -66,6 +66,12 @@ def test_digits_end_where_the_interval_makes_them_meaningless(
     number = digits_of_interval(*values, share)
     mean, low, high = map(number, values)
     assert f"{mean} [{low}, {high}]" == text
+
+
+def test_a_score_has_a_decimal_however_wide_its_interval() -> None:
+    number = digits_of_score(1.55, -1.36, 5.8, False)
+    assert [number(value) for value in (1.55, -1.36, 5.8)] == ["1.6", "-1.4", "5.8"]
+    assert digits_of_score(1.024, 1.0, 1.05, False)(1.024) == "1.02"
 
 
 @pytest.mark.parametrize(
