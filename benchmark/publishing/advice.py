@@ -65,7 +65,7 @@ def advice(board: Leaderboard, task: str) -> str:
         parts.append("or " + ", ".join(f"`{method}` {shown[method]}" for method in best[1:]))
     if single := [method for method in (*valid, IDLE_METHOD) if len(found.runs(task, method)) == 1]:
         parts.append(f"with one seed, too few to compare: {names(single)}")
-    if lacking := [each for each in found.methods if found.wanted(task, each) and not found.runs(task, each)]:
+    if lacking := found.lacking(task):
         parts.append(f"no run yet: {names(lacking)}")
     return f"- {task} ({trained:.0%} of the published steps): {'; '.join(parts) or 'none'}."
 

@@ -174,7 +174,8 @@ def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
     """What a reader of the table of methods has to know."""
     found = board.found
     notes = [EQUALITY]
-    if lacking := [method for method in found.methods if _lacks_runs(found, method)]:
+    unrun = {method for task in found.tasks for method in found.lacking(task)}
+    if lacking := [method for method in found.methods if method in unrun]:
         notes.insert(0, f"A cell without a score or a return: no run yet ({', '.join(lacking)}).")
     if found.ranked:
         notes.insert(0, BOLD)
@@ -192,11 +193,6 @@ def method_notes(board: Leaderboard, anchors_page: str) -> list[str]:
         *unscored(board),
         *(f"{text} ([why](docs/methods.md))." for text in describe_only_timed(found)),
     ]
-
-
-def _lacks_runs(found: Selection, method: str) -> bool:
-    """Whether a method has no run on a task where the profile wants some."""
-    return any(found.wanted(task, method) and not found.runs(task, method) for task in found.tasks)
 
 
 def _is_untimed(found: Selection, method: str) -> bool:

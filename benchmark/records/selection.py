@@ -103,6 +103,10 @@ class Selection:
         """The number of runs of a task and method that make it complete."""
         return 0 if task in self.only_timed.get(method, ()) else len(self.seeds)
 
+    def lacking(self, task: str) -> list[str]:
+        """The methods without a complete run of a task, of which some are wanted."""
+        return [method for method in self.methods if self.wanted(task, method) and not self.runs(task, method)]
+
     def anchors(self, task: str) -> tuple[list[CompleteRun], list[CompleteRun]]:
         """The complete runs of a task's reference returns, score 0 and score 1."""
         free = unconstrained_task(make_task(task))
