@@ -165,7 +165,7 @@ def compare(a: Side, b: Side) -> Compared:
             notes.append(f"{task}: runs were made with different versions of libraries: {'; '.join(mixed)}")
         if not one_machine(origins):
             machines = "; ".join(sorted({run.machine for run in (*first, *second)}))
-            notes.append(f"{task}: seconds are from different machines, {machines}, and do not compare")
+            notes.append(f"{task}: seconds are from different or unknown machines, {machines}, and do not compare")
     keys = []
     for name, side, method in (("A", a, 1), ("B", b, 2)):
         compared = {(pair[0], pair[method]) for pair in pairs}

@@ -25,7 +25,7 @@ ONE_SEED = "none: one seed"
 ALL_EQUAL = "none: all seeds equal"
 NOT_FINITE = "none: not finite"
 NOT_ESTIMATED = "none: not estimated"
-OTHER_MACHINES = "none: different machines"
+OTHER_MACHINES = "none: different or unknown machines"
 Key = TypeVar("Key", bound=Hashable)
 
 

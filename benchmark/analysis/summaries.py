@@ -176,7 +176,7 @@ def different_machines(runs: list[CompleteRun]) -> str:
     """A note on runs whose times do not compare; empty if they do."""
     if one_machine(run.record.provenance for run in runs):
         return ""
-    return "times of different machines: " + "; ".join(sorted({run.machine for run in runs}))
+    return "times of different or unknown machines: " + "; ".join(sorted({run.machine for run in runs}))
 
 
 def f1(report: FlowReport) -> float:

@@ -38,7 +38,7 @@ def training_seconds(found: Selection, task: str, method: str) -> list[float] | 
 
 
 def same_machine(found: Selection, task: str, method: str) -> bool:
-    """Whether a method's flow, if it has a report, was trained on the machine that the task was timed on."""
+    """Whether a method's flow, if it has a report, is known to be from the machine that the task was timed on."""
     timing, report = found.timing[task].provenance, found.flows.get((task, method))
     flow = report.provenance if report else None
     return report is None or (timing is not None and flow is not None and one_machine([timing, flow]))
@@ -79,7 +79,7 @@ def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
     yield make_cell("step ratio", "ratio", _ratio(method, step, step_seconds(reference), REFERENCE), note=note)
     whole, whole_reference = (training_seconds(found, task, name) or [] for name in (method, REFERENCE))
     if whole and not same_machine(found, task, method):
-        note = "; ".join([*([note] if note else []), "the flow was trained on another machine"])
+        note = "; ".join([*([note] if note else []), "the flow was trained on another or an unknown machine"])
     yield make_cell("training", "seconds", mean_interval(whole, NOT_NEGATIVE), note=note)
     yield make_cell("training ratio", "ratio", _ratio(method, whole, whole_reference, REFERENCE), note=note)
 

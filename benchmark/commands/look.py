@@ -106,9 +106,9 @@ def compare(
     where nothing differs, one interval in twenty excludes 0.
 
     Valid shares and violations are those of the policy's raw output over the whole training; the leaderboard's are
-    those of the last policy. Runs of different budgets are not compared, nor are times from different machines. Times
-    also depend on the machine's load: `acrl timing` measures the cost of a training step. Notes name the libraries
-    and settings that differ.
+    those of the last policy. Runs of different budgets are not compared, nor are times from different or unknown
+    machines. Times also depend on the machine's load: `acrl timing` measures the cost of a training step. Notes name
+    the libraries and settings that differ.
 
     JSON keys: schema_version, profile, a, b, key, differences, notes.
     """  # noqa: D301

@@ -198,11 +198,6 @@ def code_path() -> str:
     return " ".join([capability, *switches, hashlib.sha256(facts.encode()).hexdigest()[:8]])
 
 
-ALWAYS_STATED = ("processor", "accelerator", "threads")
-# Older results lack these and are compared by the others.
-STATED_SINCE = ("code_path", "cores", "memory_gib", "platform")
-
-
 def machine_of(provenance: Provenance) -> str:
     """What times depend on besides the program, in words."""
     threads = f"{provenance.threads} thread" + ("" if provenance.threads == 1 else "s")
@@ -214,11 +209,9 @@ def machine_of(provenance: Provenance) -> str:
 
 
 def one_machine(origins: Iterable[Provenance]) -> bool:
-    """Whether results can be from one machine: no two differ in an entry that both have."""
-    known = list(origins)
-    stated = [[getattr(origin, name) for origin in known] for name in ALWAYS_STATED]
-    stated += [[value for one in known if (value := getattr(one, name)) is not None] for name in STATED_SINCE]
-    return all(len(set(values)) <= 1 for values in stated)
+    """Whether results are known to be from one machine, with equally many threads; older ones do not name theirs."""
+    named = {(origin.machine, origin.threads) for origin in origins}
+    return len(named) <= 1 and all(machine for machine, _ in named)
 
 
 def mixed_libraries(origins: Iterable[Provenance]) -> list[str]:

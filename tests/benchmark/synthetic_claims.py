@@ -18,7 +18,7 @@ from benchmark.records.results import TOLERANCES, FinalPolicy, Returns, RunResul
 from benchmark.records.selection import Selection, check_complete
 from envs.registry import make_task
 from tests.benchmark import synthetic_results as synthetic
-from tests.benchmark.synthetic_results import PROCESSOR, TASKS, make_evaluation, make_provenance
+from tests.benchmark.synthetic_results import PROVENANCE, TASKS, make_evaluation, make_provenance
 
 FLOW, QP = "flowpg", "ddpg-projection-qp"
 BASELINES = ("ddpg-projection", "nfw", "ddpg-penalty", "ddpg-projection-target", "nfw-target")
@@ -47,7 +47,7 @@ class Arm:
     best: tuple[float, ...] | None = None
     first: float = -100.0
     valid: Shares = 0.4
-    machine: str = PROCESSOR
+    machine: str | None = PROVENANCE.machine
 
 
 GOOD_FLOW = Arm((100, 104, 97), (100.0, 101.0, 99.5), prepare=10.0, returns=(101.0, 101.3, 100.8), valid=0.99999)
@@ -116,7 +116,7 @@ class World:
         validity = {"uniform": shares(self.validity[task]), "boundary": shares(0.5)}
         arm, shared = self.arms[task, flow], {"profile": self.profile, "draws": DRAWS}
         curve = {"update": [float(self.updates)], "test_nll": [1.0]}
-        own = {"curve": curve, "seconds": arm.prepare, "provenance": make_provenance(processor=arm.machine)}
+        own = {"curve": curve, "seconds": arm.prepare, "provenance": make_provenance(machine=arm.machine)}
         visited = synthetic.make_visited(task, flow, **shared, validity=dict.fromkeys(map(str, self.seeds), validity))
         return synthetic.make_flow(task, flow, **shared, **own, validity=validity, recall=0.99), visited
 
@@ -153,7 +153,7 @@ class World:
                 "violations": Violations(policy=policy, behaviour=policy, executed=policy),
                 "final_policy": FinalPolicy(violations=count(FINAL_JUDGED, arm.valid), contexts=[]),
                 "seconds": Seconds(prepare=arm.prepare, update=update, total=arm.prepare + update),
-                "provenance": make_provenance(processor=arm.machine),
+                "provenance": make_provenance(machine=arm.machine),
             }
         )
         if (task, method, seed) in self.failed:

@@ -30,6 +30,7 @@ PROVENANCE = Provenance(
     accelerator=None,
     threads=1,
     started="2026-01-02T03:04:05+00:00",
+    machine="0" * 12,
 )
 TASKS = ("R+L2", "HC+O", "H+M", "W+M", "BSS-3", "BSS-5")
 # What most tests fill a folder with.

@@ -78,7 +78,7 @@ def _gap(found: Selection, task: str, baseline: str, column: str) -> str:
     if column == WITH and (task, FLOW) not in found.flows:
         return NO_FLOW
     if column == WITH and not same_machine(found, task, FLOW):
-        return "the flow was trained on another machine"
+        return "the flow was trained on another or an unknown machine"
     if min(len(timing.rounds[method]) for method in (FLOW, baseline)) < LEAST_ROUNDS:
         return "fewer than two rounds"
     return "the machine was busy with other work" if busy(timing, [FLOW, baseline]) > IDLE_CORES else ""

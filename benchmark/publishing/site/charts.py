@@ -167,7 +167,7 @@ def time_chart(found: Selection, pairs: Sequence[tuple[str, str, str]], describe
                 seconds = sum(max(part_seconds(run, part), 0.0) for run in runs) / len(runs)
                 rows.append({"bar": label, "part": part, "spent": round(seconds, 3), "place": place})
     mixed = different_machines([run for _, task, method in pairs for run in found.runs(task, method)])
-    described += " Mean over runs" + (" on different machines, which do not compare." if mixed else ".")
+    described += " Mean over runs" + (" on different or unknown machines, which do not compare." if mixed else ".")
     return finish(_stacks(rows, PARTS, "seconds"), described)
 
 

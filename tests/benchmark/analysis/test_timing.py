@@ -35,15 +35,15 @@ def test_parts_add_up_and_are_compared_with_the_reference(tmp_path: Path) -> Non
 
 
 def test_busy_rounds_and_flows_of_other_machines_are_marked(tmp_path: Path) -> None:
-    save(tmp_path, make_flow(provenance=make_provenance(processor="Another CPU")))
+    save(tmp_path, make_flow(provenance=make_provenance(machine="1" * 12)))
     assert timing_tables(board_of(tmp_path, ("R+L2",))) == []
     timing = make_timing()
     timing.rounds["nfw"][1] = timing.rounds["nfw"][1].model_copy(update={"busy_cores": 0.75})
     save(tmp_path, timing)
     (table,) = timing_tables(board_of(tmp_path, ("R+L2",)))
     assert table.notes == [
-        "Machines: Example CPU 3000, 1 thread; other load took at most 0.75 cores.",
-        "† R+L2, flowpg: the flow was trained on another machine.",
+        "Machines: Example CPU 3000, 1 thread, machine 000000000000; other load took at most 0.75 cores.",
+        "† R+L2, flowpg: the flow was trained on another or an unknown machine.",
         "† R+L2, nfw: up to 0.75 cores were busy with other work.",
     ]
     marked = [line.split("|")[2].strip() for line in markdown(table, [], "#").splitlines() if "†" in line]
