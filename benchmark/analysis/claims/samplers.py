@@ -74,9 +74,10 @@ def _sets(growth: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _name(row: dict[Hashable, Any]) -> str:
-    known = {key: row[key] for key in SET_COLUMNS[1:] if pd.notna(row[key])}
-    sizes = [f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in known.items()]
-    return " ".join([str(row["family"]), *sizes])
+    sizes = [f"{row['dimension']} dimensions", f"{100 * row['share']:.3g}% feasible"]
+    if row["constraints"] > 1:
+        sizes.append(f"{row['constraints']} constraints")
+    return f"{row['family']} ({', '.join(sizes)})"
 
 
 def _reading(
