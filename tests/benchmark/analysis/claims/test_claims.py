@@ -273,8 +273,11 @@ def test_what_was_timed_badly_decides_nothing() -> None:
     assert reasons(untimed, BARE) == reasons(untimed, WHOLE) == {"not timed"}
     for machine in ("1" * 12, None):
         elsewhere = World().change([FLOW], machine=machine).claims()["C3"]
-        assert reading(elsewhere, BARE).verdict == "reproduced"
+        assert (reading(elsewhere, BARE).verdict, reading(elsewhere, WHOLE).verdict) == ("reproduced", UNTESTABLE)
         assert reasons(elsewhere, WHOLE) == {"the flow was trained on another or an unknown machine"}
+        # However long it took there, a slower step is a slower training.
+        slower = World().change([FLOW], machine=machine, seconds=(300.0, 301.0, 299.0)).claims()["C3"]
+        assert reading(slower, WHOLE).verdict == "not reproduced"
 
 
 # --- C4: the margin ---------------------------------------------------------------------------------------------------
