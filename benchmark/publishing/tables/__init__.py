@@ -10,7 +10,7 @@ from benchmark.analysis import summaries
 from benchmark.analysis.leaderboard import Leaderboard
 from benchmark.publishing.tables import rendering
 from benchmark.publishing.tables.leaderboard import anchor_table, leaderboard_table, timing_tables
-from benchmark.publishing.tables.notes import caveats, describe, describe_anchors, describe_only_timed
+from benchmark.publishing.tables.notes import caveats, describe, describe_anchors, describe_only_timed, notes_of_cells
 from benchmark.publishing.tables.rendering import Column, Table, View, make_view, valid_columns
 from benchmark.records.files import write_text
 from benchmark.records.results import PARTS
@@ -124,12 +124,9 @@ def wallclock_table(board: Leaderboard) -> Table:
         View("Total, and ratio to projection with a solver", make_view(frame, ["task", "method"], ratios)),
         View("Parts", make_view(frame, ["task", "method"], parts)),
     ]
-    marked = frame[frame["note"] != ""].drop_duplicates(["task", "method", "unit"])
-    notes = [f"Machines: {'; '.join(machines) or 'none yet'}."]
-    notes += [
-        f"{'†' if row['unit'] == 'seconds' else 'No ratio:'} {row['task']}, {row['method']}: {row['note']}."
-        for _, row in marked.iterrows()
-    ]
+    marked, notes = frame[frame["note"] != ""], [f"Machines: {'; '.join(machines) or 'none yet'}."]
+    notes += [f"† {line}" for line in notes_of_cells(marked[marked["unit"] == "seconds"])]
+    notes += [f"No ratio, {line}" for line in notes_of_cells(marked[marked["unit"] == "ratio"])]
     return Table("wallclock", "Wall-clock", caption, frame, views, notes)
 
 

@@ -12,7 +12,7 @@ from benchmark.analysis.anchors import ANCHOR_KEYS
 from benchmark.analysis.leaderboard import ALL_TASKS, BASELINE, Leaderboard
 from benchmark.analysis.summaries import REFERENCE
 from benchmark.analysis.timing import EXACT, STEP_PARTS, busy
-from benchmark.publishing.tables.notes import caveats
+from benchmark.publishing.tables.notes import caveats, notes_of_cells
 from benchmark.publishing.tables.rendering import (
     DASH,
     Column,
@@ -216,5 +216,5 @@ def timing_tables(board: Leaderboard) -> list[Table]:
     ]
     marked = frame[frame["note"] != ""].drop_duplicates(["task", "method"], keep="last")
     notes = [f"Machines: {'; '.join(machines)}; other load took at most {most:.2f} cores."]
-    notes += [f"† {row['task']}, {row['method']}: {row['note']}." for _, row in marked.iterrows()]
+    notes += [f"† {line}" for line in notes_of_cells(marked)]
     return [Table("timing", "Time of a training step", caption, frame, views, notes)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from benchmark.records.provenance import mixed_libraries
 from benchmark.records.runs import anchor_pairs, unconstrained_task
 from benchmark.records.selection import Selection, commits, one_line
@@ -95,3 +97,12 @@ def describe_only_timed(found: Selection) -> Iterator[str]:
     """What is said of each method that is timed and not run on some tasks."""
     for method, tasks in found.only_timed.items():
         yield f"On {' and '.join(tasks)}, {method} is timed and not trained"
+
+
+def notes_of_cells(marked: pd.DataFrame) -> list[str]:
+    """Each note of a frame once, with the tasks and methods of its cells."""
+    lines = []
+    for note, rows in marked.groupby("note", sort=False):
+        methods = rows.groupby("task", sort=False)["method"].unique()
+        lines.append(f"{note}: " + "; ".join(f"{task} ({', '.join(names)})" for task, names in methods.items()) + ".")
+    return lines
