@@ -206,7 +206,7 @@ def draw_time(board: Leaderboard) -> Figure:
         # Room for the text at the end of the longest bar.
         panel.set_xlim(0, 1.6 * max(ends, default=0.0) or 1.0)
         if different_machines(found.of_task(task)):
-            panel.set_title(f"{panel.get_title()}\ndifferent or unknown machines: times do not compare", fontsize=9)
+            panel.set_title(f"{panel.get_title()}\nmachines may differ: times do not compare", fontsize=9)
         named = panel in first_column
         panel.set_yticks(range(len(found.methods)), found.methods if named else [""] * len(found.methods))
         panel.set_ylim(len(found.methods) - 0.5, -0.5)
