@@ -18,6 +18,7 @@ EXACT = "ddpg-projection"
 STEP_PARTS = ("act", "project", "env", "update", "other")
 # Other load below this many cores does not affect the times of a process on one core.
 IDLE_CORES = 0.1
+ELSEWHERE = "the flow was trained on another or an unknown machine"
 
 
 def step_seconds(rounds: Iterable[TimedRound]) -> list[float]:
@@ -79,7 +80,7 @@ def _cells(found: Selection, task: str, method: str) -> Iterable[Cell]:
     yield make_cell("step ratio", "ratio", _ratio(method, step, step_seconds(reference), REFERENCE), note=note)
     whole, whole_reference = (training_seconds(found, task, name) or [] for name in (method, REFERENCE))
     if whole and not same_machine(found, task, method):
-        note = "; ".join([*([note] if note else []), "the flow was trained on another or an unknown machine"])
+        note = "; ".join([*([note] if note else []), ELSEWHERE])
     yield make_cell("training", "seconds", mean_interval(whole, NOT_NEGATIVE), note=note)
     yield make_cell("training ratio", "ratio", _ratio(method, whole, whole_reference, REFERENCE), note=note)
 

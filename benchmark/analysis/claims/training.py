@@ -9,7 +9,7 @@ from benchmark.analysis.claims.evidence import BASELINES, FLOW, LEAST_SHARE, PAP
 from benchmark.analysis.claims.rule import Claim, Finding, Reading, decide
 from benchmark.analysis.statistics import difference_interval, point, ratio_interval
 from benchmark.analysis.summaries import REFERENCE
-from benchmark.analysis.timing import EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
+from benchmark.analysis.timing import ELSEWHERE, EXACT, IDLE_CORES, busy, same_machine, step_seconds, training_seconds
 from benchmark.records.provenance import machine_of
 from benchmark.records.reports import of_flow, of_runs, of_timing
 from benchmark.records.selection import CompleteRun, Selection
@@ -18,7 +18,6 @@ THRESHOLD = 2.0
 WITHOUT, WITH = "without the flow's training", "with the flow's training"
 LEAST_ROUNDS = 2
 NOT_TIMED, NO_FLOW = "not timed", "no flow was trained"
-ELSEWHERE = "the flow was trained on another or an unknown machine"
 
 
 def evaluate_wallclock(found: Selection) -> Claim:
@@ -61,6 +60,7 @@ def _cost_finding(found: Selection, task: str, baseline: str, column: str) -> Fi
     unusable = _gap(found, task, baseline, column)
     if timing is None or unusable in (NOT_TIMED, NO_FLOW):
         return Finding(task, point(None, 0), THRESHOLD, "open", unusable, 0, "ratio")
+    # Seconds of another machine do not add to those of this one, but a flow never saves time.
     elsewhere = column == WITH and not same_machine(found, task, FLOW)
     if column == WITHOUT or elsewhere:
         above, below = (step_seconds(timing.rounds[method]) for method in (baseline, FLOW))

@@ -121,7 +121,7 @@ def wallclock_table(board: Leaderboard) -> Table:
         f"which method is faster. Ratios are of geometric means, on the same task and machine, and {INTERVALS}."
     )
     views = [
-        View("Total, and ratio to projection with a solver", make_view(frame, ["task", "method"], ratios)),
+        View("Total", make_view(frame, ["task", "method"], ratios)),
         View("Parts", make_view(frame, ["task", "method"], parts)),
     ]
     marked, notes = frame[frame["note"] != ""], [f"Machines: {'; '.join(machines) or 'none yet'}."]

@@ -36,6 +36,8 @@ def test_half_of_the_samplers_is_partly_and_which_rejection_is_meant_is_a_readin
     assert claim.verdict == "partly"
     assert {finding.task for finding in reading(claim, CURVED).findings} == {"R+2D", "R+Ring"}
     assert [finding.task for finding in reading(claim, "hmc against rejection on convex sets").findings] == ["R+L2"]
+    sets = [finding.task for finding in reading(claim, LINEAR).findings]
+    assert sets == ["allocation (3 dimensions, 0.333% feasible)", "allocation (5 dimensions, 0.2% feasible)"]
 
 
 @pytest.mark.parametrize(
