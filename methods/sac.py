@@ -5,7 +5,7 @@ The learner of ACRL-bench's SPre, SAlpha and SRad (Kasaura et al., 2023, arXiv 2
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -27,6 +27,8 @@ from methods.functional import (
 from methods.learner import Learner, LearnerConfig
 from methods.replay import Batch
 
+# Heads whose actions have a density, which the entropy needs.
+DensityHeadName: TypeAlias = Literal["identity", "alpha", "radial", "gauge"]
 # Bounds of the logarithm of the standard deviation, as in all common implementations.
 LOWEST, HIGHEST = -20.0, 2.0
 
@@ -38,6 +40,7 @@ class SACConfig(LearnerConfig):
     setting, because the policy is stochastic.
     """
 
+    head: DensityHeadName = "identity"
     hidden: tuple[PositiveInt, ...] = (256, 256)
     actor_lr: PositiveFloat = 3e-4
     critic_lr: PositiveFloat = 3e-4

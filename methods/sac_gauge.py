@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from methods.base import register_method
 from methods.heads.gauge import GaugeHead
-from methods.learner import HeadName
-from methods.sac import SAC, SACConfig
+from methods.sac import SAC, DensityHeadName, SACConfig
 
 
 class SACGaugeConfig(SACConfig):
     """Settings of SAC-gauge."""
 
-    head: HeadName = "gauge"
+    head: DensityHeadName = "gauge"
 
 
 @register_method("sac-gauge", version=2)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from methods.base import register_method
 from methods.heads.alpha import AlphaHead
-from methods.learner import HeadName
-from methods.sac import SAC, SACConfig
+from methods.sac import SAC, DensityHeadName, SACConfig
 
 
 class SAlphaConfig(SACConfig):
     """Settings of SAlpha."""
 
-    head: HeadName = "alpha"
+    head: DensityHeadName = "alpha"
 
 
 @register_method("salpha", version=2)

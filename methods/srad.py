@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from methods.base import register_method
 from methods.heads.radial import RadialHead
-from methods.learner import HeadName
-from methods.sac import SAC, SACConfig
+from methods.sac import SAC, DensityHeadName, SACConfig
 
 
 class SRadConfig(SACConfig):
     """Settings of SRad."""
 
-    head: HeadName = "radial"
+    head: DensityHeadName = "radial"
 
 
 @register_method("srad", version=2)

@@ -202,7 +202,7 @@ def _is_untimed(found: Selection, method: str) -> bool:
 
 def released_target(found: Selection, folder: Path) -> list[str]:
     """What X1 found of targets that are never executed, at its last step, and the record; nothing without X1."""
-    numbers = read_experiment(folder, "x1", ("task", "method", "step"))
+    numbers = read_experiment(folder, "x1", ("task", "method"), ("step",))
     if numbers is None:
         return []
     last = numbers[numbers["step"] == numbers["step"].max()]

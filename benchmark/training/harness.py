@@ -6,8 +6,8 @@ import dataclasses
 import importlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from benchmark.records.store import ArtifactStore, RunCheckpoint
 from benchmark.training.evaluation import Evaluator, check_action
 from benchmark.training.meter import Clock, Meter, PolicyCounter, Repair, ViolationCounter, with_meter
 from benchmark.training.visited import is_recorded
-from envs.errors import MethodFailedError, RunFailedError
+from envs.errors import MethodFailedError, RunFailedError, UserError
 from envs.registry import TaskSpec
 from envs.seeding import derive_seed
 from methods.base import Method, Tensors, Transition, make_method
@@ -170,16 +170,26 @@ class _Run:
             self.progress(step)
         return "complete"
 
+    @contextmanager
+    def _charged(self) -> Iterator[None]:
+        """Charge the method with what its calls raise: if it diverges, it may give NaN to a constraint."""
+        try:
+            yield
+        except RunFailedError:
+            raise
+        except UserError as error:
+            raise MethodFailedError(f"method '{self.method.id}' failed ({error})") from error
+
     def _reset(self, env: Any) -> Tensor:
         with self.clock.part("env"):
             observation, _ = env.reset(seed=derive_seed(self.seed, "environment", self.episode))
         return self.task.observed(observation)[None]
 
     def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
-        with self.clock.part("act"):
+        with self.clock.part("act"), self._charged():
             policy, behaviour = self.method.act_pair(obs)
         if policy is None and self.method.counted_apart:
-            with self.clock.part("count"), self.meter.paused():
+            with self.clock.part("count"), self.meter.paused(), self._charged():
                 policy = self.method.act(obs, explore=False)
         for action in (policy, behaviour):
             if action is not None:
@@ -195,13 +205,13 @@ class _Run:
             # A copy: an environment may write to it.
             observation, reward, terminated, truncated, _ = env.step(executed[0].numpy().copy())
         next_obs = self.task.observed(observation, reward)[None]
-        with self.clock.part("update"):
+        with self.clock.part("update"), self._charged():
             transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)
             self.method.observe(transition)
         return next_obs, terminated or truncated
 
     def _update(self, count: int) -> None:
-        with self.clock.part("update"):
+        with self.clock.part("update"), self._charged():
             for _ in range(count):
                 losses = {name: float(value) for name, value in (self.method.update() or {}).items()}
                 for name, value in losses.items():
@@ -214,7 +224,8 @@ class _Run:
         settings = self.config.evaluation
         with self.clock.part("evaluate"), self.meter.paused():
             seeds = [derive_seed(self.seed, "evaluation", step, k) for k in range(settings.episodes)]
-            evaluation = self.evaluator.evaluate(self.method, step, seeds)
+            with self._charged():
+                evaluation = self.evaluator.evaluate(self.method, step, seeds)
             if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
                 self.best_state = self.method.state_dict()
             self.evaluations.append(evaluation)
@@ -284,7 +295,7 @@ class _Run:
     def _returns(self) -> tuple[Returns, FinalPolicy, dict[str, Tensor]]:
         """Evaluate the last policy, counting its violations, and the best one again on the same episodes."""
         settings = self.config.evaluation
-        with self.clock.part("evaluate"), self.meter.paused():
+        with self.clock.part("evaluate"), self.meter.paused(), self._charged():
             seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
             last = self.method.state_dict()
             counter = PolicyCounter(self.task.constraint)

@@ -49,6 +49,11 @@ class TrainedPolicy:
     config: RunConfig
     artifacts: list[Path]
 
+    @property
+    def key(self) -> str:
+        """Names the run that the policy comes from."""
+        return run_key(self.method.task, type(self.method), self.config, self.run.seed)
+
     def __call__(self, obs: ArrayLike) -> NDArray[np.floating[Any]]:
         """The policy's raw action (n,) at an observation (o,), or actions (B, n) at (B, o); they may be infeasible."""
         rows = torch.as_tensor(np.array(obs, dtype=np.float64))
@@ -83,10 +88,15 @@ def find_policy(path: Path, params: Params, results: Path) -> TrainedPolicy:
     result = read_run(path)
     out = path if path.with_suffix(".safetensors").exists() else None
     run = Run(result.profile, result.task, result.method, result.seed, tuple(result.provenance.given or ()), out)
+    if run.path(results).resolve() != path.resolve():
+        raise UserError(f"{path} is not in {results}, where its policy would be: name its folder with --results")
     if result.run_key != run.key(params):
         raise UserError(f"{run.path(results)} is stale ({why_stale(result, run, params)}): run it again")
     if not run.checkpoint(results).exists() and not run.given and run.policy(results).exists():
-        return load_policy(run.policy(results))
+        policy = load_policy(run.policy(results))
+        if policy.key != result.run_key:
+            raise UserError(f"{run.policy(results)} belongs to another run than {path}: export it again")
+        return policy
     return from_checkpoint(run, result, results)
 
 

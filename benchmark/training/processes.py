@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -169,15 +170,19 @@ def _work(
 
     def progress(step: int) -> None:
         if step % every == 0:
-            reports.send(step)
+            try:
+                reports.send(step)
+            except BrokenPipeError:  # the sweep was killed: its next start resumes this run
+                sys.exit(1)
 
     try:
         result = execute_missing(run, params, results, progress, checkpoint_every, tracker=tracker)
+        report = None if result.error is None else _Error(result.error, recorded=True)
     except Exception as error:  # whatever a method raises is this run's failure, not the sweep's
-        reports.send(_Error(error_line(error), recorded=False))
-    else:
-        if result.error is not None:
-            reports.send(_Error(result.error, recorded=True))
+        report = _Error(error_line(error), recorded=False)
+    if report is not None:
+        with contextlib.suppress(BrokenPipeError):
+            reports.send(report)
     reports.close()
 
 

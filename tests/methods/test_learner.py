@@ -89,6 +89,11 @@ def test_it_solves_a_bandit(method: str) -> None:
     assert error_after(make_method(method, task, SMALL | changes), 800) < 0.05
 
 
+def test_sac_refuses_a_head_without_a_density() -> None:
+    with pytest.raises(UserError, match="'head': Input should be 'identity', 'alpha', 'radial' or 'gauge'"):
+        make_method("sac-projection", make_task("R+L2"), {"head": "projection"})
+
+
 def test_the_tasks_settings_reach_them() -> None:
     params = load_params(PARAMS)
     td3, sac = (run_config(params, "paper", "R+L2", method).method for method in ("dpro", "sac-projection"))

@@ -72,10 +72,10 @@ def solver_of(found: Selection, task: str, method: str) -> str:
     return str(settings[0].get("solver", "exact")) if settings else ""
 
 
-def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFrame | None:
+def read_experiment(folder: Path, name: str, keys: Sequence[str], sizes: Sequence[str] = ()) -> pd.DataFrame | None:
     """The numbers of an experiment below ``folder`` (``results/<profile>``); None if it was not run.
 
-    Required columns are ``keys``, ``quantity`` and ``value``.
+    Required columns are ``keys``, ``sizes``, ``quantity`` and ``value``; those of ``sizes`` hold numbers.
 
     Raises:
         UserError: If the file is damaged or lacks a column.
@@ -88,9 +88,14 @@ def read_experiment(folder: Path, name: str, keys: Sequence[str]) -> pd.DataFram
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not a table: {error}; {again}") from error
-    lacking = [column for column in (*keys, "quantity", "value") if column not in frame.columns]
+    lacking = [column for column in (*keys, *sizes, "quantity", "value") if column not in frame.columns]
     if lacking:
         raise UserError(f"{path} has no column {', '.join(lacking)}; {again}")
+    for column in sizes:
+        try:
+            frame[column] = pd.to_numeric(frame[column])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path} has a value in column {column} that is not a number; {again}") from error
     for column in ("value", "low", "high", "n"):
         known = frame[column] if column in frame.columns else pd.Series(float("nan"), index=frame.index)
         frame[column] = pd.to_numeric(known, errors="coerce")

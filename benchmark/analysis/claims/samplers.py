@@ -22,7 +22,7 @@ LARGEST_RHAT = 1.01
 # The factor within which a rate that was measured once is taken as right.
 ONCE = 2.0
 CIRCLE, GROWTH = "e2", "n2"
-SET_COLUMNS = ["family", "dimension", "share", "constraints"]
+SIZES = ["dimension", "share", "constraints"]
 # Rejection that draws every coordinate of an allocation, although the last follows from the total.
 NAIVE = "rejection-naive"
 # Samplers with independent draws.
@@ -33,7 +33,7 @@ COLUMN = "times rejection's effective samples a second"
 def evaluate_samplers(found: Selection, folder: Path) -> Claim:
     """The claim, judged by effective samples per second in the experiments e2 and n2."""
     circle = read_experiment(folder, CIRCLE, ["task", "sampler"])
-    growth = read_experiment(folder, GROWTH, ["sampler", *SET_COLUMNS])
+    growth = read_experiment(folder, GROWTH, ["sampler", "family"], SIZES)
     by_task = {} if circle is None else {str(task): rows for task, rows in circle.groupby("task", sort=False)}
     by_set = {} if growth is None else _sets(growth)
     curved = {task: rows for task, rows in by_task.items() if not make_task(task).constraint.convex}

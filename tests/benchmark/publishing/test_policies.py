@@ -135,6 +135,8 @@ def test_a_checkpoint_of_another_run_is_refused(params: Params, full: Path) -> N
     assert find_policy(path, params, results).evaluate(1, 3).step == 150
     with pytest.raises(UserError, match="steps is 149, was 150"):
         find_policy(path, changed(params, steps=149), results)
+    with pytest.raises(UserError, match="name its folder with --results"):
+        find_policy(path, params, full)
     shutil.copy(Run("smoke", "R+L2", "ddpg-penalty", 0).checkpoint(results), NFW.checkpoint(results))
     with pytest.raises(UserError, match="belongs to another run"):
         find_policy(path, params, results)

@@ -56,6 +56,14 @@ class Counts(DDPGProjection):
             file.write("once\\n")
 
 
+@register_method("slow")
+class Slow(DDPGProjection):
+    def update(self):
+        Path("begun").touch()
+        time.sleep(0.05)
+        return super().update()
+
+
 @register_method("hangs")
 class Hangs(DDPGProjection):
     def update(self):
@@ -183,6 +191,16 @@ def test_an_interrupted_sweep_leaves_nothing_half_done(tmp_path: Path, sent: sig
     assert "Traceback" not in done.err
     assert [name for name in files(folder) if name.startswith("results")] == []
     wait_for(lambda: not group_lives(process.pid))
+
+
+def test_a_killed_sweep_leaves_no_worker_and_no_traceback(tmp_path: Path) -> None:
+    folder = with_methods(tmp_path)
+    process = start(folder, "sweep", *CIRCLE, *choose("slow"), "-j", "1")
+    wait_for((folder / "begun").exists)
+    process.kill()
+    assert "Traceback" not in finish(process).err
+    wait_for(lambda: not group_lives(process.pid))
+    assert not (folder / "results/smoke/runs/R+L2/slow/seed-0.json").exists()
 
 
 def group_lives(group: int) -> bool:

@@ -18,6 +18,7 @@ from benchmark.records.store import RunCheckpoint
 from benchmark.training import meter as clock
 from benchmark.training.harness import Outcome, Watch, train
 from envs import UserError, make_task, registry
+from envs.errors import MethodFailedError
 from methods import base, list_methods
 from methods.base import Method, Tensors, Transition
 from tests.methods.learners import settings
@@ -201,3 +202,25 @@ def test_bad_actions_name_the_method(
 
     with pytest.raises(UserError, match=f"method 'scripted' returned an action {message}"):
         run(Bad)
+
+
+@pytest.mark.parametrize("diverges", ["act", "observe", "update"])
+def test_a_method_that_gives_nan_to_the_constraint_has_failed(run: Run, diverges: str) -> None:
+    class Diverging(Scripted):
+        def act(self, obs: Tensor, explore: bool) -> Tensor:
+            return self.asked("act", super().act(obs, explore))
+
+        def observe(self, transition: Transition) -> None:
+            super().observe(transition)
+            self.asked("observe", transition.action)
+
+        def update(self) -> dict[str, float]:
+            self.asked("update", torch.zeros((1, 2)))
+            return super().update()
+
+        def asked(self, where: str, action: Tensor) -> Tensor:
+            bad = torch.nan if where == diverges and self.steps > 2 * EVERY else 1.0
+            return self.task.constraint.project(bad * action, torch.zeros((len(action), 10)))
+
+    with pytest.raises(MethodFailedError, match=r"method 'scripted' failed \(action or obs holds NaN .*\) at step \d+"):
+        run(Diverging)

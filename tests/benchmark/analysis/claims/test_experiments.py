@@ -106,16 +106,22 @@ def test_one_task_or_one_seed_decides_nothing_of_gradients(tmp_path: Path) -> No
     assert "not measured" in claim_of(tmp_path, "C6").reason
 
 
+NO_NUMBER = b"sampler,family,dimension,share,constraints,quantity,value\nhmc,half-spaces,6,0.5,x,seconds,1\n"
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("claim", "name", "content", "message"),
     [
-        (b"task,value\nR+L2,1\n", "has no column method, quantity; delete it and run"),
-        (b"\xff\xfe\x00", "is not a table"),
+        ("C6", "c6", b"task,value\nR+L2,1\n", "has no column method, quantity; delete it and run"),
+        ("C6", "c6", b"\xff\xfe\x00", "is not a table"),
+        ("C5", "n2", NO_NUMBER, "has a value in column constraints that is not a number"),
     ],
 )
-def test_damaged_experiments_are_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "experiments" / "c6.csv"
+def test_damaged_experiments_are_refused_in_one_line(
+    tmp_path: Path, claim: str, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / "experiments" / f"{name}.csv"
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(UserError, match=f"c6.csv {message}"):
-        claim_of(tmp_path, "C6")
+    with pytest.raises(UserError, match=f"{name}.csv {message}"):
+        claim_of(tmp_path, claim)
