@@ -24,8 +24,8 @@ def log_ray_mass(edge: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 
     In polar coordinates a volume at ``t w`` is ``t^(d-1) |w| dt`` times an area across the ray at w, so the density is
     ``|w|`` times the integral of ``N(t w) t^(d-1)`` over t >= 1. The area across the ray is the solid angle times
-    ``|w|^(d-1)``. In place of that power, the released code of ACRL-bench has ``|w|`` over the cosine of ray and normal:
-    an area along the boundary, and only right for d = 2.
+    ``|w|^(d-1)``. In place of that power, the released code of ACRL-bench has ``|w|`` over the cosine of ray and
+    normal: an area along the boundary, and only right for d = 2.
 
     The exponent is ``(d-1) log t - A (t - mu)^2 / 2`` plus a constant. It is concave, so its mode and curvature tell
     where the integrand counts; there, Gauss-Legendre quadrature has 12 digits or more. Nodes do not pass a gradient: at
