@@ -171,8 +171,8 @@ class _Run:
         return "complete"
 
     @contextmanager
-    def _charged(self) -> Iterator[None]:
-        """Charge the method with what its calls raise: if it diverges, it may give NaN to a constraint."""
+    def _as_method_failure(self) -> Iterator[None]:
+        """Make a UserError a failure of the method: if it diverges, it may give NaN to a constraint."""
         try:
             yield
         except RunFailedError:
@@ -186,10 +186,10 @@ class _Run:
         return self.task.observed(observation)[None]
 
     def _step(self, env: Any, obs: Tensor, step: int) -> tuple[Tensor, bool]:
-        with self.clock.part("act"), self._charged():
+        with self.clock.part("act"), self._as_method_failure():
             policy, behaviour = self.method.act_pair(obs)
         if policy is None and self.method.counted_apart:
-            with self.clock.part("count"), self.meter.paused(), self._charged():
+            with self.clock.part("count"), self.meter.paused(), self._as_method_failure():
                 policy = self.method.act(obs, explore=False)
         for action in (policy, behaviour):
             if action is not None:
@@ -205,13 +205,13 @@ class _Run:
             # A copy: an environment may write to it.
             observation, reward, terminated, truncated, _ = env.step(executed[0].numpy().copy())
         next_obs = self.task.observed(observation, reward)[None]
-        with self.clock.part("update"), self._charged():
+        with self.clock.part("update"), self._as_method_failure():
             transition = Transition(obs, behaviour, executed, float(reward), next_obs, terminated, truncated)
             self.method.observe(transition)
         return next_obs, terminated or truncated
 
     def _update(self, count: int) -> None:
-        with self.clock.part("update"), self._charged():
+        with self.clock.part("update"), self._as_method_failure():
             for _ in range(count):
                 losses = {name: float(value) for name, value in (self.method.update() or {}).items()}
                 for name, value in losses.items():
@@ -224,7 +224,7 @@ class _Run:
         settings = self.config.evaluation
         with self.clock.part("evaluate"), self.meter.paused():
             seeds = [derive_seed(self.seed, "evaluation", step, k) for k in range(settings.episodes)]
-            with self._charged():
+            with self._as_method_failure():
                 evaluation = self.evaluator.evaluate(self.method, step, seeds)
             if not self.evaluations or evaluation.mean > max(e.mean for e in self.evaluations):
                 self.best_state = self.method.state_dict()
@@ -295,7 +295,7 @@ class _Run:
     def _returns(self) -> tuple[Returns, FinalPolicy, dict[str, Tensor]]:
         """Evaluate the last policy, counting its violations, and the best one again on the same episodes."""
         settings = self.config.evaluation
-        with self.clock.part("evaluate"), self.meter.paused(), self._charged():
+        with self.clock.part("evaluate"), self.meter.paused(), self._as_method_failure():
             seeds = [derive_seed(self.seed, "final evaluation", k) for k in range(settings.final_episodes)]
             last = self.method.state_dict()
             counter = PolicyCounter(self.task.constraint)

@@ -142,6 +142,13 @@ def test_a_checkpoint_of_another_run_is_refused(params: Params, full: Path) -> N
         find_policy(path, params, results)
 
 
+def test_an_exported_policy_of_another_run_is_refused(params: Params, clone: Path) -> None:
+    results = clone / "results"
+    shutil.copy(FLOWPG.policy(results), NFW.policy(results))
+    with pytest.raises(UserError, match=r"nfw.* belongs to another run than .*nfw.*: export it again"):
+        find_policy(NFW.path(results), params, results)
+
+
 def test_a_policy_without_a_flow_may_lie_anywhere(clone: Path) -> None:
     # As few folders above it as can be written to.
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
