@@ -110,7 +110,7 @@ def from_checkpoint(run: Run, result: RunResult, results: Path) -> TrainedPolicy
         command = f"acrl run {run.task} {run.method} --seed {run.seed} -p {run.profile} --results FOLDER"
         raise UserError(
             f"no checkpoint {run.checkpoint(results)}: checkpoints are not in git. "
-            f"Make the run again with `{command}`, and evaluate it with `--results FOLDER`"
+            f"Make the run again with `{command}`, and evaluate its JSON there with `--results FOLDER`"
         )
     state, facts = load_tensors(run.checkpoint(results))
     if facts.get("run_key") != result.run_key:

@@ -124,7 +124,9 @@ def test_a_damaged_or_missing_checkpoint(full: Path) -> None:
     again = ("run", "R+L2", "nfw", "--seed", "0", "-p", "smoke", "--results")
     assert f"Make the run again with `acrl {' '.join(again)} FOLDER`" in refused(full, "evaluate", NFW)
     assert acrl(full, *again, "again").code == 0
-    assert acrl(full, "evaluate", NFW, "--results", "again").code == 0
+    assert "is not in again, where its policy would be" in refused(full, "evaluate", NFW, "--results", "again")
+    remade = Path("again") / Path(NFW).relative_to("results")
+    assert acrl(full, "evaluate", str(remade), "--results", "again").code == 0
 
 
 def test_a_damaged_flow_ends_a_forced_run_which_leaves_the_last_result(full: Path) -> None:
