@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
 import tabulate
 
+from benchmark.analysis.claims.gradients import LAYERS
 from benchmark.analysis.statistics import mean_interval
 from benchmark.analysis.summaries import SHARE
-from benchmark.experiments.along import Course
 from benchmark.experiments.base import Context
-from benchmark.experiments.c6 import UNITS, look, mean_while_learning
+from benchmark.experiments.c6 import course_of, mean_while_learning
 from benchmark.records.config import load_params
 
 TASK = "R+L2"
-METHODS = ["ddpg-projection-layer", "dopt"]
 LOST = "lost share"
 
 
@@ -31,10 +29,9 @@ def main() -> int:
     parser.add_argument("--profile", default="small")
     given = parser.parse_args()
     context = Context(load_params(), given.profile, Path("results"))
-    settings = context.settings
-    course = Course("c6", context, settings.steps, partial(look, states=settings.states), UNITS)
+    course = course_of(context)
     rows = []
-    for method in METHODS:
+    for method in LAYERS:
         seeds = [course.follow_one((TASK, method, seed)) for seed in context.chosen.seeds]
         warmup = course.longest_warmup
         first = min(step for step in seeds[0] if step > warmup)

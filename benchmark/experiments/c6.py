@@ -63,9 +63,14 @@ class Signal:
         return norm[some] / self.at_action[some]
 
 
+def course_of(context: Context) -> Course:
+    """Agents to train with the profile's settings, and how to inspect them."""
+    return Course("c6", context, context.settings.steps, partial(look, states=context.settings.states), UNITS)
+
+
 def measure(context: Context) -> Measured:
     """Gradients of every method with a head, at states that its policy visits."""
-    course = Course("c6", context, context.settings.steps, partial(look, states=context.settings.states), UNITS)
+    course = course_of(context)
     found = course.follow(tasks_of(context, "c6", TASKS), METHODS)
     rows = list(course.rows(found))
     for (task, method), seeds in found.items():
